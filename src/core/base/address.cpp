@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/base/address.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+namespace bandd {
+namespace {
+
+constexpr std::array<std::uint8_t, 12> mapped_head{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+// Number of leading bits that `prefix` fixes in the 16-byte form.
+int fixed_bits(const Prefix& prefix) { return prefix.is_v4() ? 96 + prefix.length : prefix.length; }
+
+void clear_behind(Address& address, int bits) {
+    for (int i = 0; i < 16; ++i) {
+        int keep = std::clamp(bits - i * 8, 0, 8);
+        address.bytes[i] &= static_cast<std::uint8_t>(0xff00 >> keep);
+    }
+}
+
+}  // namespace
+
+bool Address::is_v4() const {
+    return std::memcmp(bytes.data(), mapped_head.data(), mapped_head.size()) == 0;
+}
+
+std::optional<Address> parse_address(std::string_view text) {
+    if (text.size() >= 2 && text.front() == '[' && text.back() == ']')
+        text = text.substr(1, text.size() - 2);
+    if (auto zone = text.find('%'); zone != std::string_view::npos) text = text.substr(0, zone);
+    std::array<char, INET6_ADDRSTRLEN> copy{};
+    if (text.empty() || text.size() >= copy.size()) return {};
+    std::memcpy(copy.data(), text.data(), text.size());
+    Address address;
+    if (text.find(':') == std::string_view::npos) {
+        std::memcpy(address.bytes.data(), mapped_head.data(), mapped_head.size());
+        if (inet_pton(AF_INET, copy.data(), address.bytes.data() + 12) != 1) return {};
+    } else if (inet_pton(AF_INET6, copy.data(), address.bytes.data()) != 1) {
+        return {};
+    }
+    return address;
+}
+
+std::optional<Prefix> parse_prefix(std::string_view text) {
+    auto slash = text.find('/');
+    auto address = parse_address(text.substr(0, slash));
+    if (!address) return {};
+    int length = address->bits();
+    if (slash != std::string_view::npos) {
+        auto digits = text.substr(slash + 1);
+        auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
+        if (error != std::errc{} || rest != digits.data() + digits.size() || digits.empty() ||
+            length < 0 || length > address->bits())
+            return {};
+    }
+    return make_prefix(*address, length);
+}
+
+Prefix make_prefix(const Address& address, int length) {
+    Prefix prefix{address, static_cast<std::uint8_t>(std::clamp(length, 0, address.bits()))};
+    clear_behind(prefix.network, fixed_bits(prefix));
+    return prefix;
+}
+
+bool contains(const Prefix& prefix, const Address& address) {
+    if (prefix.is_v4() != address.is_v4()) return false;
+    Address masked = address;
+    clear_behind(masked, fixed_bits(prefix));
+    return masked == prefix.network;
+}
+
+Address last_address(const Prefix& prefix) {
+    Address last = prefix.network;
+    int bits = fixed_bits(prefix);
+    for (int i = 0; i < 16; ++i) {
+        int keep = std::clamp(bits - i * 8, 0, 8);
+        last.bytes[i] |= static_cast<std::uint8_t>(0xff >> keep);
+    }
+    return last;
+}
+
+std::string to_string(const Address& address) {
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    if (address.is_v4())
+        inet_ntop(AF_INET, address.bytes.data() + 12, text.data(), text.size());
+    else
+        inet_ntop(AF_INET6, address.bytes.data(), text.data(), text.size());
+    return text.data();
+}
+
+std::string to_string(const Prefix& prefix) {
+    std::string text = to_string(prefix.network);
+    if (!prefix.is_single()) text += "/" + std::to_string(prefix.length);
+    return text;
+}
+
+std::size_t PrefixHash::operator()(const Prefix& prefix) const {
+    std::uint64_t high = 0;
+    std::uint64_t low = 0;
+    std::memcpy(&high, prefix.network.bytes.data(), 8);
+    std::memcpy(&low, prefix.network.bytes.data() + 8, 8);
+    // Multiply-and-fold as in wyhash: attackers choose the low bits of their addresses, so each
+    // bit must reach the whole result.
+    __extension__ using Wide = unsigned __int128;
+    Wide product = static_cast<Wide>(high ^ 0xa0761d6478bd642fULL ^ prefix.length) *
+                   (low ^ 0xe7037ed1a0b428dbULL);
+    return static_cast<std::size_t>(product) ^ static_cast<std::size_t>(product >> 64);
+}
+
+}  // namespace bandd

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// IP addresses and prefixes as 16-byte values. IPv4 is kept as IPv4-mapped IPv6, so that one
+// attacker has one value however a log writes it.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace bandd {
+
+struct Address {
+    std::array<std::uint8_t, 16> bytes{};  // network order
+    auto operator<=>(const Address&) const = default;
+
+    bool is_v4() const;
+    int bits() const { return is_v4() ? 32 : 128; }
+};
+
+// An address block. `length` counts in the address's own family: 0..32 for IPv4, 0..128 for IPv6.
+// Bits behind the length are zero (see `make_prefix`).
+struct Prefix {
+    Address network;
+    std::uint8_t length = 0;
+    auto operator<=>(const Prefix&) const = default;
+
+    bool is_v4() const { return network.is_v4(); }
+    bool is_single() const { return length == network.bits(); }
+};
+
+// Accepts 1.2.3.4, ::1, ::ffff:1.2.3.4 (gives IPv4), [::1], fe80::1%eth0 (the zone is dropped).
+// Refuses octal-looking and shortened IPv4 ("010.1.1.1", "1.2.3").
+std::optional<Address> parse_address(std::string_view text);
+
+// As parse_address, with an optional "/length". Host bits are cleared.
+std::optional<Prefix> parse_prefix(std::string_view text);
+
+// Clears the host bits; a length over the family's size means a single address.
+Prefix make_prefix(const Address& address, int length);
+
+bool contains(const Prefix& prefix, const Address& address);
+Address last_address(const Prefix& prefix);
+
+std::string to_string(const Address& address);
+std::string to_string(const Prefix& prefix);  // without "/length" for a single address
+
+struct PrefixHash {
+    std::size_t operator()(const Prefix& prefix) const;
+};
+
+}  // namespace bandd

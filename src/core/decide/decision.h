@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the engine says. Everything behind it (kernel, store, log, watchers) only hears these.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/base/address.h"
+#include "core/base/instant.h"
+#include "core/match/hit.h"
+
+namespace bandd {
+
+struct BanKey {
+    JailIndex jail = 0;
+    Prefix prefix;
+    bool operator==(const BanKey&) const = default;
+};
+struct BanKeyHash {
+    std::size_t operator()(const BanKey& key) const {
+        return PrefixHash{}(key.prefix) ^ (key.jail * 0x9e3779b97f4a7c15ULL);
+    }
+};
+
+// A line that led to a ban.
+struct Match {
+    Instant time;
+    std::string pattern;
+    std::string line;  // at most `longest_kept_line` bytes
+};
+inline constexpr std::size_t longest_kept_line = 512;
+
+// Why a ban is: shared by the ban, its events and its checkpoint; never changed once made.
+struct Story {
+    std::string reason;  // pattern id, "by hand: …", "3 bans in …"
+    std::vector<Match> matches;
+    Fields fields;  // of the deciding line
+};
+
+enum class BanState : std::uint8_t {
+    pending,    // decided; the kernel has not acknowledged it yet
+    active,     // every set that should hold it has acknowledged
+    simulated,  // the jail only pretends
+};
+
+struct Ban {
+    BanKey key;
+    Instant from, until;  // event times: `until` is `never` for a ban for ever
+    std::uint32_t offence = 1;  // which ban of this address it is
+    std::uint32_t hits = 0;
+    BanState state = BanState::pending;
+    bool by_hand = false;
+    std::shared_ptr<const Story> story;
+};
+
+// A hit that counts.
+struct Found {
+    JailIndex jail = 0;
+    Address address;
+    std::string pattern;
+    Instant time;
+    std::uint32_t hits = 0;
+};
+// A hit that does not, and why.
+struct Ignored {
+    enum class Why { ignoreip, own_address, too_old, already_banned };
+    JailIndex jail = 0;
+    Address address;
+    Instant time;
+    Why why = Why::ignoreip;
+};
+struct Banned {
+    Ban ban;
+    bool restored = false;  // from a checkpoint: not news to anybody
+};
+struct Extended {
+    Ban ban;
+};
+struct Unbanned {
+    enum class Why { expired, by_hand, jail_gone };
+    Ban ban;
+    Why why = Why::expired;
+    Instant at;
+};
+
+using Event = std::variant<Found, Ignored, Banned, Extended, Unbanned>;
+
+struct Outcome {
+    std::vector<Event> events;
+};
+
+}  // namespace bandd

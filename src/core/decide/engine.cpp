@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/decide/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace bandd {
+
+std::optional<JailIndex> Engine::find_jail(std::string_view name) const {
+    for (std::size_t i = 0; i < rules_.size(); ++i)
+        if (rules_[i].name == name) return static_cast<JailIndex>(i);
+    return {};
+}
+
+bool Engine::is_own(JailIndex jail, const Address& address) const {
+    return rules_[jail].ignoreself && own_addresses_.contains(address);
+}
+
+bool Engine::is_ignored(JailIndex jail, const Address& address) const {
+    return rules_[jail].ignoreip.contains(address);
+}
+
+Prefix Engine::key_for(JailIndex jail, const Address& address) const {
+    const JailRules& rules = rules_[jail];
+    Prefix key = make_prefix(address, address.is_v4() ? rules.v4_length : rules.v6_length);
+    // A prefix with an ignored host in it is never banned as a whole.
+    if (!key.is_single() &&
+        (rules.ignoreip.overlaps(key) || (rules.ignoreself && own_addresses_.overlaps(key))))
+        key = make_prefix(address, address.bits());
+    return key;
+}
+
+void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outcome) {
+    std::vector<Jail> jails;
+    std::vector<std::optional<JailIndex>> moved(rules_.size());
+    for (const JailRules& fresh : rules) {
+        jails.push_back({WindowTable(fresh.maxretry, fresh.findtime, fresh.track_limit), {}, {}});
+        auto old = find_jail(fresh.name);
+        if (!old) continue;
+        moved[*old] = static_cast<JailIndex>(jails.size() - 1);
+        Jail& from = jails_[*old];
+        Jail& to = jails.back();
+        const JailRules& was = rules_[*old];
+        to.counts = from.counts;
+        if (was.maxretry == fresh.maxretry && was.findtime == fresh.findtime &&
+            was.track_limit == fresh.track_limit && was.v4_length == fresh.v4_length &&
+            was.v6_length == fresh.v6_length) {
+            to.windows = std::move(from.windows);
+            to.changed_windows = std::move(from.changed_windows);
+        } else if (was.v4_length == fresh.v4_length && was.v6_length == fresh.v6_length) {
+            from.windows.for_each([&](const Prefix& key, const WindowTable::View& view) {
+                to.windows.restore(key, view.times);
+                to.changed_windows.insert(key);
+            });
+        }
+    }
+    for (std::size_t i = 0; i < moved.size(); ++i)
+        if (!moved[i]) unban_all(static_cast<JailIndex>(i), now, outcome);
+    auto move_keys = [&](auto& map) {
+        auto old = std::move(map);
+        map.clear();
+        for (auto& [key, value] : old) {
+            BanKey at = key;
+            if (key.jail != any_jail) {
+                if (!moved[key.jail]) continue;
+                at.jail = *moved[key.jail];
+            }
+            if constexpr (requires { value.key; }) value.key = at;
+            map.emplace(at, std::move(value));
+        }
+    };
+    auto move_set = [&](auto& set) {
+        auto old = std::move(set);
+        set.clear();
+        for (BanKey key : old) {
+            if (key.jail != any_jail) {
+                if (!moved[key.jail]) continue;
+                key.jail = *moved[key.jail];
+            }
+            set.insert(key);
+        }
+    };
+    move_keys(bans_);
+    move_keys(offences_);
+    move_set(changed_bans_);
+    move_set(changed_offences_);
+    rules_ = std::move(rules);
+    jails_ = std::move(jails);
+    deadlines_.clear();
+    for (const auto& [key, ban] : bans_) push_deadline(ban);
+}
+
+void Engine::push_deadline(const Ban& ban) {
+    if (ban.until == never) return;
+    deadlines_.push_back({ban.until, ban.key});
+    std::ranges::push_heap(deadlines_, std::greater{});
+    // Extensions leave entries behind; they may not outnumber the bans.
+    if (deadlines_.size() > 2 * bans_.size() + 1024) {
+        deadlines_.clear();
+        for (const auto& [key, kept] : bans_)
+            if (kept.until != never) deadlines_.push_back({kept.until, key});
+        std::ranges::make_heap(deadlines_, std::greater{});
+    }
+}
+
+std::optional<Instant> Engine::next_deadline() const {
+    if (deadlines_.empty()) return {};
+    return deadlines_.front().at;
+}
+
+std::uint64_t Engine::keep_line(Match match, std::uint64_t previous) {
+    if (lines_.size() >= limits_.kept_lines) {
+        lines_.pop_front();
+        ++first_note_;
+    }
+    lines_.push_back({std::move(match), previous});
+    return first_note_ + lines_.size() - 1;
+}
+
+std::vector<Match> Engine::chain(std::uint64_t note, std::uint32_t most) const {
+    std::vector<Match> matches;
+    while (note >= first_note_ && note < first_note_ + lines_.size() && matches.size() < most) {
+        const KeptLine& line = lines_[note - first_note_];
+        matches.push_back(line.match);
+        note = line.previous;
+    }
+    std::ranges::reverse(matches);
+    return matches;
+}
+
+std::vector<Match> Engine::kept_lines(JailIndex jail, const Prefix& key) const {
+    auto view = jails_[jail].windows.find(key);
+    if (!view) return {};
+    return chain(view->note, static_cast<std::uint32_t>(view->times.size()));
+}
+
+void Engine::on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome) {
+    for (const Hit& hit : hits)
+        for (JailIndex jail : hit.jails)
+            count_hit(jail, hit.address, hit.time, std::min(hit.arrival, now), hit.pattern,
+                      hit.pattern->id, hit.line, hit.fields, outcome);
+}
+
+void Engine::count_hit(JailIndex index, const Address& address, Instant time, Instant arrival,
+                       const Pattern* pattern, std::string_view pattern_id, std::string_view line,
+                       const Fields& fields, Outcome& outcome) {
+    const JailRules& rules = rules_[index];
+    Jail& jail = jails_[index];
+    Instant at = std::min(time, arrival);  // a line from the future counts as now
+    auto ignore = [&](Ignored::Why why, std::uint64_t& counter) {
+        ++counter;
+        outcome.events.emplace_back(Ignored{index, address, at, why});
+    };
+    if (is_own(index, address)) return ignore(Ignored::Why::own_address, jail.counts.ignored);
+    if (is_ignored(index, address)) return ignore(Ignored::Why::ignoreip, jail.counts.ignored);
+    if (at < arrival - rules.findtime) return ignore(Ignored::Why::too_old, jail.counts.too_old);
+    ++jail.counts.hits;
+
+    Prefix prefix = key_for(index, address);
+    BanKey key{index, prefix};
+    if (auto found = bans_.find(key); found != bans_.end() && found->second.until > at) {
+        Ban& ban = found->second;
+        ++ban.hits;
+        ++jail.counts.already_banned;
+        if (rules.bantime.extend && !ban.by_hand && ban.until != never) {
+            Instant until = at + bantime_of(rules, prefix, ban.from, ban.offence);
+            if (until > ban.until) {
+                ban.until = until;
+                push_deadline(ban);
+                changed_bans_.insert(key);
+                outcome.events.emplace_back(Extended{ban});
+                return;
+            }
+        }
+        outcome.events.emplace_back(Ignored{index, address, at, Ignored::Why::already_banned});
+        return;
+    } else if (found != bans_.end()) {
+        end(key, Unbanned::Why::expired, found->second.until, outcome);
+    }
+
+    jail.windows.expire(std::max(at, arrival) - rules.findtime);
+    std::uint64_t previous = 0;
+    if (auto view = jail.windows.find(prefix)) previous = view->note;
+    std::uint64_t note =
+        keep_line({at, std::string(pattern_id), std::string(line.substr(0, longest_kept_line))},
+                  previous);
+    auto added = jail.windows.add(prefix, at, note);
+    if (rules.maxretry > 1) jail.changed_windows.insert(prefix);
+    outcome.events.emplace_back(Found{index, address, std::string(pattern_id), at, added.hits});
+    if (!added.full) return;
+
+    auto story = std::make_shared<Story>();
+    story->reason = pattern != nullptr ? pattern->id : std::string(pattern_id);
+    story->matches = chain(note, std::min(rules.maxmatches, added.hits));
+    story->fields = fields;
+    Ban ban;
+    ban.key = key;
+    ban.from = at;
+    ban.hits = added.hits;
+    ban.story = std::move(story);
+    ban.offence = next_offence(index, prefix, at);
+    ban.until = at + bantime_of(rules, prefix, at, ban.offence);
+    decide(std::move(ban), outcome);
+
+    if (rules.fed_by_bans) return;
+    std::string why = fmt::format("ban of {} in jail {}", to_string(prefix), rules.name);
+    for (std::size_t i = 0; i < rules_.size(); ++i)
+        if (rules_[i].fed_by_bans)
+            count_hit(static_cast<JailIndex>(i), address, at, arrival, nullptr, rules.name, why,
+                      fields, outcome);
+}
+
+std::uint32_t Engine::next_offence(JailIndex jail, const Prefix& prefix, Instant from) {
+    auto count = [&](JailIndex scope) {
+        BanKey key{scope, prefix};
+        auto found = offences_.find(key);
+        if (found == offences_.end() && offences_.size() >= limits_.offences) {
+            // Full: the history of somebody else goes. Which one hardly matters, and the map's
+            // order is not one that an attacker chooses.
+            changed_offences_.insert(offences_.begin()->first);
+            offences_.erase(offences_.begin());
+        }
+        Offences& offences = offences_[key];
+        if (offences.count > 0 && offences.last < from - limits_.offence_memory) offences.count = 0;
+        ++offences.count;
+        offences.last = from;
+        changed_offences_.insert(key);
+        return offences.count;
+    };
+    std::uint32_t over_all = count(any_jail);
+    std::uint32_t here = count(jail);
+    return rules_[jail].bantime.all_jails ? over_all : here;
+}
+
+std::optional<Offences> Engine::offences(JailIndex jail, const Prefix& prefix) const {
+    auto found = offences_.find({jail, prefix});
+    if (found == offences_.end()) return {};
+    return found->second;
+}
+
+Duration Engine::bantime_of(const JailRules& rules, const Prefix& prefix, Instant from,
+                            std::uint32_t offence) const {
+    const BantimePolicy& policy = rules.bantime;
+    if (policy.base == forever || !policy.increment) return policy.base;
+    double seconds = std::chrono::duration<double>(policy.base).count();
+    double most = policy.maximum == forever ? 1e12
+                                            : std::chrono::duration<double>(policy.maximum).count();
+    seconds = std::min(seconds * std::pow(policy.factor, std::min(offence - 1, 64U)), most);
+    // Random enough that many hosts are not let in at one moment, and the same in every replay.
+    std::size_t hash = PrefixHash{}(prefix) ^ static_cast<std::size_t>(from.us) * 0x9e3779b97f4a7c15U;
+    double share = static_cast<double>((hash ^ hash >> 32) & 0xffff) / 65536.0;
+    seconds += share * std::chrono::duration<double>(policy.jitter).count();
+    return std::chrono::seconds(std::llround(seconds));
+}
+
+void Engine::decide(Ban ban, Outcome& outcome) {
+    if (bans_.size() >= limits_.bans) {
+        ++refused_bans_;
+        return;
+    }
+    if (rules_[ban.key.jail].simulate) ban.state = BanState::simulated;
+    ++jails_[ban.key.jail].counts.bans;
+    changed_bans_.insert(ban.key);
+    auto [place, fresh] = bans_.insert_or_assign(ban.key, std::move(ban));
+    push_deadline(place->second);
+    outcome.events.emplace_back(Banned{place->second, false});
+}
+
+void Engine::end(const BanKey& key, Unbanned::Why why, Instant at, Outcome& outcome) {
+    auto found = bans_.find(key);
+    ++jails_[key.jail].counts.unbans;
+    changed_bans_.insert(key);
+    outcome.events.emplace_back(Unbanned{std::move(found->second), why, at});
+    bans_.erase(found);
+}
+
+void Engine::on_time(Instant now, Outcome& outcome) {
+    while (!deadlines_.empty() && deadlines_.front().at <= now) {
+        std::ranges::pop_heap(deadlines_, std::greater{});
+        Deadline due = deadlines_.back();
+        deadlines_.pop_back();
+        auto found = bans_.find(due.key);
+        if (found != bans_.end() && found->second.until == due.at)
+            end(due.key, Unbanned::Why::expired, due.at, outcome);
+    }
+}
+
+Result<> Engine::ban_by_hand(const BanOrder& order, Instant now, Outcome& outcome) {
+    const JailRules& rules = rules_[order.jail];
+    std::string what = "ban " + to_string(order.prefix);
+    if (!order.even_if_ignored) {
+        if (rules.ignoreip.overlaps(order.prefix))
+            return fail(what, "ignoreip of jail \"" + rules.name + "\" holds it",
+                        "use --force to ban it all the same");
+        if (rules.ignoreself && own_addresses_.overlaps(order.prefix))
+            return fail(what, "it is an address of this machine",
+                        "use --force to ban it all the same");
+    }
+    if (bans_.size() >= limits_.bans) {
+        ++refused_bans_;
+        return fail(what, fmt::format("{} bans are active, which is the limit", limits_.bans),
+                    "raise \"ban_limit\" in bandd.yaml");
+    }
+    auto story = std::make_shared<Story>();
+    story->reason = order.reason.empty() ? "by hand" : "by hand: " + order.reason;
+    Ban ban;
+    ban.key = {order.jail, order.prefix};
+    ban.from = now;
+    ban.by_hand = true;
+    ban.story = std::move(story);
+    ban.offence = 1;
+    ban.until = now + order.bantime.value_or(rules.bantime.base);
+    jails_[order.jail].windows.erase(order.prefix);
+    if (rules.maxretry > 1) jails_[order.jail].changed_windows.insert(order.prefix);
+    if (auto found = bans_.find(ban.key); found != bans_.end()) {
+        found->second.until = ban.until;
+        found->second.by_hand = true;
+        found->second.story = ban.story;
+        push_deadline(found->second);
+        changed_bans_.insert(ban.key);
+        outcome.events.emplace_back(Extended{found->second});
+        return {};
+    }
+    decide(std::move(ban), outcome);
+    return {};
+}
+
+std::size_t Engine::unban(std::optional<JailIndex> jail, const Prefix& prefix, Instant now,
+                          Outcome& outcome) {
+    std::vector<BanKey> ending;
+    for (const auto& [key, ban] : bans_) {
+        if (jail && key.jail != *jail) continue;
+        if (contains(key.prefix, prefix.network) || contains(prefix, key.prefix.network))
+            ending.push_back(key);
+    }
+    for (const BanKey& key : ending) end(key, Unbanned::Why::by_hand, now, outcome);
+    // Pardoned is pardoned: the hits so far are forgotten, too.
+    for (std::size_t i = 0; i < jails_.size(); ++i) {
+        if (jail && *jail != i) continue;
+        Prefix key = prefix.is_single() ? key_for(static_cast<JailIndex>(i), prefix.network) : prefix;
+        if (jails_[i].windows.erase(key)) jails_[i].changed_windows.insert(key);
+    }
+    return ending.size();
+}
+
+std::size_t Engine::unban_all(std::optional<JailIndex> jail, Instant now, Outcome& outcome) {
+    std::vector<BanKey> ending;
+    for (const auto& [key, ban] : bans_)
+        if (!jail || key.jail == *jail) ending.push_back(key);
+    for (const BanKey& key : ending) end(key, Unbanned::Why::by_hand, now, outcome);
+    return ending.size();
+}
+
+void Engine::set_state(const BanKey& key, BanState state) {
+    auto found = bans_.find(key);
+    if (found == bans_.end() || found->second.state == state) return;
+    found->second.state = state;
+}
+
+Changes Engine::take_changes() {
+    Changes changes;
+    for (std::size_t i = 0; i < jails_.size(); ++i) {
+        for (const Prefix& key : jails_[i].changed_windows) {
+            WindowChange change{{static_cast<JailIndex>(i), key}, {}};
+            if (auto view = jails_[i].windows.find(key))
+                change.times.assign(view->times.begin(), view->times.end());
+            changes.windows.push_back(std::move(change));
+        }
+        jails_[i].changed_windows.clear();
+    }
+    for (const BanKey& key : changed_bans_) {
+        auto found = bans_.find(key);
+        if (found == bans_.end())
+            changes.ended_bans.push_back(key);
+        else
+            changes.bans.push_back(found->second);
+    }
+    changed_bans_.clear();
+    for (const BanKey& key : changed_offences_) {
+        auto found = offences_.find(key);
+        changes.offences.emplace_back(key, found == offences_.end() ? Offences{} : found->second);
+    }
+    changed_offences_.clear();
+    return changes;
+}
+
+void Engine::restore(std::span<const Ban> bans, std::span<const WindowChange> windows,
+                     std::span<const std::pair<BanKey, Offences>> offences) {
+    bans_.reserve(bans.size());
+    for (const Ban& ban : bans) {
+        Ban restored = ban;
+        restored.state =
+            rules_[ban.key.jail].simulate ? BanState::simulated : BanState::pending;
+        bans_.insert_or_assign(ban.key, restored);
+        push_deadline(restored);
+    }
+    for (const WindowChange& window : windows)
+        jails_[window.key.jail].windows.restore(window.key.prefix, window.times);
+    for (const auto& [key, value] : offences) offences_.insert_or_assign(key, value);
+}
+
+}  // namespace bandd

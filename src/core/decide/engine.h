@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The second half of a line's way: hits to decisions. All of bandd's memory of attackers is here.
+//
+// One thread. Deterministic: the same calls give the same outcome, so that a replay of a log decides
+// as the live daemon did. Time is an argument.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/decide/decision.h"
+#include "core/decide/rules.h"
+#include "core/decide/window.h"
+
+namespace bandd {
+
+// How often an address was banned; `jail` is `any_jail` for the count over all of them.
+inline constexpr JailIndex any_jail = UINT16_MAX;
+struct Offences {
+    std::uint32_t count = 0;
+    Instant last;
+};
+
+// A key's window as a checkpoint keeps it; no times: the key is to be forgotten.
+struct WindowChange {
+    BanKey key;
+    std::vector<Instant> times;
+};
+// What changed since the last call, for the checkpoint.
+struct Changes {
+    std::vector<WindowChange> windows;
+    std::vector<Ban> bans;
+    std::vector<BanKey> ended_bans;
+    std::vector<std::pair<BanKey, Offences>> offences;  // count 0: forgotten
+    bool empty() const {
+        return windows.empty() && bans.empty() && ended_bans.empty() && offences.empty();
+    }
+};
+
+struct EngineLimits {
+    std::size_t bans = 2'000'000;
+    std::size_t offences = 2'000'000;
+    std::size_t kept_lines = 20'000;  // matched lines of addresses that are not banned yet
+    Duration offence_memory = std::chrono::days(30);  // dbpurgeage
+};
+
+struct JailCounts {
+    std::uint64_t hits = 0, ignored = 0, too_old = 0, already_banned = 0, bans = 0, unbans = 0;
+};
+
+class Engine {
+  public:
+    explicit Engine(EngineLimits limits = {}) : limits_(limits) {}
+
+    // Replaces the rules. A jail keeps its bans by name, and its windows too unless maxretry,
+    // findtime or ban_prefix changed (then they are counted anew from the kept times). Bans of jails
+    // that are gone end.
+    void set_rules(std::vector<JailRules> rules, Instant now, Outcome& outcome);
+    void set_own_addresses(PrefixSet addresses) { own_addresses_ = std::move(addresses); }
+
+    void on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome);
+    void on_time(Instant now, Outcome& outcome);
+
+    struct BanOrder {
+        JailIndex jail = 0;
+        Prefix prefix;
+        std::optional<Duration> bantime;  // the jail's own if absent
+        std::string reason;
+        bool even_if_ignored = false;
+    };
+    Result<> ban_by_hand(const BanOrder& order, Instant now, Outcome& outcome);
+    // Ends every ban that covers `prefix` or lies within it, of one jail or all. Returns how many.
+    std::size_t unban(std::optional<JailIndex> jail, const Prefix& prefix, Instant now,
+                      Outcome& outcome);
+    std::size_t unban_all(std::optional<JailIndex> jail, Instant now, Outcome& outcome);
+    // The sets acknowledged a ban, or lost it again.
+    void set_state(const BanKey& key, BanState state);
+
+    std::optional<Instant> next_deadline() const;
+    Changes take_changes();
+
+    // From a checkpoint, before the first turn. Bans that are over by `now` end at once, so that
+    // their unban is heard.
+    void restore(std::span<const Ban> bans, std::span<const WindowChange> windows,
+                 std::span<const std::pair<BanKey, Offences>> offences);
+
+    const std::vector<JailRules>& rules() const { return rules_; }
+    const JailCounts& counts(JailIndex jail) const { return jails_[jail].counts; }
+    const WindowTable& windows(JailIndex jail) const { return jails_[jail].windows; }
+    const std::unordered_map<BanKey, Ban, BanKeyHash>& bans() const { return bans_; }
+    std::optional<JailIndex> find_jail(std::string_view name) const;
+    Prefix key_for(JailIndex jail, const Address& address) const;
+    bool is_ignored(JailIndex jail, const Address& address) const;
+    bool is_own(JailIndex jail, const Address& address) const;
+    std::optional<Offences> offences(JailIndex jail, const Prefix& prefix) const;
+    // The matched lines of a key that is not banned yet, oldest first.
+    std::vector<Match> kept_lines(JailIndex jail, const Prefix& key) const;
+    std::uint64_t refused_bans() const { return refused_bans_; }
+
+  private:
+    struct Jail {
+        WindowTable windows;
+        JailCounts counts;
+        std::unordered_set<Prefix, PrefixHash> changed_windows;
+    };
+    struct KeptLine {
+        Match match;
+        std::uint64_t previous = 0;  // note of the same key's line before it
+    };
+    struct Deadline {
+        Instant at;
+        BanKey key;
+        bool operator>(const Deadline& other) const { return at > other.at; }
+    };
+    void count_hit(JailIndex jail, const Address& address, Instant time, Instant arrival,
+                   const Pattern* pattern, std::string_view pattern_id, std::string_view line,
+                   const Fields& fields, Outcome& outcome);
+    void decide(Ban ban, Outcome& outcome);
+    void end(const BanKey& key, Unbanned::Why why, Instant at, Outcome& outcome);
+    Duration bantime_of(const JailRules& rules, const Prefix& prefix, Instant from,
+                        std::uint32_t offence) const;
+    std::uint32_t next_offence(JailIndex jail, const Prefix& prefix, Instant from);
+    std::uint64_t keep_line(Match match, std::uint64_t previous);
+    std::vector<Match> chain(std::uint64_t note, std::uint32_t most) const;
+    void push_deadline(const Ban& ban);
+
+    EngineLimits limits_;
+    std::vector<JailRules> rules_;
+    std::vector<Jail> jails_;
+    PrefixSet own_addresses_;
+    std::unordered_map<BanKey, Ban, BanKeyHash> bans_;
+    std::vector<Deadline> deadlines_;  // heap; an entry whose ban moved or went is skipped
+    std::unordered_map<BanKey, Offences, BanKeyHash> offences_;
+    std::deque<KeptLine> lines_;
+    std::uint64_t first_note_ = 1;  // of lines_.front()
+    std::unordered_set<BanKey, BanKeyHash> changed_bans_;
+    std::unordered_set<BanKey, BanKeyHash> changed_offences_;
+    std::uint64_t refused_bans_ = 0;
+};
+
+}  // namespace bandd

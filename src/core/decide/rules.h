@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a jail decides by. Values only; `config/compile` makes them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/instant.h"
+#include "core/base/prefix_set.h"
+#include "core/match/hit.h"
+
+namespace bandd {
+
+struct BantimePolicy {
+    Duration base = std::chrono::hours(1);
+    // With `increment` the n-th ban of an address lasts base * factor^(n-1), at most `maximum`,
+    // plus a share of `jitter` that follows from address and time (so that a replay gives the same).
+    bool increment = false;
+    double factor = 2.0;
+    Duration maximum = std::chrono::weeks(5);
+    Duration jitter{0};
+    bool all_jails = false;  // count the address's bans of every jail
+    bool extend = false;     // a hit during a ban restarts its time
+    bool operator==(const BantimePolicy&) const = default;
+};
+
+struct JailRules {
+    std::string name;
+    std::uint32_t maxretry = 5;
+    Duration findtime = std::chrono::minutes(10);
+    BantimePolicy bantime;
+    int v4_length = 32;  // ban_prefix; windows are keyed by it, too
+    int v6_length = 64;
+    PrefixSet ignoreip;
+    bool ignoreself = true;
+    bool simulate = false;
+    bool fed_by_bans = false;  // recidive: its hits are other jails' bans
+    std::uint32_t maxmatches = 10;
+    std::size_t track_limit = 1'000'000;
+};
+
+}  // namespace bandd

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Linear probing with backward-shift deletion: no tombstones, so that a flood of keys that come and
+// go never slows look-ups down. Slots are threaded by last hit; since findtime is one per jail, that
+// is the order in which they expire.
+#include "core/decide/window.h"
+
+#include <algorithm>
+
+namespace bandd {
+
+WindowTable::WindowTable(std::uint32_t maxretry, Duration findtime, std::size_t limit)
+    : maxretry_(maxretry),
+      findtime_(findtime),
+      limit_(std::max<std::size_t>(limit, 1)),
+      stride_(std::max<std::uint32_t>(maxretry, 2) - 1) {}
+
+std::size_t WindowTable::bucket_of(const Prefix& key) const {
+    std::size_t mask = buckets_.size() - 1;
+    std::size_t bucket = PrefixHash{}(key)&mask;
+    while (buckets_[bucket] != none && slots_[buckets_[bucket]].key != key)
+        bucket = (bucket + 1) & mask;
+    return bucket;
+}
+
+WindowTable::View WindowTable::view(std::uint32_t slot) const {
+    return {{times(slot), slots_[slot].count}, slots_[slot].note};
+}
+
+std::optional<WindowTable::View> WindowTable::find(const Prefix& key) const {
+    if (buckets_.empty()) return {};
+    std::uint32_t slot = buckets_[bucket_of(key)];
+    if (slot == none) return {};
+    return view(slot);
+}
+
+void WindowTable::unlink(std::uint32_t slot) {
+    Slot& s = slots_[slot];
+    (s.older == none ? oldest_ : slots_[s.older].newer) = s.newer;
+    (s.newer == none ? newest_ : slots_[s.newer].older) = s.older;
+}
+
+void WindowTable::link_newest(std::uint32_t slot) {
+    slots_[slot].older = newest_;
+    slots_[slot].newer = none;
+    (newest_ == none ? oldest_ : slots_[newest_].newer) = slot;
+    newest_ = slot;
+}
+
+void WindowTable::grow() {
+    std::vector<std::uint32_t> old = std::move(buckets_);
+    buckets_.assign(std::max<std::size_t>(16, old.size() * 2), none);
+    for (std::uint32_t slot : old)
+        if (slot != none) buckets_[bucket_of(slots_[slot].key)] = slot;
+}
+
+std::uint32_t WindowTable::insert(const Prefix& key) {
+    if (used_ >= limit_) {
+        remove(oldest_);
+        ++evicted_;
+    }
+    if ((used_ + 1) * 4 > buckets_.size() * 3) grow();
+    std::uint32_t slot = 0;
+    if (free_.empty()) {
+        slot = static_cast<std::uint32_t>(slots_.size());
+        slots_.emplace_back();
+        times_.resize(times_.size() + stride_);
+    } else {
+        slot = free_.back();
+        free_.pop_back();
+        slots_[slot] = {};
+    }
+    slots_[slot].key = key;
+    buckets_[bucket_of(key)] = slot;
+    link_newest(slot);
+    ++used_;
+    return slot;
+}
+
+void WindowTable::remove(std::uint32_t slot) {
+    std::size_t mask = buckets_.size() - 1;
+    std::size_t hole = bucket_of(slots_[slot].key);
+    for (std::size_t next = (hole + 1) & mask; buckets_[next] != none; next = (next + 1) & mask) {
+        std::size_t home = PrefixHash{}(slots_[buckets_[next]].key) & mask;
+        if (((next - home) & mask) < ((next - hole) & mask)) continue;
+        buckets_[hole] = buckets_[next];
+        hole = next;
+    }
+    buckets_[hole] = none;
+    unlink(slot);
+    free_.push_back(slot);
+    --used_;
+}
+
+WindowTable::Added WindowTable::add(const Prefix& key, Instant at, std::uint64_t note) {
+    Added added;
+    if (maxretry_ <= 1) return {1, true, 0};
+    if (buckets_.empty()) grow();
+    std::uint32_t slot = buckets_[bucket_of(key)];
+    if (slot == none) {
+        slot = insert(key);
+    } else {
+        unlink(slot);
+        link_newest(slot);
+    }
+    Slot& s = slots_[slot];
+    added.previous_note = s.note;
+    s.note = note;
+    Instant* begin = times(slot);
+    // What lies further back than findtime from the newest hit can't be in a window with it, nor
+    // with a later one.
+    Instant newest = s.count > 0 ? std::max(begin[s.count - 1], at) : at;
+    auto stale = std::find_if(begin, begin + s.count,
+                              [&](Instant t) { return t >= newest - findtime_; });
+    s.count = static_cast<std::uint16_t>(std::move(stale, begin + s.count, begin) - begin);
+    if (s.count + 1U >= maxretry_ && newest - std::min(begin[0], at) <= findtime_) {
+        added.hits = s.count + 1U;
+        added.full = true;
+        remove(slot);
+        return added;
+    }
+    if (at >= newest - findtime_) {
+        auto* place = std::upper_bound(begin, begin + s.count, at);
+        std::move_backward(place, begin + s.count, begin + s.count + 1);
+        *place = at;
+        ++s.count;
+    }
+    added.hits = s.count;
+    return added;
+}
+
+bool WindowTable::erase(const Prefix& key) {
+    if (buckets_.empty()) return false;
+    std::uint32_t slot = buckets_[bucket_of(key)];
+    if (slot == none) return false;
+    remove(slot);
+    return true;
+}
+
+std::size_t WindowTable::expire(Instant now) {
+    std::size_t gone = 0;
+    while (oldest_ != none) {
+        const Slot& s = slots_[oldest_];
+        if (s.count > 0 && times(oldest_)[s.count - 1] >= now - findtime_) break;
+        remove(oldest_);
+        ++gone;
+    }
+    return gone;
+}
+
+void WindowTable::clear() { *this = WindowTable(maxretry_, findtime_, limit_); }
+
+void WindowTable::restore(const Prefix& key, std::span<const Instant> times) {
+    if (maxretry_ <= 1 || times.empty()) return;
+    if (buckets_.empty()) grow();
+    if (buckets_[bucket_of(key)] != none) return;
+    std::uint32_t slot = insert(key);
+    std::size_t count = std::min(times.size(), stride_);
+    std::ranges::copy(times.last(count), this->times(slot));
+    slots_[slot].count = static_cast<std::uint16_t>(count);
+}
+
+std::size_t WindowTable::memory() const {
+    return buckets_.capacity() * sizeof(std::uint32_t) + slots_.capacity() * sizeof(Slot) +
+           times_.capacity() * sizeof(Instant) + free_.capacity() * sizeof(std::uint32_t);
+}
+
+}  // namespace bandd

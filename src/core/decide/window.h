@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The sliding windows of one jail: for each key the times of its last hits.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/base/address.h"
+#include "core/base/instant.h"
+
+namespace bandd {
+
+// Exact: a key is full when `maxretry` of its hits lie within `findtime`, both ends included.
+// Hits may come out of order; a key keeps its newest maxretry-1.
+//
+// Memory: open addressing over slots in arrays, some 60 bytes a key and 8 for each kept hit. At
+// `limit` keys the one that was hit longest ago makes room (it expires first), and is counted.
+class WindowTable {
+  public:
+    WindowTable(std::uint32_t maxretry, Duration findtime, std::size_t limit);
+
+    struct Added {
+        std::uint32_t hits = 0;       // of this key within findtime, this one included
+        bool full = false;            // maxretry reached; the key is forgotten
+        std::uint64_t previous_note = 0;  // the note given with the key's last hit, 0 if none
+    };
+    // `note` is the caller's own mark for this hit (never 0), handed back with the next one.
+    Added add(const Prefix& key, Instant at, std::uint64_t note);
+
+    bool erase(const Prefix& key);
+    // Forgets keys whose last hit is older than findtime. Returns how many.
+    std::size_t expire(Instant now);
+    void clear();
+
+    struct View {
+        std::span<const Instant> times;  // ascending
+        std::uint64_t note = 0;
+    };
+    std::optional<View> find(const Prefix& key) const;
+
+    // In order of last hit, oldest first.
+    template <class Visitor>
+    void for_each(Visitor&& visit) const {
+        for (std::uint32_t slot = oldest_; slot != none; slot = slots_[slot].newer)
+            visit(slots_[slot].key, view(slot));
+    }
+    // As `add`, for a key read back from a checkpoint; `times` ascending.
+    void restore(const Prefix& key, std::span<const Instant> times);
+
+    std::size_t size() const { return used_; }
+    std::uint64_t evicted() const { return evicted_; }
+    std::size_t memory() const;
+
+  private:
+    static constexpr std::uint32_t none = UINT32_MAX;
+    struct Slot {
+        Prefix key;
+        std::uint16_t count = 0;
+        std::uint32_t older = none, newer = none;
+        std::uint64_t note = 0;
+    };
+    View view(std::uint32_t slot) const;
+    Instant* times(std::uint32_t slot) { return &times_[std::size_t{slot} * stride_]; }
+    const Instant* times(std::uint32_t slot) const { return &times_[std::size_t{slot} * stride_]; }
+    std::size_t bucket_of(const Prefix& key) const;  // where it is, or the free bucket for it
+    std::uint32_t insert(const Prefix& key);
+    void remove(std::uint32_t slot);
+    void unlink(std::uint32_t slot);
+    void link_newest(std::uint32_t slot);
+    void grow();
+
+    std::uint32_t maxretry_;
+    Duration findtime_;
+    std::size_t limit_;
+    std::size_t stride_;  // times kept for each key
+    std::vector<std::uint32_t> buckets_;
+    std::vector<Slot> slots_;
+    std::vector<Instant> times_;
+    std::vector<std::uint32_t> free_;
+    std::size_t used_ = 0;
+    std::uint32_t oldest_ = none, newest_ = none;
+    std::uint64_t evicted_ = 0;
+};
+
+}  // namespace bandd

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A repetition is "open" if the byte that should end it could as well continue it: `.*` before
+// anything, `\S+` before a letter. `[^"]*"` is closed. Left of <HOST> that is judged reading
+// forward, right of it reading backward from the end of the line.
+#include "core/match/forgery.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/match/syntax.h"
+
+namespace bandd {
+namespace {
+
+using syntax::ByteSet;
+using syntax::Kind;
+using syntax::Node;
+
+// A repeated class smaller than this (digits, a few letters) is not text that a client composes.
+constexpr std::size_t least_free_bytes = 17;
+
+// Everything that stands on one side of the host, nearest last.
+using Side = std::vector<const Node*>;
+
+bool split_at_host(const Node& node, Side& left, Side& right, bool& repeated) {
+    if (node.kind == Kind::host) return true;
+    for (std::size_t i = 0; i < node.children.size(); ++i) {
+        Side inner_left;
+        Side inner_right;
+        if (!split_at_host(node.children[i], inner_left, inner_right, repeated)) continue;
+        if (node.kind == Kind::repeat && node.most != 1) repeated = true;
+        if (node.kind == Kind::concat) {
+            for (std::size_t j = 0; j < i; ++j) left.push_back(&node.children[j]);
+            for (std::size_t j = node.children.size(); j-- > i + 1;)
+                right.push_back(&node.children[j]);
+        }
+        left.insert(left.end(), inner_left.begin(), inner_left.end());
+        right.insert(right.end(), inner_right.begin(), inner_right.end());
+        return true;
+    }
+    return false;
+}
+
+bool holds_free_text(const Node& node) {
+    if (node.kind == Kind::bytes) return node.set.count() >= least_free_bytes;
+    return std::ranges::any_of(node.children, holds_free_text);
+}
+
+// The first open repetition in `node`, if `beyond` may follow it in reading direction.
+const Node* find_open(const Node& node, const ByteSet& beyond, bool forward) {
+    switch (node.kind) {
+        case Kind::repeat: {
+            const Node& body = node.children[0];
+            ByteSet begin = forward ? syntax::first_bytes(body) : syntax::last_bytes(body);
+            bool varies = node.least != node.most;
+            if (varies && holds_free_text(body) && (begin & beyond).any()) return &node;
+            return find_open(body, varies ? beyond | begin : beyond, forward);
+        }
+        case Kind::alternate:
+            for (const Node& child : node.children)
+                if (const Node* open = find_open(child, beyond, forward)) return open;
+            return nullptr;
+        case Kind::concat: {
+            ByteSet next = beyond;
+            std::size_t count = node.children.size();
+            for (std::size_t i = 0; i < count; ++i) {
+                const Node& child = node.children[forward ? count - 1 - i : i];
+                if (const Node* open = find_open(child, next, forward)) return open;
+                ByteSet edge = forward ? syntax::first_bytes(child) : syntax::last_bytes(child);
+                next = syntax::nullable(child) ? next | edge : edge;
+            }
+            return nullptr;
+        }
+        default: return nullptr;
+    }
+}
+
+// `side` is ordered away from the line's edge towards the host.
+const Node* find_open_side(const Side& side, const ByteSet& host_edge, bool forward) {
+    ByteSet next = host_edge;
+    for (std::size_t i = side.size(); i-- > 0;) {
+        if (const Node* open = find_open(*side[i], next, forward)) return open;
+        ByteSet edge = forward ? syntax::first_bytes(*side[i]) : syntax::last_bytes(*side[i]);
+        next = syntax::nullable(*side[i]) ? next | edge : edge;
+    }
+    return nullptr;
+}
+
+// Empty groups left by field tags may stand before an anchor.
+bool anchored(const Side& side, Kind anchor) {
+    for (const Node* node : side) {
+        if (node->kind == anchor) return true;
+        if (node->kind == Kind::concat) {
+            for (const Node& child : node->children) {
+                const Node& edge = anchor == Kind::end ? node->children.back() : child;
+                if (edge.kind == anchor) return true;
+                if (edge.kind != Kind::concat || !edge.children.empty()) return false;
+            }
+            continue;
+        }
+        return false;
+    }
+    return false;
+}
+
+}  // namespace
+
+std::optional<std::string> find_forgery(std::string_view pattern) {
+    auto tree = syntax::parse(pattern);
+    if (!tree) return {};  // nothing is known about it; RE2 will refuse most of these
+    Side left;
+    Side right;
+    bool repeated = false;
+    if (!split_at_host(*tree, left, right, repeated)) return {};
+    if (repeated) return "<HOST> stands in a repetition, so that any of several addresses is taken";
+
+    Node host;
+    host.kind = Kind::host;
+    const ByteSet host_edge = syntax::first_bytes(host);
+    auto quoted = [&](const Node& node) {
+        return "\"" + std::string(pattern.substr(node.from, node.to - node.from)) + "\"";
+    };
+
+    bool from_left = anchored(left, Kind::begin);
+    const Node* open_left = find_open_side(left, host_edge, true);
+    if (from_left && open_left == nullptr) return {};
+
+    bool from_right = anchored(right, Kind::end);
+    const Node* open_right = find_open_side(right, host_edge, false);
+    // The host's own first byte must not be something that the text before it could have ended in.
+    bool glued = !left.empty() && !syntax::nullable(*left.back()) &&
+                 (syntax::last_bytes(*left.back()) & host_edge).any() &&
+                 holds_free_text(*left.back());
+    bool bare = left.empty() || (left.back()->kind == Kind::repeat && open_left == left.back());
+    if (from_right && open_right == nullptr && !glued && !bare) return {};
+
+    if (open_left != nullptr)
+        return quoted(*open_left) + " before <HOST> can run past the text that should end it" +
+               (from_right && open_right != nullptr
+                    ? ", and so can " + quoted(*open_right) + " behind it"
+                    : ", and the pattern does not end with $");
+    return "it does not begin with ^, so that a client's text can begin the match";
+}
+
+}  // namespace bandd

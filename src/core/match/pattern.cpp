@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/match/pattern.h"
+
+#include <algorithm>
+#include <array>
+
+namespace bandd {
+namespace {
+
+// A DFA of a single pattern stays far below; over it RE2 falls back to its NFA, slower but exact.
+constexpr std::int64_t pattern_memory = 8 << 20;
+constexpr int most_groups = 32;
+
+constexpr std::string_view ipv4 = R"((?:::[fF]{4}:)?\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})";
+constexpr std::string_view ipv6 =
+    R"((?:[0-9A-Fa-f]{1,4}::?|::)(?:[0-9A-Fa-f]{1,4}::?){0,6}(?:[0-9A-Fa-f]{1,4}|\d{1,3}(?:\.\d{1,3}){3})?)";
+
+// Writes `source` as RE2 wants it, noting the groups on the way.
+class Translation {
+  public:
+    Translation(std::string_view source, const WordLists& lists) : source_(source), lists_(lists) {}
+
+    Result<> run(Pattern& pattern) {
+        while (at_ < source_.size()) {
+            char c = source_[at_];
+            if (c == '\\' && at_ + 1 < source_.size()) {
+                copy(2);
+            } else if (c == '[') {
+                copy_class();
+            } else if (c == '(') {
+                open_group(pattern);
+            } else if (c == '{' && source_.substr(at_, 2) == "{,") {
+                // Python reads "{,n}" as "{0,n}"; RE2 would take it as literal text, in silence.
+                out_ += "{0,";
+                at_ += 2;
+            } else if (c == '<') {
+                if (auto done = tag(pattern); !done) return done;
+            } else {
+                copy(1);
+            }
+        }
+        if (!open_fields_.empty())
+            return fail("<F-" + open_fields_.back() + ">", "is never closed",
+                        "write </F-" + open_fields_.back() + ">");
+        pattern.regex = std::move(out_);
+        return {};
+    }
+
+  private:
+    void copy(std::size_t count) {
+        out_ += source_.substr(at_, count);
+        at_ += count;
+    }
+
+    void copy_class() {
+        copy(1);
+        if (peek("^")) copy(1);
+        if (peek("]")) copy(1);
+        while (at_ < source_.size() && source_[at_] != ']') copy(source_[at_] == '\\' ? 2 : 1);
+        if (at_ < source_.size()) copy(1);
+    }
+
+    bool peek(std::string_view what) const { return source_.substr(at_).starts_with(what); }
+
+    void open_group(Pattern& pattern) {
+        if (peek("(?P<")) {
+            ++groups_;
+            auto close = source_.find('>', at_);
+            if (close != std::string_view::npos)
+                pattern.fields.emplace_back(source_.substr(at_ + 4, close - at_ - 4), groups_);
+            copy(close == std::string_view::npos ? 1 : close - at_ + 1);
+            return;
+        }
+        if (!peek("(?")) ++groups_;
+        copy(1);
+    }
+
+    void add_host(Pattern& pattern, std::string_view address) {
+        pattern.host_groups.push_back(++groups_);
+        out_ += R"((?:\[)?()";
+        out_ += address;
+        out_ += R"()(?:%\w+)?(?:\])?)";
+    }
+
+    Result<> tag(Pattern& pattern) {
+        auto close = source_.find('>', at_);
+        if (close == std::string_view::npos) {
+            copy(1);
+            return {};
+        }
+        std::string_view name = source_.substr(at_ + 1, close - at_ - 1);
+        if (name == "HOST" || name == "ADDR") {
+            add_host(pattern, std::string(ipv4) + "|" + std::string(ipv6));
+        } else if (name == "IP4") {
+            add_host(pattern, ipv4);
+        } else if (name == "IP6") {
+            add_host(pattern, ipv6);
+        } else if (name.starts_with("F-")) {
+            std::string_view field = name.substr(2);
+            bool empty = field.ends_with('/');
+            if (empty) field.remove_suffix(1);
+            pattern.fields.emplace_back(lower(field), ++groups_);
+            out_ += empty ? R"((\S*))" : "(";
+            if (!empty) open_fields_.emplace_back(field);
+        } else if (name.starts_with("/F-")) {
+            if (open_fields_.empty() || open_fields_.back() != name.substr(3))
+                return fail("<" + std::string(name) + ">", "closes no open <F-…>",
+                            "fields must be nested properly");
+            open_fields_.pop_back();
+            out_ += ")";
+        } else if (name.starts_with("LIST:")) {
+            auto found = lists_.find(name.substr(5));
+            if (found == lists_.end())
+                return fail("<" + std::string(name) + ">", "no such list",
+                            "declare it under \"lists:\" of the filter");
+            add_list(found->second);
+        } else {
+            copy(1);  // plain text that happens to have angle brackets
+            return {};
+        }
+        at_ = close + 1;
+        return {};
+    }
+
+    void add_list(const std::vector<std::string>& items) {
+        out_ += "(?i:";
+        bool first = true;
+        for (const std::string& item : items) {
+            if (!first) out_ += "|";
+            first = false;
+            std::size_t from = 0;
+            while (true) {
+                auto star = item.find('*', from);
+                out_ += RE2::QuoteMeta(item.substr(from, star - from));
+                if (star == std::string::npos) break;
+                out_ += R"([^\s"<>]*)";
+                from = star + 1;
+            }
+        }
+        out_ += ")";
+    }
+
+    static std::string lower(std::string_view text) {
+        std::string out(text);
+        std::ranges::transform(out, out.begin(), [](char c) {
+            return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        });
+        return out;
+    }
+
+    std::string_view source_;
+    const WordLists& lists_;
+    std::size_t at_ = 0;
+    std::string out_;
+    int groups_ = 0;
+    std::vector<std::string> open_fields_;
+};
+
+}  // namespace
+
+RE2::Options pattern_options() {
+    RE2::Options options;
+    options.set_encoding(RE2::Options::EncodingLatin1);
+    options.set_dot_nl(true);
+    options.set_log_errors(false);
+    options.set_max_mem(pattern_memory);
+    return options;
+}
+
+Result<Pattern> compile_pattern(std::string_view id, std::string_view source,
+                                const WordLists& lists, bool needs_host) {
+    Pattern pattern;
+    pattern.id = id;
+    pattern.source = source;
+    std::string what = "pattern \"" + pattern.id + "\"";
+    if (auto done = Translation(source, lists).run(pattern); !done)
+        return fail(what, done.error().what + " " + done.error().reason, done.error().hint);
+    pattern.re2 = std::make_unique<RE2>(pattern.regex, pattern_options());
+    if (!pattern.re2->ok()) {
+        std::string reason = pattern.re2->error();
+        std::string hint;
+        if (reason.find("(?") != std::string::npos)
+            hint = "RE2 has no look-ahead, look-behind or back-references";
+        return fail(what, "RE2 refuses it: " + reason, hint);
+    }
+    if (pattern.re2->NumberOfCapturingGroups() >= most_groups)
+        return fail(what, "has more than " + std::to_string(most_groups - 1) + " groups",
+                    "write (?:…) where nothing is captured");
+    if (needs_host && pattern.host_groups.empty())
+        return fail(what, "has no <HOST>", "mark where the address stands with <HOST>");
+    return pattern;
+}
+
+bool names_empty_list(std::string_view source, const WordLists& lists) {
+    for (const auto& [name, items] : lists)
+        if (items.empty() && source.find("<LIST:" + name + ">") != std::string_view::npos)
+            return true;
+    return false;
+}
+
+CaptureResult capture(const Pattern& pattern, std::string_view message, Captured& captured) {
+    std::array<re2::StringPiece, most_groups> groups;
+    int count = pattern.re2->NumberOfCapturingGroups() + 1;
+    re2::StringPiece text(message.data(), message.size());
+    if (!pattern.re2->Match(text, 0, text.size(), RE2::UNANCHORED, groups.data(), count))
+        return CaptureResult::no_match;
+    auto group = [&](int index) {
+        const auto& piece = groups[static_cast<std::size_t>(index)];
+        return std::string_view(piece.data(), piece.size());
+    };
+    std::optional<Address> address;
+    for (int index : pattern.host_groups)
+        if (!group(index).empty() && (address = parse_address(group(index)))) break;
+    if (!address && !pattern.host_groups.empty()) return CaptureResult::no_address;
+    if (address) captured.address = *address;
+    captured.fields.clear();
+    for (const auto& [name, index] : pattern.fields)
+        if (!group(index).empty()) captured.fields.emplace_back(name, group(index));
+    return CaptureResult::captured;
+}
+
+}  // namespace bandd

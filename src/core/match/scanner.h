@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The first half of a line's way: chunk to hits. Stateless and const, so that any thread may run it.
+#pragma once
+
+#include <re2/set.h>
+
+#include <memory>
+#include <vector>
+
+#include "core/match/filter.h"
+#include "core/match/hit.h"
+#include "core/text/chunk.h"
+
+namespace bandd {
+
+// Whether "#ooo" in a source's lines is undone: always, never, or for lines with a syslog head.
+enum class Escapes { automatic, undo, keep };
+
+struct Rule {
+    std::shared_ptr<const Filter> filter;
+    std::vector<JailIndex> jails;  // that want this filter's hits
+};
+
+// Everything that the lines of one source are held against.
+struct Ruleset {
+    std::vector<Rule> rules;
+    Zone zone;  // of dates that name none
+    Escapes escapes = Escapes::automatic;
+
+    // Filled by `prepare`.
+    std::unique_ptr<RE2::Set> set;                           // all patterns of all rules
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> at;  // set index -> rule, pattern
+};
+
+// Builds the set. Call once, after the rules are in. A set too large for RE2 is left out, and its
+// patterns are tried one by one.
+void prepare(Ruleset& ruleset);
+
+// How `arrival` of a line is found: live lines arrive now; a backlog is read in log time, so that
+// the outcome is that of having read it when it was written.
+enum class Arrival { live, log_time };
+
+struct ScanCounts {
+    std::uint64_t lines = 0, candidates = 0, hits = 0, ignored = 0, no_address = 0, undated = 0;
+    std::uint64_t set_failures = 0;  // RE2::Set gave up, patterns were tried one by one
+};
+
+// Reused between calls, one for each thread.
+struct Scratch {
+    std::string message;
+    std::vector<int> matched;
+    FilterMatch found;
+    ScanCounts counts;
+    Instant latest{INT64_MIN};  // log time so far, for Arrival::log_time
+};
+
+// Our own syslog lines are never an attack: a log that bandd writes to must not feed it.
+inline constexpr std::string_view own_tag = "bandd";
+
+void scan(const Ruleset& ruleset, const Chunk& chunk, Arrival mode, Instant now, Scratch& scratch,
+          std::vector<Hit>& hits);
+
+}  // namespace bandd

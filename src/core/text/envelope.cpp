@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/text/envelope.h"
+
+#include "core/text/datetime.h"
+
+namespace bandd {
+namespace {
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+std::string_view take_token(std::string_view& text) {
+    auto end = text.find(' ');
+    std::string_view token = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    return token;
+}
+
+// "postfix/smtpd[1234]: " or "sshd: ". RFC 3164 allows only alphanumerics; real tags have more,
+// but never quotes or '#', which begin a message without tag (hMailServer through NXLog).
+bool take_tag(std::string_view& text, Envelope& envelope) {
+    std::size_t end = 0;
+    while (end < text.size() && end < 128) {
+        char c = text[end];
+        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '/' ||
+                    c == '-' || c == '_' || c == '.' || c == '(' || c == ')' || c == '@' ||
+                    c == '+';
+        if (!word) break;
+        ++end;
+    }
+    if (end == 0 || end >= text.size()) return false;
+    std::size_t after = end;
+    std::string_view pid;
+    if (text[after] == '[') {
+        auto close = text.find(']', after);
+        if (close == std::string_view::npos || close - after > 24) return false;
+        pid = text.substr(after + 1, close - after - 1);
+        after = close + 1;
+    }
+    if (after >= text.size() || text[after] != ':') return false;
+    ++after;
+    if (after < text.size() && text[after] != ' ') return false;
+    envelope.tag = text.substr(0, end);
+    envelope.pid = pid;
+    text.remove_prefix(after < text.size() ? after + 1 : after);
+    return true;
+}
+
+void open_rfc3164(std::string_view rest, Envelope& envelope) {
+    if (rest.starts_with(' ')) rest.remove_prefix(1);
+    envelope.syslog = true;
+    // Dovecot's own log file has a tag and no host: "Nov 21 03:05:50 imap-login: Info: …".
+    if (!take_tag(rest, envelope)) {
+        envelope.host = take_token(rest);
+        take_tag(rest, envelope);
+    }
+    envelope.message = rest;
+}
+
+// The date is rsyslog's file format if a tag follows the host, or hMailServer's quoted record.
+// Otherwise some program wrote a date of its own, and the text behind it is the message.
+void open_iso(std::string_view rest, bool with_t, Envelope& envelope) {
+    if (rest.starts_with(' ')) rest.remove_prefix(1);
+    envelope.message = rest;
+    if (!with_t) return;
+    Envelope head = envelope;
+    std::string_view behind = rest;
+    if (take_tag(behind, head)) {
+        head.message = behind;
+    } else {
+        head.host = take_token(behind);
+        if (!take_tag(behind, head) && !behind.starts_with('"')) return;
+        head.message = behind;
+    }
+    head.syslog = true;
+    envelope = head;
+}
+
+// RFC 5424: VERSION SP TIMESTAMP SP HOST SP APP SP PROCID SP MSGID SP SD [SP MSG]
+bool open_rfc5424(std::string_view rest, const Zone& zone, Instant arrival, Envelope& envelope) {
+    if (!rest.starts_with("1 ")) return false;
+    rest.remove_prefix(2);
+    Envelope head;
+    std::string_view stamp = take_token(rest);
+    if (stamp != "-") {
+        auto date = scan_iso_date(stamp);
+        if (!date || date->length != stamp.size()) return false;
+        head.time = resolve(*date, zone, arrival);
+    }
+    auto field = [&] {
+        std::string_view token = take_token(rest);
+        return token == "-" ? std::string_view{} : token;
+    };
+    head.host = field();
+    head.tag = field();
+    head.pid = field();
+    field();  // MSGID
+    if (rest.starts_with('-')) {
+        rest.remove_prefix(1);
+    } else {
+        while (rest.starts_with('[')) {
+            std::size_t at = 1;
+            bool quoted = false;
+            for (; at < rest.size(); ++at) {
+                if (quoted && rest[at] == '\\')
+                    ++at;
+                else if (rest[at] == '"')
+                    quoted = !quoted;
+                else if (!quoted && rest[at] == ']')
+                    break;
+            }
+            if (at >= rest.size()) return false;
+            rest.remove_prefix(at + 1);
+        }
+    }
+    if (rest.starts_with(' ')) rest.remove_prefix(1);
+    if (rest.starts_with("\xef\xbb\xbf")) rest.remove_prefix(3);
+    head.message = rest;
+    head.syslog = true;
+    envelope = head;
+    return true;
+}
+
+// hMailServer: `"SMTPD"⇥thread⇥session⇥"date"⇥…`, or `thread⇥"date"⇥…` in its event log.
+std::optional<WrittenDate> find_hmailserver_date(std::string_view line) {
+    if (line.empty() || (line.front() != '"' && !is_digit(line.front()))) return {};
+    constexpr std::size_t farthest = 64;  // kind, thread and session before the date
+    std::string_view head = line.substr(0, farthest + 32);
+    auto at = head.find("\t\"");
+    if (at == std::string_view::npos || at > farthest) return {};
+    return scan_iso_date(line.substr(at + 2));
+}
+
+// Access logs: the first bracketed date. Before it stand the address and two user fields, which a
+// client can lengthen but, without a bracket, not forge.
+std::optional<WrittenDate> find_clf_date(std::string_view line) {
+    constexpr std::size_t farthest = 512;
+    std::string_view head = line.substr(0, farthest);
+    for (auto at = head.find('['); at != std::string_view::npos; at = head.find('[', at + 1))
+        if (auto date = scan_clf_date(line.substr(at + 1))) return date;
+    return {};
+}
+
+}  // namespace
+
+Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival) {
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    Envelope envelope;
+    envelope.message = line;
+    std::string_view rest = line;
+    bool with_priority = false;
+    if (rest.starts_with('<')) {
+        auto close = rest.substr(0, 5).find('>');
+        if (close != std::string_view::npos && close >= 2) {
+            rest.remove_prefix(close + 1);
+            with_priority = true;
+            if (open_rfc5424(rest, zone, arrival, envelope)) return envelope;
+        }
+    }
+    if (rest.empty()) return envelope;
+    char first = rest.front();
+    if (first >= 'A' && first <= 'S') {
+        if (auto date = scan_syslog_date(rest)) {
+            envelope.time = resolve(*date, zone, arrival);
+            open_rfc3164(rest.substr(date->length), envelope);
+            return envelope;
+        }
+    } else if (is_digit(first)) {
+        if (auto date = scan_iso_date(rest)) {
+            envelope.time = resolve(*date, zone, arrival);
+            bool with_t = rest.size() > 10 && rest[10] == 'T';
+            open_iso(rest.substr(date->length), with_t, envelope);
+            return envelope;
+        }
+        if (auto date = scan_slash_date(rest)) {
+            envelope.time = resolve(*date, zone, arrival);
+            envelope.message = rest.substr(date->length);
+            if (envelope.message.starts_with(' ')) envelope.message.remove_prefix(1);
+            return envelope;
+        }
+        if (rest.starts_with("1 ") && open_rfc5424(rest, zone, arrival, envelope)) return envelope;
+        if (auto date = scan_epoch(rest); date && rest.size() > date->length &&
+                                          (rest[date->length] == ' ' || rest[date->length] == '\t')) {
+            envelope.time = resolve(*date, zone, arrival);
+            envelope.message = rest.substr(date->length + 1);
+            return envelope;
+        }
+    } else if (first == '[') {
+        std::string_view inside = rest.substr(1);
+        auto date = scan_apache_date(inside);
+        if (!date) date = scan_iso_date(inside);
+        if (!date) date = scan_epoch(inside);
+        if (date && inside.substr(date->length).starts_with(']')) {
+            envelope.time = resolve(*date, zone, arrival);
+            envelope.message = inside.substr(date->length + 1);
+            if (envelope.message.starts_with(' ')) envelope.message.remove_prefix(1);
+            return envelope;
+        }
+    }
+    if (with_priority) {  // a sender without a date: all behind the priority is its message
+        envelope.syslog = true;
+        envelope.message = rest;
+        take_tag(envelope.message, envelope);
+        return envelope;
+    }
+    auto date = find_hmailserver_date(line);
+    if (!date) date = find_clf_date(line);
+    if (date) envelope.time = resolve(*date, zone, arrival);
+    return envelope;
+}
+
+}  // namespace bandd

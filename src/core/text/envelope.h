@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A line's head, taken off once: what was said when, by which program; the rest is the message.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "core/base/zone.h"
+
+namespace bandd {
+
+// Views into the line.
+struct Envelope {
+    std::optional<Instant> time;  // as written; nothing if the line has no date
+    std::string_view host, tag, pid;
+    std::string_view message;
+    bool syslog = false;  // the line came through syslog, so "#ooo" in it is rsyslog's escaping
+};
+
+// Understands RFC 3164 (with or without priority, host, tag), ISO 8601 heads as rsyslog writes
+// them to files, RFC 5424, nginx and Apache error logs, epoch; and dates that stand inside a line
+// which keeps its text: hMailServer's records, access logs. Anything else is all message.
+// Never fails, never throws. A trailing CR is taken off.
+Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival);
+
+}  // namespace bandd

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/text/unescape.h"
+
+namespace bandd {
+namespace {
+
+bool is_escape(std::string_view text, std::size_t at) {
+    auto octal = [&](std::size_t i) { return text[i] >= '0' && text[i] <= '7'; };
+    return at + 3 < text.size() && text[at + 1] <= '3' && octal(at + 1) && octal(at + 2) &&
+           octal(at + 3);
+}
+
+}  // namespace
+
+bool has_escape(std::string_view text) {
+    for (auto at = text.find('#'); at != std::string_view::npos; at = text.find('#', at + 1))
+        if (is_escape(text, at)) return true;
+    return false;
+}
+
+void unescape(std::string_view text, std::string& out) {
+    std::size_t done = 0;
+    for (auto at = text.find('#'); at != std::string_view::npos; at = text.find('#', at)) {
+        if (!is_escape(text, at)) {
+            ++at;
+            continue;
+        }
+        out.append(text, done, at - done);
+        out += static_cast<char>((text[at + 1] - '0') << 6 | (text[at + 2] - '0') << 3 |
+                                 (text[at + 3] - '0'));
+        at += 4;
+        done = at;
+    }
+    out.append(text, done);
+}
+
+}  // namespace bandd

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// rsyslog writes a control character it received as '#' and exactly three octal digits.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace bandd {
+
+bool has_escape(std::string_view text);
+
+// Appends `text` with each "#ooo" (000..377) as the byte it stands for; "#0112824" is a tab and
+// "2824". A '#' followed by anything else stays.
+void unescape(std::string_view text, std::string& out);
+
+}  // namespace bandd
