@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Decisions to orders, orders to backends, once a turn; what fails is tried again with growing
+// pauses until it holds or is no longer wanted. The only caller of backends.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "action/backend.h"
+#include "core/decide/engine.h"
+
+namespace bandd {
+
+struct TargetStatus {
+    TargetSpec spec;
+    bool prepared = false;
+    std::optional<Error> error;  // the last failure, until one succeeds
+    std::size_t waiting = 0;     // orders to be tried again
+    Instant retry_at;
+    std::uint64_t applied = 0, failures = 0, repairs = 0;
+};
+
+// What the daemon should tell about.
+struct Report {
+    std::vector<Ban> in_force;  // acknowledged just now; restored ones are not among them
+    struct Trouble {
+        TargetId target = 0;
+        Error error;
+        bool recovered = false;
+    };
+    std::vector<Trouble> troubles;  // a target began or ceased to fail
+    std::vector<TargetId> repaired;  // what somebody had taken away was put back
+};
+
+class Dispatch {
+  public:
+    static constexpr Duration first_pause = std::chrono::seconds(1);
+    static constexpr Duration longest_pause = std::chrono::seconds(60);
+    // Kernel sets that can't tell us when they are touched are looked at this often, while they
+    // hold bans.
+    static constexpr Duration check_interval = std::chrono::seconds(30);
+
+    // Backends by the action's place in ActionConfig; null where no jail needs one.
+    using Backends = std::array<std::unique_ptr<Backend>, 4>;
+    Dispatch(Engine& engine, Backends backends)
+        : engine_(engine), backends_(std::move(backends)) {}
+
+    // Actions of each jail, by jail index. Prepares and reconciles all targets.
+    void set_targets(const std::vector<std::vector<ActionConfig>>& actions, Instant now,
+                     Report& report);
+    void add_backend(std::size_t kind, std::unique_ptr<Backend> backend) {
+        backends_[kind] = std::move(backend);
+    }
+    bool has_backend(std::size_t kind) const { return backends_[kind] != nullptr; }
+    Backend* backend(std::size_t kind) const { return backends_[kind].get(); }
+
+    void on_events(std::span<const Event> events, Instant now);
+    // End of a turn: one batch for each backend.
+    void flush(Instant now, Report& report);
+    void on_notice(std::size_t kind, Instant now, Report& report);
+    void on_time(Instant now, Report& report);
+    std::optional<Instant> next_deadline() const;
+
+    // Takes every ban out of the kernel again, for `stop: flush`.
+    void clear(Instant now);
+
+    const std::vector<TargetStatus>& targets() const { return targets_; }
+
+  private:
+    struct Progress {       // a ban that is not in force yet
+        // Targets that have not acknowledged it: bits by place among the jail's actions.
+        std::uint64_t outstanding = 0;
+        bool announce = true;
+    };
+    struct Retry {
+        std::map<Prefix, Order> orders;
+        Duration pause{0};
+        Instant due = never;
+    };
+    bool enforces(TargetId target) const;
+    Backend& backend_of(TargetId target) const;
+    void enforce(const Ban& ban, bool announce, Instant now);
+    void lift(const Unbanned& event, Instant now);
+    void announce(Order::Kind kind, const Ban& ban);
+    void queue(Order order);
+    void acknowledged(const Order& order, Instant now, Report& report);
+    void failed(Order order, Error error, Instant now, Report& report);
+    void reconcile_target(TargetId target, Instant now, Report& report, bool repair);
+    bool prepare_target(TargetId target, Instant now, Report& report);
+    std::uint64_t enforcing_bits(JailIndex jail) const;
+    void holds(TargetId target, const Prefix& prefix, Report& report);
+    void in_force(const BanKey& key, Report& report);
+    Instant wanted_until(TargetId target, const Prefix& prefix) const;
+    void arm(TargetId target, const Prefix& prefix, Instant until, Instant now);
+
+    Engine& engine_;
+    Backends backends_;
+    std::vector<TargetStatus> targets_;
+    std::vector<std::vector<TargetId>> by_jail_;
+    std::vector<std::vector<TargetId>> sharing_;  // targets that write to the same set, itself included
+    std::vector<Retry> retries_;
+    std::array<std::vector<Order>, 4> queued_;
+    std::unordered_map<BanKey, Progress, BanKeyHash> progress_;
+    std::multimap<Instant, std::pair<TargetId, Prefix>> rearm_;  // timeouts shorter than the ban
+    Instant check_at_ = never;
+};
+
+}  // namespace bandd

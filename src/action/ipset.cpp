@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// libipset is driven by lines as ipset(8) takes them. Single orders go as single lines, which tells
+// each one's error; many go as one stream, which libipset packs into few netlink messages, and only
+// if that fails are they tried one by one.
+#include "action/ipset.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <sstream>
+
+extern "C" {
+#include <libipset/ipset.h>
+}
+
+namespace bandd {
+namespace {
+
+// linux/netfilter/ipset: UINT_MAX / MSEC_PER_SEC, halved; ipset(8) "timeout".
+constexpr Duration longest_timeout = std::chrono::seconds(2147483);
+constexpr std::size_t stream_from = 16;  // orders; below, one by one costs as little
+
+// libipset prints; these catch it. One thread uses libipset, so one place will do.
+struct Capture {
+    std::string output;
+    std::string error;
+};
+Capture captured;
+
+std::string format_arguments(const char* format, va_list arguments) {
+    va_list copy;
+    va_copy(copy, arguments);
+    int size = vsnprintf(nullptr, 0, format, copy);
+    va_end(copy);
+    std::string text(static_cast<std::size_t>(std::max(size, 0)), '\0');
+    vsnprintf(text.data(), text.size() + 1, format, arguments);
+    return text;
+}
+
+int on_output(struct ipset_session*, void*, const char* format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    captured.output += format_arguments(format, arguments);
+    va_end(arguments);
+    return 0;
+}
+
+int on_custom_error(ipset*, void*, int, const char* format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    captured.error += format_arguments(format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+int on_standard_error(ipset* session, void*) {
+    struct ipset_session* inner = ::ipset_session(session);
+    if (ipset_session_report_type(inner) != IPSET_NO_ERROR) {
+        if (const char* message = ipset_session_report_msg(inner)) captured.error += message;
+        ipset_session_report_reset(inner);
+    }
+    return -1;
+}
+
+std::string one_line(std::string text) {
+    while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+    std::ranges::replace(text, '\n', ' ');
+    if (text.starts_with("Error in line")) {
+        auto colon = text.find(": ");
+        if (colon != std::string::npos) text.erase(0, colon + 2);
+    }
+    return text;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<IpsetBackend>> IpsetBackend::create() {
+    ipset_load_types();
+    ipset* session = ipset_init();
+    if (session == nullptr) return fail("ipset", "libipset does not start");
+    ipset_custom_printf(session, on_custom_error, on_standard_error, on_output, nullptr);
+    return std::unique_ptr<IpsetBackend>(new IpsetBackend(session));
+}
+
+IpsetBackend::~IpsetBackend() { ipset_fini(session_); }
+
+Result<> IpsetBackend::command(const std::string& line, std::string* output) {
+    captured = {};
+    std::string copy = line;
+    int result = ipset_parse_line(session_, copy.data());
+    if (result == 0 && captured.error.empty()) {
+        if (output != nullptr) *output = std::move(captured.output);
+        return {};
+    }
+    std::string reason = one_line(captured.error);
+    if (reason.empty()) reason = "the kernel refuses it";
+    return fail("ipset " + line, reason);
+}
+
+Result<IpsetBackend::Header> IpsetBackend::read_header(const std::string& set) {
+    std::string output;
+    // "create NAME TYPE family inet hashsize … maxelem … timeout …"
+    if (auto listed = command("list " + set + " -terse -output save", &output); !listed)
+        return std::unexpected(listed.error());
+    std::istringstream words(output);
+    std::string word;
+    Header header;
+    words >> word >> word >> header.type;
+    while (words >> word) {
+        if (word == "family" && words >> word) header.v4 = word == "inet";
+        if (word == "timeout") header.timed = true;
+    }
+    return header;
+}
+
+void IpsetBackend::set_targets(std::vector<TargetSpec> targets) {
+    std::map<TargetId, TargetSpec> old = std::move(targets_);
+    targets_.clear();
+    for (TargetSpec& target : targets) targets_.emplace(target.id, std::move(target));
+    headers_.clear();
+    // Sets of ours that no jail uses any more. One that iptables rules refer to can't be destroyed;
+    // it is emptied.
+    for (const auto& [id, gone] : old) {
+        const auto& action = std::get<IpsetAction>(gone.action);
+        if (!action.ours) continue;
+        bool kept = std::ranges::any_of(targets_, [&](const auto& entry) {
+            return std::get<IpsetAction>(entry.second.action).set4 == action.set4;
+        });
+        if (kept) continue;
+        for (const std::string& set : {action.set4, action.set6})
+            if (!command("destroy " + set)) [[maybe_unused]]
+                auto ignored = command("flush " + set);
+    }
+}
+
+Result<> IpsetBackend::check(const std::string& set, bool v4, const IpsetAction& action) {
+    if (set.empty()) return {};
+    auto header = read_header(set);
+    if (!header && header.error().reason.find("does not exist") != std::string::npos) {
+        std::string create = fmt::format("create {} hash:net family {} timeout 0 maxelem {}", set,
+                                         v4 ? "inet" : "inet6", action.maxelem);
+        if (!action.create)
+            return fail("ipset \"" + set + "\"", "does not exist",
+                        "make it: ipset " + create + ", or set \"create: true\"");
+        if (auto made = command(create); !made) return made;
+        header = read_header(set);
+    }
+    if (!header) {
+        if (header.error().reason.find("ermission") != std::string::npos ||
+            header.error().reason.find("root") != std::string::npos)
+            return fail("ipset \"" + set + "\"", header.error().reason,
+                        "bandd needs CAP_NET_ADMIN: start it as root");
+        return fail("ipset \"" + set + "\"", header.error().reason);
+    }
+    if (header->v4 != v4)
+        return fail("ipset \"" + set + "\"",
+                    std::string("holds ") + (header->v4 ? "IPv4" : "IPv6") + ", not " +
+                        (v4 ? "IPv4" : "IPv6"),
+                    "name the IPv4 set with \"set:\" and the IPv6 one with \"set6:\"");
+    if (header->type != "hash:net" && header->type != "hash:ip")
+        return fail("ipset \"" + set + "\"", "is of type " + header->type,
+                    "bandd writes to hash:net and hash:ip sets");
+    headers_[set] = *header;
+    return {};
+}
+
+Result<> IpsetBackend::prepare(TargetId target) {
+    const auto& action = std::get<IpsetAction>(targets_.at(target).action);
+    if (auto checked = check(action.set4, true, action); !checked) return checked;
+    return check(action.set6, false, action);
+}
+
+SetTraits IpsetBackend::traits(TargetId target) const {
+    const auto& action = std::get<IpsetAction>(targets_.at(target).action);
+    SetTraits traits;
+    traits.ours = action.ours;
+    traits.longest = longest_timeout;
+    // Where one of the two sets has no timeouts, removing an element that is gone already is no
+    // error, so that "not timed" is always safe.
+    for (const std::string& set : {action.set4, action.set6})
+        if (auto header = headers_.find(set); header != headers_.end() && !header->second.timed)
+            traits.timed = false;
+    return traits;
+}
+
+Result<std::string> IpsetBackend::line_for(const Order& order) const {
+    const auto& action = std::get<IpsetAction>(targets_.at(order.target).action);
+    const std::string& set = set_for(action, order.prefix.is_v4());
+    if (set.empty())
+        return fail("ipset \"" + (order.prefix.is_v4() ? action.set6 : action.set4) + "\"",
+                    std::string("is for ") + (order.prefix.is_v4() ? "IPv6" : "IPv4") + " only",
+                    order.prefix.is_v4() ? "name a set for IPv4 with \"set:\""
+                                         : "name a set for IPv6 with \"set6:\"");
+    auto header = headers_.find(set);
+    if (header == headers_.end()) return fail("ipset \"" + set + "\"", "does not exist");
+    if (header->second.type == "hash:ip" && !order.prefix.is_single())
+        return fail("ipset \"" + set + "\"",
+                    "is of type hash:ip and can't hold " + to_string(order.prefix),
+                    "make it a hash:net set, or set ban_prefix to single addresses");
+    std::string element = to_string(order.prefix);
+    if (order.kind == Order::Kind::remove) return "del " + set + " " + element + " -exist";
+    std::string line = "add " + set + " " + element;
+    if (header->second.timed) {
+        // 0 stays until it is removed.
+        std::int64_t seconds =
+            order.timeout == forever
+                ? 0
+                : std::max<std::int64_t>(
+                      1, (std::min(order.timeout, longest_timeout).count() + 999'999) / 1'000'000);
+        line += " timeout " + std::to_string(seconds);
+    }
+    return line + " -exist";
+}
+
+void IpsetBackend::apply(std::span<const Order> orders, std::vector<Failure>& failed) {
+    std::vector<std::pair<std::size_t, std::string>> lines;
+    for (std::size_t i = 0; i < orders.size(); ++i) {
+        auto line = line_for(orders[i]);
+        if (line)
+            lines.emplace_back(i, std::move(*line));
+        else
+            failed.push_back({i, line.error()});
+    }
+    if (lines.size() >= stream_from) {
+        std::string stream;
+        for (const auto& [index, line] : lines) stream += line + "\n";
+        captured = {};
+        FILE* file = fmemopen(stream.data(), stream.size(), "r");
+        int result = file == nullptr ? -1 : ipset_parse_stream(session_, file);
+        if (file != nullptr) fclose(file);
+        if (result == 0 && captured.error.empty()) return;
+    }
+    for (const auto& [index, line] : lines) {
+        auto done = command(line);
+        if (done) continue;
+        Error error = done.error();
+        if (error.reason.find("full") != std::string::npos)
+            error.hint = "make the set larger (maxelem), or bantime shorter";
+        if (error.reason.find("does not exist") != std::string::npos) headers_.clear();
+        failed.push_back({index, std::move(error)});
+    }
+}
+
+Result<std::vector<Present>> IpsetBackend::list(TargetId target) {
+    const auto& action = std::get<IpsetAction>(targets_.at(target).action);
+    std::vector<Present> present;
+    for (const std::string& set : {action.set4, action.set6}) {
+        if (set.empty()) continue;
+        std::string output;
+        if (auto listed = command("list " + set + " -output save", &output); !listed)
+            return std::unexpected(listed.error());
+        std::istringstream lines(output);
+        std::string line;
+        while (std::getline(lines, line)) {
+            std::istringstream words(line);
+            std::string verb;
+            std::string name;
+            std::string element;
+            std::string word;
+            words >> verb >> name >> element;
+            auto prefix = parse_prefix(element);
+            if (verb != "add" || !prefix) continue;
+            Present found{*prefix, {}};
+            while (words >> word)
+                if (word == "timeout" && words >> word && word != "0")
+                    found.remaining = std::chrono::seconds(std::atoll(word.c_str()));
+            present.push_back(found);
+        }
+    }
+    return present;
+}
+
+void IpsetBackend::clear() {
+    for (const auto& [id, target] : targets_) {
+        const auto& action = std::get<IpsetAction>(target.action);
+        if (!action.ours) continue;  // the user's set loses only our elements, by remove orders
+        for (const std::string& set : {action.set4, action.set6})
+            if (!command("destroy " + set)) [[maybe_unused]]
+                auto ignored = command("flush " + set);
+    }
+}
+
+}  // namespace bandd

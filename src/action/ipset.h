@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Bans in ipset sets, through libipset: sets of our own (hash:net with timeouts), or one that the
+// user made and uses in iptables rules. In a set without timeouts the daemon removes what it added.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "action/backend.h"
+
+struct ipset;
+
+namespace bandd {
+
+class IpsetBackend : public Backend {
+  public:
+    static Result<std::unique_ptr<IpsetBackend>> create();
+    ~IpsetBackend() override;
+
+    void set_targets(std::vector<TargetSpec> targets) override;
+    Result<> prepare(TargetId target) override;
+    void apply(std::span<const Order> orders, std::vector<Failure>& failed) override;
+    bool enforces() const override { return true; }
+    SetTraits traits(TargetId target) const override;
+    Result<std::vector<Present>> list(TargetId target) override;
+    void clear() override;
+
+  private:
+    explicit IpsetBackend(ipset* session) : session_(session) {}
+
+    struct Header {  // of a set as the kernel has it
+        std::string type;
+        bool v4 = true;
+        bool timed = false;
+    };
+    Result<Header> read_header(const std::string& set);
+    Result<> command(const std::string& line, std::string* output = nullptr);
+    Result<> check(const std::string& set, bool v4, const IpsetAction& action);
+    Result<std::string> line_for(const Order& order) const;
+    const std::string& set_for(const IpsetAction& action, bool v4) const {
+        return v4 ? action.set4 : action.set6;
+    }
+
+    ipset* session_;
+    std::map<TargetId, TargetSpec> targets_;
+    std::map<std::string, Header> headers_;  // of sets that are there
+};
+
+}  // namespace bandd

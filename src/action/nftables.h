@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Bans in nftables: a table `inet bandd` of our own. For each jail and family a hash set with
+// timeouts, looked up by rules at the jail's hooks. Prefixes of one length are a masked look-up
+// (`ip6 saddr & ffff:ffff:ffff:ffff:: @sshd-ipv6-64`); a ban of another length gets a set of
+// its own, `sshd-ipv4-24`, when the first one comes. Nobody else's table is touched.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+
+#include "action/backend.h"
+#include "os/netlink.h"
+
+namespace bandd {
+
+class NftablesBackend : public Backend {
+  public:
+    static Result<std::unique_ptr<NftablesBackend>> create();
+
+    void set_targets(std::vector<TargetSpec> targets) override;
+    Result<> prepare(TargetId target) override;
+    void apply(std::span<const Order> orders, std::vector<Failure>& failed) override;
+    bool enforces() const override { return true; }
+    Result<std::vector<Present>> list(TargetId target) override;
+    void clear() override;
+    int notice_fd() const override { return notices_.fd(); }
+    Notices read_notices() override;
+
+  private:
+    NftablesBackend(Netlink commands, Netlink notices)
+        : commands_(std::move(commands)), notices_(std::move(notices)) {}
+
+    // A set of ours: which addresses, cut to which length.
+    struct SetKey {
+        TargetId target = 0;
+        bool v4 = true;
+        int length = 32;
+        auto operator<=>(const SetKey&) const = default;
+    };
+    std::string set_name(const SetKey& key) const;
+    std::optional<SetKey> parse_set_name(const std::string& name) const;
+    Result<> find_sets();
+    Result<> build();
+    Result<> ensure_set(const SetKey& key);
+    void send(std::span<const Order> orders, std::vector<std::size_t> indexes,
+              std::vector<Failure>& failed);
+
+    Netlink commands_;
+    Netlink notices_;
+    std::map<TargetId, TargetSpec> targets_;
+    std::set<SetKey> sets_;  // that exist
+    bool built_ = false;     // table, chains and rules stand
+    std::uint32_t sequence_ = 1;
+};
+
+}  // namespace bandd

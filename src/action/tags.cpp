@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "action/tags.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace bandd {
+namespace {
+
+constexpr std::size_t longest_matches = 32 << 10;  // an argument of execve is at most 128 KiB
+
+std::optional<std::string> value_of(std::string_view name, const Ban& ban, std::string_view jail) {
+    if (name == "ip") return to_string(ban.key.prefix.network);
+    if (name == "prefix") return to_string(ban.key.prefix);
+    if (name == "family") return ban.key.prefix.is_v4() ? "inet4" : "inet6";
+    if (name == "jail" || name == "name") return std::string(jail);
+    if (name == "bantime")
+        return ban.until == never ? "-1" : std::to_string((ban.until - ban.from).count() / 1'000'000);
+    if (name == "failures") return std::to_string(ban.hits);
+    if (name == "bancount") return std::to_string(ban.offence);
+    if (name == "time") return std::to_string(ban.from.seconds());
+    if (name == "reason") return ban.story ? ban.story->reason : "";
+    if (name == "matches") {
+        std::string lines;
+        if (ban.story)
+            for (const Match& match : ban.story->matches) {
+                if (lines.size() + match.line.size() > longest_matches) break;
+                lines += (lines.empty() ? "" : "\n") + match.line;
+            }
+        return lines;
+    }
+    if (name.starts_with("F-")) {
+        std::string field(name.substr(2));
+        std::ranges::transform(field, field.begin(), [](char c) {
+            return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        });
+        if (ban.story)
+            for (const auto& [known, text] : ban.story->fields)
+                if (known == field) return text;
+        return "";
+    }
+    return {};
+}
+
+}  // namespace
+
+std::string replace_tags(std::string_view text, const Ban& ban, std::string_view jail) {
+    std::string out;
+    while (true) {
+        auto open = text.find('<');
+        out += text.substr(0, open);
+        if (open == std::string_view::npos) return out;
+        auto close = text.find('>', open);
+        auto value = close == std::string_view::npos
+                         ? std::nullopt
+                         : value_of(text.substr(open + 1, close - open - 1), ban, jail);
+        if (!value) {
+            out += '<';
+            text.remove_prefix(open + 1);
+            continue;
+        }
+        std::erase(*value, '\0');  // an argument ends at NUL
+        out += *value;
+        text.remove_prefix(close + 1);
+    }
+}
+
+}  // namespace bandd

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// <ip>, <jail>, <bantime> … in texts and arguments of actions.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/decide/decision.h"
+
+namespace bandd {
+
+// Replaces: <ip> <prefix> <family> <jail> <bantime> (seconds, -1 for ever) <failures> <time> (epoch)
+// <bancount> <reason> <matches> (lines, joined by newlines) and <F-NAME> for every field captured.
+// Names as in fail2ban's actions. An unknown tag stays as it is. Hostile text is put in as it is:
+// the result is one argument or one log line, never a command line.
+std::string replace_tags(std::string_view text, const Ban& ban, std::string_view jail);
+
+}  // namespace bandd

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/document.h"
+#include "config/types.h"
+
+namespace bandd {
+
+// What an action takes from its jail.
+struct ActionContext {
+    std::string jail;
+    std::vector<PortRange> ports;
+    std::vector<Protocol> protocols;
+    std::vector<std::string> directories;  // with actions/ in them
+};
+
+// Reads `action:`: a name, a map of one action with its keys, or a list of these.
+std::vector<ActionConfig> parse_actions(const Value& value, const ActionContext& context,
+                                        std::vector<Error>& errors);
+
+// Reads `port:` and `protocol:`: 25, smtp, 1000-2000, "25,465", [25, smtp].
+std::vector<PortRange> parse_ports(const std::vector<const Value*>& words,
+                                   std::vector<Error>& errors);
+std::vector<Protocol> parse_protocols(const std::vector<const Value*>& words,
+                                      std::vector<Error>& errors);
+
+}  // namespace bandd

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Config to what the core runs on.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "config/types.h"
+
+namespace bandd {
+
+// The filter as one jail uses it: its modes chosen, its words added. All faulty patterns are
+// reported; `warnings` gets patterns through which a client could name another host.
+std::shared_ptr<const Filter> compile_filter(const FilterConfig& config,
+                                             const std::vector<std::string>& modes,
+                                             const WordLists& more_words,
+                                             std::vector<Error>& errors,
+                                             std::vector<Error>& warnings);
+
+struct Compiled {
+    std::vector<std::shared_ptr<const Filter>> filters;  // by jail; null for jails without logs
+    std::vector<Error> errors, warnings;
+};
+Compiled compile(const Config& config);
+
+// The ruleset for a source that these jails read.
+std::shared_ptr<const Ruleset> make_ruleset(const Compiled& compiled,
+                                            const std::vector<JailIndex>& jails, const Zone& zone,
+                                            Escapes escapes);
+
+// Runs a filter over its own samples; one error for each that comes out otherwise.
+std::vector<Error> check_samples(const FilterConfig& config, const Zone& zone);
+
+}  // namespace bandd

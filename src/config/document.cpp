@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config/document.h"
+
+#include <glob.h>
+#include <yaml-cpp/yaml.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace bandd {
+namespace {
+
+constexpr int deepest = 40;                    // nesting and includes
+constexpr std::size_t largest_file = 16 << 20;  // a list of a million addresses belongs in a file:
+
+Place place_of(const YAML::Mark& mark, const std::string& file) {
+    if (mark.is_null()) return {file, 0, 0};
+    return {file, mark.line + 1, mark.column + 1};
+}
+
+Result<Value> convert(const YAML::Node& node, const std::string& file, int depth);
+
+Result<Value> include(const YAML::Node& node, const std::string& file, int depth) {
+    Place where = place_of(node.Mark(), file);
+    std::string pattern = node.Scalar();
+    if (!pattern.starts_with('/'))
+        pattern = (std::filesystem::path(file).parent_path() / pattern).string();
+    Value joined;
+    joined.kind = Value::Kind::map;
+    joined.where = where;
+    for (const std::string& path : glob_files(pattern)) {
+        if (depth > deepest) return fail("!include", "files include each other", {}, where);
+        auto value = read_document(path);
+        if (!value) return value;
+        if (value->kind == Value::Kind::null) continue;
+        if (value->kind != Value::Kind::map)
+            return fail("!include " + node.Scalar(),
+                        "needs a map, not " + std::string(kind_name(value->kind)), {},
+                        value->where);
+        for (auto& entry : value->entries) {
+            if (const Value* other = joined.find(entry.first.text))
+                return fail("\"" + entry.first.text + "\"",
+                            "is given twice, here and in " + other->where.file + ":" +
+                                std::to_string(other->where.line),
+                            "remove one of them", entry.first.where);
+            joined.entries.push_back(std::move(entry));
+        }
+    }
+    return joined;
+}
+
+Result<Value> convert(const YAML::Node& node, const std::string& file, int depth) {
+    Value value;
+    value.where = place_of(node.Mark(), file);
+    if (depth > deepest) return fail("document", "is nested too deeply", {}, value.where);
+    if (node.Tag() == "!include" && node.IsScalar()) return include(node, file, depth + 1);
+    switch (node.Type()) {
+        case YAML::NodeType::Scalar:
+            value.kind = Value::Kind::scalar;
+            value.text = node.Scalar();
+            value.quoted = node.Tag() == "!";
+            break;
+        case YAML::NodeType::Sequence:
+            value.kind = Value::Kind::list;
+            for (const YAML::Node& item : node) {
+                auto converted = convert(item, file, depth + 1);
+                if (!converted) return converted;
+                value.items.push_back(std::move(*converted));
+            }
+            break;
+        case YAML::NodeType::Map:
+            value.kind = Value::Kind::map;
+            for (const auto& entry : node) {
+                auto key = convert(entry.first, file, depth + 1);
+                if (!key) return key;
+                if (key->kind != Value::Kind::scalar)
+                    return fail("key", "must be a word", {}, key->where);
+                if (const Value* other = value.find(key->text))
+                    return fail("\"" + key->text + "\"",
+                                "is given twice, first in line " +
+                                    std::to_string(other->where.line),
+                                "remove one of them", key->where);
+                auto content = convert(entry.second, file, depth + 1);
+                if (!content) return content;
+                value.entries.emplace_back(std::move(*key), std::move(*content));
+            }
+            break;
+        case YAML::NodeType::Null:
+        case YAML::NodeType::Undefined: break;
+    }
+    return value;
+}
+
+}  // namespace
+
+const Value* Value::find(std::string_view key) const {
+    for (const auto& [name, content] : entries)
+        if (name.text == key) return &content;
+    return nullptr;
+}
+
+std::string_view kind_name(Value::Kind kind) {
+    switch (kind) {
+        case Value::Kind::null: return "nothing";
+        case Value::Kind::scalar: return "a single value";
+        case Value::Kind::list: return "a list";
+        case Value::Kind::map: return "a map";
+    }
+    return "?";
+}
+
+Result<Value> parse_document(const std::string& text, const std::string& name) {
+    try {
+        return convert(YAML::Load(text), name, 0);
+    } catch (const YAML::Exception& error) {
+        return fail("YAML", error.msg, {}, place_of(error.mark, name));
+    }
+}
+
+Result<Value> read_document(const std::string& path) {
+    errno = 0;
+    std::ifstream file(path, std::ios::binary);
+    std::error_code ignored;
+    if (!file || std::filesystem::is_directory(path, ignored))
+        return fail("cannot read \"" + path + "\"",
+                    std::filesystem::is_directory(path, ignored) ? "it is a directory"
+                                                                 : std::strerror(errno));
+    if (std::filesystem::file_size(path, ignored) > largest_file && !ignored)
+        return fail("cannot read \"" + path + "\"", "it is larger than 16 MiB");
+    std::ostringstream text;
+    text << file.rdbuf();
+    return parse_document(text.str(), path);
+}
+
+std::vector<std::string> glob_files(const std::string& pattern) {
+    std::vector<std::string> files;
+    glob_t found{};
+    if (::glob(pattern.c_str(), 0, nullptr, &found) == 0)
+        for (std::size_t i = 0; i < found.gl_pathc; ++i) files.emplace_back(found.gl_pathv[i]);
+    globfree(&found);
+    return files;
+}
+
+}  // namespace bandd

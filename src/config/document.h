@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// YAML files as plain values that remember where they stand. The only room that knows yaml-cpp.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/base/result.h"
+
+namespace bandd {
+
+struct Value {
+    enum class Kind { null, scalar, list, map };
+    Kind kind = Kind::null;
+    std::string text;                            // of a scalar
+    bool quoted = false;                         // "…" or '…': never a number or a boolean
+    std::vector<Value> items;                    // of a list
+    std::vector<std::pair<Value, Value>> entries;  // of a map, in the file's order
+    Place where;
+
+    const Value* find(std::string_view key) const;
+};
+
+std::string_view kind_name(Value::Kind kind);  // "a list", …
+
+// `!include GLOB` (relative to the file that says it) stands for the files' content; several files
+// are joined, which takes maps. A key given twice is an error.
+Result<Value> read_document(const std::string& path);
+Result<Value> parse_document(const std::string& text, const std::string& name);
+
+// Files that match, sorted; empty if none.
+std::vector<std::string> glob_files(const std::string& pattern);
+
+}  // namespace bandd

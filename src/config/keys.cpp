@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config/keys.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <string>
+
+namespace bandd {
+namespace {
+
+constexpr std::array keys{
+    Key{"bandd.yaml", "defaults", "map of jail keys", "", "what every jail has that does not say otherwise"},
+    Key{"bandd.yaml", "jails", "map of jails", "the files in jails/", "jails by name; `!include GLOB` takes them from files"},
+    Key{"bandd.yaml", "state", "path", "/var/lib/bandd/bandd.db", "SQLite file with log positions, windows and bans"},
+    Key{"bandd.yaml", "socket", "path", "/run/bandd/bandd.sock", "where bandctl finds the daemon"},
+    Key{"bandd.yaml", "user", "user name", "bandd", "whom the daemon becomes once it has started as root; `root`: nobody else"},
+    Key{"bandd.yaml", "group", "group name", "bandd", "who, besides root, may use bandctl"},
+    Key{"bandd.yaml", "stop", "keep | flush", "keep", "whether bans stay in the kernel when the daemon stops"},
+    Key{"bandd.yaml", "log", "map", "", "the daemon's own log"},
+    Key{"bandd.yaml", "ban_limit", "number", "2000000", "most bans at one time; further ones are refused and counted"},
+    Key{"bandd.yaml", "line_limit", "bytes", "65536", "longer lines are cut there and counted"},
+    Key{"bandd.yaml", "dbpurgeage", "duration", "30d", "how long an address's earlier bans are remembered"},
+    Key{"bandd.yaml", "checkpoint", "duration", "2s", "how often the state is written, at most"},
+
+    Key{"log", "target", "stderr | syslog | journal | path", "stderr", "where the daemon's own log goes"},
+    Key{"log", "level", "error | warning | notice | info | debug", "notice", "what is logged: bans are `notice`, single hits `info`"},
+
+    Key{"jail", "enabled", "true | false | auto", "true", "auto: only while one of its logs exists"},
+    Key{"jail", "description", "text", "", "for people"},
+    Key{"jail", "logpath", "path, glob, or a list of them", "", "logs to watch; they need not exist yet"},
+    Key{"jail", "source", "bans", "", "`bans`: this jail counts the bans of all other jails (recidive)"},
+    Key{"jail", "filter", "filter name", "the jail's name", "what in those logs is an attack; `name[mode=…]` as in fail2ban works, too"},
+    Key{"jail", "mode", "word or list", "", "optional parts of the filter to use; `aggressive` means all"},
+    Key{"jail", "lists", "map of lists", "", "words to add to the filter's lists"},
+    Key{"jail", "maxretry", "number", "5", "hits within findtime that lead to a ban (1 to 1000)"},
+    Key{"jail", "findtime", "duration", "10m", "the window in which hits are counted"},
+    Key{"jail", "bantime", "duration | forever", "1h", "how long a ban lasts"},
+    Key{"jail", "bantime.increment", "true | false | map", "false", "longer bans for those who come back"},
+    Key{"jail", "bantime.extend", "true | false", "false", "a hit during a ban restarts its time"},
+    Key{"jail", "ban_prefix", "map", "{ipv4: 32, ipv6: 64}", "address block that is counted and banned as one"},
+    Key{"jail", "ignoreip", "list of addresses, CIDRs, file:PATH", "", "never counted, never banned; defaults and jail add up"},
+    Key{"jail", "ignoreself", "true | false", "true", "the same for this machine's own addresses"},
+    Key{"jail", "action", "list of actions", "[nftables]", "what a ban does"},
+    Key{"jail", "port", "port, range, service, or a list", "all", "ports that a ban closes"},
+    Key{"jail", "protocol", "tcp | udp | list", "tcp, if port is given", "protocols that a ban closes"},
+    Key{"jail", "simulate", "true | false", "false", "decide and log, but ban nothing"},
+    Key{"jail", "maxmatches", "number", "10", "matched lines kept with a ban (0 to 100)"},
+    Key{"jail", "track_limit", "number", "1000000", "most addresses that are counted at one time; the oldest make room"},
+    Key{"jail", "encoding", "auto | utf-8 | latin1 | utf-16le | utf-16be", "auto", "of the logs; auto: by byte-order mark"},
+    Key{"jail", "timezone", "zone name or offset", "the machine's", "of dates in the logs that name none: Europe/Berlin, +0200"},
+    Key{"jail", "start", "findtime | end | beginning", "findtime", "where reading begins in a log seen for the first time"},
+    Key{"jail", "escapes", "auto | undo | keep", "auto", "whether #011 in a line is rsyslog's tab; auto: in lines with a syslog head"},
+
+    Key{"bantime.increment", "factor", "number", "2", "each ban lasts this many times the one before"},
+    Key{"bantime.increment", "maximum", "duration", "5w", "but not longer than this"},
+    Key{"bantime.increment", "jitter", "duration", "0s", "up to this much is added, so that not all return at once"},
+    Key{"bantime.increment", "all_jails", "true | false", "false", "count the address's bans of all jails"},
+
+    Key{"ban_prefix", "ipv4", "8 to 32", "32", "prefix length for IPv4"},
+    Key{"ban_prefix", "ipv6", "16 to 128", "64", "prefix length for IPv6"},
+
+    Key{"action nftables", "hook", "input | forward | prerouting, or a list", "prerouting", "where packets are stopped; prerouting covers this machine, what it forwards, and containers"},
+    Key{"action nftables", "priority", "number", "-300", "before connection tracking, so that open connections are cut"},
+    Key{"action nftables", "verdict", "drop | reject", "drop", "reject answers icmp-port-unreachable"},
+    Key{"action nftables", "log_prefix", "text", "", "if given, stopped packets are logged by the kernel (at most 10 a second)"},
+    Key{"action nftables", "port", "port, range, service, or a list", "the jail's", ""},
+    Key{"action nftables", "protocol", "tcp | udp | list", "the jail's", ""},
+
+    Key{"action ipset", "set", "set name", "bandd-JAIL-4", "the IPv4 set; a name of yours means a set that you made"},
+    Key{"action ipset", "set6", "set name", "bandd-JAIL-6, if `set` is not given", "the IPv6 set"},
+    Key{"action ipset", "create", "true | false", "false with a set of yours", "make the set if it is missing"},
+    Key{"action ipset", "maxelem", "number", "1000000", "size of a set that bandd makes"},
+
+    Key{"action exec", "ban", "list: program and arguments", "", "run at a ban; <ip>, <prefix>, <jail>, <bantime>, <matches>, … are replaced"},
+    Key{"action exec", "unban", "list: program and arguments", "", "run at the end of a ban"},
+    Key{"action exec", "user", "user name", "root", "as whom, if the daemon was started by root"},
+    Key{"action exec", "timeout", "duration", "60s", "then the program is killed"},
+    Key{"action exec", "parallel", "1 to 64", "4", "at most so many at a time; further ones wait"},
+
+    Key{"action syslog", "facility", "kern … local7", "local7", "syslog facility"},
+    Key{"action syslog", "severity", "emerg … debug", "notice", "syslog severity"},
+    Key{"action syslog", "tag", "word", "bandd", "the program name in the line"},
+    Key{"action syslog", "ban", "text", "<ip> BANNED!", "written once the ban holds"},
+    Key{"action syslog", "unban", "text", "<ip> BAN LIFTED!", "written at its end"},
+
+    Key{"filter", "description", "text", "", "one line: whose log, which attacks"},
+    Key{"filter", "tag", "regex", "", "what the syslog tag must be in full: postfix/smtpd"},
+    Key{"filter", "failregex", "list of patterns", "", "a line that one of these matches is a hit"},
+    Key{"filter", "ignoreregex", "list of regexes", "", "unless one of these matches it, too"},
+    Key{"filter", "lists", "map of lists", "", "words for <LIST:name>, which jails can add to; * stands for any text"},
+    Key{"filter", "sample_lists", "map of lists", "", "words that only the samples have"},
+    Key{"filter", "samples", "list of samples", "", "lines that the filter is tested with"},
+
+    Key{"pattern", "id", "word", "", "its name in logs and bans"},
+    Key{"pattern", "regex", "regex", "", "RE2 syntax with <HOST>, <ADDR>, <IP4>, <IP6>, <F-USER>…</F-USER>, <LIST:name>"},
+    Key{"pattern", "mode", "word", "", "used only by jails with this mode"},
+
+    Key{"sample", "line", "text", "", "as it stands in the log"},
+    Key{"sample", "match", "pattern id | none | ignored", "", "what must become of it"},
+    Key{"sample", "ip", "address", "", "the host that must be found"},
+    Key{"sample", "user", "text", "", "the <F-USER> that must be found"},
+
+    Key{"action file", "description", "text", "", "one line"},
+    Key{"action file", "action", "list of actions", "", "what this name stands for"},
+};
+
+}  // namespace
+
+std::span<const Key> all_keys() { return keys; }
+
+std::vector<std::string_view> keys_of(std::string_view section) {
+    std::vector<std::string_view> names;
+    for (const Key& key : keys)
+        if (key.section == section) names.push_back(key.name);
+    return names;
+}
+
+std::string keys_markdown() {
+    std::string page =
+        "# Configuration reference\n\n"
+        "Made by `bandctl keys` from the table that `bandctl check` uses; do not edit.\n\n"
+        "Durations: `90`, `10m`, `1d12h`, `2w`, `forever`. Times without a zone are read in the\n"
+        "log's `timezone`.\n";
+    std::string_view section;
+    for (const Key& key : keys) {
+        if (key.section != section) {
+            section = key.section;
+            page += fmt::format("\n## {}\n\n| key | value | default | meaning |\n|---|---|---|---|\n",
+                                section);
+        }
+        auto cell = [](std::string_view text) {
+            std::string out;
+            for (char c : text) {
+                if (c == '|') out += '\\';
+                out += c;
+            }
+            return out;
+        };
+        std::string fallback = key.fallback.empty() ? "" : fmt::format("`{}`", cell(key.fallback));
+        page += fmt::format("| `{}` | {} | {} | {} |\n", key.name, cell(key.type), fallback,
+                            cell(key.help));
+    }
+    return page;
+}
+
+}  // namespace bandd

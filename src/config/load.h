@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Files to Config. All faults of a configuration are found at once, and nothing of it is used if
+// there is one.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "config/document.h"
+#include "config/types.h"
+
+namespace bandd {
+
+// A zone by name ("" is the machine's own). Given by the caller, as reading zone files is `os/`.
+using ZoneReader = std::function<Result<Zone>(const std::string& name)>;
+
+struct Loaded {
+    Config config;
+    std::vector<Error> errors;    // the configuration can't be used
+    std::vector<Error> warnings;  // it can, but: patterns through which hosts can be forged, …
+};
+
+// `path` is a directory with bandd.yaml (optional) and jails/, or a file in place of bandd.yaml.
+// Filters and actions are looked for beside it, then in `data_directories`.
+Loaded load_config(const std::string& path, const std::vector<std::string>& data_directories,
+                   const ZoneReader& read_zone);
+
+struct LoadedFilter {
+    FilterConfig filter;
+    std::vector<Error> errors;
+};
+LoadedFilter load_filter(const std::string& path);
+
+// Installed data, $BANDD_DATA, and the source tree that the program was built in.
+std::vector<std::string> data_directories();
+
+}  // namespace bandd

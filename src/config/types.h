@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The configuration as plain values: what the YAML said, checked, with defaults filled in. Edges of
+// the program see only this file.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/decide/rules.h"
+#include "core/match/scanner.h"
+#include "core/text/encoding.h"
+
+namespace bandd {
+
+struct PortRange {
+    std::uint16_t first = 0, last = 0;
+    auto operator<=>(const PortRange&) const = default;
+};
+enum class Protocol : std::uint8_t { tcp = 6, udp = 17 };
+enum class Hook { prerouting, input, forward };
+enum class Verdict { drop, reject };
+
+struct NftablesAction {
+    std::vector<Hook> hooks{Hook::prerouting};
+    int priority = -300;  // "raw": before connection tracking at -200
+    Verdict verdict = Verdict::drop;
+    std::string log_prefix;
+    std::vector<PortRange> ports;  // empty: all
+    std::vector<Protocol> protocols;
+    auto operator<=>(const NftablesAction&) const = default;
+};
+struct IpsetAction {
+    std::string set4, set6;  // empty: no set for that family
+    bool ours = true;        // we make it, nobody else writes to it
+    bool create = true;
+    std::uint32_t maxelem = 1'000'000;
+    auto operator<=>(const IpsetAction&) const = default;
+};
+struct ExecAction {
+    std::vector<std::string> ban, unban;  // argv; empty: nothing to run
+    std::string user = "root";
+    Duration timeout = std::chrono::seconds(60);
+    int parallel = 4;
+    auto operator<=>(const ExecAction&) const = default;
+};
+struct SyslogAction {
+    int facility = 23;  // local7
+    int severity = 5;   // notice
+    std::string tag = "bandd";
+    std::string ban = "<ip> BANNED!";
+    std::string unban = "<ip> BAN LIFTED!";
+    auto operator<=>(const SyslogAction&) const = default;
+};
+using ActionConfig = std::variant<NftablesAction, IpsetAction, ExecAction, SyslogAction>;
+std::string_view action_name(const ActionConfig& action);
+
+enum class Start { findtime, end, beginning };
+
+// A log to watch: what makes two jails share one reader.
+struct LogSpec {
+    std::string path;  // absolute; may hold wildcards
+    Encoding encoding = Encoding::automatic;
+    std::string timezone;  // empty: the machine's
+    Escapes escapes = Escapes::automatic;
+    Start start = Start::findtime;
+    auto operator<=>(const LogSpec&) const = default;
+};
+
+struct PatternConfig {
+    std::string id, regex, mode;
+    Place where;
+};
+struct Sample {
+    std::string line, match, ip, user;
+    Place where;
+};
+struct FilterConfig {
+    std::string name, description, tag;
+    Place where, tag_where;
+    std::vector<PatternConfig> failregex, ignoreregex;
+    WordLists lists, sample_lists;
+    std::vector<Sample> samples;
+};
+
+enum class Enabled { yes, no, automatic };
+
+struct JailConfig {
+    Place where;
+    Enabled enabled = Enabled::yes;
+    std::string description;
+    std::vector<LogSpec> logs;
+    std::string filter;
+    Place filter_where;
+    std::vector<std::string> modes;
+    WordLists lists;
+    JailRules rules;
+    std::vector<ActionConfig> actions;
+};
+
+enum class LogLevel { error, warning, notice, info, debug };
+
+struct LogConfig {
+    std::string target = "stderr";
+    LogLevel level = LogLevel::notice;
+    auto operator<=>(const LogConfig&) const = default;
+};
+
+// Bans by hand that name no jail belong here. It exists even if nobody configured it.
+inline constexpr std::string_view manual_jail = "manual";
+
+struct Config {
+    std::string directory;  // where bandd.yaml is or would be
+    std::string state = "/var/lib/bandd/bandd.db";
+    std::string socket = "/run/bandd/bandd.sock";
+    std::string user = "bandd";
+    std::string group = "bandd";
+    bool flush_on_stop = false;
+    LogConfig log;
+    std::size_t ban_limit = 2'000'000;
+    std::size_t line_limit = 65536;
+    Duration dbpurgeage = std::chrono::days(30);
+    Duration checkpoint = std::chrono::seconds(2);
+    std::vector<JailConfig> jails;  // enabled ones, `manual` included
+    std::map<std::string, FilterConfig, std::less<>> filters;  // that the jails use
+    std::map<std::string, Zone, std::less<>> zones;  // by LogSpec::timezone
+};
+
+}  // namespace bandd

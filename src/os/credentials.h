@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Who we are, who the other side is, and becoming less.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "os/fd.h"
+
+namespace bandd {
+
+struct Account {
+    std::string name;
+    uid_t uid = 0;
+    gid_t gid = 0;
+};
+Result<Account> find_account(const std::string& user);
+Result<gid_t> find_group(const std::string& group);
+
+struct Peer {
+    pid_t pid = 0;
+    uid_t uid = 0;
+    gid_t gid = 0;
+    std::vector<gid_t> groups;
+};
+Result<Peer> peer_of(const Fd& unix_socket);
+
+// Becomes `account`, keeping CAP_NET_ADMIN (kernel sets) and CAP_DAC_READ_SEARCH (logs) and nothing
+// else; no program started later can have more. Call as root, before any thread is started.
+Result<> drop_privileges(const Account& account);
+
+// A directory that exists afterwards, made for `account` with `mode` if it was missing.
+Result<> make_directory(const std::string& path, mode_t mode, const Account& account);
+
+}  // namespace bandd

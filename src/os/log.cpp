@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "os/log.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+
+#include "os/clock.h"
+
+namespace bandd {
+namespace {
+
+Result<Fd> connect_datagram(const std::string& path) {
+    Fd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (!fd || path.size() >= sizeof address.sun_path) return fail_errno("socket");
+    std::memcpy(address.sun_path, path.data(), path.size());
+    if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+        return fail_errno("connect \"" + path + "\"", "is a syslog daemon running?");
+    return fd;
+}
+
+}  // namespace
+
+Result<> SyslogSender::send(int facility, int severity, std::string_view tag,
+                            std::string_view text) {
+    std::time_t seconds = std::time(nullptr);
+    std::tm local{};
+    localtime_r(&seconds, &local);
+    std::array<char, 32> stamp{};
+    std::strftime(stamp.data(), stamp.size(), "%b %e %H:%M:%S", &local);
+    std::string line = fmt::format("<{}>{} {}[{}]: {}", facility * 8 + severity, stamp.data(), tag,
+                                   getpid(), printable(text));
+    for (int tries = 0; tries < 2; ++tries) {
+        if (!socket_) {
+            auto fresh = connect_datagram(path_);
+            if (!fresh) return std::unexpected(fresh.error());
+            socket_ = std::move(*fresh);
+        }
+        if (::send(socket_.get(), line.data(), line.size(), MSG_NOSIGNAL) >= 0) return {};
+        if (errno == EAGAIN) return fail_errno("send to \"" + path_ + "\"");
+        socket_.reset();
+    }
+    return fail("send to \"" + path_ + "\"", "syslog does not take it");
+}
+
+Result<> Log::open(const std::string& target, Severity level) {
+    if (target.find('/') != std::string::npos) {
+        Fd file(::open(target.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+        if (!file) return fail_errno("cannot open log \"" + target + "\"");
+        file_ = std::move(file);
+        target_ = Target::file;
+    } else if (target == "syslog") {
+        target_ = Target::syslog;
+    } else if (target == "journal" && std::getenv("JOURNAL_STREAM") == nullptr) {
+        auto journal = connect_datagram("/run/systemd/journal/socket");
+        if (!journal)
+            return fail("cannot log to the journal", journal.error().reason,
+                        "use target: stderr or syslog");
+        journal_ = std::move(*journal);
+        target_ = Target::journal;
+    } else {
+        target_ = Target::standard_error;
+        with_priority_ = std::getenv("JOURNAL_STREAM") != nullptr;
+    }
+    level_ = level;
+    return {};
+}
+
+void Log::put(Severity severity, std::string text) {
+    if (!wants(severity)) return;
+    text = printable(text);
+    bool written = true;
+    switch (target_) {
+        case Target::syslog:
+            written = syslog_.send(3, static_cast<int>(severity), "bandd", text).has_value();
+            break;
+        case Target::journal: {
+            std::string entry = fmt::format("PRIORITY={}\nSYSLOG_IDENTIFIER=bandd\nMESSAGE={}\n",
+                                            static_cast<int>(severity), text);
+            written = ::send(journal_.get(), entry.data(), entry.size(), MSG_NOSIGNAL) >= 0;
+            break;
+        }
+        case Target::standard_error:
+        case Target::file: {
+            constexpr std::array<std::string_view, 8> names{"",        "",       "",     "error",
+                                                            "warning", "notice", "info", "debug"};
+            std::string line;
+            if (with_priority_ && target_ == Target::standard_error) {
+                line = fmt::format("<{}>{}\n", static_cast<int>(severity), text);
+            } else {
+                std::time_t seconds = static_cast<std::time_t>(now().seconds());
+                std::tm local{};
+                localtime_r(&seconds, &local);
+                std::array<char, 32> stamp{};
+                std::strftime(stamp.data(), stamp.size(), "%Y-%m-%d %H:%M:%S", &local);
+                line = fmt::format("{} bandd[{}]: {}: {}\n", stamp.data(), getpid(),
+                                   names[static_cast<std::size_t>(severity)], text);
+            }
+            int fd = target_ == Target::file ? file_.get() : STDERR_FILENO;
+            written = ::write(fd, line.data(), line.size()) >= 0;
+            break;
+        }
+    }
+    if (!written) ++lost_;
+}
+
+std::string printable(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        auto c = static_cast<unsigned char>(text[i]);
+        std::size_t more = c >= 0xf0 && c < 0xf5 ? 3 : c >= 0xe0 ? 2 : c >= 0xc2 && c < 0xe0 ? 1 : 0;
+        bool valid = c >= 0x20 && c < 0x7f;
+        if (c >= 0xc2 && c < 0xf5 && i + more < text.size()) {
+            valid = true;
+            for (std::size_t j = 1; j <= more; ++j)
+                valid = valid && (static_cast<unsigned char>(text[i + j]) & 0xc0) == 0x80;
+            if (valid) {
+                out.append(text, i, more + 1);
+                i += more;
+                continue;
+            }
+        }
+        if (valid)
+            out += static_cast<char>(c);
+        else
+            out += fmt::format("\\x{:02x}", c);
+    }
+    return out;
+}
+
+}  // namespace bandd

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The daemon's own log: one line an event, to stderr, syslog, the journal or a file. Never blocks
+// for long and never fails: what can't be written is counted. Used by src/daemon only.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string>
+#include <string_view>
+
+#include "os/fd.h"
+
+namespace bandd {
+
+// Severities are syslog's: 3 error, 4 warning, 5 notice, 6 info, 7 debug.
+enum class Severity { error = 3, warning = 4, notice = 5, info = 6, debug = 7 };
+
+// One datagram to /dev/log; connects when needed, again after syslogd was restarted.
+class SyslogSender {
+  public:
+    explicit SyslogSender(std::string path = "/dev/log") : path_(std::move(path)) {}
+    Result<> send(int facility, int severity, std::string_view tag, std::string_view text);
+
+  private:
+    std::string path_;
+    Fd socket_;
+};
+
+class Log {
+  public:
+    // `target`: stderr, syslog, journal, or a file's path. The old target stays if it can't be
+    // opened.
+    Result<> open(const std::string& target, Severity level);
+    bool wants(Severity severity) const { return severity <= level_; }
+
+    template <class... Arguments>
+    void write(Severity severity, fmt::format_string<Arguments...> format,
+               Arguments&&... arguments) {
+        if (wants(severity)) put(severity, fmt::format(format, std::forward<Arguments>(arguments)...));
+    }
+    void put(Severity severity, std::string text);
+    std::uint64_t lost() const { return lost_; }
+
+  private:
+    enum class Target { standard_error, syslog, journal, file };
+    Target target_ = Target::standard_error;
+    Severity level_ = Severity::notice;
+    bool with_priority_ = false;  // systemd reads "<5>" at a line's beginning
+    Fd file_;
+    SyslogSender syslog_;
+    Fd journal_;
+    std::uint64_t lost_ = 0;
+};
+
+// Hostile bytes made printable: control characters and what is not UTF-8 as \xNN.
+std::string printable(std::string_view text);
+
+}  // namespace bandd

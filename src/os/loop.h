@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The event loop: epoll, one wall-clock deadline, and turns. One thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+
+#include "core/base/instant.h"
+#include "os/fd.h"
+
+namespace bandd {
+
+class Loop {
+  public:
+    using Callback = std::function<void(std::uint32_t events)>;
+
+    static Result<Loop> create();
+
+    // `fd` stays the caller's; call `remove` before closing it. Level-triggered.
+    Result<> add(int fd, std::uint32_t events, Callback callback);
+    void modify(int fd, std::uint32_t events);
+    void remove(int fd);
+
+    // Wakes the loop at that wall-clock time, also if the clock is set past it. Nothing: never.
+    void set_deadline(std::optional<Instant> at);
+    // There is work left that no descriptor will announce: do not sleep before the next turn.
+    void again() { again_ = true; }
+
+    // One turn: waits, then runs the callbacks of all ready descriptors.
+    void turn();
+
+  private:
+    Loop() = default;
+    Fd epoll_, timer_;
+    std::optional<Instant> deadline_;
+    bool again_ = false;
+    // Shared, so that a callback may remove itself while it runs.
+    std::unordered_map<int, std::shared_ptr<Callback>> callbacks_;
+};
+
+}  // namespace bandd

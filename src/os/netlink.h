@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A netlink socket through libmnl: one request buffer in, all answers out.
+#pragma once
+
+#include <libmnl/libmnl.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "os/fd.h"
+
+namespace bandd {
+
+struct NetlinkAnswer {
+    std::uint32_t sequence = 0;
+    int error = 0;  // errno; 0 is an acknowledgement
+};
+
+class Netlink {
+  public:
+    // `groups`: multicast groups to join. Needs CAP_NET_ADMIN for most of what it is used for.
+    static Result<Netlink> open(int bus, std::span<const int> groups = {});
+
+    int fd() const { return mnl_socket_get_fd(socket_.get()); }
+    std::uint32_t port() const { return mnl_socket_get_portid(socket_.get()); }
+
+    // Sends one or more messages and reads every answer that the kernel queued for them; it has
+    // done so by the time `send` returns. `on_data` gets messages that are neither
+    // acknowledgement nor error (dumps).
+    using OnData = std::function<void(const nlmsghdr&)>;
+    Result<> exchange(std::span<const char> request, std::vector<NetlinkAnswer>& answers,
+                      const OnData& on_data = {});
+    // A dump request: read to its end. EINTR (the list changed meanwhile) starts it anew.
+    Result<> dump(const nlmsghdr& request, const OnData& on_data);
+
+    // Multicast: true if messages were lost. Reads all that is there.
+    bool read_notices(const OnData& on_data);
+    // Never hear of what the socket with that port did.
+    Result<> ignore_port(std::uint32_t port);
+
+  private:
+    struct Close {
+        void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
+    };
+    std::unique_ptr<mnl_socket, Close> socket_;
+    std::vector<char> buffer_;
+};
+
+}  // namespace bandd

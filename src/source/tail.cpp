@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Bytes are read behind what is left of the last partial line; whole lines are handed on as views
+// into the same buffer. mmap is not used: a file that is truncated under a mapping is a SIGBUS.
+#include "source/tail.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/text/envelope.h"
+
+namespace bandd {
+namespace {
+
+std::uint64_t fnv1a(std::string_view bytes) {
+    std::uint64_t hash = 0xcbf29ce484222325ULL;
+    for (char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+    return hash;
+}
+
+FileId id_of(const struct stat& status) { return {status.st_dev, status.st_ino}; }
+
+}  // namespace
+
+std::optional<FileId> file_id(const std::string& path) {
+    struct stat status{};
+    if (::stat(path.c_str(), &status) != 0) return {};
+    return id_of(status);
+}
+
+Result<Tail> Tail::open(const std::string& path, Encoding encoding, std::size_t line_limit) {
+    std::string what = "cannot read \"" + path + "\"";
+    // O_NONBLOCK: a FIFO in a log's place must not hang the loop.
+    Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+    if (!fd)
+        return fail_errno(what, errno == EACCES ? "give the user bandd the right to read it" : "");
+    struct stat status{};
+    if (fstat(fd.get(), &status) != 0) return fail_errno(what);
+    if (!S_ISREG(status.st_mode)) return fail(what, "it is not a regular file");
+    Tail tail;
+    tail.path_ = path;
+    tail.id_ = id_of(status);
+    tail.fd_ = std::move(fd);
+    tail.wanted_ = tail.encoding_ = encoding;
+    tail.line_limit_ = line_limit;
+    return tail;
+}
+
+Tail Tail::dormant(const std::string& path, FileId id, std::uint64_t size, Encoding encoding,
+                   std::size_t line_limit) {
+    Tail tail;
+    tail.path_ = path;
+    tail.id_ = id;
+    tail.wanted_ = tail.encoding_ = encoding;
+    tail.line_limit_ = line_limit;
+    tail.offset_ = size;
+    return tail;
+}
+
+Result<> Tail::wake() {
+    if (fd_) return {};
+    auto opened = open(path_, wanted_, line_limit_);
+    if (!opened) return std::unexpected(opened.error());
+    if (opened->id_ != id_) return fail("\"" + path_ + "\"", "is another file now");
+    opened->seek(offset_, skipping_);
+    *this = std::move(*opened);
+    return {};
+}
+
+std::uint64_t Tail::size() const {
+    struct stat status{};
+    int failed = fd_ ? fstat(fd_.get(), &status) : ::stat(path_.c_str(), &status);
+    return failed != 0 ? offset_ : static_cast<std::uint64_t>(status.st_size);
+}
+
+void Tail::seek(std::uint64_t offset, bool skipping) {
+    offset_ = offset;
+    skipping_ = skipping;
+    raw_.clear();
+    handed_ = 0;
+    fingerprint_ = {};
+    take_fingerprint();
+}
+
+void Tail::restart() {
+    ++counts_.truncations;
+    encoding_ = wanted_;
+    seek(0);
+}
+
+void Tail::take_fingerprint() {
+    if (fingerprint_.length == Fingerprint::longest || fingerprint_.length >= offset_ || !fd_) return;
+    std::array<char, Fingerprint::longest> head{};
+    std::size_t wanted = std::min<std::uint64_t>(head.size(), offset_);
+    ssize_t got = pread(fd_.get(), head.data(), wanted, 0);
+    if (got <= 0) return;
+    fingerprint_.length = static_cast<std::uint32_t>(got);
+    fingerprint_.hash = fnv1a({head.data(), static_cast<std::size_t>(got)});
+}
+
+bool Tail::matches(const Fingerprint& fingerprint) const {
+    if (fingerprint.length == 0) return true;
+    std::array<char, Fingerprint::longest> head{};
+    if (fingerprint.length > head.size() || !fd_) return false;
+    ssize_t got = pread(fd_.get(), head.data(), fingerprint.length, 0);
+    return got == static_cast<ssize_t>(fingerprint.length) &&
+           fnv1a({head.data(), fingerprint.length}) == fingerprint.hash;
+}
+
+void Tail::detect_encoding() {
+    if (encoding_ != Encoding::automatic) {
+        // An explicit encoding still has its mark at the beginning of the file.
+        if (offset_ == raw_.size() && unit_size(encoding_) == 2) {
+            auto mark = detect_byte_order_mark(raw_);
+            if (mark.length == 2) raw_.erase(0, 2);
+        }
+        return;
+    }
+    std::array<char, 4> head{};
+    ssize_t got = pread(fd_.get(), head.data(), head.size(), 0);
+    if (got < 2) return;  // one byte says nothing yet
+    auto mark = detect_byte_order_mark({head.data(), static_cast<std::size_t>(got)});
+    encoding_ = mark.encoding;
+    if (offset_ == raw_.size()) raw_.erase(0, std::min(mark.length, raw_.size()));
+}
+
+std::string_view Tail::hand_on(std::size_t raw_length) {
+    handed_ = raw_length;
+    counts_.bytes += raw_length;
+    std::string_view bytes(raw_.data(), raw_length);
+    if (encoding_ == Encoding::utf8 || encoding_ == Encoding::automatic) return bytes;
+    decoded_.clear();
+    decode(encoding_, bytes, decoded_);
+    return decoded_;
+}
+
+Result<Tail::Read> Tail::read() {
+    raw_.erase(0, handed_);
+    handed_ = 0;
+    struct stat status{};
+    if (fstat(fd_.get(), &status) != 0) return fail_errno("fstat \"" + path_ + "\"");
+    auto size = static_cast<std::uint64_t>(status.st_size);
+    // Shrunk, or shrunk and grown past us again (copytruncate with a busy writer).
+    if (size < offset_ || (offset_ > 0 && !matches(fingerprint_))) restart();
+
+    std::size_t kept = raw_.size();
+    std::size_t room = std::min<std::uint64_t>(read_size, size > offset_ ? size - offset_ : 0);
+    if (room == 0) return Read{};
+    raw_.resize(kept + room);
+    ssize_t got = pread(fd_.get(), raw_.data() + kept, room, static_cast<off_t>(offset_));
+    if (got < 0) {
+        raw_.resize(kept);
+        return fail_errno("read \"" + path_ + "\"");
+    }
+    raw_.resize(kept + static_cast<std::size_t>(got));
+    offset_ += static_cast<std::uint64_t>(got);
+    take_fingerprint();
+    detect_encoding();
+    bool more = offset_ < size;
+
+    if (skipping_) {
+        std::size_t unit = unit_size(encoding_);
+        std::size_t end = std::string::npos;
+        for (std::size_t at = raw_.find('\n'); at != std::string::npos; at = raw_.find('\n', at + 1)) {
+            // Line ends of UTF-16 are found at even offsets only; LE has '\n' first, BE second.
+            std::size_t begin = encoding_ == Encoding::utf16be ? at - 1 : at;
+            if (unit == 1 || (begin % 2 == 0 && last_line_end(encoding_, std::string_view(raw_).substr(
+                                                                             begin, 2)) == 2)) {
+                end = begin + unit;
+                break;
+            }
+        }
+        if (end == std::string::npos) {
+            raw_.erase(0, raw_.size() / unit * unit);
+            return Read{{}, more};
+        }
+        raw_.erase(0, end);
+        skipping_ = false;
+    }
+
+    std::size_t whole = last_line_end(encoding_, raw_);
+    if (whole == 0 && raw_.size() >= line_limit_ * unit_size(encoding_)) {
+        ++counts_.cut_lines;
+        skipping_ = true;
+        return Read{hand_on(line_limit_ * unit_size(encoding_)), more};
+    }
+    return Read{hand_on(whole), more};
+}
+
+std::string_view Tail::flush_partial() {
+    raw_.erase(0, handed_);
+    handed_ = 0;
+    if (skipping_ || raw_.empty()) return {};
+    return hand_on(raw_.size() / unit_size(encoding_) * unit_size(encoding_));
+}
+
+TailPosition Tail::position() const {
+    return {path_, id_, offset_ - (raw_.size() - handed_), skipping_, fingerprint_};
+}
+
+std::uint64_t Tail::find_start(Instant since, const Zone& zone, Instant now) {
+    constexpr std::size_t block = 64 << 10;  // a line fits, and it is one disk read
+    std::array<char, 4> head{};
+    ssize_t head_size = pread(fd_.get(), head.data(), head.size(), 0);
+    auto mark = detect_byte_order_mark(
+        {head.data(), static_cast<std::size_t>(std::max<ssize_t>(head_size, 0))});
+    Encoding encoding = wanted_ == Encoding::automatic ? mark.encoding : wanted_;
+    std::size_t unit = unit_size(encoding);
+    std::uint64_t end = size();
+
+    struct Dated {
+        std::uint64_t offset = 0;
+        Instant time;
+    };
+    std::string raw;
+    std::string line;
+    // The first line with a date that begins at or behind `from` (or, if `whole`, exactly there)
+    // and is not older than `least`.
+    auto first_dated = [&](std::uint64_t from, std::uint64_t to, bool at_line,
+                           Instant least) -> std::optional<Dated> {
+        std::uint64_t begin = from;
+        bool aligned = at_line;
+        while (begin < to) {
+            raw.resize(std::min<std::uint64_t>(block * 2, end - begin));
+            ssize_t got = pread(fd_.get(), raw.data(), raw.size(), static_cast<off_t>(begin));
+            if (got <= 0) return {};
+            raw.resize(static_cast<std::size_t>(got) / unit * unit);
+            std::size_t at = 0;
+            std::string_view rest = raw;
+            while (true) {
+                std::size_t length = 0;
+                // The next line end, one unit at a time only for UTF-16.
+                if (unit == 1) {
+                    auto found = rest.substr(at).find('\n');
+                    length = found == std::string_view::npos ? 0 : found + 1;
+                } else {
+                    for (std::size_t i = at; i + 1 < rest.size(); i += 2)
+                        if (last_line_end(encoding, rest.substr(i, 2)) == 2) {
+                            length = i + 2 - at;
+                            break;
+                        }
+                }
+                if (length == 0) break;
+                if (aligned) {
+                    line.clear();
+                    decode(encoding, rest.substr(at, length - unit), line);
+                    auto time = open_envelope(line, zone, now).time;
+                    if (time && *time >= least) return Dated{begin + at, *time};
+                }
+                aligned = true;
+                at += length;
+                if (begin + at >= to) return {};
+            }
+            if (at == 0) {  // one line larger than the block
+                aligned = false;
+                at = raw.size();
+                if (at == 0) return {};
+            }
+            begin += at;
+        }
+        return {};
+    };
+
+    std::uint64_t low = std::min<std::uint64_t>(mark.length, end);
+    std::uint64_t high = end;
+    if (!first_dated(low, std::min<std::uint64_t>(end, low + (1 << 20)), true, Instant{INT64_MIN}))
+        return end;
+    while (high - low > block) {
+        std::uint64_t middle = low + (high - low) / 2 / unit * unit;
+        auto found = first_dated(middle, high, false, Instant{INT64_MIN});
+        if (!found || found->time >= since)
+            high = middle;
+        else
+            low = found->offset;
+    }
+    auto found = first_dated(low, end, true, since);
+    return found ? found->offset : end;
+}
+
+}  // namespace bandd

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One log file being followed: an open inode and how far it was read.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/base/zone.h"
+#include "core/match/scanner.h"
+#include "core/text/encoding.h"
+#include "os/fd.h"
+
+namespace bandd {
+
+struct FileId {
+    dev_t device = 0;
+    ino_t inode = 0;
+    auto operator<=>(const FileId&) const = default;
+};
+std::optional<FileId> file_id(const std::string& path);
+
+// A hash of a file's first bytes: tells a reused inode, a truncated and rewritten file, or a copy.
+struct Fingerprint {
+    static constexpr std::size_t longest = 256;
+    std::uint32_t length = 0;  // bytes hashed; 0: the file was still empty
+    std::uint64_t hash = 0;
+    bool operator==(const Fingerprint&) const = default;
+};
+
+// Where reading goes on: everything before `offset` was handed on, nothing behind it.
+struct TailPosition {
+    std::string path;
+    FileId id;
+    std::uint64_t offset = 0;
+    bool skipping = false;  // within a line that was cut, up to the next line end
+    Fingerprint fingerprint;
+};
+
+struct TailCounts {
+    std::uint64_t bytes = 0, cut_lines = 0, truncations = 0;
+};
+
+class Tail {
+  public:
+    static constexpr std::size_t read_size = 256 << 10;
+
+    // Opens the file that `path` is now. Regular files only.
+    static Result<Tail> open(const std::string& path, Encoding encoding, std::size_t line_limit);
+    // Notes the file without opening it; `wake` does that once it has grown.
+    static Tail dormant(const std::string& path, FileId id, std::uint64_t size, Encoding encoding,
+                        std::size_t line_limit);
+    Result<> wake();
+
+    struct Read {
+        std::string_view bytes;  // whole lines, valid until the next call
+        bool more = false;       // there may be more at once
+    };
+    // At most `read_size` bytes. Finds truncation first: then reading begins anew at 0.
+    Result<Read> read();
+    // What is left without a line end, once nothing can be added to it any more.
+    std::string_view flush_partial();
+
+    void seek(std::uint64_t offset, bool skipping = false);
+    // The offset of the first line that is not older than `since`, by bisection; the file's end if
+    // no line has a date, since such lines would count as new.
+    std::uint64_t find_start(Instant since, const Zone& zone, Instant now);
+
+    // True if `fingerprint` is that of this file's first bytes.
+    bool matches(const Fingerprint& fingerprint) const;
+
+    TailPosition position() const;
+    const std::string& path() const { return path_; }
+    void set_path(std::string path) { path_ = std::move(path); }
+    const FileId& id() const { return id_; }
+    bool is_open() const { return static_cast<bool>(fd_); }
+    int fd() const { return fd_.get(); }
+    std::uint64_t size() const;
+    const TailCounts& counts() const { return counts_; }
+
+  private:
+    void take_fingerprint();
+    void detect_encoding();
+    void restart();
+    std::string_view hand_on(std::size_t raw_length);
+
+    std::string path_;
+    FileId id_;
+    Fd fd_;
+    Encoding wanted_ = Encoding::automatic;
+    Encoding encoding_ = Encoding::automatic;  // automatic: not known before the first bytes
+    std::size_t line_limit_ = 65536;
+    std::uint64_t offset_ = 0;  // of the end of `raw_` in the file
+    std::string raw_;           // read, not handed on
+    std::size_t handed_ = 0;    // bytes of raw_ that the last `read` handed on
+    std::string decoded_;
+    bool skipping_ = false;
+    Fingerprint fingerprint_;
+    TailCounts counts_;
+};
+
+}  // namespace bandd

@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Which directories are watched: the one that holds the log; every directory in which a wildcard or
+// a symbolic link stands on the way; and, while something is missing, the nearest one that exists.
+// Files themselves are watched by inode, through /proc/self/fd, so that the watch and the open file
+// cannot be two different things.
+#include "source/watch.h"
+
+#include <dirent.h>
+#include <fnmatch.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+namespace bandd {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::uint32_t directory_events = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
+                                           IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+constexpr int most_links = 40;  // as the kernel's own limit
+
+bool has_wildcard(const std::string& text) {
+    return text.find_first_of("*?[") != std::string::npos;
+}
+
+bool is_symlink(const std::string& path) {
+    struct stat status{};
+    return lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+bool is_directory(const std::string& path) {
+    struct stat status{};
+    return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+std::string join(const std::string& directory, const std::string& name) {
+    return directory == "/" ? "/" + name : directory + "/" + name;
+}
+
+std::vector<std::string> list_matching(const std::string& directory, const std::string& pattern) {
+    std::vector<std::string> names;
+    DIR* open = opendir(directory.c_str());
+    if (open == nullptr) return names;
+    while (const dirent* entry = readdir(open)) {
+        std::string name = entry->d_name;
+        if (name != "." && name != ".." && fnmatch(pattern.c_str(), name.c_str(), FNM_PERIOD) == 0)
+            names.push_back(std::move(name));
+    }
+    closedir(open);
+    std::ranges::sort(names);
+    return names;
+}
+
+// Two logs whose files can share a reader.
+bool same_reading(const LogSpec& a, const LogSpec& b) {
+    return a.encoding == b.encoding && a.timezone == b.timezone && a.escapes == b.escapes;
+}
+
+}  // namespace
+
+Result<Watch> Watch::create(Limits limits) {
+    auto inotify = Inotify::create();
+    if (!inotify) return std::unexpected(inotify.error());
+    return Watch(std::move(*inotify), limits);
+}
+
+void Watch::wish(std::size_t log, const std::string& directory, const std::string& name) {
+    auto watch = inotify_.add(directory, directory_events);
+    if (!watch) {
+        if (!errors_[log]) errors_[log] = watch.error();
+        return;
+    }
+    Directory& entry = directories_[*watch];
+    entry.path = directory;
+    entry.wishes.insert({log, name});
+}
+
+void Watch::follow_links(std::size_t log, const std::string& path) {
+    fs::path at = path;
+    for (int hops = 0; hops < most_links && is_symlink(at.string()); ++hops) {
+        wish(log, at.parent_path().string(), at.filename().string());
+        std::error_code fault;
+        fs::path target = fs::read_symlink(at, fault);
+        if (fault) return;
+        at = target.is_absolute() ? target : (at.parent_path() / target);
+        at = at.lexically_normal();
+        // The target itself can be replaced: rotated where it really lives.
+        if (is_directory(at.parent_path().string()))
+            wish(log, at.parent_path().string(), at.filename().string());
+    }
+}
+
+// Files that the log's path means now; wishes for all that could change that.
+std::vector<std::string> Watch::expand(std::size_t log) {
+    std::vector<std::string> parts;
+    for (const fs::path& part : fs::path(logs_[log].spec.path).relative_path())
+        if (!part.empty()) parts.push_back(part.string());
+    std::vector<std::string> current{"/"};
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        bool last = i + 1 == parts.size();
+        bool wild = has_wildcard(parts[i]);
+        std::vector<std::string> next;
+        for (const std::string& directory : current) {
+            std::vector<std::string> names =
+                wild ? list_matching(directory, parts[i]) : std::vector<std::string>{parts[i]};
+            if (wild || last) wish(log, directory, parts[i]);
+            for (const std::string& name : names) {
+                std::string path = join(directory, name);
+                if (is_symlink(path)) follow_links(log, path);
+                if (last) {
+                    next.push_back(path);
+                } else if (is_directory(path)) {
+                    next.push_back(path);
+                } else {
+                    wish(log, directory, parts[i]);
+                }
+            }
+        }
+        current = std::move(next);
+    }
+    return current;
+}
+
+Reader* Watch::find_reader(FileId id, const LogSpec& spec) {
+    for (Reader& reader : readers_)
+        if (reader.tail.id() == id &&
+            (reader.logs.empty() || same_reading(logs_[*reader.logs.begin()].spec, spec)))
+            return &reader;
+    return nullptr;
+}
+
+Reader* Watch::find_reader(std::size_t log, const std::string& path) {
+    for (Reader& reader : readers_)
+        if (!reader.finished && reader.logs.contains(log) && reader.tail.path() == path)
+            return &reader;
+    return nullptr;
+}
+
+void Watch::watch_file(Reader& reader) {
+    std::string path = reader.tail.is_open() ? "/proc/self/fd/" + std::to_string(reader.tail.fd())
+                                             : reader.tail.path();
+    auto watch = inotify_.add(path, IN_MODIFY);
+    if (!watch) {
+        for (std::size_t log : reader.logs) errors_[log] = watch.error();
+        return;
+    }
+    reader.watch = *watch;
+    by_watch_.emplace(*watch, &reader);
+}
+
+void Watch::unwatch_file(Reader& reader) {
+    if (reader.watch < 0) return;
+    std::erase_if(by_watch_, [&](const auto& entry) { return entry.second == &reader; });
+    if (!by_watch_.contains(reader.watch)) inotify_.remove(reader.watch);
+    reader.watch = -1;
+}
+
+// Reads on where a checkpoint stopped. True if `reader`'s position is settled.
+bool Watch::resume(std::size_t log, Reader& reader, Instant now) {
+    for (const TailPosition& saved : saved_) {
+        if (saved.id != reader.tail.id() || !reader.tail.matches(saved.fingerprint) ||
+            saved.offset > reader.tail.size())
+            continue;
+        reader.tail.seek(saved.offset, saved.skipping);
+        reader.backlog = true;
+        saved_used_.insert(saved.id);
+        return true;
+    }
+    // The name is known but was another file then: it was rotated while we were away. What is left
+    // of that one comes first, and this one is new to us from its beginning.
+    for (const TailPosition& saved : saved_) {
+        if (saved.path != reader.tail.path() || saved_used_.contains(saved.id)) continue;
+        finish_rotated(log, saved, now);
+        reader.backlog = true;
+        return true;
+    }
+    return false;
+}
+
+void Watch::finish_rotated(std::size_t log, const TailPosition& saved, Instant now) {
+    saved_used_.insert(saved.id);
+    std::error_code fault;
+    for (const auto& entry : fs::directory_iterator(fs::path(saved.path).parent_path(), fault)) {
+        std::string path = entry.path().string();
+        if (file_id(path) != saved.id) continue;
+        auto tail = Tail::open(path, logs_[log].spec.encoding, limits_.line_limit);
+        if (!tail || !tail->matches(saved.fingerprint) || tail->size() < saved.offset) return;
+        if (find_reader(saved.id, logs_[log].spec) != nullptr) return;
+        Reader& reader = readers_.emplace_back(Reader{std::move(*tail)});
+        reader.logs.insert(log);
+        reader.tail.seek(saved.offset, saved.skipping);
+        reader.backlog = true;
+        reader.ready = true;
+        watch_file(reader);
+        mark_finished(reader, now);
+        return;
+    }
+}
+
+void Watch::begin(std::size_t log, const std::string& path, FileId id, Reader* before,
+                  Instant now) {
+    const WatchedLog& wanted = logs_[log];
+    struct stat status{};
+    if (readers_.size() >= limits_.readers) {
+        errors_[log] = Error{"\"" + path + "\"",
+                             "more than " + std::to_string(limits_.readers) + " files are read",
+                             "name fewer files in \"logpath\"", {}};
+        return;
+    }
+    // A file that nobody has touched for findtime has nothing to tell at first sight (one log a day
+    // makes thousands of these): it is only noted, and opened once it grows.
+    bool known = std::ranges::any_of(saved_, [&](const TailPosition& saved) {
+        return saved.id == id || saved.path == path;
+    });
+    if (starting_ && !known && wanted.spec.start != Start::beginning &&
+        ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+        Instant::from_seconds(status.st_mtim.tv_sec) < now - wanted.findtime &&
+        has_wildcard(wanted.spec.path)) {
+        Reader& reader = readers_.emplace_back(
+            Reader{Tail::dormant(path, id, static_cast<std::uint64_t>(status.st_size),
+                                 wanted.spec.encoding, limits_.line_limit)});
+        reader.logs.insert(log);
+        watch_file(reader);
+        return;
+    }
+    auto tail = Tail::open(path, wanted.spec.encoding, limits_.line_limit);
+    if (!tail) {
+        errors_[log] = tail.error();
+        return;
+    }
+    // A copy of what we read already (an editor's save, a rotation that copies) goes on behind it.
+    std::optional<std::uint64_t> copied;
+    for (Reader& other : readers_) {
+        TailPosition there = other.tail.position();
+        constexpr std::uint32_t telling = 32;  // bytes: less could be alike by chance
+        if (other.logs.contains(log) && there.fingerprint.length >= telling &&
+            tail->size() >= there.offset && tail->matches(there.fingerprint))
+            copied = std::max(copied.value_or(0), there.offset);
+    }
+    std::size_t older = readers_.size();
+    Reader reader{std::move(*tail)};
+    reader.logs.insert(log);
+    if (!resume(log, reader, now)) {
+        if (copied)
+            reader.tail.seek(*copied);
+        else if (starting_ && wanted.spec.start == Start::end)
+            reader.tail.seek(reader.tail.size());
+        else if (starting_ && wanted.spec.start == Start::findtime)
+            reader.tail.seek(reader.tail.find_start(now - wanted.findtime, wanted.zone, now));
+        else
+            reader.tail.seek(0);
+    }
+    // `resume` may have brought the rotated file in.
+    if (before == nullptr && readers_.size() > older) before = &readers_.back();
+    Reader& placed = readers_.emplace_back(std::move(reader));
+    placed.after = before;
+    placed.ready = true;
+    watch_file(placed);
+}
+
+void Watch::mark_finished(Reader& reader, Instant now) {
+    if (reader.finished) return;
+    reader.finished = true;
+    reader.finished_at = now;
+    reader.ready = true;
+}
+
+void Watch::sight(std::size_t log, const std::string& path, Instant now) {
+    auto id = file_id(path);
+    Reader* named = find_reader(log, path);
+    if (!id) {
+        if (named != nullptr) mark_finished(*named, now);
+        return;
+    }
+    if (forbidden_ == id) {
+        errors_[log] = Error{"\"" + path + "\"", "bandd does not read its own log",
+                             "take it out of \"logpath\"", {}};
+        return;
+    }
+    if (named != nullptr && named->tail.id() == *id) return;
+    if (named != nullptr) {
+        if (!named->tail.is_open()) {
+            drop(*named);
+            named = nullptr;
+        } else {
+            mark_finished(*named, now);
+        }
+    }
+    if (Reader* same = find_reader(*id, logs_[log].spec)) {
+        same->logs.insert(log);
+        // Renamed to a name that we watch as well.
+        if (!same->finished && file_id(same->tail.path()) != same->tail.id())
+            same->tail.set_path(path);
+        return;
+    }
+    begin(log, path, *id, named, now);
+}
+
+void Watch::rescan(std::size_t log, Instant now) {
+    errors_[log].reset();
+    for (auto& [watch, directory] : directories_)
+        std::erase_if(directory.wishes, [&](const Wish& wish) { return wish.log == log; });
+    std::vector<std::string> paths = expand(log);
+    // Readers whose name now means another file, or nothing.
+    std::vector<std::pair<Reader*, std::string>> gone;
+    for (Reader& reader : readers_)
+        if (!reader.finished && reader.logs.contains(log) &&
+            std::ranges::find(paths, reader.tail.path()) == paths.end())
+            gone.emplace_back(&reader, reader.tail.path());
+    for (const std::string& path : paths) sight(log, path, now);
+    for (auto& [reader, path] : gone)
+        if (reader->tail.path() == path) mark_finished(*reader, now);
+    for (auto it = directories_.begin(); it != directories_.end();) {
+        if (!it->second.wishes.empty()) {
+            ++it;
+            continue;
+        }
+        inotify_.remove(it->first);
+        it = directories_.erase(it);
+    }
+}
+
+void Watch::rescan_all(Instant now) {
+    for (std::size_t log = 0; log < logs_.size(); ++log) rescan(log, now);
+}
+
+void Watch::set_logs(std::vector<WatchedLog> logs, std::vector<TailPosition> saved,
+                     std::optional<FileId> forbidden, Instant now) {
+    // Readers follow their log to its new index; those whose log is gone are dropped.
+    std::vector<std::optional<std::size_t>> moved(logs_.size());
+    for (std::size_t i = 0; i < logs_.size(); ++i)
+        for (std::size_t j = 0; j < logs.size(); ++j)
+            if (logs[j].spec == logs_[i].spec) moved[i] = j;
+    for (Reader& reader : readers_) {
+        std::set<std::size_t> kept;
+        for (std::size_t log : reader.logs)
+            if (moved[log]) kept.insert(*moved[log]);
+        reader.logs = std::move(kept);
+    }
+    logs_ = std::move(logs);
+    for (auto it = readers_.begin(); it != readers_.end();) {
+        Reader& reader = *it++;
+        if (reader.logs.empty()) drop(reader);
+    }
+    for (auto& [watch, directory] : directories_) directory.wishes.clear();
+    errors_.assign(logs_.size(), std::nullopt);
+    saved_ = std::move(saved);
+    saved_used_.clear();
+    forbidden_ = forbidden;
+    starting_ = true;
+    rescan_all(now);
+    starting_ = false;
+    saved_.clear();
+}
+
+void Watch::on_notify(Instant now) {
+    std::set<std::size_t> changed;
+    bool everything = false;
+    inotify_.read([&](int watch, std::uint32_t mask, std::string_view name) {
+        if ((mask & IN_Q_OVERFLOW) != 0) {
+            // Events were lost: look at everything again.
+            ++overflows_;
+            everything = true;
+            return;
+        }
+        if (auto [first, last] = by_watch_.equal_range(watch); first != last) {
+            bool gone = (mask & IN_IGNORED) != 0;
+            for (auto it = first; it != last; ++it) {
+                if (gone)
+                    it->second->watch = -1;
+                else
+                    it->second->ready = true;
+            }
+            if (gone) by_watch_.erase(watch);
+            return;
+        }
+        auto directory = directories_.find(watch);
+        if (directory == directories_.end()) return;
+        std::string entry(name);
+        bool self = (mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) != 0;
+        for (const Wish& wish : directory->second.wishes)
+            if (self || fnmatch(wish.name.c_str(), entry.c_str(), 0) == 0) changed.insert(wish.log);
+        if ((mask & IN_IGNORED) != 0)
+            directories_.erase(directory);
+        else if (self)
+            inotify_.remove(watch);  // it is somewhere else now, or soon gone
+    });
+    if (everything) {
+        rescan_all(now);
+        for (Reader& reader : readers_) reader.ready = true;
+        return;
+    }
+    for (std::size_t log : changed) rescan(log, now);
+}
+
+std::vector<Reader*> Watch::ready() {
+    std::vector<Reader*> ready;
+    for (Reader& reader : readers_) {
+        if (!reader.ready) continue;
+        if (reader.after != nullptr && reader.after->ready) continue;
+        if (!reader.tail.is_open()) {
+            if (auto woken = reader.tail.wake(); !woken) {
+                reader.ready = false;
+                continue;
+            }
+            unwatch_file(reader);
+            watch_file(reader);
+        }
+        ready.push_back(&reader);
+    }
+    return ready;
+}
+
+void Watch::read_done(Reader& reader, bool more) {
+    reader.ready = more;
+    if (!more) reader.backlog = false;
+}
+
+std::vector<Reader*> Watch::expired(Instant now) {
+    std::vector<Reader*> expired;
+    for (Reader& reader : readers_)
+        if (reader.finished && !reader.ready && now >= reader.finished_at + limits_.linger)
+            expired.push_back(&reader);
+    return expired;
+}
+
+std::optional<Instant> Watch::next_deadline() const {
+    std::optional<Instant> next;
+    for (const Reader& reader : readers_)
+        if (reader.finished) {
+            Instant due = reader.finished_at + limits_.linger;
+            if (!next || due < *next) next = due;
+        }
+    return next;
+}
+
+void Watch::drop(Reader& reader) {
+    unwatch_file(reader);
+    for (Reader& other : readers_)
+        if (other.after == &reader) other.after = nullptr;
+    readers_.remove_if([&](const Reader& other) { return &other == &reader; });
+}
+
+const Error* Watch::error(std::size_t log) const {
+    return errors_[log] ? &*errors_[log] : nullptr;
+}
+
+bool Watch::waiting(std::size_t log) const {
+    return std::ranges::none_of(readers_, [&](const Reader& reader) {
+        return !reader.finished && reader.logs.contains(log);
+    });
+}
+
+}  // namespace bandd

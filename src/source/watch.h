@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Paths and globs to tails: finds files, notices when they are rotated, replaced or appear, and says
+// which have something to read. inotify only; nothing is polled.
+#pragma once
+
+#include <list>
+#include <map>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "config/types.h"
+#include "os/inotify.h"
+#include "source/tail.h"
+
+namespace bandd {
+
+// A log that somebody wants read, with what its first sight needs to know.
+struct WatchedLog {
+    LogSpec spec;
+    Duration findtime{0};  // the longest of its jails'
+    Zone zone;
+    bool operator==(const WatchedLog&) const = default;
+};
+
+// A file being read, for one or more of the watched logs.
+struct Reader {
+    Tail tail;
+    std::set<std::size_t> logs;  // indexes into what `set_logs` was given
+    bool backlog = false;        // resumed from a checkpoint and not yet at the end: log time
+    bool ready = false;
+    bool finished = false;       // its name is gone or means another file
+    Instant finished_at;
+    Reader* after = nullptr;     // the file that it replaced: that one is read first
+    int watch = -1;
+};
+
+class Watch {
+  public:
+    struct Limits {
+        std::size_t line_limit = 65536;
+        // A writer may hold a rotated file open for a while (until it gets its SIGHUP).
+        Duration linger = std::chrono::seconds(60);
+        std::size_t readers = 4096;
+    };
+    static Result<Watch> create(Limits limits);
+
+    int fd() const { return inotify_.fd(); }
+
+    // The whole wish list. Files already read for an equal spec go on where they are. `saved` are
+    // the positions of a checkpoint; `forbidden` is never read (our own log).
+    void set_logs(std::vector<WatchedLog> logs, std::vector<TailPosition> saved,
+                  std::optional<FileId> forbidden, Instant now);
+    void on_notify(Instant now);
+    std::optional<Instant> next_deadline() const;
+
+    // Readers that have something, oldest file first. Call `read_done` after reading one.
+    std::vector<Reader*> ready();
+    void read_done(Reader& reader, bool more);
+    // A finished reader's last words, before it is dropped.
+    std::vector<Reader*> expired(Instant now);
+    void drop(Reader& reader);
+
+    const std::vector<WatchedLog>& logs() const { return logs_; }
+    const std::list<Reader>& readers() const { return readers_; }
+    // What is wrong with a log, empty if nothing. Missing files are not an error: `waiting`.
+    const Error* error(std::size_t log) const;
+    bool waiting(std::size_t log) const;
+    std::uint64_t overflows() const { return overflows_; }
+
+  private:
+    explicit Watch(Inotify inotify, Limits limits)
+        : inotify_(std::move(inotify)), limits_(limits) {}
+
+    struct Wish {  // why a directory is watched: an entry of this name matters to this log
+        std::size_t log = 0;
+        std::string name;  // may hold wildcards
+        auto operator<=>(const Wish&) const = default;
+    };
+    struct Directory {
+        std::string path;
+        std::set<Wish> wishes;
+    };
+    void rescan(std::size_t log, Instant now);
+    void rescan_all(Instant now);
+    std::vector<std::string> expand(std::size_t log);
+    void wish(std::size_t log, const std::string& directory, const std::string& name);
+    void follow_links(std::size_t log, const std::string& path);
+    void sight(std::size_t log, const std::string& path, Instant now);
+    void begin(std::size_t log, const std::string& path, FileId id, Reader* before, Instant now);
+    bool resume(std::size_t log, Reader& reader, Instant now);
+    void finish_rotated(std::size_t log, const TailPosition& saved, Instant now);
+    void watch_file(Reader& reader);
+    void unwatch_file(Reader& reader);
+    void mark_finished(Reader& reader, Instant now);
+    Reader* find_reader(FileId id, const LogSpec& spec);
+    Reader* find_reader(std::size_t log, const std::string& path);
+
+    Inotify inotify_;
+    Limits limits_;
+    std::vector<WatchedLog> logs_;
+    std::vector<std::optional<Error>> errors_;
+    std::list<Reader> readers_;
+    std::map<int, Directory> directories_;
+    std::multimap<int, Reader*> by_watch_;  // one inode may be read in two encodings
+    std::vector<TailPosition> saved_;
+    std::set<FileId> saved_used_;
+    std::optional<FileId> forbidden_;
+    bool starting_ = false;  // files seen now were there before us
+    std::uint64_t overflows_ = 0;
+};
+
+}  // namespace bandd
