@@ -1,1 +1,106 @@
-int main(){}
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <CLI/CLI.hpp>
+
+#include "cli/command.h"
+
+namespace {
+
+using namespace bandd;
+
+struct RemoteCommand {
+    const char* name;
+    const char* help;
+    int (*run)(const CommonOptions&, const RemoteOptions&);
+};
+
+constexpr RemoteCommand remote_commands[] = {
+    {"status", "what is watched, and how it goes", run_status},
+    {"bans", "who is banned", run_bans},
+    {"ban", "ban an address or a CIDR block", run_ban},
+    {"unban", "lift the bans of an address, of a block, or all", run_unban},
+    {"explain", "why an address is banned, or how near it is: lines, patterns, jails", run_explain},
+    {"reload", "load the configuration anew; a bad one changes nothing", run_reload},
+    {"watch", "show events as they happen, until interrupted", run_watch},
+    {"flush", "lift every ban", run_flush},
+    {"version", "versions of bandctl and of the running bandd", run_version},
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"bandctl drives bandd, the ban daemon."};
+    app.require_subcommand(1);
+    app.set_version_flag("-V,--version", "bandctl " BANDD_VERSION);
+    CommonOptions common;
+    app.add_option("-c,--config", common.config, "configuration: a directory or a file")
+        ->capture_default_str();
+    app.add_option("-s,--socket", common.socket, "the daemon's socket, if not the configuration's");
+    app.add_flag("--json", common.json, "answer as JSON, one object a line");
+    app.fallthrough();
+    app.footer("Exit codes: 0 done, 1 the answer is no, 2 usage or configuration, 3 no daemon.\n"
+               "Manual: bandctl(8)");
+
+    RemoteOptions remote;
+    std::map<std::string, int (*)(const CommonOptions&, const RemoteOptions&)> run;
+    for (const RemoteCommand& command : remote_commands) {
+        CLI::App* sub = app.add_subcommand(command.name, command.help);
+        std::string name = command.name;
+        run[name] = command.run;
+        if (name == "status") sub->add_option("jail", remote.jail, "only this jail, in detail");
+        if (name == "bans") {
+            sub->add_option("-j,--jail", remote.jail, "only of this jail");
+            sub->add_option("-p,--prefix", remote.prefix, "only within this CIDR block");
+            sub->add_option("--sort", remote.sort, "from, until, ip, jail or hits")
+                ->check(CLI::IsMember({"from", "until", "ip", "jail", "hits"}))
+                ->capture_default_str();
+            sub->add_option("--limit", remote.limit, "show at most so many")->capture_default_str();
+        }
+        if (name == "ban") {
+            sub->add_option("ip", remote.ip, "address or CIDR block")->required();
+            sub->add_option("-j,--jail", remote.jail, "with this jail's actions (default: manual)");
+            sub->add_option("--for", remote.bantime, "10m, 2h, 1d12h, forever (default: the jail's bantime)");
+            sub->add_option("-r,--reason", remote.reason, "kept with the ban");
+            sub->add_flag("--force", remote.force, "even if ignoreip holds it");
+        }
+        if (name == "unban") {
+            sub->add_option("ip", remote.ip, "address or CIDR block");
+            sub->add_option("-j,--jail", remote.jail, "only of this jail");
+            sub->add_flag("--all", remote.all, "every ban");
+        }
+        if (name == "explain") sub->add_option("ip", remote.ip, "address")->required();
+    }
+
+    std::string directory;
+    CLI::App* check = app.add_subcommand(
+        "check", "check configuration, filters and their samples, without a daemon");
+    check->add_option("dir", directory, "configuration (default: --config)");
+
+    TestOptions test_options;
+    CLI::App* test = app.add_subcommand(
+        "test", "which lines of a log a filter matches, and why not, without a daemon");
+    test->add_option("filter", test_options.filter, "a filter's name or file")->required();
+    test->add_option("file", test_options.file,
+                     "log to read, - for standard input (default: the filter's own samples)");
+    test->add_option("-m,--mode", test_options.modes, "use the filter's optional parts");
+    test->add_option("--timezone", test_options.timezone, "of dates that name none");
+    test->add_flag("-a,--all", test_options.all, "show lines that do not match, too, and why");
+
+    CLI::App* keys = app.add_subcommand("keys", "all configuration keys, as Markdown or JSON");
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::CallForHelp& help) {
+        return app.exit(help);
+    } catch (const CLI::Success& done) {
+        return app.exit(done);
+    } catch (const CLI::ParseError& error) {
+        app.exit(error);
+        return exit_usage;
+    }
+    if (check->parsed()) return run_check(common, directory);
+    if (test->parsed()) return run_test(common, test_options);
+    if (keys->parsed()) return run_keys(common);
+    for (const auto& [name, function] : run)
+        if (app.get_subcommand(name)->parsed()) return function(common, remote);
+    return exit_usage;
+}

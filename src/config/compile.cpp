@@ -74,10 +74,11 @@ Compiled compile(const Config& config) {
 
 std::shared_ptr<const Ruleset> make_ruleset(const Compiled& compiled,
                                             const std::vector<JailIndex>& jails, const Zone& zone,
-                                            Escapes escapes) {
+                                            Escapes escapes, std::size_t line_limit) {
     auto ruleset = std::make_shared<Ruleset>();
     ruleset->zone = zone;
     ruleset->escapes = escapes;
+    ruleset->line_limit = line_limit;
     for (JailIndex jail : jails) {
         const auto& filter = compiled.filters[jail];
         if (!filter) continue;

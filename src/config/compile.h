@@ -26,7 +26,7 @@ Compiled compile(const Config& config);
 // The ruleset for a source that these jails read.
 std::shared_ptr<const Ruleset> make_ruleset(const Compiled& compiled,
                                             const std::vector<JailIndex>& jails, const Zone& zone,
-                                            Escapes escapes);
+                                            Escapes escapes, std::size_t line_limit);
 
 // Runs a filter over its own samples; one error for each that comes out otherwise.
 std::vector<Error> check_samples(const FilterConfig& config, const Zone& zone);

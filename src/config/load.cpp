@@ -96,6 +96,7 @@ class Loader {
         config.state = absolute(config.state);
         config.socket = absolute(config.socket);
         section.text("user", config.user);
+        config.user_given = section.find("user") != nullptr;
         section.text("group", config.group);
         section.choice("stop", config.flush_on_stop, {{"keep", false}, {"flush", true}});
         section.number("ban_limit", config.ban_limit, 1, 100'000'000);

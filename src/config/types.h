@@ -117,6 +117,7 @@ struct Config {
     std::string state = "/var/lib/bandd/bandd.db";
     std::string socket = "/run/bandd/bandd.sock";
     std::string user = "bandd";
+    bool user_given = false;  // otherwise a machine without that user is fine, too
     std::string group = "bandd";
     bool flush_on_stop = false;
     LogConfig log;

@@ -1,1 +1,474 @@
-namespace bandd {}
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/daemon.h"
+
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+
+#include "action/exec.h"
+#include "action/ipset.h"
+#include "action/nftables.h"
+#include "action/syslog.h"
+#include "os/clock.h"
+#include "os/interfaces.h"
+#include "os/signals.h"
+#include "os/zoneinfo.h"
+
+namespace bandd {
+namespace {
+
+// A failed checkpoint is tried again this often.
+constexpr Duration store_retry = std::chrono::seconds(5);
+
+Severity severity_of(LogLevel level) {
+    return static_cast<Severity>(static_cast<int>(level) + static_cast<int>(Severity::error));
+}
+
+EngineLimits limits_of(const Config& config) {
+    EngineLimits limits;
+    limits.bans = config.ban_limit;
+    limits.offence_memory = config.dbpurgeage;
+    return limits;
+}
+
+std::vector<JailRules> rules_of(const Config& config) {
+    std::vector<JailRules> rules;
+    for (const JailConfig& jail : config.jails) rules.push_back(jail.rules);
+    return rules;
+}
+
+std::vector<std::string> jail_names(const Engine& engine) {
+    std::vector<std::string> names;
+    for (const JailRules& rules : engine.rules()) names.push_back(rules.name);
+    return names;
+}
+
+std::vector<std::vector<ActionConfig>> actions_of(const Config& config) {
+    std::vector<std::vector<ActionConfig>> actions;
+    for (const JailConfig& jail : config.jails) actions.push_back(jail.actions);
+    return actions;
+}
+
+}  // namespace
+
+void notify_supervisor(const std::string& state) {
+    const char* path = std::getenv("NOTIFY_SOCKET");
+    if (path == nullptr || *path == '\0') return;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::size_t length = std::strlen(path);
+    if (length >= sizeof address.sun_path) return;
+    std::memcpy(address.sun_path, path, length);
+    if (*path == '@') address.sun_path[0] = '\0';
+    Fd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL,
+           reinterpret_cast<const sockaddr*>(&address),
+           static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length));
+}
+
+void Daemon::say_errors(const std::vector<Error>& errors) {
+    for (const Error& error : errors) log_.put(Severity::error, to_line(error));
+}
+
+Result<> Daemon::load(Config& config, std::shared_ptr<const Compiled>& compiled) {
+    Loaded loaded = load_config(options_.config, data_directories(), read_zone);
+    auto made = std::make_shared<Compiled>();
+    if (loaded.errors.empty()) {
+        *made = compile(loaded.config);
+        std::ranges::copy(made->errors, std::back_inserter(loaded.errors));
+    }
+    if (!loaded.errors.empty()) {
+        say_errors(loaded.errors);
+        Error error = loaded.errors.front();
+        if (loaded.errors.size() > 1)
+            error.hint += (error.hint.empty() ? "" : "; ") +
+                          fmt::format("and {} more: see bandctl check", loaded.errors.size() - 1);
+        return std::unexpected(error);
+    }
+    for (const Error& warning : made->warnings) log_.put(Severity::warning, to_line(warning));
+    config = std::move(loaded.config);
+    compiled = std::move(made);
+    return {};
+}
+
+Result<> Daemon::enter_rights() {
+    unprivileged_ = geteuid() != 0;
+    account_ = {"", geteuid(), getegid()};
+    group_ = getegid();
+    if (unprivileged_) return {};
+    if (config_.user == "root") {
+        account_ = {"root", 0, 0};
+    } else if (auto account = find_account(config_.user)) {
+        account_ = *account;
+    } else if (config_.user_given) {
+        return std::unexpected(account.error());
+    } else {
+        account_ = {"root", 0, 0};
+        log_.write(Severity::warning, "user \"{}\" does not exist, so bandd stays root; {}",
+                   config_.user, account.error().hint);
+    }
+    auto group = find_group(config_.group);
+    group_ = group ? *group : account_.gid;
+    return {};
+}
+
+Result<> Daemon::make_backends(const Config& config) {
+    std::array<bool, 4> wanted{};
+    for (const JailConfig& jail : config.jails)
+        for (const ActionConfig& action : jail.actions) wanted[action.index()] = true;
+    auto place = [](const auto& sample) { return ActionConfig(sample).index(); };
+    std::size_t nftables = place(NftablesAction{});
+    std::size_t ipset = place(IpsetAction{});
+    std::size_t exec = place(ExecAction{});
+    std::size_t syslog = place(SyslogAction{});
+    auto listen = [&](std::size_t kind) {
+        int fd = dispatch_->backend(kind)->notice_fd();
+        if (fd < 0) return;
+        [[maybe_unused]] auto added = loop_->add(fd, EPOLLIN, [this, kind](std::uint32_t) {
+            Report report;
+            dispatch_->on_notice(kind, now(), report);
+            on_report(report);
+        });
+    };
+    if (wanted[nftables] && !dispatch_->has_backend(nftables)) {
+        auto backend = NftablesBackend::create();
+        if (!backend) return std::unexpected(backend.error());
+        dispatch_->add_backend(nftables, std::move(*backend));
+        listen(nftables);
+    }
+    if (wanted[ipset] && !dispatch_->has_backend(ipset)) {
+        auto backend = IpsetBackend::create();
+        if (!backend) return std::unexpected(backend.error());
+        dispatch_->add_backend(ipset, std::move(*backend));
+    }
+    if (wanted[exec] && !dispatch_->has_backend(exec)) {
+        dispatch_->add_backend(exec, std::make_unique<ExecBackend>(std::move(*spawner_)));
+        listen(exec);
+    }
+    if (wanted[syslog] && !dispatch_->has_backend(syslog))
+        dispatch_->add_backend(syslog, std::make_unique<SyslogBackend>());
+    return {};
+}
+
+Result<> Daemon::start() {
+    started_ = now();
+    if (auto loaded = load(config_, compiled_); !loaded) return fail("");  // said already
+    if (auto rights = enter_rights(); !rights) return rights;
+
+    // Before anything else is open, so that programs inherit nothing.
+    auto spawner = Spawner::start();
+    if (!spawner) return std::unexpected(spawner.error());
+    spawner_ = std::make_unique<Spawner>(std::move(*spawner));
+
+    rlimit files{};
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    namespace fs = std::filesystem;
+    for (const std::string& file : {config_.state, config_.socket})
+        if (auto made = make_directory(fs::path(file).parent_path().string(), 0750, account_); !made)
+            return made;
+    if (auto prepared = Store::prepare(config_.state, account_.uid, account_.gid); !prepared)
+        return prepared;
+    std::string warning;
+    {
+        // The first opening may have to make files, which the daemon's user may not.
+        auto first = Store::open(config_.state, warning);
+        if (!first) return std::unexpected(first.error());
+    }
+    if (auto prepared = Store::prepare(config_.state, account_.uid, account_.gid); !prepared)
+        return prepared;
+    if (auto opened = log_.open(config_.log.target, severity_of(config_.log.level)); !opened)
+        return opened;
+    if (config_.log.target.find('/') != std::string::npos && !unprivileged_ &&
+        ::chown(config_.log.target.c_str(), account_.uid, group_) != 0)
+        return fail_errno("log \"" + config_.log.target + "\"");
+    auto listening = ControlServer::listen(config_.socket, account_.uid, group_);
+    if (!listening) return std::unexpected(listening.error());
+    listening_ = std::move(*listening);
+    if (!unprivileged_)
+        if (auto dropped = drop_privileges(account_); !dropped) return dropped;
+
+    auto signals = open_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
+    if (!signals) return std::unexpected(signals.error());
+    signals_ = std::move(*signals);
+    std::signal(SIGPIPE, SIG_IGN);
+    auto loop = Loop::create();
+    if (!loop) return std::unexpected(loop.error());
+    loop_ = std::make_unique<Loop>(std::move(*loop));
+    auto store = Store::open(config_.state, warning);
+    if (!store) return std::unexpected(store.error());
+    store_ = std::make_unique<Store>(std::move(*store));
+    if (!warning.empty()) log_.put(Severity::warning, warning);
+    auto watch = Watch::create({config_.line_limit});
+    if (!watch) return std::unexpected(watch.error());
+    watch_ = std::make_unique<Watch>(std::move(*watch));
+
+    engine_ = std::make_unique<Engine>(limits_of(config_));
+    dispatch_ = std::make_unique<Dispatch>(*engine_, Dispatch::Backends{});
+    pipeline_ = std::make_unique<Pipeline>(
+        *engine_, *dispatch_, *watch_,
+        Pipeline::Listener{[this](const Event& event) { on_event(event); },
+                           [this](const Report& report) { on_report(report); },
+                           [this](const Error& error) { log_.put(Severity::error, to_line(error)); }});
+    for (auto [fd, callback] : std::initializer_list<std::pair<int, Loop::Callback>>{
+             {signals_.get(),
+              [this](std::uint32_t) {
+                  while (int signal = read_signal(signals_)) on_signal(signal);
+              }},
+             {watch_->fd(), [this](std::uint32_t) { watch_->on_notify(now()); }},
+             {store_->fd(), [this](std::uint32_t) { on_stored(); }}})
+        if (auto added = loop_->add(fd, EPOLLIN, callback); !added) return added;
+    if (auto notices = open_address_notices()) {
+        address_notices_ = std::move(*notices);
+        if (auto added = loop_->add(address_notices_.get(), EPOLLIN,
+                                    [this](std::uint32_t) {
+                                        drain(address_notices_);
+                                        engine_->set_own_addresses(PrefixSet(own_addresses()));
+                                    });
+            !added)
+            return added;
+    }
+    engine_->set_own_addresses(PrefixSet(own_addresses()));
+
+    Instant at = now();
+    Outcome outcome;
+    engine_->set_rules(rules_of(config_), at, outcome);
+    auto saved = load_state();
+    if (auto made = make_backends(config_); !made) return made;
+    apply_config(std::move(saved), at);
+    control_ = std::make_unique<ControlServer>(
+        *loop_, std::move(listening_), config_.socket, group_, account_.uid,
+        [this](const std::string& command, const Json& arguments) {
+            return on_command(command, arguments);
+        });
+    log_.write(Severity::notice, "bandd {} started: {} jails, {} bans, state {}", BANDD_VERSION,
+               config_.jails.size(), engine_->bans().size(), config_.state);
+    say_what_is_watched();
+    notify_supervisor("READY=1");
+    return {};
+}
+
+std::vector<TailPosition> Daemon::load_state() {
+    auto state = store_->load(jail_names(*engine_));
+    if (!state) {
+        log_.put(Severity::error, to_line(state.error()));
+        return {};
+    }
+    engine_->restore(state->bans, state->windows, state->offences);
+    std::vector<TailPosition> positions;
+    for (const StoredPosition& stored : state->positions)
+        positions.push_back({stored.path,
+                             {static_cast<dev_t>(stored.device), static_cast<ino_t>(stored.inode)},
+                             stored.offset,
+                             stored.skipping,
+                             {stored.fingerprint_length, stored.fingerprint_hash}});
+    return positions;
+}
+
+void Daemon::apply_config(std::vector<TailPosition> saved, Instant at) {
+    Report report;
+    dispatch_->set_targets(actions_of(config_), at, report);
+    on_report(report);
+    std::optional<FileId> own_log;
+    if (config_.log.target.find('/') != std::string::npos) own_log = file_id(config_.log.target);
+    pipeline_->configure(config_, compiled_, std::move(saved), own_log, at);
+}
+
+void Daemon::say_what_is_watched() {
+    bool any = std::ranges::any_of(config_.jails, [](const JailConfig& jail) {
+        return !jail.logs.empty();
+    });
+    if (!any)
+        log_.write(Severity::warning,
+                   "nothing to watch: no jail has a log that exists here; name one with \"logpath:\" "
+                   "in {}/jails/NAME.yaml, then run bandctl reload",
+                   config_.directory);
+    watch_health();
+}
+
+// What is wrong with logs, said once for each change.
+void Daemon::watch_health() {
+    std::map<std::string, std::string> problems;
+    for (std::size_t log = 0; log < watch_->logs().size(); ++log) {
+        const std::string& path = watch_->logs()[log].spec.path;
+        if (const Error* error = watch_->error(log))
+            problems[path] = to_line(*error);
+        else if (watch_->waiting(log))
+            problems[path] = "";
+    }
+    for (const auto& [path, problem] : problems) {
+        auto known = log_problems_.find(path);
+        if (known != log_problems_.end() && known->second == problem) continue;
+        if (problem.empty())
+            log_.write(Severity::warning, "log \"{}\" does not exist; waiting for it", path);
+        else
+            log_.put(Severity::error, problem);
+    }
+    for (const auto& [path, problem] : log_problems_)
+        if (!problems.contains(path)) log_.write(Severity::notice, "log \"{}\" is read now", path);
+    log_problems_ = std::move(problems);
+}
+
+Result<> Daemon::reload() {
+    Config fresh;
+    std::shared_ptr<const Compiled> compiled;
+    if (auto loaded = load(fresh, compiled); !loaded) {
+        log_.write(Severity::error, "the configuration was not changed");
+        return loaded;
+    }
+    if (fresh.state != config_.state || fresh.socket != config_.socket ||
+        fresh.user != config_.user || fresh.group != config_.group)
+        log_.write(Severity::warning,
+                   "state, socket, user and group change only when bandd is restarted");
+    fresh.state = config_.state;
+    fresh.socket = config_.socket;
+    fresh.user = config_.user;
+    fresh.group = config_.group;
+    // The log may have been rotated: opened anew even if its name is the same.
+    if (auto opened = log_.open(fresh.log.target, severity_of(fresh.log.level)); !opened) {
+        log_.put(Severity::error, to_line(opened.error()));
+        return opened;
+    }
+    Instant at = now();
+    checkpoint(at, false);
+    if (auto made = make_backends(fresh); !made) return made;
+    Outcome outcome;
+    // Events name jails by the old indexes, so they are told before the rules change.
+    for (std::size_t jail = 0; jail < engine_->rules().size(); ++jail) {
+        bool kept = std::ranges::any_of(fresh.jails, [&](const JailConfig& other) {
+            return other.rules.name == engine_->rules()[jail].name;
+        });
+        if (!kept) engine_->unban_all(static_cast<JailIndex>(jail), at, outcome);
+    }
+    pipeline_->put(outcome, at);
+    Report report;
+    dispatch_->flush(at, report);
+    on_report(report);
+    config_ = std::move(fresh);
+    compiled_ = std::move(compiled);
+    engine_->set_rules(rules_of(config_), at, outcome);
+    engine_->set_own_addresses(PrefixSet(own_addresses()));
+    apply_config({}, at);
+    dirty_ = true;
+    log_.write(Severity::notice, "configuration loaded: {} jails, {} bans", config_.jails.size(),
+               engine_->bans().size());
+    say_what_is_watched();
+    return {};
+}
+
+void Daemon::on_signal(int signal) {
+    switch (signal) {
+        case SIGHUP: {
+            notify_supervisor("RELOADING=1");
+            [[maybe_unused]] auto said_by_reload = reload();
+            notify_supervisor("READY=1");
+            break;
+        }
+        case SIGUSR1:  // as logrotate's postrotate uses it: only open the log anew
+            if (auto opened = log_.open(config_.log.target, severity_of(config_.log.level)); !opened)
+                log_.put(Severity::error, to_line(opened.error()));
+            break;
+        default: ending_ = true;
+    }
+}
+
+void Daemon::checkpoint(Instant at, bool last) {
+    if (last) store_->wait();
+    if (store_->failed()) {
+        store_->retry();
+        if (last) store_->wait();
+    }
+    if (!store_->idle()) return;
+    Checkpoint checkpoint;
+    checkpoint.jails = jail_names(*engine_);
+    pipeline_->take_positions(checkpoint.positions, checkpoint.gone);
+    checkpoint.changes = engine_->take_changes();
+    Duration longest{0};
+    for (const JailRules& rules : engine_->rules()) longest = std::max(longest, rules.findtime);
+    checkpoint.windows_before = at - longest * 2;
+    checkpoint.offences_before = at - config_.dbpurgeage;
+    dirty_ = false;
+    last_checkpoint_ = at;
+    if (checkpoint.changes.empty() && checkpoint.positions.empty() && checkpoint.gone.empty()) return;
+    store_->write(std::move(checkpoint));
+    if (last) store_->wait();
+}
+
+void Daemon::on_stored() {
+    auto error = store_->take_result();
+    if (error && (!store_error_ || to_line(*store_error_) != to_line(*error)))
+        log_.put(Severity::error, to_line(*error));
+    if (!error && store_error_)
+        log_.write(Severity::notice, "state \"{}\" is written again", config_.state);
+    store_error_ = std::move(error);
+}
+
+void Daemon::set_deadline(Instant at) {
+    Instant next = never;
+    auto consider = [&](std::optional<Instant> due) {
+        if (due && *due < next) next = *due;
+    };
+    consider(engine_->next_deadline());
+    consider(dispatch_->next_deadline());
+    consider(watch_->next_deadline());
+    if (store_->failed())
+        consider(std::max(at, last_checkpoint_ + store_retry));
+    else if (dirty_)
+        consider(last_checkpoint_ + config_.checkpoint);
+    loop_->set_deadline(next == never ? std::optional<Instant>{} : next);
+}
+
+int Daemon::run() {
+    if (auto started = start(); !started) {
+        if (!started.error().what.empty()) log_.put(Severity::error, to_line(started.error()));
+        return exit_usage;
+    }
+    while (!ending_) {
+        Instant at = now();
+        bool more = pipeline_->turn(at);
+        if (more) {
+            loop_->again();
+            dirty_ = true;
+        }
+        Report report;
+        if (auto due = dispatch_->next_deadline(); due && *due <= at) {
+            dispatch_->on_time(at, report);
+            on_report(report);
+        }
+        if (std::exchange(seen_lines_, pipeline_->counts().lines) != pipeline_->counts().lines)
+            dirty_ = true;
+        if (at < last_checkpoint_) last_checkpoint_ = at;  // the clock was set back
+        if ((dirty_ || store_->failed()) &&
+            at >= last_checkpoint_ + (store_->failed() ? store_retry : config_.checkpoint)) {
+            last_checkpoint_ = at;
+            checkpoint(at, false);
+        }
+        watch_health();
+        set_deadline(at);
+        loop_->turn();
+    }
+    stop();
+    return exit_done;
+}
+
+void Daemon::stop() {
+    notify_supervisor("STOPPING=1");
+    Instant at = now();
+    if (config_.flush_on_stop) dispatch_->clear(at);
+    checkpoint(at, true);
+    if (auto error = store_->take_result()) log_.put(Severity::error, to_line(*error));
+    log_.write(Severity::notice, "bandd stopped; {} bans {}", engine_->bans().size(),
+               config_.flush_on_stop ? "were taken out of the kernel" : "stay in the kernel");
+    control_.reset();
+}
+
+}  // namespace bandd

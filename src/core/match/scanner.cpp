@@ -111,6 +111,10 @@ void scan(const Ruleset& ruleset, const Chunk& chunk, Arrival mode, Instant now,
         auto end = rest.find('\n');
         std::string_view line = rest.substr(0, end);
         rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+        if (line.size() > ruleset.line_limit) {
+            line = line.substr(0, ruleset.line_limit);
+            ++scratch.counts.cut;
+        }
         if (!line.empty()) scan_line(ruleset, line, mode, now, scratch, hits);
     }
 }

@@ -26,6 +26,7 @@ struct Ruleset {
     std::vector<Rule> rules;
     Zone zone;  // of dates that name none
     Escapes escapes = Escapes::automatic;
+    std::size_t line_limit = 65536;  // the rest of a longer line is not looked at
 
     // Filled by `prepare`.
     std::unique_ptr<RE2::Set> set;                           // all patterns of all rules
@@ -42,6 +43,7 @@ enum class Arrival { live, log_time };
 
 struct ScanCounts {
     std::uint64_t lines = 0, candidates = 0, hits = 0, ignored = 0, no_address = 0, undated = 0;
+    std::uint64_t cut = 0;           // lines over the limit
     std::uint64_t set_failures = 0;  // RE2::Set gave up, patterns were tried one by one
 };
 

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Checks a configuration with the very code that the daemon loads it with, and runs all filters over
+// their samples.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "cli/command.h"
+#include "cli/output.h"
+#include "config/compile.h"
+#include "config/keys.h"
+#include "config/load.h"
+#include "os/log.h"
+#include "os/zoneinfo.h"
+
+namespace bandd {
+
+int run_check(const CommonOptions& common, const std::string& directory) {
+    std::string path = directory.empty() ? common.config : directory;
+    Loaded loaded = load_config(path, data_directories(), read_zone);
+    std::vector<Error> errors = std::move(loaded.errors);
+    std::vector<Error> warnings = std::move(loaded.warnings);
+    if (errors.empty()) {
+        Compiled compiled = compile(loaded.config);
+        std::ranges::move(compiled.errors, std::back_inserter(errors));
+    }
+    // Filters that the jails use, and those that lie in the directory beside them.
+    std::map<std::string, FilterConfig> filters;
+    for (const auto& [name, filter] : loaded.config.filters) filters[filter.where.file] = filter;
+    for (const std::string& file : glob_files(loaded.config.directory + "/filters/*.yaml")) {
+        if (filters.contains(file)) continue;
+        LoadedFilter filter = load_filter(file);
+        std::ranges::move(filter.errors, std::back_inserter(errors));
+        filters[file] = std::move(filter.filter);
+    }
+    std::size_t samples = 0;
+    for (const auto& [file, filter] : filters) {
+        std::vector<Error> ignored;
+        compile_filter(filter, {"aggressive"}, filter.sample_lists, ignored, warnings);
+        if (ignored.empty())
+            std::ranges::move(check_samples(filter, Zone{}), std::back_inserter(errors));
+        else
+            std::ranges::move(ignored, std::back_inserter(errors));
+        if (filter.samples.empty())
+            warnings.push_back({"filter \"" + filter.name + "\"", "has no samples",
+                                "add lines under \"samples:\", some that must match and some that "
+                                "must not",
+                                {file, 1, 1}});
+        samples += filter.samples.size();
+    }
+    // One fault can be found on two ways.
+    std::set<std::string> said;
+    std::erase_if(errors, [&](const Error& e) { return !said.insert(to_line(e)).second; });
+    std::erase_if(warnings, [&](const Error& e) { return !said.insert(to_line(e)).second; });
+
+    if (common.json) {
+        Json json{{"errors", Json::array()}, {"warnings", Json::array()}};
+        for (const Error& error : errors) json["errors"].push_back(error_to_json(error));
+        for (const Error& warning : warnings) json["warnings"].push_back(error_to_json(warning));
+        json["jails"] = loaded.config.jails.size();
+        json["filters"] = filters.size();
+        json["samples"] = samples;
+        fmt::print("{}", to_line_of_json(json));
+    } else {
+        for (const Error& error : errors) fmt::print("{}\n", printable("error: " + to_line(error)));
+        for (const Error& warning : warnings)
+            fmt::print("{}\n", printable("warning: " + to_line(warning)));
+        if (errors.empty())
+            fmt::print("{}: {} jails, {} filters, {} samples\n",
+                       warnings.empty() ? "all is well" : "usable", loaded.config.jails.size(),
+                       filters.size(), samples);
+        else
+            fmt::print("{} errors: bandd would not take this configuration\n", errors.size());
+    }
+    return errors.empty() ? exit_done : exit_usage;
+}
+
+int run_keys(const CommonOptions& common) {
+    if (!common.json) {
+        fmt::print("{}", keys_markdown());
+        return exit_done;
+    }
+    Json list = Json::array();
+    for (const Key& key : all_keys())
+        list.push_back({{"section", key.section},
+                        {"key", key.name},
+                        {"type", key.type},
+                        {"default", key.fallback},
+                        {"help", key.help}});
+    fmt::print("{}", to_line_of_json(list));
+    return exit_done;
+}
+
+}  // namespace bandd

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A subcommand of bandctl is a row in main.cpp's table and a function here.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "control/protocol.h"
+
+namespace bandd {
+
+struct CommonOptions {
+    std::string config = "/etc/bandd";
+    std::string socket;  // empty: what the configuration says
+    bool json = false;
+};
+
+struct RemoteOptions {
+    std::string ip, jail, prefix, sort = "from", bantime, reason;
+    std::size_t limit = 10'000;
+    bool all = false, force = false;
+};
+
+// Those that ask the daemon. All give bandctl's exit code.
+int run_status(const CommonOptions& common, const RemoteOptions& options);
+int run_bans(const CommonOptions& common, const RemoteOptions& options);
+int run_ban(const CommonOptions& common, const RemoteOptions& options);
+int run_unban(const CommonOptions& common, const RemoteOptions& options);
+int run_explain(const CommonOptions& common, const RemoteOptions& options);
+int run_reload(const CommonOptions& common, const RemoteOptions& options);
+int run_flush(const CommonOptions& common, const RemoteOptions& options);
+int run_watch(const CommonOptions& common, const RemoteOptions& options);
+int run_version(const CommonOptions& common, const RemoteOptions& options);
+
+// Those that need no daemon.
+int run_check(const CommonOptions& common, const std::string& directory);
+struct TestOptions {
+    std::string filter, file;
+    std::vector<std::string> modes;
+    std::string timezone;
+    bool all = false;
+};
+int run_test(const CommonOptions& common, const TestOptions& options);
+int run_keys(const CommonOptions& common);
+
+}  // namespace bandd

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/output.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "core/text/datetime.h"
+#include "os/log.h"
+#include "os/zoneinfo.h"
+
+namespace bandd {
+namespace {
+
+std::string coloured(std::string_view text, const char* code) {
+    if (!colour_wanted()) return std::string(text);
+    return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
+}
+
+// Characters, not bytes; escape sequences take no room.
+std::size_t width_of(std::string_view text) {
+    std::size_t width = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '\x1b') {
+            i = std::min(text.find('m', i), text.size());
+            continue;
+        }
+        if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) ++width;
+    }
+    return width;
+}
+
+std::string cut(const std::string& text, std::size_t width) {
+    if (width_of(text) <= width || text.find('\x1b') != std::string::npos) return text;
+    std::string out;
+    std::size_t taken = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80 && ++taken >= width) break;
+        out += text[i];
+    }
+    return out + "…";
+}
+
+std::optional<Instant> parse_time(std::string_view rfc3339) {
+    auto date = scan_iso_date(rfc3339);
+    if (!date) return {};
+    return resolve(*date, Zone{}, never);
+}
+
+const Zone& local_zone() {
+    static const Zone zone = read_zone("").value_or(Zone{});
+    return zone;
+}
+
+}  // namespace
+
+bool colour_wanted() {
+    static const bool wanted = isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+    return wanted;
+}
+std::string bold(std::string_view text) { return coloured(text, "1"); }
+std::string red(std::string_view text) { return coloured(text, "31"); }
+std::string yellow(std::string_view text) { return coloured(text, "33"); }
+std::string green(std::string_view text) { return coloured(text, "32"); }
+
+int terminal_width() {
+    winsize size{};
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;
+    if (const char* columns = std::getenv("COLUMNS")) {
+        int width = std::atoi(columns);
+        if (width > 20) return width;
+    }
+    return isatty(STDOUT_FILENO) == 1 ? 80 : 1 << 20;
+}
+
+void print_table(const std::vector<std::string>& head,
+                 const std::vector<std::vector<std::string>>& rows) {
+    std::vector<std::size_t> widths;
+    for (const std::string& title : head) widths.push_back(width_of(title));
+    for (const auto& row : rows)
+        for (std::size_t i = 0; i < row.size(); ++i)
+            widths[i] = std::max(widths[i], width_of(row[i]));
+    std::size_t before = 0;
+    for (std::size_t i = 0; i + 1 < widths.size(); ++i) before += widths[i] + 2;
+    std::size_t room = static_cast<std::size_t>(terminal_width());
+    std::size_t last = room > before + 8 ? room - before : 8;
+    auto print = [&](const std::vector<std::string>& cells, bool title) {
+        std::string line;
+        for (std::size_t i = 0; i < cells.size(); ++i) {
+            std::string cell = i + 1 == cells.size() ? cut(cells[i], last) : cells[i];
+            std::size_t width = width_of(cell);
+            line += title ? bold(cell) : cell;
+            if (i + 1 < cells.size()) line += std::string(widths[i] - width + 2, ' ');
+        }
+        while (!line.empty() && line.back() == ' ') line.pop_back();
+        fmt::print("{}\n", line);
+    };
+    print(head, true);
+    for (const auto& row : rows) print(row, false);
+}
+
+std::string local_time(std::string_view rfc3339) {
+    if (rfc3339.empty()) return "for ever";
+    auto at = parse_time(rfc3339);
+    return at ? format_local(*at, local_zone()) : std::string(rfc3339);
+}
+
+std::string relative_time(std::string_view rfc3339, Instant now) {
+    if (rfc3339.empty()) return "never";
+    auto at = parse_time(rfc3339);
+    if (!at) return std::string(rfc3339);
+    return *at >= now ? "in " + format_duration(*at - now) : format_duration(now - *at) + " ago";
+}
+
+void print_error(const Error& error) {
+    std::string line = printable(to_line(error));
+    if (isatty(STDERR_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr)
+        fmt::print(stderr, "\x1b[31m{}\x1b[0m\n", line);
+    else
+        fmt::print(stderr, "{}\n", line);
+}
+
+}  // namespace bandd

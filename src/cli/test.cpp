@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Which lines of a log does a filter match, and why not the others?
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <map>
+
+#include "cli/command.h"
+#include "cli/output.h"
+#include "config/compile.h"
+#include "config/load.h"
+#include "core/base/suggest.h"
+#include "core/text/unescape.h"
+#include "os/clock.h"
+#include "os/log.h"
+#include "os/zoneinfo.h"
+
+namespace bandd {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A path, or the name of a filter beside the configuration or among the shipped ones.
+Result<std::string> find_filter(const CommonOptions& common, const std::string& name) {
+    std::error_code ignored;
+    if (name.find('/') != std::string::npos || name.ends_with(".yaml")) {
+        if (fs::exists(name, ignored)) return name;
+        return fail("filter \"" + name + "\"", "there is no such file");
+    }
+    std::vector<std::string> directories = data_directories();
+    fs::path config = common.config;
+    directories.insert(directories.begin(),
+                       (fs::is_directory(config, ignored) ? config : config.parent_path()).string());
+    std::vector<std::string> names;
+    for (const std::string& directory : directories) {
+        std::string path = directory + "/filters/" + name + ".yaml";
+        if (fs::exists(path, ignored)) return path;
+        for (const std::string& file : glob_files(directory + "/filters/*.yaml"))
+            names.push_back(fs::path(file).stem().string());
+    }
+    std::vector<std::string_view> views(names.begin(), names.end());
+    return fail("filter \"" + name + "\"", "there is no such filter", did_you_mean(name, views));
+}
+
+int test_samples(const CommonOptions& common, const FilterConfig& filter) {
+    auto errors = check_samples(filter, Zone{});
+    if (common.json) {
+        Json json{{"samples", filter.samples.size()}, {"errors", Json::array()}};
+        for (const Error& error : errors) json["errors"].push_back(error_to_json(error));
+        fmt::print("{}", to_line_of_json(json));
+    } else {
+        for (const Error& error : errors) fmt::print("{}\n", printable(to_line(error)));
+        fmt::print("{} samples, {} not as they should be\n", filter.samples.size(), errors.size());
+    }
+    return errors.empty() ? exit_done : exit_said_no;
+}
+
+}  // namespace
+
+int run_test(const CommonOptions& common, const TestOptions& options) {
+    auto path = find_filter(common, options.filter);
+    if (!path) {
+        print_error(path.error());
+        return exit_usage;
+    }
+    LoadedFilter loaded = load_filter(*path);
+    std::vector<Error> warnings;
+    std::shared_ptr<const Filter> filter;
+    if (loaded.errors.empty())
+        filter = compile_filter(loaded.filter, options.modes, {}, loaded.errors, warnings);
+    auto zone = read_zone(options.timezone);
+    if (!zone) loaded.errors.push_back(zone.error());
+    if (!loaded.errors.empty()) {
+        for (const Error& error : loaded.errors) print_error(error);
+        return exit_usage;
+    }
+    if (options.file.empty()) return test_samples(common, loaded.filter);
+
+    std::ifstream file;
+    if (options.file != "-") {
+        file.open(options.file);
+        if (!file || fs::is_directory(options.file)) {
+            print_error({"cannot read \"" + options.file + "\"",
+                         file ? "it is a directory" : std::strerror(errno), {}, {}});
+            return exit_usage;
+        }
+    }
+    std::istream& in = options.file == "-" ? std::cin : file;
+    std::map<std::string, std::size_t> by_pattern;
+    std::size_t lines = 0;
+    std::size_t hits = 0;
+    std::size_t undated = 0;
+    std::string line;
+    std::string message;
+    while (std::getline(in, line)) {
+        ++lines;
+        Envelope envelope = open_envelope(line, *zone, now());
+        if (!envelope.time) ++undated;
+        message.clear();
+        if (envelope.syslog)
+            unescape(envelope.message, message);
+        else
+            message = envelope.message;
+        if (message.ends_with('\r')) message.pop_back();
+        FilterMatch found = match(*filter, envelope.tag, message);
+        std::string verdict;
+        std::string why;
+        switch (found.fate) {
+            case LineFate::hit:
+                ++hits;
+                ++by_pattern[found.pattern->id];
+                verdict = "hit";
+                why = found.pattern->id + "  " + to_string(found.captured.address);
+                for (const auto& [name, value] : found.captured.fields)
+                    why += "  " + name + "=" + value;
+                break;
+            case LineFate::ignored:
+                verdict = "ignored";
+                why = found.pattern->id + " matches, and ignoreregex " + found.ignore->id + ", too";
+                break;
+            case LineFate::no_address:
+                verdict = "no address";
+                why = found.pattern->id + " matches, but there is no IP address at <HOST>";
+                break;
+            case LineFate::wrong_tag:
+                verdict = "no match";
+                why = envelope.tag.empty()
+                          ? "the line has no syslog tag, the filter wants " + loaded.filter.tag
+                          : "the tag is " + std::string(envelope.tag) + ", the filter wants " +
+                                loaded.filter.tag;
+                break;
+            case LineFate::no_match:
+                verdict = "no match";
+                why = "no pattern matches the message: " + message;
+                break;
+        }
+        if (found.fate == LineFate::no_match && !options.all) continue;
+        if (found.fate == LineFate::wrong_tag && !options.all) continue;
+        if (common.json) {
+            Json json{{"line", lines}, {"verdict", verdict}, {"text", line}};
+            if (found.pattern != nullptr) json["pattern"] = found.pattern->id;
+            if (found.fate == LineFate::hit) {
+                json["ip"] = to_string(found.captured.address);
+                for (const auto& [name, value] : found.captured.fields) json["fields"][name] = value;
+            }
+            if (found.fate != LineFate::hit) json["why"] = why;
+            if (envelope.time) json["time"] = format_rfc3339(*envelope.time);
+            fmt::print("{}", to_line_of_json(json));
+        } else {
+            std::string shown = verdict == "hit" ? green(verdict) : yellow(verdict);
+            fmt::print("line {}: {}: {}\n", lines, shown, printable(why));
+        }
+    }
+    if (!common.json) {
+        fmt::print("\n{} lines, {} hits{}\n", lines, hits,
+                   undated > 0 ? fmt::format(", {} lines without a date", undated) : "");
+        for (const auto& [pattern, count] : by_pattern) fmt::print("  {:>7}  {}\n", count, pattern);
+        if (hits < lines && !options.all)
+            fmt::print("why the others do not match: bandctl test --all …\n");
+    }
+    return hits > 0 ? exit_done : exit_said_no;
+}
+
+}  // namespace bandd

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "control/client.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <array>
+#include <cstring>
+
+namespace bandd {
+
+Result<ControlClient> ControlClient::connect(const std::string& path) {
+    ControlClient client;
+    client.path_ = path;
+    client.fd_ = Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::string what = "cannot reach bandd at \"" + path + "\"";
+    if (path.size() >= sizeof address.sun_path) return fail(what, "the path is too long");
+    std::memcpy(address.sun_path, path.data(), path.size());
+    if (::connect(client.fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+        return client;
+    std::string hint = errno == EACCES ? "become root, or a member of the group bandd"
+                                       : "is it running? (systemctl status bandd)";
+    return fail_errno(what, hint);
+}
+
+Result<> ControlClient::send(const std::string& command, const Json& arguments) {
+    std::string line = to_line_of_json(
+        Json{{"v", protocol_version}, {"command", command}, {"arguments", arguments}});
+    std::string_view rest = line;
+    while (!rest.empty()) {
+        ssize_t sent = ::send(fd_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR) continue;
+        // A daemon that refuses us has said why before it closed.
+        if (sent < 0 && errno == EPIPE) return {};
+        if (sent < 0) return fail_errno("send to bandd at \"" + path_ + "\"");
+        rest.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    return {};
+}
+
+Result<Json> ControlClient::receive() {
+    std::size_t searched = 0;
+    while (true) {
+        auto end = in_.find('\n', searched);
+        if (end != std::string::npos) {
+            Json json = Json::parse(in_.substr(0, end), nullptr, false);
+            in_.erase(0, end + 1);
+            if (json.is_discarded()) return fail("bandd at \"" + path_ + "\"", "answers nonsense");
+            return json;
+        }
+        searched = in_.size();
+        std::array<char, 65536> buffer{};
+        ssize_t got = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0)
+            return fail("bandd at \"" + path_ + "\"", "has closed the connection");
+        in_.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+}
+
+}  // namespace bandd

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "control/protocol.h"
+
+namespace bandd {
+
+Json error_to_json(const Error& error) {
+    Json json{{"what", error.what}};
+    if (!error.reason.empty()) json["reason"] = error.reason;
+    if (!error.hint.empty()) json["hint"] = error.hint;
+    if (!error.where.file.empty())
+        json["where"] = {{"file", error.where.file},
+                         {"line", error.where.line},
+                         {"column", error.where.column}};
+    return json;
+}
+
+Error error_from_json(const Json& json) {
+    Error error;
+    error.what = json.value("what", "");
+    error.reason = json.value("reason", "");
+    error.hint = json.value("hint", "");
+    if (auto where = json.find("where"); where != json.end()) {
+        error.where.file = where->value("file", "");
+        error.where.line = where->value("line", 0);
+        error.where.column = where->value("column", 0);
+    }
+    return error;
+}
+
+Json success(Json result) {
+    return {{"v", protocol_version}, {"ok", true}, {"result", std::move(result)}};
+}
+
+Json failure(const Error& error, int exit_code) {
+    return {{"v", protocol_version},
+            {"ok", false},
+            {"exit", exit_code},
+            {"error", error_to_json(error)}};
+}
+
+std::string to_line_of_json(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace bandd

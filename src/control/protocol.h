@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What bandctl and the daemon say to each other: one JSON object a line, over a Unix socket.
+//   {"v": 1, "command": "ban", "arguments": {…}}
+//   {"v": 1, "ok": true, "result": …}
+//   {"v": 1, "ok": false, "exit": 1, "error": {"what": …, "reason": …, "hint": …}}
+// `watch` answers with {"v": 1, "event": …} lines until the client leaves.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/base/result.h"
+
+namespace bandd {
+
+using Json = nlohmann::json;
+
+inline constexpr int protocol_version = 1;
+inline constexpr std::size_t largest_request = 64 << 10;
+
+// Exit codes of bandctl.
+enum ExitCode { exit_done = 0, exit_said_no = 1, exit_usage = 2, exit_no_daemon = 3 };
+
+Json error_to_json(const Error& error);
+Error error_from_json(const Json& json);
+Json success(Json result);
+Json failure(const Error& error, int exit_code = exit_said_no);
+
+// One line; bytes that are not UTF-8 (out of logs) become U+FFFD.
+std::string to_line_of_json(const Json& json);
+
+}  // namespace bandd

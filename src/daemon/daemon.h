@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Wiring: makes the parts, runs the loop, ends in order.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "config/load.h"
+#include "control/server.h"
+#include "daemon/pipeline.h"
+#include "os/log.h"
+#include "os/loop.h"
+#include "os/spawner.h"
+
+namespace bandd {
+
+struct DaemonOptions {
+    std::string config = "/etc/bandd";
+};
+
+class Daemon {
+  public:
+    explicit Daemon(DaemonOptions options) : options_(std::move(options)) {}
+
+    // 0 after SIGTERM; 2 if the configuration or something it names can't be used (said on stderr).
+    int run();
+
+  private:
+    Result<> start();
+    void stop();
+    void say_errors(const std::vector<Error>& errors);
+
+    Result<> load(Config& config, std::shared_ptr<const Compiled>& compiled);
+    Result<> enter_rights();
+    Result<> make_backends(const Config& config);
+    std::vector<TailPosition> load_state();
+    void apply_config(std::vector<TailPosition> saved, Instant now);
+    Result<> reload();
+    void on_signal(int signal);
+    void checkpoint(Instant now, bool last);
+    void on_stored();
+    void set_deadline(Instant now);
+    void say_what_is_watched();
+    void watch_health();
+
+    // daemon/events.cpp: what is logged, what watchers hear
+    void on_event(const Event& event);
+    void on_report(const Report& report);
+    std::string jail_name(JailIndex jail) const;
+
+    // daemon/commands.cpp: what bandctl asks
+    Json on_command(const std::string& command, const Json& arguments);
+    Json status(const Json& arguments);
+    Json list_bans(const Json& arguments);
+    Json ban(const Json& arguments);
+    Json unban(const Json& arguments);
+    Json explain(const Json& arguments);
+    Json ban_to_json(const Ban& ban, bool with_matches) const;
+
+    DaemonOptions options_;
+    Config config_;
+    std::shared_ptr<const Compiled> compiled_;
+    Log log_;
+    Account account_;
+    gid_t group_ = 0;
+    bool unprivileged_ = false;  // not started by root
+    std::unique_ptr<Loop> loop_;
+    Fd signals_, address_notices_, listening_;
+    std::unique_ptr<Spawner> spawner_;
+    std::unique_ptr<Store> store_;
+    std::unique_ptr<Engine> engine_;
+    std::unique_ptr<Dispatch> dispatch_;
+    std::unique_ptr<Watch> watch_;
+    std::unique_ptr<Pipeline> pipeline_;
+    std::unique_ptr<ControlServer> control_;
+    std::optional<Error> store_error_;
+    std::map<std::string, std::string> log_problems_;  // by path: what was last said of it
+    Instant started_, last_checkpoint_;
+    bool dirty_ = false;  // something happened since the last checkpoint
+    bool ending_ = false;
+    std::uint64_t seen_lines_ = 0;
+};
+
+// Tells a supervisor (systemd's notify protocol) how things are; nothing where there is none.
+void notify_supervisor(const std::string& state);
+
+}  // namespace bandd

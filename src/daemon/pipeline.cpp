@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/pipeline.h"
+
+#include <algorithm>
+
+namespace bandd {
+
+void Pipeline::configure(const Config& config, std::shared_ptr<const Compiled> compiled,
+                         std::vector<TailPosition> saved, std::optional<FileId> own_log,
+                         Instant now) {
+    compiled_ = std::move(compiled);
+    line_limit_ = config.line_limit;
+    rulesets_.clear();
+    std::vector<WatchedLog> logs;
+    jails_of_log_.clear();
+    logs_of_jail_.assign(config.jails.size(), {});
+    for (std::size_t jail = 0; jail < config.jails.size(); ++jail)
+        for (const LogSpec& spec : config.jails[jail].logs) {
+            auto known = std::ranges::find(logs, spec, &WatchedLog::spec);
+            auto index = static_cast<std::size_t>(known - logs.begin());
+            if (known == logs.end()) {
+                logs.push_back({spec, Duration{0}, config.zones.at(spec.timezone)});
+                jails_of_log_.emplace_back();
+            }
+            logs[index].findtime =
+                std::max(logs[index].findtime, config.jails[jail].rules.findtime);
+            jails_of_log_[index].push_back(static_cast<JailIndex>(jail));
+            logs_of_jail_[jail].push_back(index);
+        }
+    watch_.set_logs(std::move(logs), std::move(saved), own_log, now);
+}
+
+const Ruleset& Pipeline::ruleset_for(const Reader& reader) {
+    auto& ruleset = rulesets_[reader.logs];
+    if (!ruleset) {
+        std::set<JailIndex> jails;
+        for (std::size_t log : reader.logs)
+            jails.insert(jails_of_log_[log].begin(), jails_of_log_[log].end());
+        const WatchedLog& log = watch_.logs()[*reader.logs.begin()];
+        ruleset = make_ruleset(*compiled_, {jails.begin(), jails.end()}, log.zone,
+                               log.spec.escapes, line_limit_);
+    }
+    return *ruleset;
+}
+
+void Pipeline::scan_bytes(const Reader& reader, std::string_view bytes, Instant now) {
+    if (bytes.empty()) return;
+    Arrival mode = reader.backlog ? Arrival::log_time : Arrival::live;
+    if (reader.backlog) {
+        auto [known, fresh] = backlog_time_.try_emplace(reader.tail.id(), Instant{INT64_MIN});
+        scratch_.latest = known->second;
+    }
+    hits_.clear();
+    scan(ruleset_for(reader), Chunk{0, bytes}, mode, now, scratch_, hits_);
+    if (reader.backlog) backlog_time_[reader.tail.id()] = scratch_.latest;
+    Outcome outcome;
+    engine_.on_hits(hits_, now, outcome);
+    put(outcome, now);
+}
+
+void Pipeline::put(Outcome& outcome, Instant now) {
+    if (outcome.events.empty()) return;
+    dispatch_.on_events(outcome.events, now);
+    for (const Event& event : outcome.events) listener_.on_event(event);
+    outcome.events.clear();
+}
+
+bool Pipeline::turn(Instant now) {
+    for (Reader* reader : watch_.ready()) {
+        auto read = reader->tail.read();
+        if (!read) {
+            listener_.on_read_error(read.error());
+            watch_.read_done(*reader, false);
+            continue;
+        }
+        scan_bytes(*reader, read->bytes, now);
+        watch_.read_done(*reader, read->more);
+        if (!read->more) backlog_time_.erase(reader->tail.id());
+    }
+    for (Reader* reader : watch_.expired(now)) {
+        scan_bytes(*reader, reader->tail.flush_partial(), now);
+        cut_lines_gone_ += reader->tail.counts().cut_lines;
+        watch_.drop(*reader);
+    }
+    Outcome outcome;
+    engine_.on_time(now, outcome);
+    put(outcome, now);
+    Report report;
+    dispatch_.flush(now, report);
+    listener_.on_report(report);
+    return std::ranges::any_of(watch_.readers(), &Reader::ready);
+}
+
+std::uint64_t Pipeline::cut_lines() const {
+    std::uint64_t cut = cut_lines_gone_;
+    for (const Reader& reader : watch_.readers()) cut += reader.tail.counts().cut_lines;
+    return cut + scratch_.counts.cut;
+}
+
+void Pipeline::take_positions(std::vector<StoredPosition>& changed,
+                              std::vector<std::pair<std::uint64_t, std::uint64_t>>& gone) {
+    std::map<FileId, StoredPosition> current;
+    for (const Reader& reader : watch_.readers()) {
+        TailPosition at = reader.tail.position();
+        StoredPosition stored{at.path,     at.id.device, at.id.inode,           at.offset,
+                              at.skipping, at.fingerprint.length, at.fingerprint.hash};
+        current.insert_or_assign(at.id, std::move(stored));
+    }
+    for (const auto& [id, position] : current) {
+        auto known = saved_.find(id);
+        if (known == saved_.end() || known->second != position) changed.push_back(position);
+    }
+    for (const auto& [id, position] : saved_)
+        if (!current.contains(id)) gone.emplace_back(id.device, id.inode);
+    saved_ = std::move(current);
+}
+
+}  // namespace bandd

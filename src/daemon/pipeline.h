@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// READ FIRST: the way of a line through the daemon. A turn is: read what is ready, scan, decide, one
+// batch for each backend, tell. Nothing returns along this way; commands, failed orders and a flushed
+// set enter as new events.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "action/dispatch.h"
+#include "config/compile.h"
+#include "config/types.h"
+#include "core/decide/engine.h"
+#include "source/watch.h"
+#include "store/store.h"
+
+namespace bandd {
+
+class Pipeline {
+  public:
+    struct Listener {
+        std::function<void(const Event&)> on_event;
+        std::function<void(const Report&)> on_report;
+        std::function<void(const Error&)> on_read_error;
+    };
+    Pipeline(Engine& engine, Dispatch& dispatch, Watch& watch, Listener listener)
+        : engine_(engine), dispatch_(dispatch), watch_(watch), listener_(std::move(listener)) {}
+
+    // The configuration to run on. `saved`: positions of a checkpoint, at start.
+    void configure(const Config& config, std::shared_ptr<const Compiled> compiled,
+                   std::vector<TailPosition> saved, std::optional<FileId> own_log, Instant now);
+
+    // One turn. True: there is more to read at once.
+    bool turn(Instant now);
+    // Sends what `outcome` (of a command, say) holds on its way.
+    void put(Outcome& outcome, Instant now);
+
+    // Positions that changed since the last call, for a checkpoint; and files no longer read.
+    void take_positions(std::vector<StoredPosition>& changed,
+                        std::vector<std::pair<std::uint64_t, std::uint64_t>>& gone);
+
+    const ScanCounts& counts() const { return scratch_.counts; }
+    std::uint64_t cut_lines() const;
+    // The indexes into Watch::logs() that a jail reads.
+    const std::vector<std::size_t>& logs_of(JailIndex jail) const { return logs_of_jail_[jail]; }
+
+  private:
+    const Ruleset& ruleset_for(const Reader& reader);
+    void scan_bytes(const Reader& reader, std::string_view bytes, Instant now);
+
+    Engine& engine_;
+    Dispatch& dispatch_;
+    Watch& watch_;
+    Listener listener_;
+    std::shared_ptr<const Compiled> compiled_;
+    std::vector<std::vector<JailIndex>> jails_of_log_;
+    std::vector<std::vector<std::size_t>> logs_of_jail_;
+    std::map<std::set<std::size_t>, std::shared_ptr<const Ruleset>> rulesets_;
+    Scratch scratch_;
+    std::map<FileId, Instant> backlog_time_;  // log time reached by files read in it
+    std::vector<Hit> hits_;
+    std::map<FileId, StoredPosition> saved_;
+    std::uint64_t cut_lines_gone_ = 0;
+    std::size_t line_limit_ = 65536;
+};
+
+}  // namespace bandd

@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "store/store.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <condition_variable>
+#include <ctime>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <thread>
+
+namespace bandd {
+namespace {
+
+constexpr int schema_version = 1;
+constexpr const char* schema = R"(
+CREATE TABLE positions(
+    device INTEGER, inode INTEGER, path TEXT NOT NULL, offset INTEGER NOT NULL,
+    skipping INTEGER NOT NULL, fingerprint_length INTEGER NOT NULL,
+    fingerprint_hash INTEGER NOT NULL, PRIMARY KEY(device, inode)) WITHOUT ROWID;
+CREATE TABLE windows(
+    jail TEXT, prefix BLOB, last INTEGER NOT NULL, times BLOB NOT NULL,
+    PRIMARY KEY(jail, prefix)) WITHOUT ROWID;
+CREATE INDEX windows_last ON windows(last);
+CREATE TABLE bans(
+    jail TEXT, prefix BLOB, begins INTEGER NOT NULL, ends INTEGER NOT NULL,
+    offence INTEGER NOT NULL, hits INTEGER NOT NULL, by_hand INTEGER NOT NULL,
+    reason TEXT NOT NULL, PRIMARY KEY(jail, prefix)) WITHOUT ROWID;
+CREATE TABLE matches(
+    jail TEXT, prefix BLOB, number INTEGER, time INTEGER NOT NULL, pattern TEXT NOT NULL,
+    line BLOB NOT NULL, PRIMARY KEY(jail, prefix, number)) WITHOUT ROWID;
+CREATE TABLE fields(
+    jail TEXT, prefix BLOB, name TEXT, value BLOB NOT NULL,
+    PRIMARY KEY(jail, prefix, name)) WITHOUT ROWID;
+CREATE TABLE offences(
+    jail TEXT, prefix BLOB, count INTEGER NOT NULL, last INTEGER NOT NULL,
+    PRIMARY KEY(jail, prefix)) WITHOUT ROWID;
+CREATE INDEX offences_last ON offences(last);
+)";
+
+struct CloseDatabase {
+    void operator()(sqlite3* database) const { sqlite3_close(database); }
+};
+using Database = std::unique_ptr<sqlite3, CloseDatabase>;
+
+Error sqlite_error(const std::string& path, sqlite3* database, const char* doing) {
+    int code = sqlite3_extended_errcode(database);
+    std::string hint;
+    switch (code & 0xff) {
+        case SQLITE_FULL: hint = "free some space; bans go on, but a restart would forget the newest"; break;
+        case SQLITE_READONLY:
+        case SQLITE_CANTOPEN: hint = "the daemon's user must be able to write to this directory"; break;
+        default: break;
+    }
+    return {"state \"" + path + "\": " + doing, sqlite3_errmsg(database), hint, {}};
+}
+
+// A prepared statement: bind in order, then `run` or `step`.
+class Statement {
+  public:
+    Statement(sqlite3* database, const char* sql) {
+        sqlite3_prepare_v3(database, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr);
+    }
+    Statement(const Statement&) = delete;
+    Statement& operator=(const Statement&) = delete;
+    ~Statement() { sqlite3_finalize(statement_); }
+
+    Statement& integer(std::int64_t value) {
+        sqlite3_bind_int64(statement_, ++bound_, value);
+        return *this;
+    }
+    Statement& text(std::string_view value) {
+        // A null pointer would bind NULL, not the empty text.
+        sqlite3_bind_text(statement_, ++bound_, value.empty() ? "" : value.data(),
+                          static_cast<int>(value.size()), SQLITE_STATIC);
+        return *this;
+    }
+    Statement& blob(std::string_view value) {
+        sqlite3_bind_blob(statement_, ++bound_, value.empty() ? "" : value.data(),
+                          static_cast<int>(value.size()), SQLITE_STATIC);
+        return *this;
+    }
+    bool run() {
+        int result = sqlite3_step(statement_);
+        sqlite3_reset(statement_);
+        bound_ = 0;
+        return result == SQLITE_DONE || result == SQLITE_ROW;
+    }
+    bool step() {
+        bound_ = 0;
+        return sqlite3_step(statement_) == SQLITE_ROW;
+    }
+    void reset() { sqlite3_reset(statement_); }
+
+    std::int64_t integer_at(int column) const { return sqlite3_column_int64(statement_, column); }
+    std::string_view bytes_at(int column) const {
+        const void* data = sqlite3_column_blob(statement_, column);
+        return {static_cast<const char*>(data),
+                static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+    }
+
+  private:
+    sqlite3_stmt* statement_ = nullptr;
+    int bound_ = 0;
+};
+
+std::string prefix_bytes(const Prefix& prefix) {
+    std::string bytes(reinterpret_cast<const char*>(prefix.network.bytes.data()), 16);
+    bytes += static_cast<char>(prefix.length);
+    return bytes;
+}
+
+std::optional<Prefix> prefix_from(std::string_view bytes) {
+    if (bytes.size() != 17) return {};
+    Address address;
+    std::memcpy(address.bytes.data(), bytes.data(), 16);
+    return make_prefix(address, static_cast<std::uint8_t>(bytes[16]));
+}
+
+// The count over all jails has no jail's name.
+std::string_view jail_name(const std::vector<std::string>& jails, JailIndex jail) {
+    return jail == any_jail ? std::string_view{} : jails[jail];
+}
+
+bool execute(sqlite3* database, const char* sql) {
+    return sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK;
+}
+
+Result<Database> open_database(const std::string& path) {
+    sqlite3* raw = nullptr;
+    int result = sqlite3_open_v2(path.c_str(), &raw,
+                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                                 nullptr);
+    Database database(raw);
+    if (result != SQLITE_OK) return std::unexpected(sqlite_error(path, raw, "cannot open it"));
+    // The companions stay when the daemon ends: it may not be allowed to make them anew.
+    int persist = 1;
+    sqlite3_file_control(raw, nullptr, SQLITE_FCNTL_PERSIST_WAL, &persist);
+    sqlite3_busy_timeout(raw, 5000);
+    // In WAL mode NORMAL keeps the file consistent through power loss and syncs only when the log
+    // is folded in: on flash a sync can take a second.
+    if (!execute(raw, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"))
+        return std::unexpected(sqlite_error(path, raw, "cannot open it"));
+    int version = 0;
+    {
+        Statement ask(raw, "PRAGMA user_version");
+        if (ask.step()) version = static_cast<int>(ask.integer_at(0));
+    }
+    if (version > schema_version)
+        return fail("state \"" + path + "\"",
+                    "was written by a newer bandd (version " + std::to_string(version) +
+                        " of its tables, this one knows " + std::to_string(schema_version) + ")",
+                    "install that version again, or give another \"state:\"");
+    if (version == 0) {
+        std::string sql = std::string("BEGIN IMMEDIATE;") + schema +
+                          "PRAGMA user_version=" + std::to_string(schema_version) + ";COMMIT;";
+        if (!execute(raw, sql.c_str())) {
+            Error error = sqlite_error(path, raw, "cannot make its tables");
+            execute(raw, "ROLLBACK");
+            return std::unexpected(error);
+        }
+    }
+    return database;
+}
+
+bool is_broken(sqlite3* database) {
+    int code = sqlite3_errcode(database) & 0xff;
+    return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+}
+
+// Stops at the first failure, so that SQLite still knows its message.
+std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database,
+                                      const Checkpoint& checkpoint) {
+    const auto& jails = checkpoint.jails;
+    bool good = execute(database, "BEGIN IMMEDIATE");
+    Statement put_position(database,
+                           "INSERT OR REPLACE INTO positions(device, inode, path, offset, skipping, "
+                           "fingerprint_length, fingerprint_hash) VALUES(?,?,?,?,?,?,?)");
+    Statement drop_position(database, "DELETE FROM positions WHERE device=? AND inode=?");
+    for (const auto& [device, inode] : checkpoint.gone)
+        good = good && drop_position.integer(static_cast<std::int64_t>(device))
+                           .integer(static_cast<std::int64_t>(inode))
+                           .run();
+    for (const StoredPosition& position : checkpoint.positions)
+        good = good && put_position.integer(static_cast<std::int64_t>(position.device))
+                           .integer(static_cast<std::int64_t>(position.inode))
+                           .text(position.path)
+                           .integer(static_cast<std::int64_t>(position.offset))
+                           .integer(position.skipping ? 1 : 0)
+                           .integer(position.fingerprint_length)
+                           .integer(static_cast<std::int64_t>(position.fingerprint_hash))
+                           .run();
+    Statement put_window(database,
+                         "INSERT OR REPLACE INTO windows(jail, prefix, last, times) VALUES(?,?,?,?)");
+    Statement drop_window(database, "DELETE FROM windows WHERE jail=? AND prefix=?");
+    for (const WindowChange& window : checkpoint.changes.windows) {
+        std::string prefix = prefix_bytes(window.key.prefix);
+        std::string_view jail = jail_name(jails, window.key.jail);
+        if (window.times.empty())
+            good = good && drop_window.text(jail).blob(prefix).run();
+        else
+            good = good &&
+                   put_window.text(jail)
+                       .blob(prefix)
+                       .integer(window.times.back().us)
+                       .blob({reinterpret_cast<const char*>(window.times.data()),
+                              window.times.size() * sizeof(Instant)})
+                       .run();
+    }
+    Statement put_ban(database,
+                      "INSERT OR REPLACE INTO bans(jail, prefix, begins, ends, offence, hits, "
+                      "by_hand, reason) VALUES(?,?,?,?,?,?,?,?)");
+    std::array<Statement, 3> drop_ban{
+        Statement(database, "DELETE FROM bans WHERE jail=? AND prefix=?"),
+        Statement(database, "DELETE FROM matches WHERE jail=? AND prefix=?"),
+        Statement(database, "DELETE FROM fields WHERE jail=? AND prefix=?")};
+    Statement put_match(database,
+                        "INSERT INTO matches(jail, prefix, number, time, pattern, line) "
+                        "VALUES(?,?,?,?,?,?)");
+    Statement put_field(database,
+                        "INSERT OR REPLACE INTO fields(jail, prefix, name, value) VALUES(?,?,?,?)");
+    auto drop = [&](std::string_view jail, const std::string& prefix) {
+        for (Statement& statement : drop_ban)
+            good = good && statement.text(jail).blob(prefix).run();
+    };
+    for (const BanKey& key : checkpoint.changes.ended_bans)
+        drop(jail_name(jails, key.jail), prefix_bytes(key.prefix));
+    for (const Ban& ban : checkpoint.changes.bans) {
+        std::string_view jail = jail_name(jails, ban.key.jail);
+        std::string prefix = prefix_bytes(ban.key.prefix);
+        drop(jail, prefix);
+        good = good && put_ban.text(jail)
+                           .blob(prefix)
+                           .integer(ban.from.us)
+                           .integer(ban.until.us)
+                           .integer(ban.offence)
+                           .integer(ban.hits)
+                           .integer(ban.by_hand ? 1 : 0)
+                           .text(ban.story ? ban.story->reason : "")
+                           .run();
+        if (!ban.story) continue;
+        std::int64_t number = 0;
+        for (const Match& match : ban.story->matches)
+            good = good && put_match.text(jail)
+                               .blob(prefix)
+                               .integer(number++)
+                               .integer(match.time.us)
+                               .text(match.pattern)
+                               .blob(match.line)
+                               .run();
+        for (const auto& [name, value] : ban.story->fields)
+            good = good && put_field.text(jail).blob(prefix).text(name).blob(value).run();
+    }
+    Statement put_offences(database,
+                           "INSERT OR REPLACE INTO offences(jail, prefix, count, last) "
+                           "VALUES(?,?,?,?)");
+    Statement drop_offences(database, "DELETE FROM offences WHERE jail=? AND prefix=?");
+    for (const auto& [key, offences] : checkpoint.changes.offences) {
+        std::string prefix = prefix_bytes(key.prefix);
+        std::string_view jail = jail_name(jails, key.jail);
+        good = good && (offences.count == 0
+                            ? drop_offences.text(jail).blob(prefix).run()
+                            : put_offences.text(jail)
+                                  .blob(prefix)
+                                  .integer(offences.count)
+                                  .integer(offences.last.us)
+                                  .run());
+    }
+    Statement purge_windows(database, "DELETE FROM windows WHERE last < ?");
+    Statement purge_offences(database, "DELETE FROM offences WHERE last < ?");
+    good = good && purge_windows.integer(checkpoint.windows_before.us).run();
+    good = good && purge_offences.integer(checkpoint.offences_before.us).run();
+    if (good && execute(database, "COMMIT")) return {};
+    return sqlite_error(path, database, "cannot write");
+}
+
+}  // namespace
+
+struct Store::Inside {
+    std::string path;
+    Fd lock;
+    Database database;
+    Fd done;  // eventfd
+
+    mutable std::mutex mutex;
+    std::condition_variable changed;
+    std::optional<Checkpoint> work;    // waiting or under way; kept when it failed
+    bool busy = false;                 // the thread has it
+    bool go = false;                   // the thread shall take it
+    bool quit = false;
+    std::optional<Error> result;
+    std::thread thread;
+
+    void run() {
+        std::unique_lock hold(mutex);
+        while (true) {
+            changed.wait(hold, [&] { return quit || go; });
+            if (!go) return;
+            go = false;
+            busy = true;
+            const Checkpoint& checkpoint = *work;
+            hold.unlock();
+            auto error = write_checkpoint(path, database.get(), checkpoint);
+            if (error) execute(database.get(), "ROLLBACK");
+            hold.lock();
+            busy = false;
+            if (!error) work.reset();
+            result = std::move(error);
+            std::uint64_t one = 1;
+            [[maybe_unused]] auto ignored = ::write(done.get(), &one, sizeof one);
+            changed.notify_all();
+        }
+    }
+};
+
+Store::Store(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
+Store::Store(Store&&) noexcept = default;
+Store& Store::operator=(Store&&) noexcept = default;
+
+Store::~Store() {
+    if (!inside_) return;
+    {
+        std::lock_guard hold(inside_->mutex);
+        inside_->quit = true;
+        inside_->changed.notify_all();
+    }
+    inside_->thread.join();
+}
+
+Result<> Store::prepare(const std::string& path, uid_t uid, gid_t gid) {
+    ::umask(0077);
+    for (const char* ending : {"", "-wal", "-shm", ".lock"}) {
+        std::string file = path + ending;
+        Fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+        if (!fd) return fail_errno("state \"" + file + "\"", "check \"state:\" in bandd.yaml");
+        if (fchmod(fd.get(), 0600) != 0 || (geteuid() == 0 && fchown(fd.get(), uid, gid) != 0))
+            return fail_errno("state \"" + file + "\"");
+    }
+    return {};
+}
+
+Result<Store> Store::open(const std::string& path, std::string& warning) {
+    auto inside = std::make_unique<Inside>();
+    inside->path = path;
+    ::umask(0077);
+    std::string lock_path = path + ".lock";
+    inside->lock = Fd(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!inside->lock)
+        return fail_errno("state \"" + lock_path + "\"",
+                          "the daemon's user must be able to write to this directory");
+    if (flock(inside->lock.get(), LOCK_EX | LOCK_NB) != 0) {
+        std::array<char, 32> pid{};
+        ssize_t got = pread(inside->lock.get(), pid.data(), pid.size() - 1, 0);
+        return fail("state \"" + path + "\"",
+                    "another bandd" +
+                        (got > 0 ? " (process " + std::string(pid.data()) + ")" : std::string()) +
+                        " is using it",
+                    "stop that one first, or give this one another \"state:\"");
+    }
+    std::string pid = std::to_string(getpid());
+    if (ftruncate(inside->lock.get(), 0) != 0 ||
+        pwrite(inside->lock.get(), pid.data(), pid.size(), 0) < 0)
+        return fail_errno("state \"" + lock_path + "\"");
+
+    auto database = open_database(path);
+    if (!database) {
+        // Opened again only to ask what kind of failure it was.
+        sqlite3* raw = nullptr;
+        sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE, nullptr);
+        Database again(raw);
+        execute(raw, "PRAGMA user_version; SELECT count(*) FROM sqlite_master;");
+        if (!is_broken(raw)) return std::unexpected(database.error());
+        again.reset();
+        std::string aside = path + ".broken-" + std::to_string(std::time(nullptr));
+        std::error_code fault;
+        std::filesystem::rename(path, aside, fault);
+        if (fault) return std::unexpected(database.error());
+        for (const char* ending : {"-wal", "-shm"}) std::filesystem::remove(path + ending, fault);
+        warning = "state \"" + path + "\" is no database (" + database.error().reason +
+                  "); it was moved to \"" + aside + "\", and bandd begins with an empty one";
+        database = open_database(path);
+        if (!database) return std::unexpected(database.error());
+    }
+    inside->database = std::move(*database);
+    inside->done = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!inside->done) return fail_errno("eventfd");
+    Inside* raw = inside.get();
+    inside->thread = std::thread([raw] { raw->run(); });
+    return Store(std::move(inside));
+}
+
+Result<StoredState> Store::load(const std::vector<std::string>& jails) {
+    sqlite3* database = inside_->database.get();
+    StoredState state;
+    std::map<std::string_view, JailIndex> index;
+    for (std::size_t i = 0; i < jails.size(); ++i) index[jails[i]] = static_cast<JailIndex>(i);
+    auto key_at = [&](const Statement& row) -> std::optional<BanKey> {
+        auto prefix = prefix_from(row.bytes_at(1));
+        if (!prefix) return {};
+        if (row.bytes_at(0).empty()) return BanKey{any_jail, *prefix};
+        auto jail = index.find(row.bytes_at(0));
+        if (jail == index.end()) return {};
+        return BanKey{jail->second, *prefix};
+    };
+    Statement matches(database,
+                      "SELECT jail, prefix, time, pattern, line FROM matches "
+                      "ORDER BY jail, prefix, number");
+    std::unordered_map<BanKey, std::shared_ptr<Story>, BanKeyHash> stories;
+    auto story_of = [&](const BanKey& key) -> Story& {
+        auto& story = stories[key];
+        if (!story) story = std::make_shared<Story>();
+        return *story;
+    };
+    while (matches.step())
+        if (auto key = key_at(matches))
+            story_of(*key).matches.push_back({Instant{matches.integer_at(2)},
+                                              std::string(matches.bytes_at(3)),
+                                              std::string(matches.bytes_at(4))});
+    Statement fields(database, "SELECT jail, prefix, name, value FROM fields");
+    while (fields.step())
+        if (auto key = key_at(fields))
+            story_of(*key).fields.emplace_back(fields.bytes_at(2), fields.bytes_at(3));
+    Statement bans(database,
+                   "SELECT jail, prefix, begins, ends, offence, hits, by_hand, reason FROM bans");
+    while (bans.step()) {
+        auto key = key_at(bans);
+        if (!key || key->jail == any_jail) continue;
+        Ban ban;
+        ban.key = *key;
+        ban.from = {bans.integer_at(2)};
+        ban.until = {bans.integer_at(3)};
+        ban.offence = static_cast<std::uint32_t>(bans.integer_at(4));
+        ban.hits = static_cast<std::uint32_t>(bans.integer_at(5));
+        ban.by_hand = bans.integer_at(6) != 0;
+        auto story = stories[*key] ? stories[*key] : std::make_shared<Story>();
+        story->reason = bans.bytes_at(7);
+        ban.story = std::move(story);
+        state.bans.push_back(std::move(ban));
+    }
+    Statement windows(database, "SELECT jail, prefix, times FROM windows ORDER BY last");
+    while (windows.step()) {
+        auto key = key_at(windows);
+        std::string_view bytes = windows.bytes_at(2);
+        if (!key || key->jail == any_jail) continue;
+        WindowChange window{*key, std::vector<Instant>(bytes.size() / sizeof(Instant))};
+        std::memcpy(window.times.data(), bytes.data(), window.times.size() * sizeof(Instant));
+        state.windows.push_back(std::move(window));
+    }
+    Statement offences(database, "SELECT jail, prefix, count, last FROM offences");
+    while (offences.step())
+        if (auto key = key_at(offences))
+            state.offences.emplace_back(
+                *key, Offences{static_cast<std::uint32_t>(offences.integer_at(2)),
+                               Instant{offences.integer_at(3)}});
+    Statement positions(database,
+                        "SELECT device, inode, path, offset, skipping, fingerprint_length, "
+                        "fingerprint_hash FROM positions");
+    while (positions.step()) {
+        StoredPosition position;
+        position.device = static_cast<std::uint64_t>(positions.integer_at(0));
+        position.inode = static_cast<std::uint64_t>(positions.integer_at(1));
+        position.path = positions.bytes_at(2);
+        position.offset = static_cast<std::uint64_t>(positions.integer_at(3));
+        position.skipping = positions.integer_at(4) != 0;
+        position.fingerprint_length = static_cast<std::uint32_t>(positions.integer_at(5));
+        position.fingerprint_hash = static_cast<std::uint64_t>(positions.integer_at(6));
+        state.positions.push_back(std::move(position));
+    }
+    // Bans of jails that no longer exist, once they are over, and what belonged to them.
+    execute(database,
+            "DELETE FROM bans WHERE ends < (unixepoch() - 86400) * 1000000;"
+            "DELETE FROM matches WHERE (jail, prefix) NOT IN (SELECT jail, prefix FROM bans);"
+            "DELETE FROM fields WHERE (jail, prefix) NOT IN (SELECT jail, prefix FROM bans);");
+    if (int code = sqlite3_errcode(database); code != SQLITE_DONE && code != SQLITE_OK)
+        return std::unexpected(sqlite_error(inside_->path, database, "cannot read it"));
+    return state;
+}
+
+bool Store::idle() const {
+    std::lock_guard hold(inside_->mutex);
+    return !inside_->work;
+}
+
+bool Store::failed() const {
+    std::lock_guard hold(inside_->mutex);
+    return inside_->work && !inside_->busy && !inside_->go;
+}
+
+void Store::write(Checkpoint checkpoint) {
+    std::lock_guard hold(inside_->mutex);
+    inside_->work = std::move(checkpoint);
+    inside_->go = true;
+    inside_->changed.notify_all();
+}
+
+void Store::retry() {
+    std::lock_guard hold(inside_->mutex);
+    if (!inside_->work || inside_->busy) return;
+    inside_->go = true;
+    inside_->changed.notify_all();
+}
+
+void Store::wait() {
+    std::unique_lock hold(inside_->mutex);
+    inside_->changed.wait(hold, [&] { return !inside_->busy && !inside_->go; });
+}
+
+int Store::fd() const { return inside_->done.get(); }
+
+std::optional<Error> Store::take_result() {
+    std::uint64_t count = 0;
+    [[maybe_unused]] auto ignored = ::read(inside_->done.get(), &count, sizeof count);
+    std::lock_guard hold(inside_->mutex);
+    return std::exchange(inside_->result, {});
+}
+
+}  // namespace bandd
