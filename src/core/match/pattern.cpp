@@ -177,9 +177,14 @@ Result<Pattern> compile_pattern(std::string_view id, std::string_view source,
         return fail(what, done.error().what + " " + done.error().reason, done.error().hint);
     pattern.re2 = std::make_unique<RE2>(pattern.regex, pattern_options());
     if (!pattern.re2->ok()) {
+        // The offending part, unless that is the whole pattern with its tags replaced.
         std::string reason = pattern.re2->error();
+        const std::string& part = pattern.re2->error_arg();
+        if (auto whole = reason.rfind(": " + pattern.regex);
+            part == pattern.regex && whole != std::string::npos)
+            reason.resize(whole);
         std::string hint;
-        if (reason.find("(?") != std::string::npos)
+        if (part.starts_with("(?") && part != pattern.regex)
             hint = "RE2 has no look-ahead, look-behind or back-references";
         return fail(what, "RE2 refuses it: " + reason, hint);
     }

@@ -8,9 +8,6 @@
 namespace bandd {
 namespace {
 
-// For the set's DFA. What does not fit is matched one by one, so this bounds memory, not results.
-constexpr std::int64_t set_memory = 16 << 20;
-
 // Set indexes that match, in order. Everything, if the set is missing or its DFA ran out of memory:
 // `Match` then returns false, and an attacker who causes that must not get through.
 void find_candidates(const Ruleset& ruleset, std::string_view message, Scratch& scratch) {
@@ -88,7 +85,7 @@ void scan_line(const Ruleset& ruleset, std::string_view line, Arrival mode, Inst
 
 }  // namespace
 
-void prepare(Ruleset& ruleset) {
+void prepare(Ruleset& ruleset, std::int64_t set_memory) {
     RE2::Options options = pattern_options();
     options.set_max_mem(set_memory);
     ruleset.set = std::make_unique<RE2::Set>(options, RE2::UNANCHORED);

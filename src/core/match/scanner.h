@@ -33,9 +33,13 @@ struct Ruleset {
     std::vector<std::pair<std::uint32_t, std::uint32_t>> at;  // set index -> rule, pattern
 };
 
+// For the set's program and its DFA. What does not fit is matched one by one, so this bounds
+// memory, not results.
+inline constexpr std::int64_t default_set_memory = 16 << 20;
+
 // Builds the set. Call once, after the rules are in. A set too large for RE2 is left out, and its
 // patterns are tried one by one.
-void prepare(Ruleset& ruleset);
+void prepare(Ruleset& ruleset, std::int64_t set_memory = default_set_memory);
 
 // How `arrival` of a line is found: live lines arrive now; a backlog is read in log time, so that
 // the outcome is that of having read it when it was written.

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/base/prefix_set.h"
+#include "core/base/result.h"
+#include "core/base/suggest.h"
+#include "support/common.h"
+
+using namespace bandd;
+using namespace std::chrono_literals;
+
+TEST_CASE("an attacker has one address, however a log writes it") {
+    for (const char* text : {"203.0.113.9", "::ffff:203.0.113.9", "[::ffff:203.0.113.9]",
+                             "::FFFF:cb00:7109"})
+        CHECK(to_string(ip(text)) == "203.0.113.9");
+    for (const char* text : {"2001:db8::9", "[2001:db8::9]", "2001:DB8:0:0::9", "2001:db8::9%eth0"})
+        CHECK(to_string(ip(text)) == "2001:db8::9");
+}
+
+TEST_CASE("what is no address is refused") {
+    for (const char* text : {"", "1.2.3", "1.2.3.4.5", "1.2.3.256", "010.1.1.1", "1.2.3.4 ", "host",
+                             "::1::", "12345::", "[::1", "1.2.3.4/8"})
+        CHECK_FALSE(parse_address(text));
+    for (const char* text : {"1.2.3.4/33", "1.2.3.4/", "::/129", "1.2.3.4/-1", "1.2.3.4/8x"})
+        CHECK_FALSE(parse_prefix(text));
+}
+
+TEST_CASE("prefixes have no host bits, and hold what they should") {
+    CHECK(to_string(prefix("192.0.2.77/24")) == "192.0.2.0/24");
+    CHECK(to_string(make_prefix(ip("2001:db8::1:2:3:4"), 64)) == "2001:db8::/64");
+    CHECK(to_string(prefix("192.0.2.1/32")) == "192.0.2.1");
+    CHECK(contains(prefix("192.0.2.0/24"), ip("192.0.2.255")));
+    CHECK_FALSE(contains(prefix("192.0.2.0/24"), ip("192.0.3.0")));
+    CHECK_FALSE(contains(prefix("::/0"), ip("192.0.2.1")));
+    CHECK(to_string(last_address(prefix("10.0.0.0/8"))) == "10.255.255.255");
+}
+
+TEST_CASE("a prefix set answers as a walk over its list would") {
+    std::vector<Prefix> list{prefix("10.0.0.0/8"), prefix("10.1.0.0/16"), prefix("192.0.2.1"),
+                             prefix("192.0.2.2"), prefix("2001:db8::/32"), prefix("127.0.0.0/8")};
+    PrefixSet set(list);
+    for (const char* text : {"10.0.0.0", "10.255.255.255", "11.0.0.0", "9.255.255.255", "192.0.2.0",
+                             "192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::", "2001:db7:ffff::",
+                             "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db9::", "127.0.0.1"}) {
+        bool expected = false;
+        for (const Prefix& one : list) expected = expected || contains(one, ip(text));
+        INFO(text);
+        CHECK(set.contains(ip(text)) == expected);
+    }
+    CHECK(set.overlaps(prefix("192.0.0.0/16")));
+    CHECK(set.overlaps(prefix("10.2.3.0/24")));
+    CHECK_FALSE(set.overlaps(prefix("192.0.3.0/24")));
+    CHECK_FALSE(PrefixSet{}.contains(ip("1.2.3.4")));
+}
+
+TEST_CASE("durations are read as fail2ban reads them") {
+    CHECK(parse_duration("90") == 90s);
+    CHECK(parse_duration("10m") == 10min);
+    CHECK(parse_duration("1d12h30m") == 36h + 30min);
+    CHECK(parse_duration("1h 30m") == 90min);
+    CHECK(parse_duration("1.5h") == 90min);
+    CHECK(parse_duration("2 weeks") == 336h);
+    CHECK(parse_duration("forever") == forever);
+    CHECK(parse_duration("-1") == forever);
+    for (const char* text : {"", " ", "ten", "10x", "-5m", "1h-", "m", "1e3", "nan", "inf"})
+        CHECK_FALSE(parse_duration(text));
+    CHECK(format_duration(36h + 30min) == "1d 12h");
+    CHECK(format_duration(0s) == "0s");
+    CHECK(format_duration(forever) == "forever");
+}
+
+TEST_CASE("time that never comes stays so") {
+    CHECK(at(0) + forever == never);
+    CHECK(never - 5s == never);
+    CHECK(never - at(0) == forever);
+    CHECK(at(0) + 1h == at(3600));
+}
+
+TEST_CASE("an error is one line: place, what, reason, what to do") {
+    Error error{"unknown key \"maxrety\"", "in jail \"sshd\"", "did you mean \"maxretry\"?",
+                {"/etc/bandd/jails/sshd.yaml", 3, 5}};
+    CHECK(to_line(error) ==
+          "/etc/bandd/jails/sshd.yaml:3:5: unknown key \"maxrety\": in jail \"sshd\"; did you mean "
+          "\"maxretry\"?");
+}
+
+TEST_CASE("misspelt names are guessed, strange ones are not") {
+    std::vector<std::string_view> names{"maxretry", "findtime", "bantime"};
+    CHECK(nearest("maxrety", names) == "maxretry");
+    CHECK(nearest("bantme", names) == "bantime");
+    CHECK(nearest("zebra", names).empty());
+}

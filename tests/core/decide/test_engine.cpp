@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/decide/engine.h"
+#include "core/decide/reconcile.h"
+#include "support/common.h"
+
+using namespace bandd;
+using namespace std::chrono_literals;
+
+namespace {
+
+const Pattern& some_pattern() {
+    static const Pattern pattern = std::move(*compile_pattern("p", "<HOST>", {}, true));
+    return pattern;
+}
+
+struct Machine {
+    Engine engine;
+    std::vector<std::string> said;
+
+    explicit Machine(std::vector<JailRules> rules, EngineLimits limits = {}) : engine(limits) {
+        Outcome outcome;
+        engine.set_rules(std::move(rules), at(0), outcome);
+    }
+    void hear(const Outcome& outcome) {
+        for (const Event& event : outcome.events) {
+            if (const auto* ban = std::get_if<Banned>(&event))
+                said.push_back("ban " + to_string(ban->ban.key.prefix) + " " +
+                               engine.rules()[ban->ban.key.jail].name + " for " +
+                               format_duration(ban->ban.until - ban->ban.from));
+            if (const auto* unban = std::get_if<Unbanned>(&event))
+                said.push_back("unban " + to_string(unban->ban.key.prefix));
+            if (const auto* extended = std::get_if<Extended>(&event))
+                said.push_back("extended " + to_string(extended->ban.key.prefix));
+            if (const auto* ignored = std::get_if<Ignored>(&event))
+                said.push_back("ignored " + std::to_string(static_cast<int>(ignored->why)));
+        }
+    }
+    std::vector<std::string> hit(const std::string& address, double time, double now, JailIndex jail = 0) {
+        std::array<JailIndex, 1> jails{jail};
+        std::string line = "line of " + address;
+        Hit one{jails, &some_pattern(), at(time), at(now), ip(address), {}, line};
+        Outcome outcome;
+        engine.on_time(at(now), outcome);
+        engine.on_hits({&one, 1}, at(now), outcome);
+        said.clear();
+        hear(outcome);
+        return said;
+    }
+    std::vector<std::string> wait(double now) {
+        Outcome outcome;
+        engine.on_time(at(now), outcome);
+        said.clear();
+        hear(outcome);
+        return said;
+    }
+};
+
+JailRules jail(std::uint32_t maxretry = 1, Duration bantime = 1h) {
+    JailRules rules;
+    rules.name = "test";
+    rules.maxretry = maxretry;
+    rules.findtime = 10min;
+    rules.bantime.base = bantime;
+    return rules;
+}
+using Said = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("a line from the future counts as now, one older than findtime for nothing") {
+    Machine machine({jail(2)});
+    CHECK(machine.hit("203.0.113.9", 5000, 0) == Said{});
+    CHECK(machine.hit("203.0.113.9", 1, 1) == Said{"ban 203.0.113.9 test for 1h"});
+    CHECK(machine.engine.bans().begin()->second.from == at(1));
+    CHECK(machine.hit("203.0.113.8", 0, 600) == Said{});
+    CHECK(machine.hit("203.0.113.8", 0, 600.1) == Said{"ignored 2"});
+}
+
+TEST_CASE("who is banned is not banned twice, and is free when the time is over") {
+    Machine machine({jail()});
+    CHECK(machine.hit("203.0.113.9", 0, 0) == Said{"ban 203.0.113.9 test for 1h"});
+    CHECK(machine.hit("203.0.113.9", 10, 10) == Said{"ignored 3"});
+    CHECK(machine.engine.next_deadline() == at(3600));
+    CHECK(machine.wait(3599.9) == Said{});
+    CHECK(machine.wait(3600) == Said{"unban 203.0.113.9"});
+    CHECK(machine.hit("203.0.113.9", 3601, 3601) == Said{"ban 203.0.113.9 test for 1h"});
+}
+
+TEST_CASE("with bantime.extend a further hit restarts the time") {
+    JailRules rules = jail();
+    rules.bantime.extend = true;
+    Machine machine({rules});
+    machine.hit("203.0.113.9", 0, 0);
+    CHECK(machine.hit("203.0.113.9", 1800, 1800) == Said{"extended 203.0.113.9"});
+    CHECK(machine.wait(3600) == Said{});
+    CHECK(machine.wait(5400) == Said{"unban 203.0.113.9"});
+}
+
+TEST_CASE("those who come back are banned for longer, up to the maximum") {
+    JailRules rules = jail(1, 10min);
+    rules.bantime.increment = true;
+    rules.bantime.maximum = 30min;
+    Machine machine({rules});
+    CHECK(machine.hit("203.0.113.9", 0, 0) == Said{"ban 203.0.113.9 test for 10m"});
+    CHECK(machine.hit("203.0.113.9", 1000, 1000).back() == "ban 203.0.113.9 test for 20m");
+    CHECK(machine.hit("203.0.113.9", 4000, 4000).back() == "ban 203.0.113.9 test for 30m");
+    CHECK(machine.hit("203.0.113.8", 4000, 4000).back() == "ban 203.0.113.8 test for 10m");
+}
+
+TEST_CASE("jitter adds at most what is configured, and the same in every replay") {
+    JailRules rules = jail(1, 10min);
+    rules.bantime.increment = true;
+    rules.bantime.jitter = 100s;
+    for (int host = 1; host < 50; ++host) {
+        Machine a({rules});
+        Machine b({rules});
+        std::string address = "203.0.113." + std::to_string(host);
+        auto said = a.hit(address, 0, 0);
+        CHECK(said == b.hit(address, 0, 0));
+        Duration length = a.engine.bans().begin()->second.until - at(0);
+        CHECK(length >= 600s);
+        CHECK(length <= 700s);
+    }
+}
+
+TEST_CASE("IPv6 hosts of one /64 are one attacker, IPv4 hosts are not") {
+    Machine machine({jail(2)});
+    CHECK(machine.hit("2001:db8:1:2::1", 0, 0) == Said{});
+    CHECK(machine.hit("2001:db8:1:2:ffff::9", 1, 1) == Said{"ban 2001:db8:1:2::/64 test for 1h"});
+    CHECK(machine.hit("203.0.113.1", 2, 2) == Said{});
+    CHECK(machine.hit("203.0.113.2", 3, 3) == Said{});
+}
+
+TEST_CASE("ignored and own addresses are never counted, nor banned with their block") {
+    JailRules rules = jail();
+    std::vector<Prefix> list{prefix("192.0.2.0/24"), prefix("2001:db8::25")};
+    rules.ignoreip = PrefixSet(list);
+    Machine machine({rules});
+    std::vector<Prefix> own{prefix("198.51.100.1")};
+    machine.engine.set_own_addresses(PrefixSet(own));
+    CHECK(machine.hit("192.0.2.77", 0, 0) == Said{"ignored 0"});
+    CHECK(machine.hit("198.51.100.1", 0, 0) == Said{"ignored 1"});
+    CHECK(machine.hit("2001:db8::bad", 0, 0) == Said{"ban 2001:db8::bad test for 1h"});
+}
+
+TEST_CASE("a recidive jail counts the bans of other jails") {
+    JailRules recidive = jail(2, 168h);
+    recidive.name = "recidive";
+    recidive.findtime = 24h;
+    recidive.fed_by_bans = true;
+    Machine machine({jail(1, 1min), recidive});
+    CHECK(machine.hit("203.0.113.9", 0, 0) == Said{"ban 203.0.113.9 test for 1m"});
+    CHECK(machine.hit("203.0.113.9", 100, 100) ==
+          Said{"unban 203.0.113.9", "ban 203.0.113.9 test for 1m", "ban 203.0.113.9 recidive for 1w"});
+}
+
+TEST_CASE("simulate decides, and says so") {
+    JailRules rules = jail();
+    rules.simulate = true;
+    Machine machine({rules});
+    machine.hit("203.0.113.9", 0, 0);
+    CHECK(machine.engine.bans().begin()->second.state == BanState::simulated);
+}
+
+TEST_CASE("bans by hand: ignored and own addresses only when forced; unban by address or block") {
+    JailRules rules = jail();
+    std::vector<Prefix> list{prefix("192.0.2.0/24")};
+    rules.ignoreip = PrefixSet(list);
+    Machine machine({rules});
+    Outcome outcome;
+    auto refused = machine.engine.ban_by_hand({0, prefix("192.0.2.1"), {}, "", false}, at(0), outcome);
+    CHECK(to_line(refused.error()) ==
+          "ban 192.0.2.1: ignoreip of jail \"test\" holds it; use --force to ban it all the same");
+    CHECK(machine.engine.ban_by_hand({0, prefix("192.0.2.1"), {}, "", true}, at(0), outcome));
+    CHECK(machine.engine.ban_by_hand({0, prefix("10.0.0.0/8"), 2h, "why", false}, at(0), outcome));
+    CHECK(machine.engine.unban({}, prefix("10.1.2.3"), at(1), outcome) == 1);
+    CHECK(machine.engine.unban({}, prefix("10.1.2.3"), at(1), outcome) == 0);
+    CHECK(machine.engine.unban({}, prefix("192.0.0.0/16"), at(1), outcome) == 1);
+}
+
+TEST_CASE("at the limit of bans further ones are refused and counted") {
+    Machine machine({jail()}, {.bans = 1});
+    machine.hit("203.0.113.1", 0, 0);
+    machine.hit("203.0.113.2", 0, 0);
+    CHECK(machine.engine.bans().size() == 1);
+    CHECK(machine.engine.refused_bans() == 1);
+}
+
+TEST_CASE("a ban keeps the lines that led to it") {
+    Machine machine({jail(3)});
+    for (int i = 0; i < 3; ++i) machine.hit("203.0.113.9", i, i);
+    const Story& story = *machine.engine.bans().begin()->second.story;
+    CHECK(story.reason == "p");
+    REQUIRE(story.matches.size() == 3);
+    CHECK(story.matches[0].time == at(0));
+    CHECK(story.matches[2].line == "line of 203.0.113.9");
+}
+
+TEST_CASE("new rules keep bans and windows of jails that stay, and end those of jails that go") {
+    JailRules other = jail(1);
+    other.name = "other";
+    Machine machine({other, jail(3)});
+    machine.hit("203.0.113.1", 0, 0, 0);
+    machine.hit("203.0.113.9", 0, 0, 1);
+    machine.hit("203.0.113.9", 1, 1, 1);
+    Outcome outcome;
+    machine.engine.unban_all(JailIndex{0}, at(2), outcome);
+    machine.engine.set_rules({jail(3)}, at(2), outcome);
+    machine.hear(outcome);
+    CHECK(machine.said == Said{"unban 203.0.113.1"});
+    CHECK(machine.hit("203.0.113.9", 3, 3) == Said{"ban 203.0.113.9 test for 1h"});
+    machine.engine.set_rules({jail(3, 2h)}, at(4), outcome);
+    CHECK(machine.engine.bans().size() == 1);
+    CHECK(machine.engine.next_deadline() == at(3603));
+}
+
+TEST_CASE("what a checkpoint took gives the same machine again") {
+    Machine machine({jail(3)});
+    for (int i = 0; i < 3; ++i) machine.hit("203.0.113.9", i, i);
+    machine.hit("203.0.113.8", 3, 3);
+    machine.hit("203.0.113.8", 4, 4);
+    Changes changes = machine.engine.take_changes();
+    CHECK(machine.engine.take_changes().empty());
+    Machine again({jail(3)});
+    again.engine.restore(changes.bans, changes.windows, changes.offences);
+    CHECK(again.hit("203.0.113.8", 5, 5) == Said{"ban 203.0.113.8 test for 1h"});
+    CHECK(again.hit("203.0.113.9", 6, 6) == Said{"ignored 3"});
+    CHECK(again.wait(3602) == Said{"unban 203.0.113.9"});
+    Changes later = again.engine.take_changes();
+    CHECK(later.ended_bans.size() == 1);
+}
+
+TEST_CASE("reconciliation adds what is missing, renews what ends wrong, removes what is ours alone") {
+    std::vector<Wanted> wanted{{prefix("192.0.2.1"), at(100)},
+                               {prefix("192.0.2.2"), at(100)},
+                               {prefix("192.0.2.3"), at(100)},
+                               {prefix("192.0.2.4"), never}};
+    std::vector<Present> present{{prefix("192.0.2.2"), 99s},
+                                 {prefix("192.0.2.3"), 10s},
+                                 {prefix("192.0.2.4"), {}},
+                                 {prefix("192.0.2.9"), 10s}};
+    Plan plan = reconcile(wanted, present, {.timed = true, .ours = true}, at(0));
+    REQUIRE(plan.add.size() == 1);
+    CHECK(plan.add[0].prefix == prefix("192.0.2.1"));
+    REQUIRE(plan.renew.size() == 1);
+    CHECK(plan.renew[0].prefix == prefix("192.0.2.3"));
+    CHECK(plan.remove == std::vector{prefix("192.0.2.9")});
+    plan = reconcile(wanted, present, {.timed = false, .ours = false}, at(0));
+    CHECK(plan.add.size() == 1);
+    CHECK(plan.renew.empty());
+    CHECK(plan.remove.empty());
+}
+
+TEST_CASE("an end farther off than the set can hold is not renewed for ever") {
+    std::vector<Wanted> wanted{{prefix("192.0.2.1"), at(1e7)}};
+    std::vector<Present> present{{prefix("192.0.2.1"), 2147483s}};
+    SetTraits traits{.timed = true, .ours = true, .longest = 2147483s};
+    CHECK(reconcile(wanted, present, traits, at(0)).renew.empty());
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <map>
+#include <random>
+
+#include "core/decide/window.h"
+#include "support/common.h"
+
+using namespace bandd;
+using namespace std::chrono_literals;
+
+TEST_CASE("full at the maxretry-th hit, with the first exactly findtime before it") {
+    WindowTable table(3, 600s, 100);
+    CHECK_FALSE(table.add(prefix("203.0.113.9"), at(0), 1).full);
+    CHECK_FALSE(table.add(prefix("203.0.113.9"), at(300), 2).full);
+    CHECK(table.add(prefix("203.0.113.9"), at(600), 3).full);
+    CHECK(table.size() == 0);
+}
+
+TEST_CASE("one microsecond more than findtime, and it is not full") {
+    WindowTable table(3, 600s, 100);
+    table.add(prefix("203.0.113.9"), at(0), 1);
+    table.add(prefix("203.0.113.9"), at(300), 2);
+    auto added = table.add(prefix("203.0.113.9"), at(600.000001), 3);
+    CHECK_FALSE(added.full);
+    CHECK(added.hits == 2);
+    CHECK(added.previous_note == 2);
+    CHECK(table.add(prefix("203.0.113.9"), at(900), 4).full);
+}
+
+TEST_CASE("hits out of order count where they belong") {
+    WindowTable table(3, 10s, 100);
+    table.add(prefix("203.0.113.9"), at(20), 1);
+    CHECK(table.add(prefix("203.0.113.9"), at(9), 2).hits == 1);  // too far behind the newest
+    table.add(prefix("203.0.113.9"), at(15), 3);
+    CHECK(table.add(prefix("203.0.113.9"), at(12), 4).full);
+}
+
+TEST_CASE("maxretry 1 needs no memory") {
+    WindowTable table(1, 600s, 100);
+    CHECK(table.add(prefix("203.0.113.9"), at(0), 1).full);
+    CHECK(table.size() == 0);
+}
+
+TEST_CASE("at its limit the table forgets who was hit longest ago, and counts it") {
+    WindowTable table(3, 600s, 3);
+    table.add(prefix("192.0.2.1"), at(0), 1);
+    table.add(prefix("192.0.2.2"), at(1), 2);
+    table.add(prefix("192.0.2.3"), at(2), 3);
+    table.add(prefix("192.0.2.1"), at(3), 4);
+    table.add(prefix("192.0.2.4"), at(4), 5);
+    CHECK(table.size() == 3);
+    CHECK(table.evicted() == 1);
+    CHECK_FALSE(table.find(prefix("192.0.2.2")));
+    CHECK(table.find(prefix("192.0.2.1"))->times.size() == 2);
+}
+
+TEST_CASE("keys whose last hit is older than findtime are forgotten") {
+    WindowTable table(3, 10s, 100);
+    table.add(prefix("192.0.2.1"), at(0), 1);
+    table.add(prefix("192.0.2.2"), at(5), 2);
+    CHECK(table.expire(at(10)) == 0);
+    CHECK(table.expire(at(10.1)) == 1);
+    CHECK(table.expire(at(100)) == 1);
+    CHECK(table.size() == 0);
+}
+
+TEST_CASE("the table agrees with a plain model over many random hits") {
+    std::mt19937 random(11);
+    for (std::uint32_t maxretry : {2U, 3U, 5U}) {
+        WindowTable table(maxretry, 50s, 1'000'000);
+        std::map<std::string, std::vector<double>> model;
+        double clock = 0;
+        for (int i = 0; i < 20000; ++i) {
+            clock += static_cast<double>(random() % 100) / 10.0;
+            std::string key = "10.0." + std::to_string(random() % 4) + "." + std::to_string(random() % 30);
+            auto& times = model[key];
+            std::erase_if(times, [&](double t) { return t < clock - 50.0 - 1e-9; });
+            times.push_back(clock);
+            bool full = times.size() >= maxretry;
+            if (full) times.clear();
+            REQUIRE(table.add(prefix(key), at(clock), 1).full == full);
+            if (random() % 50 == 0) {
+                table.erase(prefix(key));
+                times.clear();
+            }
+        }
+    }
+}
+
+TEST_CASE("a million keys at maxretry 5 take at most 100 bytes each") {
+    WindowTable table(5, 600s, 2'000'000);
+    Address address = ip("10.0.0.0");
+    for (std::uint32_t i = 0; i < 1'000'000; ++i) {
+        address.bytes[13] = static_cast<std::uint8_t>(i >> 16);
+        address.bytes[14] = static_cast<std::uint8_t>(i >> 8);
+        address.bytes[15] = static_cast<std::uint8_t>(i);
+        table.add(make_prefix(address, 32), at(i * 1e-6), i + 1);
+    }
+    CHECK(table.size() == 1'000'000);
+    CHECK(table.memory() / table.size() <= 100);
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <random>
+
+#include "core/match/forgery.h"
+#include "core/match/scanner.h"
+#include "core/match/syntax.h"
+#include "support/common.h"
+
+using namespace bandd;
+
+namespace {
+
+Pattern pattern(const std::string& regex, const WordLists& lists = {}) {
+    auto compiled = compile_pattern("p", regex, lists, true);
+    INFO(regex);
+    if (!compiled) FAIL(to_line(compiled.error()));
+    return std::move(*compiled);
+}
+std::string host(const std::string& regex, const std::string& message) {
+    Captured captured;
+    switch (capture(pattern(regex), message, captured)) {
+        case CaptureResult::no_match: return "no match";
+        case CaptureResult::no_address: return "no address";
+        case CaptureResult::captured: return to_string(captured.address);
+    }
+    return "?";
+}
+std::string refusal(const std::string& regex) {
+    auto compiled = compile_pattern("p", regex, {}, true);
+    return compiled ? "none" : to_line(compiled.error());
+}
+
+std::shared_ptr<Filter> filter_of(std::vector<std::string> regexes, std::string tag = "") {
+    auto filter = std::make_shared<Filter>();
+    filter->name = "test";
+    if (!tag.empty()) filter->tag = std::make_unique<RE2>(tag, pattern_options());
+    for (std::size_t i = 0; i < regexes.size(); ++i)
+        filter->patterns.push_back(
+            std::move(compile_pattern("p" + std::to_string(i), regexes[i], {}, true).value()));
+    return filter;
+}
+Ruleset rules_of(std::vector<std::shared_ptr<Filter>> filters) {
+    Ruleset rules;
+    for (std::size_t i = 0; i < filters.size(); ++i)
+        rules.rules.push_back({filters[i], {static_cast<JailIndex>(i)}});
+    prepare(rules);
+    return rules;
+}
+std::vector<std::string> hits_in(const Ruleset& rules, const std::string& text,
+                                 Scratch* used = nullptr) {
+    Scratch own;
+    Scratch& scratch = used != nullptr ? *used : own;
+    std::vector<Hit> hits;
+    scan(rules, Chunk{0, text}, Arrival::live, at(0), scratch, hits);
+    std::vector<std::string> found;
+    for (const Hit& hit : hits)
+        found.push_back(std::to_string(hit.jails[0]) + " " + hit.pattern->id + " " +
+                        to_string(hit.address));
+    return found;
+}
+
+}  // namespace
+
+TEST_CASE("<HOST> finds addresses in all their forms") {
+    CHECK(host("from <HOST>$", "from 203.0.113.9") == "203.0.113.9");
+    CHECK(host("from <HOST>$", "from 2001:db8::9") == "2001:db8::9");
+    CHECK(host("from <HOST>$", "from ::1") == "::1");
+    CHECK(host("from <HOST>$", "from ::ffff:203.0.113.9") == "203.0.113.9");
+    CHECK(host("from <HOST>$", "from [2001:db8::9]") == "2001:db8::9");
+    CHECK(host("from <HOST>$", "from fe80::1%eth0") == "fe80::1");
+    CHECK(host("from <HOST>: ", "from 2001:db8::9: x") == "2001:db8::9");
+    CHECK(host("from <HOST>:", "from 203.0.113.9:25") == "203.0.113.9");
+    CHECK(host("<IP6>", "from 2001:db8:1:2:3:4:5:6") == "2001:db8:1:2:3:4:5:6");
+    CHECK(host("^(?:a <HOST>|b <HOST>)$", "b 203.0.113.9") == "203.0.113.9");
+    CHECK(host("from <HOST>$", "from mail.example.com") == "no match");
+    CHECK(host("from <HOST>$", "from 999.1.1.1") == "no address");
+}
+
+TEST_CASE("fields are captured by fail2ban's names and by Python's groups") {
+    Captured captured;
+    REQUIRE(capture(pattern("^user <F-USER>.*</F-USER> port (?P<port>\\d+) from <HOST>$"),
+                    "user joe port 22 from 203.0.113.9", captured) == CaptureResult::captured);
+    CHECK(captured.fields == Fields{{"user", "joe"}, {"port", "22"}});
+}
+
+TEST_CASE("{,n} is a repetition, as in Python, not text") {
+    CHECK(host("^a{,2}b <HOST>$", "aab 203.0.113.9") == "203.0.113.9");
+}
+
+TEST_CASE("bytes that are not UTF-8 do not hide a line") {
+    CHECK(host("^user .* from <HOST>$", "user \xff\xfe\x80 from 203.0.113.9") == "203.0.113.9");
+    CHECK(host("^user .* from <HOST>$", "user a\nb from 203.0.113.9") == "203.0.113.9");
+    CHECK(host("^user .* from <HOST>$", std::string("user a\0b from 203.0.113.9", 25)) ==
+          "203.0.113.9");
+    CHECK(host("^Müller from <HOST>$", "Müller from 203.0.113.9") == "203.0.113.9");
+}
+
+TEST_CASE("word lists match whole words, with * for any text of a field") {
+    WordLists lists{{"bad", {"*.us", "adams.edu", "a+b"}}};
+    auto p = pattern("^EHLO <LIST:bad> <HOST>$", lists);
+    Captured captured;
+    auto matches = [&](const char* name) {
+        return capture(p, std::string("EHLO ") + name + " 203.0.113.9", captured) ==
+               CaptureResult::captured;
+    };
+    CHECK(matches("mail.us"));
+    CHECK(matches("ADAMS.edu"));
+    CHECK(matches("a+b"));
+    CHECK_FALSE(matches("mail.us.com"));
+    CHECK_FALSE(matches("notadams.edu"));
+    CHECK_FALSE(matches("aab"));
+    CHECK(names_empty_list("x <LIST:bad>", {{"bad", {}}}));
+}
+
+TEST_CASE("a pattern that can't be used says why") {
+    CHECK(refusal("from (<HOST>") == "pattern \"p\": RE2 refuses it: missing )");
+    CHECK(refusal("(?!x)<HOST>") ==
+          "pattern \"p\": RE2 refuses it: invalid perl operator: (?!; RE2 has no look-ahead, "
+          "look-behind or back-references");
+    CHECK(refusal("no host") ==
+          "pattern \"p\": has no <HOST>; mark where the address stands with <HOST>");
+    CHECK(refusal("<F-USER>x <HOST>") ==
+          "pattern \"p\": <F-USER> is never closed; write </F-USER>");
+    CHECK(refusal("<LIST:x> <HOST>") ==
+          "pattern \"p\": <LIST:x> no such list; declare it under \"lists:\" of the filter");
+}
+
+TEST_CASE("patterns through which a client could name another host are found") {
+    for (const char* unsafe : {
+             "from <HOST>",
+             "^user .* from <HOST>",
+             "^user .* from <HOST> .*$",
+             "^<F-USER>.*</F-USER><HOST> .*$",
+             "^user \\S+(?: \\S+)? from <HOST>",
+             "^.*<HOST>$",
+             "^.* \"SMTPD\"\t\\d*\t\\d*\t\".*\"\t\"<HOST>\"\t\"RECEIVED: EHLO .*\\.us\"$",
+             "^(?:<HOST> )+$",
+             "^x .{0,80} from <HOST>",
+         }) {
+        INFO(unsafe);
+        CHECK(find_forgery(unsafe));
+    }
+    for (const char* safe : {
+             "^<HOST> ",
+             "^user [^ ]+ from <HOST>",
+             "^\"SMTPD\"\\t\\d+\\t\\d+\\t\"[^\"]*\"\\t\"<HOST>\"\\t\"SENT: 503",
+             "^Failed \\S+ for (?:invalid user )?<F-USER>.*</F-USER> from <HOST> port \\d+(?: ssh\\d*)?$",
+             "from <HOST>$",
+             "^[^\\[\\s]*\\[<HOST>\\](?::\\d+)?: SASL",
+             "^user .* rip=<HOST>, lip=[^,<>=]*$",
+             "^x (?:yes|no) <HOST>",
+             "^x \\d* <HOST>",
+         }) {
+        INFO(safe);
+        CHECK_FALSE(find_forgery(safe));
+    }
+}
+
+TEST_CASE("a filter sees only lines with its tag, and ignoreregex takes hits back") {
+    auto filter = filter_of({"^fail <HOST>$"}, "postfix/smtpd");
+    filter->ignore.push_back(std::move(*compile_pattern("i", "192\\.0\\.2\\.", {}, false)));
+    CHECK(match(*filter, "postfix/smtpd", "fail 203.0.113.9").fate == LineFate::hit);
+    CHECK(match(*filter, "postfix/smtpd2", "fail 203.0.113.9").fate == LineFate::wrong_tag);
+    CHECK(match(*filter, "", "fail 203.0.113.9").fate == LineFate::wrong_tag);
+    CHECK(match(*filter, "postfix/smtpd", "fail 192.0.2.5").fate == LineFate::ignored);
+    CHECK(match(*filter, "postfix/smtpd", "ok 203.0.113.9").fate == LineFate::no_match);
+}
+
+TEST_CASE("scanning a chunk: escapes, CRLF, our own lines, one hit a filter") {
+    auto rules = rules_of({filter_of({"^\"A\"\t<HOST>", "^\"A\"\t<HOST> x"}), filter_of({"<HOST> x$"})});
+    CHECK(hits_in(rules, "Nov 21 10:00:00 mx \"A\"#011203.0.113.9 x\r\n") ==
+          std::vector<std::string>{"0 p0 203.0.113.9", "1 p0 203.0.113.9"});
+    CHECK(hits_in(rules, "Nov 21 10:00:00 mx bandd[5]: \"A\"\t203.0.113.9 x\n").empty());
+    CHECK(hits_in(rules, "\n\n\r\nnothing\n").empty());
+    CHECK(hits_in(rules, "no end of line 203.0.113.9 x").size() == 1);
+}
+
+TEST_CASE("a line over the limit is cut, and its neighbours are not lost") {
+    auto rules = rules_of({filter_of({"<HOST> x$"})});
+    rules.line_limit = 100;
+    Scratch scratch;
+    auto found = hits_in(rules, "203.0.113.1 x\n" + std::string(500, 'a') + " 203.0.113.2 x\n203.0.113.3 x\n",
+                         &scratch);
+    CHECK(found == std::vector<std::string>{"0 p0 203.0.113.1", "0 p0 203.0.113.3"});
+    CHECK(scratch.counts.cut == 1);
+}
+
+TEST_CASE("if the set of patterns fails, they are tried one by one") {
+    auto rules = rules_of({filter_of({"^long [^x]{1000}<HOST>$", "^short <HOST>$"})});
+    std::string text = "short 203.0.113.1\nlong " + std::string(1000, 'b') +
+                       "203.0.113.2\nshort 203.0.113.3\n";
+    const std::vector<std::string> expected{"0 p1 203.0.113.1", "0 p0 203.0.113.2",
+                                            "0 p1 203.0.113.3"};
+    REQUIRE(rules.set);
+    CHECK(hits_in(rules, text) == expected);
+    SECTION("because it is too large for its memory") {
+        prepare(rules, 1 << 12);
+        CHECK_FALSE(rules.set);
+        CHECK(hits_in(rules, text) == expected);
+    }
+    SECTION("at a match") {
+        // RE2 checks in Compile() that the DFA has memory, and then evicts states rather than fail:
+        // no input makes Debian's RE2 run out. A set never compiled fails by the same way out.
+        rules.set = std::make_unique<RE2::Set>(pattern_options(), RE2::UNANCHORED);
+        Scratch scratch;
+        CHECK(hits_in(rules, text, &scratch) == expected);
+        CHECK(scratch.counts.set_failures == 3);
+    }
+}
+
+TEST_CASE("scan decides as the plain matcher does") {
+    auto filters = std::vector{filter_of({"^a+ <HOST>$", "^b[^ ]* <HOST>", "c <HOST> d"}),
+                               filter_of({"<HOST> d$", "^[ab]+ <HOST> c"}), filter_of({"^$|<HOST>"})};
+    auto rules = rules_of(filters);
+    std::mt19937 random(42);
+    const char* words[] = {"a", "aa", "b", "bx", "c", "d", "203.0.113.9", "2001:db8::9", "", "x"};
+    for (int round = 0; round < 3000; ++round) {
+        std::string line;
+        for (unsigned i = 0; i < 1 + random() % 4; ++i)
+            line += (i > 0 ? " " : "") + std::string(words[random() % std::size(words)]);
+        if (line.empty()) continue;
+        std::vector<std::string> expected;
+        for (std::size_t i = 0; i < filters.size(); ++i) {
+            auto found = match(*filters[i], "", line);
+            if (found.fate == LineFate::hit)
+                expected.push_back(std::to_string(i) + " " + found.pattern->id + " " +
+                                   to_string(found.captured.address));
+        }
+        INFO(line);
+        CHECK(hits_in(rules, line + "\n") == expected);
+    }
+}
+
+TEST_CASE("the syntax tree knows what RE2 knows") {
+    // Everything that RE2 compiles here must be read, or be given up without harm.
+    for (const char* regex : {"a|b", "(?i)abc", "(?i:a)b", "[[:alpha:]_-]+", "[^]a]", "\\x41\\d\\W",
+                              "a{2,3}?", "(?P<n>x)", "\\bfoo\\B", "x*?", "[\\]\\-]", "a{,2}", "{", "a{x}"})
+        CHECK(syntax::parse(regex));
+    for (const char* regex : {"(?=x)", "(?<!x)", "\\1", "(", "[a", "a)"}) CHECK_FALSE(syntax::parse(regex));
+    auto tree = syntax::parse("(?i:a)[b-d]?");
+    CHECK(syntax::first_bytes(*tree).count() == 2);
+    CHECK(syntax::last_bytes(*tree).count() == 5);
+}

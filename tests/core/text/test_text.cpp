@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/text/datetime.h"
+#include "core/text/encoding.h"
+#include "core/text/envelope.h"
+#include "core/text/unescape.h"
+#include "support/common.h"
+
+using namespace bandd;
+
+namespace {
+const Instant arrival = at(0);  // 2026-11-21 10:00:00 UTC
+
+Envelope open(const std::string& line, const Zone& zone = {}) {
+    static std::string kept;
+    kept = line;
+    return open_envelope(kept, zone, arrival);
+}
+std::string time_of(const std::string& line, const Zone& zone = {}) {
+    auto time = open(line, zone).time;
+    return time ? format_rfc3339(*time) : "none";
+}
+std::string unescaped(std::string_view text) {
+    std::string out;
+    unescape(text, out);
+    return out;
+}
+}  // namespace
+
+TEST_CASE("RFC 3164 heads, with and without tag and host") {
+    auto line = open("Nov 21 09:59:58 gate sshd[811]: Failed password for root");
+    CHECK(line.host == "gate");
+    CHECK(line.tag == "sshd");
+    CHECK(line.pid == "811");
+    CHECK(line.message == "Failed password for root");
+    CHECK(line.syslog);
+    CHECK(time_of("Nov 21 09:59:58 gate sshd[811]: x") == "2026-11-21T09:59:58Z");
+    CHECK(open("Nov 21 09:59:58 mx postfix/submission/smtpd[2]: connect").tag ==
+          "postfix/submission/smtpd");
+
+    auto seed = open(R"(Aug 20 17:02:35 mail "SMTPD"#0112824#0119493#011"2020-08-20 17:02:34.406")");
+    CHECK(seed.host == "mail");
+    CHECK(seed.tag.empty());
+    CHECK(seed.message.starts_with("\"SMTPD\"#0112824"));
+
+    auto dovecot = open("Nov 21 09:59:58 imap-login: Info: Disconnected");
+    CHECK(dovecot.tag == "imap-login");
+    CHECK(dovecot.message == "Info: Disconnected");
+
+    CHECK(open("<189>Nov 21 09:59:58 gate sshd: hello").message == "hello");
+    CHECK(open("Nov  1 09:59:58 gate a: b").message == "b");
+    CHECK(time_of("Nov  1 09:59:58 gate a: b") == "2026-11-01T09:59:58Z");
+}
+
+TEST_CASE("a syslog date has the newest year that does not put it more than a day ahead") {
+    CHECK(time_of("Nov 22 09:59:58 gate a: b") == "2026-11-22T09:59:58Z");
+    CHECK(time_of("Nov 22 10:00:01 gate a: b") == "2025-11-22T10:00:01Z");
+    CHECK(time_of("Dec 31 23:59:59 gate a: b") == "2025-12-31T23:59:59Z");
+    CHECK(time_of("Feb 29 12:00:00 gate a: b") == "2024-02-29T12:00:00Z");
+    // a line of 31 December read on 1 January
+    auto date = scan_syslog_date("Dec 31 23:59:59");
+    CHECK(format_rfc3339(resolve(*date, Zone{}, utc_from_civil({2027, 1, 1, 0, 0, 5}))) ==
+          "2026-12-31T23:59:59Z");
+    CHECK(time_of("Aug 20 2020 17:02:35 fw a: b") == "2020-08-20T17:02:35Z");
+}
+
+TEST_CASE("ISO 8601 heads as rsyslog writes them, and a program's own date") {
+    auto line = open("2026-11-21T03:05:50.123456+01:00 gate sshd[811]: Failed");
+    CHECK(format_rfc3339(*line.time) == "2026-11-21T02:05:50.123456Z");
+    CHECK(line.tag == "sshd");
+    CHECK(line.message == "Failed");
+    auto record = open(R"(2026-11-21T03:05:50+01:00 mail "SMTPD"#011)");
+    CHECK(record.host == "mail");
+    CHECK(record.message == R"("SMTPD"#011)");
+    auto plain = open("2026-11-21 03:05:50,123 WARNING login failed");
+    CHECK(plain.message == "WARNING login failed");
+    CHECK_FALSE(plain.syslog);
+    CHECK(format_rfc3339(*plain.time) == "2026-11-21T03:05:50.123000Z");
+    CHECK(open("2026-11-21T03:05:50Z login of joe failed").message == "login of joe failed");
+}
+
+TEST_CASE("RFC 5424, with structured data, nil values and a byte-order mark") {
+    auto line = open(
+        "<165>1 2026-11-21T03:05:50.003Z mx postfix/smtpd 2412 ID47 [a@1 x=\"]\" y=\"\\\"\"][b z=\"1\"] "
+        "\xef\xbb\xbfwarning: unknown");
+    CHECK(line.host == "mx");
+    CHECK(line.tag == "postfix/smtpd");
+    CHECK(line.pid == "2412");
+    CHECK(line.message == "warning: unknown");
+    CHECK(format_rfc3339(*line.time) == "2026-11-21T03:05:50.003000Z");
+    auto nil = open("<165>1 - - - - - - just text");
+    CHECK(nil.message == "just text");
+    CHECK_FALSE(nil.time);
+}
+
+TEST_CASE("hMailServer's own records are dated by their field, in the log's zone") {
+    std::string line =
+        "\"SMTPD\"\t2824\t9493\t\"2026-11-21 10:02:34.406\"\t\"203.0.113.9\"\t\"SENT: 220\"\r";
+    CHECK(time_of(line) == "2026-11-21T10:02:34.406000Z");
+    CHECK(time_of(line, Zone::fixed(7200)) == "2026-11-21T08:02:34.406000Z");
+    CHECK(open(line).message.ends_with("SENT: 220\""));
+    CHECK(time_of("4376\t\"2026-02-08 03:36:46.319\"\t\"[Blacklist] OnClientConnect\"") ==
+          "2026-02-08T03:36:46.319000Z");
+}
+
+TEST_CASE("web servers, epoch, and lines without a date") {
+    std::string clf = "203.0.113.9 - - [21/Nov/2026:03:05:50 +0100] \"GET / HTTP/1.1\" 404 1";
+    CHECK(time_of(clf) == "2026-11-21T02:05:50Z");
+    CHECK(open(clf).message == clf);
+    auto nginx = open("2026/11/21 03:05:50 [error] 12#12: *1 no user");
+    CHECK(format_rfc3339(*nginx.time) == "2026-11-21T03:05:50Z");
+    CHECK(nginx.message == "[error] 12#12: *1 no user");
+    auto apache = open("[Sat Nov 21 03:05:50.123456 2026] [auth:error] x");
+    CHECK(format_rfc3339(*apache.time) == "2026-11-21T03:05:50.123456Z");
+    CHECK(apache.message == "[auth:error] x");
+    CHECK(time_of("1795255200.5 something") == "2026-11-21T10:00:00.500000Z");
+    CHECK(time_of("[1795255200] something") == "2026-11-21T10:00:00Z");
+    CHECK(time_of("no date here at all") == "none");
+    CHECK(open("no date here at all").message == "no date here at all");
+}
+
+TEST_CASE("half a head, or a wrong one, is message and never an error") {
+    for (const char* line : {"", "<", "<13>", "<13>1", "<13>1 ", "N", "Nov", "Nov 31 10:00:00 x y: z",
+                             "2026-13-01T00:00:00 a b: c", "Nov 21 25:00:00 a", "[Sat Nov", "\"SMTPD\"",
+                             "1795255200", "<9999>x", "<13>1 2026-11-21T03:05:50Z a b c d [x"}) {
+        INFO(line);
+        open(line);
+    }
+    CHECK(time_of("Nov 31 10:00:00 x y: z") == "none");
+    CHECK(time_of("Nov 21 25:00:00 a b: c") == "none");
+}
+
+TEST_CASE("rsyslog's escapes are undone, and nothing else") {
+    CHECK(unescaped("#0112824") == "\t2824");
+    CHECK(unescaped("a#015#012b") == "a\r\nb");
+    CHECK(unescaped("#000#177") == std::string("\0\x7f", 2));
+    CHECK(unescaped("#377") == "\xff");
+    for (const char* same : {"#", "##", "#1", "#12", "#128", "#400", "#abc", "C# 011", "#01"})
+        CHECK(unescaped(same) == same);
+    CHECK(unescaped("##011") == "#\t");
+    CHECK(has_escape("x#011"));
+    CHECK_FALSE(has_escape("x#01"));
+}
+
+TEST_CASE("UTF-16 and Latin-1 become UTF-8") {
+    auto decoded = [](Encoding encoding, std::string_view bytes) {
+        std::string out;
+        decode(encoding, bytes, out);
+        return out;
+    };
+    CHECK(decoded(Encoding::utf16le, std::string_view("a\0\xe4\0\x3d\xd8\x00\xde", 8)) == "aä😀");
+    CHECK(decoded(Encoding::utf16be, std::string_view("\0a\0\xe4", 4)) == "aä");
+    CHECK(decoded(Encoding::utf16le, std::string_view("\x00\xd8x\0", 4)) == "\xef\xbf\xbdx");
+    CHECK(decoded(Encoding::utf16le, std::string_view("a\0b", 3)) == "a");
+    CHECK(decoded(Encoding::latin1, "M\xfcller") == "Müller");
+    CHECK(decoded(Encoding::utf8, "broken \xff stays") == "broken \xff stays");
+    CHECK(detect_byte_order_mark("\xff\xfe" "a").encoding == Encoding::utf16le);
+    CHECK(detect_byte_order_mark("\xef\xbb\xbfx").length == 3);
+    // U+0A00 has the byte of a line end in it, and is none
+    CHECK(last_line_end(Encoding::utf16le, std::string_view("\x00\x0a\x0a\x00x\x00", 6)) == 4);
+    CHECK(last_line_end(Encoding::utf16be, std::string_view("\x0a\x00x\x00", 4)) == 0);
+}

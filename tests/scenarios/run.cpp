@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Runs scenario files: a configuration, stamped log lines, and what bandd must decide, in virtual
+// time. No daemon, no kernel: the core alone, as `replay` will use it.
+//
+//   # comment
+//   --- config           a bandd.yaml until the next ---
+//   --- filter NAME      filters/NAME.yaml
+//   --- log [PATH]       lines "HH:MM:SS[.mmm] text" arrive at that time of 2026-11-21 (UTC); PATH
+//                        is the jail's logpath (default /log)
+//   => 10:04:00 ban 203.0.113.9 jail until 11:04:00
+//   => 11:04:00 unban 203.0.113.9 jail
+// Expectations stand in order of time, and nothing else may be decided.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+#include <sstream>
+
+#include "config/compile.h"
+#include "config/load.h"
+#include "core/decide/engine.h"
+#include "os/zoneinfo.h"
+#include "support/common.h"
+
+using namespace bandd;
+
+namespace {
+
+std::string clock_text(Instant when) {
+    if (when == never) return "never";
+    CivilTime c = civil_from_utc(when);
+    std::string text = fmt::format("{:02}:{:02}:{:02}", c.hour, c.minute, c.second);
+    if (c.microsecond != 0) text += fmt::format(".{:03}", c.microsecond / 1000);
+    if (c.day != 21) text = fmt::format("{:02}-{:02} {}", c.month, c.day, text);
+    return text;
+}
+
+std::optional<Instant> parse_clock(const std::string& text) {
+    int hour = 0;
+    int minute = 0;
+    double second = 0;
+    if (std::sscanf(text.c_str(), "%d:%d:%lf", &hour, &minute, &second) != 3) return {};
+    return Instant{utc_from_civil({2026, 11, 21, hour, minute, 0}).us +
+                   static_cast<std::int64_t>(second * 1e6)};
+}
+
+struct Run {
+    Engine engine;
+    std::vector<std::string> decisions;
+    void hear(const Outcome& outcome) {
+        for (const Event& event : outcome.events) {
+            if (const auto* banned = std::get_if<Banned>(&event))
+                decisions.push_back(fmt::format(
+                    "{} {} {} {} until {}", clock_text(banned->ban.from),
+                    banned->ban.state == BanState::simulated ? "would-ban" : "ban",
+                    to_string(banned->ban.key.prefix),
+                    engine.rules()[banned->ban.key.jail].name, clock_text(banned->ban.until)));
+            if (const auto* unbanned = std::get_if<Unbanned>(&event))
+                decisions.push_back(fmt::format("{} unban {} {}", clock_text(unbanned->at),
+                                                to_string(unbanned->ban.key.prefix),
+                                                engine.rules()[unbanned->ban.key.jail].name));
+            if (const auto* extended = std::get_if<Extended>(&event))
+                decisions.push_back(fmt::format("extend {} until {}",
+                                                to_string(extended->ban.key.prefix),
+                                                clock_text(extended->ban.until)));
+        }
+    }
+};
+
+int run(const std::string& path) {
+    TempDirectory directory;
+    std::istringstream in(read_file(path));
+    std::string line;
+    std::string file;
+    std::string log = "/log";
+    std::vector<std::pair<std::string, std::string>> arrivals;  // log, "HH:MM:SS text"
+    std::vector<std::string> expected;
+    bool in_log = false;
+    std::map<std::string, std::string> files;
+    while (std::getline(in, line)) {
+        if (line.starts_with("--- ")) {
+            std::istringstream words(line.substr(4));
+            std::string kind;
+            std::string name;
+            words >> kind >> name;
+            in_log = kind == "log";
+            if (in_log) log = name.empty() ? "/log" : name;
+            if (kind == "config") file = "bandd.yaml";
+            if (kind == "filter") file = "filters/" + name + ".yaml";
+        } else if (line.starts_with("=> ")) {
+            expected.push_back(line.substr(3));
+        } else if (in_log) {
+            if (!line.empty() && !line.starts_with('#')) arrivals.emplace_back(log, line);
+        } else if (!file.empty()) {
+            files[file] += line + "\n";
+        }
+    }
+    for (const auto& [name, text] : files) write_file(directory / name, text);
+    Loaded loaded = load_config(directory.path(), data_directories(), [](const std::string& name) {
+        return name.empty() ? Result<Zone>(Zone{}) : read_zone(name);
+    });
+    Compiled compiled;
+    if (loaded.errors.empty()) {
+        compiled = compile(loaded.config);
+        loaded.errors = compiled.errors;
+    }
+    for (const Error& error : loaded.errors) std::cerr << to_line(error) << "\n";
+    if (!loaded.errors.empty()) return 1;
+
+    Run machine;
+    std::vector<JailRules> rules;
+    for (const JailConfig& jail : loaded.config.jails) rules.push_back(jail.rules);
+    Outcome outcome;
+    machine.engine.set_rules(rules, at(0), outcome);
+    std::map<std::string, std::shared_ptr<const Ruleset>> rulesets;
+    Scratch scratch;
+    for (auto& [name, text] : arrivals) {
+        auto& ruleset = rulesets[name];
+        if (!ruleset) {
+            std::vector<JailIndex> jails;
+            LogSpec spec;
+            for (std::size_t i = 0; i < loaded.config.jails.size(); ++i)
+                for (const LogSpec& one : loaded.config.jails[i].logs)
+                    if (one.path == name) {
+                        jails.push_back(static_cast<JailIndex>(i));
+                        spec = one;
+                    }
+            ruleset = make_ruleset(compiled, jails, loaded.config.zones.at(spec.timezone),
+                                   spec.escapes, loaded.config.line_limit);
+        }
+        auto space = text.find(' ');
+        auto now = parse_clock(text.substr(0, space));
+        if (!now) {
+            std::cerr << path << ": no time at the beginning of: " << text << "\n";
+            return 1;
+        }
+        std::vector<Hit> hits;
+        std::string rest = text.substr(space + 1) + "\n";
+        outcome.events.clear();
+        machine.engine.on_time(*now, outcome);
+        scan(*ruleset, Chunk{0, rest}, Arrival::live, *now, scratch, hits);
+        machine.engine.on_hits(hits, *now, outcome);
+        machine.hear(outcome);
+    }
+    outcome.events.clear();
+    machine.engine.on_time(at(30 * 86400), outcome);
+    machine.hear(outcome);
+    if (machine.decisions == expected) return 0;
+    std::cerr << path << ": decided otherwise\n";
+    auto show = [](const char* title, const std::vector<std::string>& lines) {
+        std::cerr << "  " << title << "\n";
+        for (const std::string& one : lines) std::cerr << "    => " << one << "\n";
+    };
+    show("expected:", expected);
+    show("decided:", machine.decisions);
+    return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    int failed = 0;
+    for (int i = 1; i < argc; ++i) failed += run(argv[i]);
+    std::cout << argc - 1 - failed << " scenarios as expected, " << failed << " not\n";
+    return failed == 0 && argc > 1 ? 0 : 1;
+}
