@@ -23,18 +23,19 @@ Result<int> Inotify::add(const std::string& path, std::uint32_t mask) {
 
 void Inotify::remove(int watch) { inotify_rm_watch(fd_.get(), watch); }
 
-void Inotify::read(
-    const std::function<void(int watch, std::uint32_t mask, std::string_view name)>& on) {
+void Inotify::read(const std::function<void(const Event&)>& on) {
+    // A busy writer must not keep us here: what is left announces itself again.
+    constexpr int most_rounds = 64;
     alignas(inotify_event) std::array<char, 16384> buffer{};
-    while (true) {
+    for (int round = 0; round < most_rounds; ++round) {
         ssize_t got = ::read(fd_.get(), buffer.data(), buffer.size());
         if (got <= 0) return;
         for (const char* at = buffer.data(); at < buffer.data() + got;) {
             inotify_event event{};
             std::memcpy(&event, at, sizeof event);
             const char* name = at + sizeof event;
-            on(event.wd, event.mask,
-               {name, event.len > 0 ? strnlen(name, event.len) : std::size_t{0}});
+            on({event.wd, event.mask, event.cookie,
+                {name, event.len > 0 ? strnlen(name, event.len) : std::size_t{0}}});
             at += sizeof event + event.len;
         }
     }

@@ -355,38 +355,72 @@ void Watch::set_logs(std::vector<WatchedLog> logs, std::vector<TailPosition> sav
     saved_.clear();
 }
 
+// A log that was created, written and renamed away since the last look was never seen under its
+// name. It is taken up where the renamings led it, in the place that it would have had.
+void Watch::take_up_missed(const Renamed& renamed, Instant now) {
+    auto id = file_id(renamed.now_at);
+    if (!id) return;
+    for (std::size_t log : renamed.logs) {
+        if (find_reader(*id, logs_[log].spec) != nullptr) continue;
+        Reader* before = find_reader(log, renamed.was_at);
+        if (before != nullptr) mark_finished(*before, now);
+        begin(log, renamed.now_at, *id, before, now);
+        if (Reader* missed = find_reader(*id, logs_[log].spec))
+            missed->tail.set_path(renamed.was_at);
+    }
+}
+
 void Watch::on_notify(Instant now) {
     std::set<std::size_t> changed;
+    std::vector<Renamed> renamings;
     bool everything = false;
-    inotify_.read([&](int watch, std::uint32_t mask, std::string_view name) {
-        if ((mask & IN_Q_OVERFLOW) != 0) {
+    inotify_.read([&](const Inotify::Event& event) {
+        if ((event.mask & IN_Q_OVERFLOW) != 0) {
             // Events were lost: look at everything again.
             ++overflows_;
             everything = true;
             return;
         }
-        if (auto [first, last] = by_watch_.equal_range(watch); first != last) {
-            bool gone = (mask & IN_IGNORED) != 0;
+        if (auto [first, last] = by_watch_.equal_range(event.watch); first != last) {
+            bool gone = (event.mask & IN_IGNORED) != 0;
             for (auto it = first; it != last; ++it) {
                 if (gone)
                     it->second->watch = -1;
                 else
                     it->second->ready = true;
             }
-            if (gone) by_watch_.erase(watch);
+            if (gone) by_watch_.erase(event.watch);
             return;
         }
-        auto directory = directories_.find(watch);
+        auto directory = directories_.find(event.watch);
         if (directory == directories_.end()) return;
-        std::string entry(name);
-        bool self = (mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) != 0;
+        std::string entry(event.name);
+        std::string path = join(directory->second.path, entry);
+        bool self = (event.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) != 0;
+        std::set<std::size_t> wanting;
         for (const Wish& wish : directory->second.wishes)
-            if (self || fnmatch(wish.name.c_str(), entry.c_str(), 0) == 0) changed.insert(wish.log);
-        if ((mask & IN_IGNORED) != 0)
+            if (self || fnmatch(wish.name.c_str(), entry.c_str(), 0) == 0) wanting.insert(wish.log);
+        changed.insert(wanting.begin(), wanting.end());
+        if ((event.mask & IN_MOVED_FROM) != 0) {
+            auto known = std::ranges::find(renamings, path, &Renamed::now_at);
+            if (known != renamings.end())
+                known->cookie = event.cookie;
+            else if (!wanting.empty())
+                renamings.push_back({wanting, path, "", event.cookie});
+        } else if ((event.mask & IN_MOVED_TO) != 0) {
+            auto known = std::ranges::find(renamings, event.cookie, &Renamed::cookie);
+            if (known != renamings.end()) {
+                known->now_at = path;
+                known->cookie = 0;
+            }
+        }
+        if ((event.mask & IN_IGNORED) != 0)
             directories_.erase(directory);
         else if (self)
-            inotify_.remove(watch);  // it is somewhere else now, or soon gone
+            inotify_.remove(event.watch);  // it is somewhere else now, or soon gone
     });
+    if (!everything)
+        for (const Renamed& renamed : renamings) take_up_missed(renamed, now);
     if (everything) {
         rescan_all(now);
         for (Reader& reader : readers_) reader.ready = true;

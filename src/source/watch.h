@@ -81,6 +81,12 @@ class Watch {
         std::string path;
         std::set<Wish> wishes;
     };
+    struct Renamed {  // a wanted name, and where its file went
+        std::set<std::size_t> logs;
+        std::string was_at, now_at;
+        std::uint32_t cookie = 0;
+    };
+    void take_up_missed(const Renamed& renamed, Instant now);
     void rescan(std::size_t log, Instant now);
     void rescan_all(Instant now);
     std::vector<std::string> expand(std::size_t log);

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Files, directories and inotify are real; only the time is not.
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <set>
+#include <thread>
+
+#include "source/watch.h"
+#include "support/common.h"
+#include "support/machine.h"
+
+using namespace bandd;
+namespace fs = std::filesystem;
+
+namespace {
+
+// A watch and the lines that came out of it, as "log-indexes:line".
+struct Follower {
+    Watch watch;
+    Instant now = at(0);
+    std::vector<std::string> lines;
+
+    explicit Follower(Watch made) : watch(std::move(made)) {}
+    static Follower make(Watch::Limits limits = {}) {
+        auto watch = Watch::create(limits);
+        REQUIRE(watch);
+        return Follower(std::move(*watch));
+    }
+    void follow(const std::vector<std::string>& paths, Start start = Start::beginning,
+                std::vector<TailPosition> saved = {}, std::optional<FileId> forbidden = {}) {
+        std::vector<WatchedLog> logs;
+        for (const std::string& path : paths) {
+            WatchedLog log;
+            log.spec.path = path;
+            log.spec.start = start;
+            log.findtime = std::chrono::minutes(10);
+            logs.push_back(log);
+        }
+        watch.set_logs(logs, std::move(saved), forbidden, now);
+        turn();
+    }
+    void take(const Reader& reader, std::string_view bytes) {
+        std::string which;
+        for (std::size_t log : reader.logs) which += std::to_string(log);
+        while (!bytes.empty()) {
+            auto end = bytes.find('\n');
+            lines.push_back(which + ":" + std::string(bytes.substr(0, end)));
+            bytes.remove_prefix(end == std::string_view::npos ? bytes.size() : end + 1);
+        }
+    }
+    // Whatever is there now, without waiting.
+    void turn() {
+        pollfd ready{watch.fd(), POLLIN, 0};
+        if (poll(&ready, 1, 0) > 0) watch.on_notify(now);
+        while (true) {
+            auto readers = watch.ready();
+            if (readers.empty()) break;
+            for (Reader* reader : readers) {
+                auto read = reader->tail.read();
+                if (read) take(*reader, read->bytes);
+                watch.read_done(*reader, read && read->more);
+            }
+        }
+        for (Reader* reader : watch.expired(now)) {
+            take(*reader, reader->tail.flush_partial());
+            watch.drop(*reader);
+        }
+    }
+    std::vector<std::string> got() {
+        // inotify's events are queued before the system call that caused them returns.
+        turn();
+        return std::exchange(lines, {});
+    }
+};
+using Lines = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("watch: a growing file, several writes a line, opened and closed for each") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "one\n");
+    auto f = Follower::make();
+    f.follow({log});
+    CHECK(f.got() == Lines{"0:one"});
+    append_file(log, "tw");
+    append_file(log, "o");
+    CHECK(f.got().empty());
+    append_file(log, "\nthree\n");
+    CHECK(f.got() == Lines{"0:two", "0:three"});
+    CHECK(f.got().empty());
+}
+
+TEST_CASE("watch: rename and create: the old file is finished first, late writes to it count") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "one\n");
+    auto f = Follower::make();
+    f.follow({log});
+    CHECK(f.got() == Lines{"0:one"});
+    append_file(log, "two\n");
+    fs::rename(log, log + ".1");
+    append_file(log + ".1", "three\n");
+    write_file(log, "four\n");
+    CHECK(f.got() == Lines{"0:two", "0:three", "0:four"});
+    append_file(log + ".1", "late\n");  // the writer had no SIGHUP yet
+    append_file(log, "five\n");
+    auto got = f.got();
+    CHECK(std::set<std::string>(got.begin(), got.end()) == std::set<std::string>{"0:late", "0:five"});
+    append_file(log + ".1", "no end");
+    f.now = at(61);
+    CHECK(f.got() == Lines{"0:no end"});  // finished a minute after its rotation
+    CHECK(f.watch.readers().size() == 1);
+}
+
+TEST_CASE("watch: several rotations between two looks lose nothing") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "1\n");
+    auto f = Follower::make();
+    f.follow({log});
+    f.got();
+    append_file(log, "2\n");
+    fs::rename(log, log + ".1");
+    write_file(log, "3\n");
+    f.got();
+    append_file(log, "4\n");
+    fs::rename(log + ".1", log + ".2");
+    fs::rename(log, log + ".1");
+    write_file(log, "5\n");
+    CHECK(f.got() == Lines{"0:4", "0:5"});
+    fs::remove(log);
+    CHECK(f.got().empty());
+    CHECK(f.watch.waiting(0));
+    write_file(log, "6\n");
+    CHECK(f.got() == Lines{"0:6"});
+    CHECK_FALSE(f.watch.waiting(0));
+}
+
+TEST_CASE("watch: a log rotated several times before we look at all is read whole, in order") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "1\n");
+    auto f = Follower::make();
+    f.follow({log});
+    f.got();
+    append_file(log, "2\n");
+    for (int i = 3; i < 6; ++i) {
+        // logrotate's chain: .1 becomes .2 before the log becomes .1
+        for (int old = 8; old > 0; --old)
+            if (fs::exists(log + "." + std::to_string(old)))
+                fs::rename(log + "." + std::to_string(old), log + "." + std::to_string(old + 1));
+        fs::rename(log, log + ".1");
+        write_file(log, std::to_string(i) + "\n");
+    }
+    CHECK(f.got() == Lines{"0:2", "0:3", "0:4", "0:5"});
+}
+
+TEST_CASE("watch: copytruncate") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "one\ntwo\n");
+    auto f = Follower::make();
+    f.follow({log});
+    f.got();
+    fs::copy_file(log, log + ".1");
+    fs::resize_file(log, 0);
+    append_file(log, "three\n");
+    CHECK(f.got() == Lines{"0:three"});
+}
+
+TEST_CASE("watch: copytruncate with a glob that holds the copy does not read it twice") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    std::string line = "2026-11-21T10:00:00Z a line long enough to be told by its fingerprint\n";
+    write_file(log, line + "two\n");
+    auto f = Follower::make();
+    f.follow({log + "*"});
+    CHECK(f.got().size() == 2);
+    fs::copy_file(log, log + ".1");
+    CHECK(f.got().empty());
+    fs::resize_file(log, 0);
+    append_file(log, "three\n");
+    CHECK(f.got() == Lines{"0:three"});
+}
+
+TEST_CASE("watch: a file, or its directory, that does not exist yet") {
+    TempDirectory dir;
+    auto f = Follower::make();
+    f.follow({dir / "a/b/log", dir / "log"});
+    CHECK(f.watch.waiting(0));
+    CHECK(f.watch.waiting(1));
+    CHECK(f.watch.error(0) == nullptr);
+    write_file(dir / "log", "here\n");
+    CHECK(f.got() == Lines{"1:here"});
+    fs::create_directory(dir / "a");
+    CHECK(f.got().empty());
+    write_file(dir / "a/b/log", "there\n");
+    CHECK(f.got() == Lines{"0:there"});
+    fs::remove_all(dir / "a");
+    f.got();
+    CHECK(f.watch.waiting(0));
+    write_file(dir / "a/b/log", "again\n");
+    f.got();
+    // The directory was watched only once it was seen; its content is found at once all the same.
+    append_file(dir / "a/b/log", "more\n");
+    CHECK(f.got() == Lines{"0:more"});
+}
+
+TEST_CASE("watch: a symbolic link that is pointed elsewhere") {
+    TempDirectory dir;
+    write_file(dir / "real/monday", "m1\n");
+    write_file(dir / "real/tuesday", "");
+    fs::create_symlink("real/monday", dir / "current");
+    auto f = Follower::make();
+    f.follow({dir / "current"});
+    CHECK(f.got() == Lines{"0:m1"});
+    append_file(dir / "real/monday", "m2\n");
+    CHECK(f.got() == Lines{"0:m2"});
+    fs::create_symlink("real/tuesday", dir / "next");
+    fs::rename(dir / "next", dir / "current");
+    append_file(dir / "real/tuesday", "t1\n");
+    append_file(dir / "real/monday", "m3\n");
+    auto got = f.got();
+    CHECK(std::set<std::string>(got.begin(), got.end()) == std::set<std::string>{"0:t1", "0:m3"});
+    // What the link points to is rotated where it lives.
+    fs::rename(dir / "real/tuesday", dir / "real/tuesday.1");
+    write_file(dir / "real/tuesday", "t2\n");
+    CHECK(f.got() == Lines{"0:t2"});
+}
+
+TEST_CASE("watch: a directory on the way that is a link") {
+    TempDirectory dir;
+    write_file(dir / "v1/log", "a\n");
+    write_file(dir / "v2/log", "b\n");
+    fs::create_symlink("v1", dir / "now");
+    auto f = Follower::make();
+    f.follow({dir / "now/log"});
+    CHECK(f.got() == Lines{"0:a"});
+    fs::create_symlink("v2", dir / "next");
+    fs::rename(dir / "next", dir / "now");
+    CHECK(f.got() == Lines{"0:b"});
+}
+
+TEST_CASE("watch: globs, with a new name each day and in directories that appear") {
+    TempDirectory dir;
+    write_file(dir / "hmailserver_2026-11-20.log", "old\n");
+    write_file(dir / "hmailserver_awstats.txt", "not ours\n");
+    auto f = Follower::make();
+    f.follow({dir / "hmailserver_*.log", dir / "vhosts/*/error.log"});
+    CHECK(f.got() == Lines{"0:old"});
+    write_file(dir / "hmailserver_2026-11-21.log", "new\n");
+    CHECK(f.got() == Lines{"0:new"});
+    append_file(dir / "hmailserver_2026-11-20.log", "past midnight\n");
+    CHECK(f.got() == Lines{"0:past midnight"});
+    fs::create_directories(dir / "vhosts/a");
+    f.got();
+    write_file(dir / "vhosts/a/error.log", "x\n");
+    CHECK(f.got() == Lines{"1:x"});
+    write_file(dir / "vhosts/b/error.log", "y\n");
+    CHECK(f.got() == Lines{"1:y"});
+}
+
+TEST_CASE("watch: one file for two jails is read once") {
+    TempDirectory dir;
+    write_file(dir / "log", "one\n");
+    fs::create_symlink("log", dir / "alias");
+    fs::create_hard_link(dir / "log", dir / "second");
+    auto f = Follower::make();
+    f.follow({dir / "log", dir / "alias", dir / "second", dir / "l*g"});
+    CHECK(f.got() == Lines{"0123:one"});
+    CHECK(f.watch.readers().size() == 1);
+}
+
+TEST_CASE("watch: at first sight reading starts findtime back, at the end, or at the beginning") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log,
+               "2026-11-21T09:00:00Z old\n2026-11-21T09:55:00Z recent\n2026-11-21T09:59:00Z new\n");
+    auto f = Follower::make();
+    SECTION("findtime") {
+        f.follow({log}, Start::findtime);
+        CHECK(f.got() == Lines{"0:2026-11-21T09:55:00Z recent", "0:2026-11-21T09:59:00Z new"});
+    }
+    SECTION("end") {
+        f.follow({log}, Start::end);
+        CHECK(f.got().empty());
+    }
+    SECTION("beginning") {
+        f.follow({log}, Start::beginning);
+        CHECK(f.got().size() == 3);
+    }
+    // What comes later is read from its beginning, whatever was chosen for the start.
+    fs::remove(log);
+    f.got();
+    write_file(log, "2026-11-21T08:00:00Z appeared\n");
+    CHECK(f.got() == Lines{"0:2026-11-21T08:00:00Z appeared"});
+}
+
+TEST_CASE("watch: reading goes on where a checkpoint stopped, through a rotation meanwhile") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "a first line that tells this file from others\ntwo\n");
+    std::vector<TailPosition> saved;
+    {
+        auto f = Follower::make();
+        f.follow({log});
+        f.got();
+        saved.push_back(f.watch.readers().front().tail.position());
+    }
+    append_file(log, "three\n");
+    SECTION("the same file") {
+        auto f = Follower::make();
+        f.follow({log}, Start::findtime, saved);
+        CHECK(f.got() == Lines{"0:three"});
+    }
+    SECTION("rotated: the old file's rest first, then the new one from its beginning") {
+        fs::rename(log, log + ".1");
+        write_file(log, "four\n");
+        auto f = Follower::make();
+        f.follow({log}, Start::findtime, saved);
+        CHECK(f.got() == Lines{"0:three", "0:four"});
+    }
+    SECTION("truncated and written anew under the same inode") {
+        fs::resize_file(log, 0);
+        append_file(log, "other content altogether, longer than what was there before it, really\n");
+        auto f = Follower::make();
+        f.follow({log}, Start::beginning, saved);
+        CHECK(f.got() ==
+              Lines{"0:other content altogether, longer than what was there before it, really"});
+    }
+}
+
+TEST_CASE("watch: a reload keeps files where they are and lets go of the others") {
+    TempDirectory dir;
+    write_file(dir / "a", "a1\n");
+    write_file(dir / "b", "b1\n");
+    auto f = Follower::make();
+    f.follow({dir / "a", dir / "b"});
+    f.got();
+    append_file(dir / "b", "b2\n");
+    f.follow({dir / "b", dir / "c"});
+    CHECK(f.got() == Lines{"0:b2"});
+    append_file(dir / "a", "a2\n");
+    write_file(dir / "c", "c1\n");
+    CHECK(f.got() == Lines{"1:c1"});
+    CHECK(f.watch.readers().size() == 2);
+}
+
+TEST_CASE("watch: our own log, an unreadable or impossible one: said, and the others go on") {
+    TempDirectory dir;
+    write_file(dir / "own", "x\n");
+    write_file(dir / "good", "x\n");
+    fs::create_directory(dir / "directory");
+    auto f = Follower::make();
+    f.follow({dir / "own", dir / "directory", dir / "good"}, Start::beginning, {},
+             file_id(dir / "own"));
+    CHECK(f.got() == Lines{"2:x"});
+    REQUIRE(f.watch.error(0) != nullptr);
+    CHECK(to_line(*f.watch.error(0)) ==
+          "\"" + dir / "own" + "\": bandd does not read its own log; take it out of \"logpath\"");
+    REQUIRE(f.watch.error(1) != nullptr);
+    CHECK(to_line(*f.watch.error(1)) ==
+          "cannot read \"" + dir / "directory" + "\": it is not a regular file");
+    CHECK(f.watch.error(2) == nullptr);
+}
+
+TEST_CASE("watch: an overflow of inotify's queue leads to a new look at everything") {
+    TempDirectory dir;
+    write_file(dir / "log", "");
+    auto f = Follower::make();
+    f.follow({dir / "log", dir / "new-*"});
+    f.got();
+    // More events than the queue holds, all in our directories; then what matters.
+    std::string limit = read_file("/proc/sys/fs/inotify/max_queued_events");
+    unsigned long events = std::stoul(limit);
+    for (unsigned long i = 0; i < events / 2 + 10; ++i) {
+        std::string name = dir / ("junk" + std::to_string(i % 2));
+        std::ofstream(name).flush();
+        ::unlink(name.c_str());
+    }
+    append_file(dir / "log", "not lost\n");
+    write_file(dir / "new-1", "found\n");
+    auto got = f.got();
+    CHECK(f.watch.overflows() >= 1);
+    CHECK(std::set<std::string>(got.begin(), got.end()) ==
+          std::set<std::string>{"0:not lost", "1:found"});
+}
+
+TEST_CASE("watch: a thousand old logs of a glob are noted, not opened, and read once they grow") {
+    TempDirectory dir;
+    for (int i = 0; i < 1000; ++i) {
+        std::string path = dir / ("day" + std::to_string(i) + ".log");
+        write_file(path, "2026-01-01T00:00:00Z old\n");
+        fs::last_write_time(path, fs::file_time_type::clock::now() - std::chrono::hours(24 * 400));
+    }
+    auto f = Follower::make();
+    f.follow({dir / "day*.log"}, Start::findtime);
+    CHECK(f.got().empty());
+    CHECK(f.watch.readers().size() == 1000);
+    CHECK(std::ranges::none_of(f.watch.readers(), [](const Reader& r) { return r.tail.is_open(); }));
+    append_file(dir / "day500.log", "grown\n");
+    CHECK(f.got() == Lines{"0:grown"});
+}
+
+TEST_CASE("watch: a file written to by another process at full speed loses no line") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "");
+    auto f = Follower::make();
+    f.follow({log});
+    std::thread writer([&] {
+        for (int round = 0; round < 10; ++round) {
+            {
+                std::ofstream out(log, std::ios::app);
+                for (int i = 0; i < 2000; ++i) out << "line " << round * 2000 + i << "\n" << std::flush;
+            }
+            fs::rename(log, log + "." + std::to_string(round));
+            std::ofstream(log).flush();
+        }
+    });
+    Lines all;
+    bool done = wait_for([&] {
+        for (auto& line : f.got()) all.push_back(line);
+        return all.size() >= 20'000;
+    });
+    writer.join();
+    CHECK(done);
+    std::set<std::string> distinct(all.begin(), all.end());
+    CHECK(distinct.size() == 20'000);
+    CHECK(all.size() == 20'000);
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "support/machine.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
+#include <thread>
+
+#include "support/common.h"
+
+namespace bandd {
+
+Ran sh(const std::string& command) {
+    Ran ran;
+    FILE* pipe = popen(("exec 2>&1; " + command).c_str(), "r");
+    if (pipe == nullptr) return ran;
+    char buffer[4096];
+    while (std::size_t got = fread(buffer, 1, sizeof buffer, pipe)) ran.out.append(buffer, got);
+    int status = pclose(pipe);
+    ran.code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    return ran;
+}
+
+std::string must(const std::string& command) {
+    Ran ran = sh(command);
+    INFO(command << "\n" << ran.out);
+    REQUIRE(ran.code == 0);
+    return ran.out;
+}
+
+bool wait_for(const std::function<bool()>& condition, double seconds) {
+    auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > end) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return true;
+}
+
+void clean_namespace() {
+    const char* inside = std::getenv("BANDD_TEST_NAMESPACE");
+    if (inside == nullptr || std::string(inside) != "inside")
+        FAIL("run this through tests/support/in-namespace");
+    must("nft flush ruleset; ipset destroy");
+}
+
+std::string built(const std::string& program) { return BANDD_BUILT "/" + program; }
+
+DaemonProcess::DaemonProcess(std::string directory, std::string prefix)
+    : directory_(std::move(directory)), prefix_(std::move(prefix)) {}
+
+DaemonProcess::~DaemonProcess() {
+    if (pid_ > 0) stop(SIGKILL);
+}
+
+bool DaemonProcess::start() {
+    std::vector<std::string> words;
+    std::istringstream prefix(prefix_);
+    for (std::string word; prefix >> word;) words.push_back(word);
+    for (const std::string& word : {built("bandd"), std::string("--config"), directory_})
+        words.push_back(word);
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    std::string path = directory_ + "/daemon.log";
+    std::size_t before = log().size();
+    pid_ = fork();
+    if (pid_ == 0) {
+        int out = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+        dup2(out, 1);
+        dup2(out, 2);
+        execvp(argv[0], argv.data());
+        _exit(127);
+    }
+    bool ended = false;
+    bool started = wait_for(
+        [&] {
+            if (log().substr(before).find(" started: ") != std::string::npos) return true;
+            return ended = waitpid(pid_, nullptr, WNOHANG) == pid_;
+        },
+        30);
+    if (ended) pid_ = -1;
+    return started && !ended;
+}
+
+int DaemonProcess::stop(int signal) {
+    if (pid_ <= 0) return -1;
+    kill(pid_, signal);
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    pid_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+std::string DaemonProcess::log() const { return read_file(directory_ + "/daemon.log"); }
+
+bool DaemonProcess::said(const std::string& text, double seconds) const {
+    return wait_for([&] { return log().find(text) != std::string::npos; }, seconds);
+}
+
+Ran DaemonProcess::ctl(const std::string& arguments) const {
+    return sh(prefix_ + " " + built("bandctl") + " --config " + directory_ + " " + arguments);
+}
+
+}  // namespace bandd

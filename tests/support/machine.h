@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The machine around a test: programs, waiting, a running daemon.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace bandd {
+
+struct Ran {
+    int code = -1;
+    std::string out;  // standard output and error
+};
+// A shell command line, waited for.
+Ran sh(const std::string& command);
+// The same, and it must succeed; gives its output.
+std::string must(const std::string& command);
+
+// Tries until true, sleeping 2 ms between; false after `seconds`.
+bool wait_for(const std::function<bool()>& condition, double seconds = 10);
+
+// Fails the test unless it runs under support/in-namespace: nothing here may touch the firewall of
+// the machine itself. Then empties the firewall of the namespace.
+void clean_namespace();
+
+// Files of a build: its programs.
+std::string built(const std::string& program);
+
+// A daemon on a configuration directory.
+class DaemonProcess {
+  public:
+    // `prefix` comes before the program: "ip netns exec router".
+    explicit DaemonProcess(std::string directory, std::string prefix = "");
+    ~DaemonProcess();  // SIGKILL, if it still runs
+    DaemonProcess(const DaemonProcess&) = delete;
+    DaemonProcess& operator=(const DaemonProcess&) = delete;
+
+    // Starts it and waits until it says that it has started; false if it ended instead.
+    bool start();
+    int stop(int signal);  // waits for the end; the exit code, or minus the signal
+    pid_t pid() const { return pid_; }
+    std::string log() const;
+    bool said(const std::string& text, double seconds = 10) const;
+    Ran ctl(const std::string& arguments) const;
+
+  private:
+    std::string directory_, prefix_;
+    pid_t pid_ = -1;
+};
+
+}  // namespace bandd
