@@ -18,6 +18,10 @@ Backend& Dispatch::backend_of(TargetId target) const {
 
 bool Dispatch::enforces(TargetId target) const { return backend_of(target).enforces(); }
 
+bool Dispatch::is_exec(TargetId target) const {
+    return std::holds_alternative<ExecAction>(targets_[target].spec.action);
+}
+
 void Dispatch::set_targets(const std::vector<std::vector<ActionConfig>>& actions, Instant now,
                            Report& report) {
     const auto& rules = engine_.rules();
@@ -135,10 +139,6 @@ void Dispatch::lift(const Unbanned& event, Instant now) {
     for (TargetId target : by_jail_[ban.key.jail]) {
         if (!enforces(target)) continue;
         retries_[target].orders.erase(ban.key.prefix);
-        auto& queued = queued_[targets_[target].spec.action.index()];
-        std::erase_if(queued, [&](const Order& order) {
-            return order.target == target && order.prefix == ban.key.prefix;
-        });
         Instant until = wanted_until(target, ban.key.prefix);
         if (until > now) {  // another jail wants it in the same set
             queue({Order::Kind::renew, target, ban.key.prefix, until - now, ban});
@@ -186,17 +186,15 @@ void Dispatch::in_force(const BanKey& key, Report& report) {
 void Dispatch::acknowledged(const Order& order, Instant, Report& report) {
     TargetStatus& status = targets_[order.target];
     ++status.applied;
-    if (status.error && retries_[order.target].orders.empty()) {
+    // A program was only started: its end is what tells.
+    if (!is_exec(order.target) && status.error && retries_[order.target].orders.empty()) {
         report.troubles.push_back({order.target, *status.error, true});
         status.error.reset();
     }
     if (!enforces(order.target)) {
         // exec acknowledges by a completion; syslog has done it already.
-        bool asynchronous = backend_of(order.target).notice_fd() >= 0 &&
-                            !std::get_if<SyslogAction>(&status.spec.action);
-        bool only_announces = std::ranges::none_of(
-            by_jail_[status.spec.jail], [&](TargetId target) { return enforces(target); });
-        if (order.kind == Order::Kind::add && only_announces && !asynchronous)
+        if (order.kind == Order::Kind::add && enforcing_bits(status.spec.jail) == 0 &&
+            !is_exec(order.target))
             in_force(order.ban.key, report);
         return;
     }
@@ -210,7 +208,11 @@ void Dispatch::failed(Order order, Error error, Instant now, Report& report) {
     bool news = !status.error || to_line(*status.error) != to_line(error);
     status.error = error;
     if (news) report.troubles.push_back({order.target, std::move(error), false});
-    if (!enforces(order.target)) return;  // what was to be said is not said later
+    // What was only to be told is not told later; but a program may be all that enforces a ban.
+    bool holds_ban = enforces(order.target) ||
+                     (order.kind == Order::Kind::add && is_exec(order.target) &&
+                      enforcing_bits(status.spec.jail) == 0);
+    if (!holds_ban) return;
     Retry& retry = retries_[order.target];
     Prefix prefix = order.prefix;
     retry.orders.insert_or_assign(prefix, std::move(order));
@@ -259,9 +261,10 @@ void Dispatch::flush(Instant now, Report& report) {
 bool Dispatch::prepare_target(TargetId id, Instant now, Report& report) {
     TargetStatus& target = targets_[id];
     auto ready = backend_of(id).prepare(id);
-    target.prepared = ready.has_value();
+    // If it was prepared before, its error is an order's.
+    bool was_prepared = std::exchange(target.prepared, ready.has_value());
     if (ready) {
-        if (target.error && retries_[id].orders.empty()) {
+        if (target.error && !was_prepared && retries_[id].orders.empty()) {
             report.troubles.push_back({id, *target.error, true});
             target.error.reset();
         }
@@ -326,14 +329,21 @@ void Dispatch::on_notice(std::size_t kind, Instant now, Report& report) {
     for (Completion& completion : notices.completions) {
         if (completion.target >= targets_.size()) continue;
         TargetStatus& status = targets_[completion.target];
+        auto ban = engine_.bans().find(completion.ban);
         if (completion.error) {
-            ++status.failures;
-            status.error = completion.error;
-            report.troubles.push_back({completion.target, *completion.error, false});
-        } else if (completion.kind == Order::Kind::add) {
-            status.error.reset();
-            in_force(completion.ban, report);
+            Order order{completion.kind, completion.target, completion.ban.prefix, forever, {}};
+            // Over meanwhile: there is nothing left to try again.
+            if (ban == engine_.bans().end()) order.kind = Order::Kind::remove;
+            if (ban != engine_.bans().end()) order.ban = ban->second;
+            failed(std::move(order), *completion.error, now, report);
+            continue;
         }
+        if (status.error && retries_[completion.target].orders.empty()) {
+            report.troubles.push_back({completion.target, *status.error, true});
+            status.error.reset();
+            retries_[completion.target].pause = Duration{0};
+        }
+        if (completion.kind == Order::Kind::add) in_force(completion.ban, report);
     }
     if (!notices.touched) return;
     for (const TargetStatus& target : targets_)
@@ -349,7 +359,11 @@ void Dispatch::on_time(Instant now, Report& report) {
         if (retry.due > now) continue;
         retry.due = never;
         auto orders = std::exchange(retry.orders, {});
-        if (!enforces(id)) continue;
+        if (!enforces(id)) {
+            for (auto& [prefix, order] : orders)
+                if (progress_.contains(order.ban.key)) queue(std::move(order));
+            continue;
+        }
         if (!target.prepared) {
             // Reconciliation sends all that is wanted, the waiting orders among it.
             reconcile_target(id, now, report, true);

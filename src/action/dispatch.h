@@ -82,6 +82,7 @@ class Dispatch {
         Instant due = never;
     };
     bool enforces(TargetId target) const;
+    bool is_exec(TargetId target) const;
     Backend& backend_of(TargetId target) const;
     void enforce(const Ban& ban, bool announce, Instant now);
     void lift(const Unbanned& event, Instant now);

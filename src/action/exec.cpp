@@ -6,7 +6,11 @@
 namespace bandd {
 
 void ExecBackend::set_targets(std::vector<TargetSpec> targets) {
-    // Waiting jobs carry their whole command, so that a ban's "unban" runs even if its jail is gone.
+    // Jobs carry their whole command, so that a ban's "unban" runs even if its jail is gone. Whom
+    // their end should be told nobody knows any more.
+    constexpr TargetId nobody = UINT16_MAX;
+    for (Job& job : waiting_) job.target = nobody;
+    for (auto& [id, job] : running_) job.target = nobody;
     targets_.clear();
     count_.clear();
     for (TargetSpec& target : targets) targets_.emplace(target.id, std::move(target));

@@ -78,16 +78,29 @@ std::string one_line(std::string text) {
 
 Result<std::unique_ptr<IpsetBackend>> IpsetBackend::create() {
     ipset_load_types();
-    ipset* session = ipset_init();
-    if (session == nullptr) return fail("ipset", "libipset does not start");
-    ipset_custom_printf(session, on_custom_error, on_standard_error, on_output, nullptr);
-    return std::unique_ptr<IpsetBackend>(new IpsetBackend(session));
+    std::unique_ptr<IpsetBackend> backend(new IpsetBackend);
+    if (!backend->open_session()) return fail("ipset", "libipset does not start");
+    return backend;
 }
 
-IpsetBackend::~IpsetBackend() { ipset_fini(session_); }
+IpsetBackend::~IpsetBackend() {
+    if (session_ != nullptr) ipset_fini(session_);
+}
+
+// After an error a libipset session is not usable: it goes on aggregating a broken restore, or takes
+// the next answer for the last one's ("Internal protocol error"). So each error costs a new session.
+bool IpsetBackend::open_session() {
+    if (session_ != nullptr) ipset_fini(session_);
+    session_ = ipset_init();
+    if (session_ == nullptr) return false;
+    ipset_custom_printf(session_, on_custom_error, on_standard_error, on_output, nullptr);
+    return true;
+}
 
 Result<> IpsetBackend::command(const std::string& line, std::string* output) {
     captured = {};
+    if (session_ == nullptr && !open_session())
+        return fail("ipset " + line, "libipset does not start");
     std::string copy = line;
     int result = ipset_parse_line(session_, copy.data());
     if (result == 0 && captured.error.empty()) {
@@ -96,6 +109,7 @@ Result<> IpsetBackend::command(const std::string& line, std::string* output) {
     }
     std::string reason = one_line(captured.error);
     if (reason.empty()) reason = "the kernel refuses it";
+    open_session();
     return fail("ipset " + line, reason);
 }
 
@@ -223,7 +237,7 @@ void IpsetBackend::apply(std::span<const Order> orders, std::vector<Failure>& fa
         else
             failed.push_back({i, line.error()});
     }
-    if (lines.size() >= stream_from) {
+    if (lines.size() >= stream_from && (session_ != nullptr || open_session())) {
         std::string stream;
         for (const auto& [index, line] : lines) stream += line + "\n";
         captured = {};
@@ -231,6 +245,7 @@ void IpsetBackend::apply(std::span<const Order> orders, std::vector<Failure>& fa
         int result = file == nullptr ? -1 : ipset_parse_stream(session_, file);
         if (file != nullptr) fclose(file);
         if (result == 0 && captured.error.empty()) return;
+        open_session();
     }
     for (const auto& [index, line] : lines) {
         auto done = command(line);

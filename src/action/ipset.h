@@ -26,13 +26,14 @@ class IpsetBackend : public Backend {
     void clear() override;
 
   private:
-    explicit IpsetBackend(ipset* session) : session_(session) {}
+    IpsetBackend() = default;
 
     struct Header {  // of a set as the kernel has it
         std::string type;
         bool v4 = true;
         bool timed = false;
     };
+    bool open_session();
     Result<Header> read_header(const std::string& set);
     Result<> command(const std::string& line, std::string* output = nullptr);
     Result<> check(const std::string& set, bool v4, const IpsetAction& action);
@@ -41,7 +42,7 @@ class IpsetBackend : public Backend {
         return v4 ? action.set4 : action.set6;
     }
 
-    ipset* session_;
+    ipset* session_ = nullptr;
     std::map<TargetId, TargetSpec> targets_;
     std::map<std::string, Header> headers_;  // of sets that are there
 };

@@ -29,6 +29,7 @@ namespace bandd {
 namespace {
 
 constexpr const char* table_name = "bandd";
+constexpr const char* needs_right = "bandd needs CAP_NET_ADMIN: start it as root";
 // nft's own numbers for the types of set keys (nftables, include/datatype.h).
 constexpr std::uint32_t type_ipv4_addr = 7;
 constexpr std::uint32_t type_ipv6_addr = 8;
@@ -121,6 +122,14 @@ void add_port(nftnl_rule* rule, const PortRange& ports) {
     add_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2);  // destination port
     std::uint16_t first = htons(ports.first);
     std::uint16_t last = htons(ports.last);
+    if (first == last) {
+        nftnl_expr* compare = nftnl_expr_alloc("cmp");
+        nftnl_expr_set_u32(compare, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
+        nftnl_expr_set_u32(compare, NFTNL_EXPR_CMP_OP, NFT_CMP_EQ);
+        nftnl_expr_set(compare, NFTNL_EXPR_CMP_DATA, &first, sizeof first);
+        nftnl_rule_add_expr(rule, compare);
+        return;
+    }
     nftnl_expr* range = nftnl_expr_alloc("range");
     nftnl_expr_set_u32(range, NFTNL_EXPR_RANGE_SREG, NFT_REG_1);
     nftnl_expr_set_u32(range, NFTNL_EXPR_RANGE_OP, NFT_RANGE_EQ);
@@ -327,7 +336,8 @@ Result<std::unique_ptr<NftablesBackend>> NftablesBackend::create() {
     if (!commands) return std::unexpected(commands.error());
     std::array<int, 1> groups{NFNLGRP_NFTABLES};
     auto notices = Netlink::open(NETLINK_NETFILTER, groups);
-    if (!notices) return std::unexpected(notices.error());
+    if (!notices)
+        return fail("nftables: " + notices.error().what, notices.error().reason, needs_right);
     if (auto ignoring = notices->ignore_port(commands->port()); !ignoring)
         return std::unexpected(ignoring.error());
     return std::unique_ptr<NftablesBackend>(
@@ -386,7 +396,7 @@ Result<> NftablesBackend::find_sets() {
 Result<> NftablesBackend::build() {
     if (auto found = find_sets(); !found)
         return fail("nftables: reading table inet bandd", found.error().reason,
-                    "bandd needs CAP_NET_ADMIN: start it as root");
+                    needs_right);
     std::set<std::string> stale_chains;
     std::set<std::string> stale_sets;
     std::array<char, message_space> buffer{};
@@ -465,7 +475,7 @@ Result<> NftablesBackend::build() {
         }
         if (clean || bad->error == EPERM)
             return fail("nftables: making table inet bandd", what_nft_says(bad->error),
-                        bad->error == EPERM ? "bandd needs CAP_NET_ADMIN: start it as root" : "");
+                        bad->error == EPERM ? needs_right : "");
     }
     return {};
 }

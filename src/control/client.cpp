@@ -21,7 +21,7 @@ Result<ControlClient> ControlClient::connect(const std::string& path) {
     if (::connect(client.fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
         return client;
     std::string hint = errno == EACCES ? "become root, or a member of the group bandd"
-                                       : "is it running? (systemctl status bandd)";
+                                       : "is it running?";
     return fail_errno(what, hint);
 }
 

@@ -149,17 +149,17 @@ bool ControlServer::has_watchers() const {
 
 void ControlServer::tell_watchers(const Json& event) {
     std::string line;
-    for (auto it = clients_.begin(); it != clients_.end();) {
-        auto& [fd, client] = *it++;
-        if (!client.watching) continue;
+    for (auto& [fd, client] : clients_) {
+        if (!client.watching || client.closing) continue;
         if (line.empty()) line = to_line_of_json(Json{{"v", protocol_version}, {"event", event}});
-        if (client.out.size() + line.size() > most_unread_events) {
-            ++cut_off_;
-            drop(fd);
-            continue;
-        }
+        bool keeps_up = client.out.size() + line.size() <= most_unread_events;
+        if (!keeps_up) ++cut_off_;
         client.out += line;
-        if (!send(client)) drop(fd);
+        if (keeps_up && send(client)) continue;
+        // We may be within this very client's request: its end is served like any other hang-up.
+        client.closing = true;
+        client.out.clear();
+        ::shutdown(fd, SHUT_RDWR);
     }
 }
 

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Dispatch over a kernel that fails when told to: an in-memory twin of a backend. The real ones are
+// tested beside this file.
+#include <algorithm>
+#include <map>
+
+#include "action/dispatch.h"
+#include "support/common.h"
+
+using namespace bandd;
+
+namespace {
+
+struct Memory : Backend {
+    std::map<TargetId, std::map<Prefix, Duration>> sets;
+    std::map<TargetId, SetTraits> set_traits;
+    std::map<TargetId, std::string> broken;  // prepare fails
+    std::map<Prefix, std::string> refused;   // apply fails
+    std::vector<std::string> told;
+    bool telling = false;
+    int notice = 77;
+    Notices pending;
+
+    void set_targets(std::vector<TargetSpec>) override {}
+    Result<> prepare(TargetId target) override {
+        if (broken.contains(target)) return fail("set", broken[target]);
+        return {};
+    }
+    void apply(std::span<const Order> orders, std::vector<Failure>& failed) override {
+        for (std::size_t i = 0; i < orders.size(); ++i) {
+            const Order& order = orders[i];
+            if (auto bad = refused.find(order.prefix); bad != refused.end()) {
+                failed.push_back({i, {"set", bad->second, {}, {}}});
+                continue;
+            }
+            if (telling) {
+                told.push_back((order.kind == Order::Kind::add ? "add " : "remove ") +
+                               to_string(order.prefix));
+            } else if (order.kind == Order::Kind::remove) {
+                sets[order.target].erase(order.prefix);
+            } else {
+                sets[order.target][order.prefix] = std::min(order.timeout, traits(order.target).longest);
+            }
+        }
+    }
+    bool enforces() const override { return !telling; }
+    SetTraits traits(TargetId target) const override {
+        auto found = set_traits.find(target);
+        return found == set_traits.end() ? SetTraits{} : found->second;
+    }
+    Result<std::vector<Present>> list(TargetId target) override {
+        std::vector<Present> present;
+        for (auto [prefix, left] : sets[target])
+            present.push_back({prefix, left == forever ? std::nullopt : std::optional(left)});
+        return present;
+    }
+    int notice_fd() const override { return telling ? -1 : notice; }
+    Notices read_notices() override { return std::exchange(pending, {}); }
+};
+
+constexpr std::size_t nftables_kind = 0;
+constexpr std::size_t ipset_kind = 1;
+constexpr std::size_t syslog_kind = 3;
+
+struct Machine {
+    Engine engine;
+    Memory *nftables = nullptr, *ipset = nullptr, *syslog = nullptr;
+    std::unique_ptr<Dispatch> dispatch;
+    std::vector<std::string> heard;
+    Instant now = at(0);
+
+    Machine(const std::vector<std::string>& jails, const std::vector<std::vector<ActionConfig>>& actions) {
+        set_jails(jails);
+        Dispatch::Backends backends;
+        auto make = [&](std::size_t kind, bool telling) {
+            auto made = std::make_unique<Memory>();
+            made->telling = telling;
+            Memory* raw = made.get();
+            backends[kind] = std::move(made);
+            return raw;
+        };
+        nftables = make(nftables_kind, false);
+        ipset = make(ipset_kind, false);
+        syslog = make(syslog_kind, true);
+        ipset->notice = -1;
+        dispatch = std::make_unique<Dispatch>(engine, std::move(backends));
+        Report report;
+        dispatch->set_targets(actions, now, report);
+        hear(report);
+    }
+    void set_jails(const std::vector<std::string>& jails) {
+        std::vector<JailRules> rules;
+        for (const std::string& name : jails) {
+            JailRules one;
+            one.name = name;
+            one.bantime.base = std::chrono::hours(1);
+            rules.push_back(one);
+        }
+        Outcome outcome;
+        engine.set_rules(rules, now, outcome);
+    }
+    void hear(const Report& report) {
+        for (const Ban& ban : report.in_force)
+            heard.push_back("in force " + to_string(ban.key.prefix) + " " + engine.rules()[ban.key.jail].name);
+        for (const auto& trouble : report.troubles)
+            heard.push_back(std::string(trouble.recovered ? "recovered: " : "trouble: ") + to_line(trouble.error));
+        for (TargetId target : report.repaired) heard.push_back("repaired " + std::to_string(target));
+    }
+    void turn(double seconds) {
+        now = at(seconds);
+        Outcome outcome;
+        engine.on_time(now, outcome);
+        finish(outcome);
+    }
+    void finish(Outcome& outcome) {
+        dispatch->on_events(outcome.events, now);
+        Report report;
+        dispatch->flush(now, report);
+        if (auto due = dispatch->next_deadline(); due && *due <= now) dispatch->on_time(now, report);
+        hear(report);
+    }
+    void ban(const std::string& who, JailIndex jail = 0, std::optional<Duration> time = {}) {
+        Outcome outcome;
+        REQUIRE(engine.ban_by_hand({jail, prefix(who), time, "test", true}, now, outcome));
+        finish(outcome);
+    }
+    void unban(const std::string& who) {
+        Outcome outcome;
+        engine.unban({}, prefix(who), now, outcome);
+        finish(outcome);
+    }
+    void touched() {
+        nftables->pending.touched = true;
+        Report report;
+        dispatch->on_notice(nftables_kind, now, report);
+        hear(report);
+    }
+    BanState state(const std::string& who, JailIndex jail = 0) {
+        return engine.bans().at({jail, prefix(who)}).state;
+    }
+    std::vector<std::string> take() { return std::exchange(heard, {}); }
+};
+using Texts = std::vector<std::string>;
+IpsetAction set_named(const std::string& name) {
+    IpsetAction action;
+    action.set4 = name;
+    return action;
+}
+
+}  // namespace
+
+TEST_CASE("a ban is in force only when every set has acknowledged it; only then is it announced") {
+    Machine m({"sshd"}, {{NftablesAction{}, set_named("x"), SyslogAction{}}});
+    m.ipset->refused[prefix("203.0.113.9")] = "busy";
+    m.ban("203.0.113.9");
+    CHECK(m.state("203.0.113.9") == BanState::pending);
+    CHECK(m.nftables->sets[0].size() == 1);
+    CHECK(m.syslog->told.empty());
+    CHECK(m.take() == Texts{"trouble: set: busy"});
+    m.ipset->refused.clear();
+    m.turn(0.5);
+    CHECK(m.state("203.0.113.9") == BanState::pending);  // not yet tried again
+    m.turn(1);
+    CHECK(m.state("203.0.113.9") == BanState::active);
+    CHECK(m.take() == Texts{"in force 203.0.113.9 sshd", "recovered: set: busy"});
+    CHECK(m.syslog->told == Texts{"add 203.0.113.9"});
+    m.turn(3600);
+    CHECK(m.syslog->told == Texts{"add 203.0.113.9", "remove 203.0.113.9"});
+}
+
+TEST_CASE("a set that fails is tried again with growing pauses, said once, and other bans go on") {
+    Machine m({"sshd"}, {{NftablesAction{}}});
+    m.nftables->refused[prefix("203.0.113.9")] = "set is full";
+    m.ban("203.0.113.9");
+    m.ban("203.0.113.10");
+    CHECK(m.state("203.0.113.10") == BanState::active);
+    std::vector<double> tries;
+    std::uint64_t before = m.dispatch->targets()[0].failures;
+    for (double second = 0; second < 200; second += 0.5) {
+        m.turn(second);
+        if (m.dispatch->targets()[0].failures != before) tries.push_back(second);
+        before = m.dispatch->targets()[0].failures;
+    }
+    CHECK(tries == std::vector<double>{1, 3, 7, 15, 31, 63, 123, 183});
+    CHECK(m.take() == Texts{"trouble: set: set is full", "in force 203.0.113.10 sshd"});
+    CHECK(m.state("203.0.113.9") == BanState::pending);
+}
+
+TEST_CASE("a jail whose set cannot be made does not stop the others, and catches up") {
+    Machine m({"mail", "sshd"}, {{set_named("hmailblock")}, {NftablesAction{}}});
+    m.ipset->broken[0] = "does not exist";
+    Report report;
+    m.dispatch->set_targets({{set_named("hmailblock")}, {NftablesAction{}}}, m.now, report);
+    m.ban("203.0.113.1", 0);
+    m.ban("203.0.113.2", 1);
+    CHECK(m.state("203.0.113.1", 0) == BanState::pending);
+    CHECK(m.state("203.0.113.2", 1) == BanState::active);
+    m.ipset->broken.clear();
+    for (double second = 1; second < 5; ++second) m.turn(second);
+    CHECK(m.state("203.0.113.1", 0) == BanState::active);
+    CHECK(m.ipset->sets[0].size() == 1);
+}
+
+TEST_CASE("a flushed set is filled again, with the time that is left") {
+    Machine m({"sshd"}, {{NftablesAction{}}});
+    m.ban("203.0.113.9");
+    m.ban("203.0.113.10", 0, forever);
+    m.take();
+    m.turn(600);
+    m.nftables->sets.clear();
+    m.touched();
+    CHECK(m.nftables->sets[0].at(prefix("203.0.113.9")) == std::chrono::seconds(3000));
+    CHECK(m.nftables->sets[0].at(prefix("203.0.113.10")) == forever);
+    CHECK(m.take() == Texts{"repaired 0"});
+    // An element that we did not put into our set goes.
+    m.nftables->sets[0][prefix("192.0.2.1")] = forever;
+    m.touched();
+    CHECK(m.nftables->sets[0].size() == 2);
+    CHECK(m.take().empty());
+}
+
+TEST_CASE("a set that cannot tell is looked at every 30 seconds while it should hold bans") {
+    Machine m({"sshd"}, {{set_named("x")}});
+    CHECK_FALSE(m.dispatch->next_deadline());
+    m.ban("203.0.113.9");
+    CHECK(m.dispatch->next_deadline() == at(30));
+    m.ipset->sets.clear();
+    m.turn(30);
+    CHECK(m.ipset->sets[0].size() == 1);
+    CHECK(m.take() == Texts{"in force 203.0.113.9 sshd", "repaired 0"});
+    m.unban("203.0.113.9");
+    CHECK_FALSE(m.dispatch->next_deadline());
+}
+
+TEST_CASE("where a set has no timeouts, the end of a ban takes the element out") {
+    Machine m({"sshd"}, {{set_named("hmailblock")}});
+    m.ipset->set_traits[0] = {false, false, forever};
+    m.ipset->sets[0][prefix("192.0.2.1")] = forever;  // the user's own
+    m.ban("203.0.113.9");
+    CHECK(m.ipset->sets[0].size() == 2);
+    m.turn(3600);
+    CHECK(m.ipset->sets[0].size() == 1);
+    m.turn(3700);
+    CHECK(m.ipset->sets[0].contains(prefix("192.0.2.1")));
+}
+
+TEST_CASE("two jails that write to one set: the element stays until the last ban is over") {
+    Machine m({"a", "b"}, {{set_named("x")}, {set_named("x")}});
+    for (TargetId target : {TargetId{0}, TargetId{1}}) m.ipset->set_traits[target] = {false, true, forever};
+    m.ban("203.0.113.9", 0);
+    m.turn(600);
+    m.ban("203.0.113.9", 1);
+    m.turn(3600);
+    // The twin keeps a set for each target; both stand for the same one.
+    CHECK(m.ipset->sets[0].contains(prefix("203.0.113.9")));
+    m.turn(4200);
+    CHECK_FALSE(m.ipset->sets[1].contains(prefix("203.0.113.9")));
+}
+
+TEST_CASE("a ban longer than the set can hold is renewed before the kernel forgets it") {
+    Machine m({"sshd"}, {{set_named("x")}});
+    Duration longest = std::chrono::seconds(2147483);
+    m.ipset->set_traits[0] = {true, true, longest};
+    m.ban("203.0.113.9", 0, std::chrono::days(60));
+    CHECK(m.ipset->sets[0].at(prefix("203.0.113.9")) == longest);
+    m.ipset->sets[0][prefix("203.0.113.9")] = std::chrono::hours(1);
+    m.turn(2147483 - 3600);
+    CHECK(m.ipset->sets[0].at(prefix("203.0.113.9")) == longest);
+}
+
+TEST_CASE("an order that fails is not sent any more once its ban is over") {
+    Machine m({"sshd"}, {{NftablesAction{}}});
+    m.nftables->refused[prefix("203.0.113.9")] = "no";
+    m.ban("203.0.113.9");
+    m.unban("203.0.113.9");
+    m.nftables->refused.clear();
+    for (double second = 1; second < 100; ++second) m.turn(second);
+    CHECK(m.nftables->sets[0].empty());
+}
+
+TEST_CASE("a hundred thousand bans and their end take no longer than their number") {
+    Machine m({"sshd"}, {{NftablesAction{}}});
+    Outcome outcome;
+    for (int i = 0; i < 100'000; ++i) {
+        Address address = ip("10.0.0.0");
+        address.bytes[13] = static_cast<std::uint8_t>(i >> 16);
+        address.bytes[14] = static_cast<std::uint8_t>(i >> 8);
+        address.bytes[15] = static_cast<std::uint8_t>(i);
+        REQUIRE(m.engine.ban_by_hand({0, make_prefix(address, 32), {}, "", true}, m.now, outcome));
+    }
+    m.finish(outcome);
+    CHECK(m.nftables->sets[0].size() == 100'000);
+    outcome.events.clear();
+    m.engine.unban_all({}, m.now, outcome);
+    m.finish(outcome);  // quadratic here would be minutes
+    CHECK(m.nftables->sets[0].empty());
+}

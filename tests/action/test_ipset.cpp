@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Against the kernel's own ipset, in a namespace; what `ipset` then shows is what counts.
+#include <algorithm>
+#include <sstream>
+
+#include "action/ipset.h"
+#include "support/common.h"
+#include "support/machine.h"
+
+using namespace bandd;
+
+namespace {
+
+struct Fixture {
+    std::unique_ptr<IpsetBackend> backend;
+    Fixture() {
+        clean_namespace();
+        auto made = IpsetBackend::create();
+        REQUIRE(made);
+        backend = std::move(*made);
+    }
+    static IpsetAction users(const std::string& set4, const std::string& set6 = "") {
+        IpsetAction action;
+        action.set4 = set4;
+        action.set6 = set6;
+        action.ours = action.create = false;
+        return action;
+    }
+    static IpsetAction ours() {
+        IpsetAction action;
+        action.set4 = "bandd-sshd-4";
+        action.set6 = "bandd-sshd-6";
+        return action;
+    }
+    std::string target(IpsetAction action) {
+        backend->set_targets({{0, 0, "sshd", action}});
+        auto ready = backend->prepare(0);
+        return ready ? "ready" : to_line(ready.error());
+    }
+    std::vector<std::string> apply(const std::vector<Order>& orders) {
+        std::vector<Failure> failed;
+        backend->apply(orders, failed);
+        std::vector<std::string> texts;
+        for (const Failure& failure : failed)
+            texts.push_back(std::to_string(failure.index) + ": " + to_line(failure.error));
+        return texts;
+    }
+    Order add(const std::string& who, Duration timeout = std::chrono::hours(1)) {
+        return {Order::Kind::add, 0, prefix(who), timeout, {}};
+    }
+    Order gone(const std::string& who) { return {Order::Kind::remove, 0, prefix(who), forever, {}}; }
+    // What `ipset save` shows of the elements, sorted; a second may have passed of 10 or more.
+    std::string members(const std::string& set) {
+        std::istringstream words(must("ipset save " + set + " | grep ^add | cut -d' ' -f3- | sort"));
+        std::string text;
+        for (std::string line; std::getline(words, line);) {
+            for (auto [almost, full] : {std::pair{"3599", "3600"}, {"2147482", "2147483"}, {"59", "60"}})
+                if (line.ends_with(std::string(" timeout ") + almost))
+                    line.replace(line.rfind(' ') + 1, std::string::npos, full);
+            text += line + "\n";
+        }
+        return text;
+    }
+};
+using Texts = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "ipset: sets of our own are made with timeouts, for both families") {
+    CHECK(target(ours()) == "ready");
+    CHECK(target(ours()) == "ready");  // they exist now
+    CHECK(apply({add("203.0.113.9"), add("2001:db8::/64"), add("10.0.0.0/8", forever)}).empty());
+    CHECK(members("bandd-sshd-4") == "10.0.0.0/8 timeout 0\n203.0.113.9 timeout 3600\n");
+    CHECK(members("bandd-sshd-6") == "2001:db8::/64 timeout 3600\n");
+    auto list = backend->list(0);
+    REQUIRE(list);
+    CHECK(list->size() == 3);
+    CHECK(backend->traits(0).timed);
+    backend->clear();
+    CHECK(sh("ipset list bandd-sshd-4").code != 0);
+}
+
+TEST_CASE_METHOD(Fixture, "ipset: the user's set without timeouts, as in `ipset create hmailblock hash:net`") {
+    must("ipset create hmailblock hash:net; ipset add hmailblock 192.0.2.77");
+    CHECK(target(users("hmailblock")) == "ready");
+    CHECK_FALSE(backend->traits(0).timed);
+    CHECK_FALSE(backend->traits(0).ours);
+    CHECK(apply({add("54.240.13.35"), add("54.240.13.35")}).empty());
+    CHECK(members("hmailblock") == "192.0.2.77\n54.240.13.35\n");
+    CHECK(apply({gone("54.240.13.35"), gone("54.240.13.35")}).empty());
+    backend->clear();
+    CHECK(members("hmailblock") == "192.0.2.77\n");  // the user's own element, and set, stay
+    CHECK(apply({add("2001:db8::/64")}) ==
+          Texts{"0: ipset \"hmailblock\": is for IPv4 only; name a set for IPv6 with \"set6:\""});
+}
+
+TEST_CASE_METHOD(Fixture, "ipset: bans beyond its longest timeout get that one; adding renews") {
+    CHECK(target(ours()) == "ready");
+    CHECK(backend->traits(0).longest == std::chrono::seconds(2147483));
+    CHECK(apply({add("203.0.113.9", std::chrono::days(365))}).empty());
+    CHECK(members("bandd-sshd-4") == "203.0.113.9 timeout 2147483\n");
+    CHECK(apply({{Order::Kind::renew, 0, prefix("203.0.113.9"), std::chrono::minutes(1), {}}}).empty());
+    CHECK(members("bandd-sshd-4") == "203.0.113.9 timeout 60\n");
+    CHECK(apply({add("203.0.113.10", std::chrono::milliseconds(1))}).empty());  // never 0: that is for ever
+    CHECK(members("bandd-sshd-4").find("203.0.113.10 timeout 1\n") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Fixture, "ipset: many at once, with one that the set refuses, named by its place") {
+    must("ipset create small hash:net timeout 0 maxelem 50; ipset create other hash:net timeout 0");
+    IpsetAction small = users("small");
+    backend->set_targets({{0, 0, "a", small}, {1, 1, "b", users("other")}});
+    REQUIRE(backend->prepare(0));
+    REQUIRE(backend->prepare(1));
+    std::vector<Order> orders;
+    for (int i = 0; i < 60; ++i) orders.push_back(add("10.0.0." + std::to_string(i)));
+    for (int i = 0; i < 60; ++i) {
+        orders.push_back(add("10.1.0." + std::to_string(i)));
+        orders.back().target = 1;
+    }
+    auto failed = apply(orders);
+    CHECK(failed.size() == 10);
+    REQUIRE_FALSE(failed.empty());
+    CHECK(failed.front() ==
+          "50: ipset add small 10.0.0.50 timeout 3600 -exist: Hash is full, cannot add more elements; "
+          "make the set larger (maxelem), or bantime shorter");
+    CHECK(backend->list(0)->size() == 50);
+    CHECK(backend->list(1)->size() == 60);
+}
+
+TEST_CASE_METHOD(Fixture, "ipset: sets that bandd can't use are refused with what to do") {
+    CHECK(target(users("nosuch")) ==
+          "ipset \"nosuch\": does not exist; make it: ipset create nosuch hash:net family inet timeout 0 "
+          "maxelem 1000000, or set \"create: true\"");
+    must("ipset create six hash:net family inet6; ipset create ports bitmap:port range 0-100;"
+         "ipset create single hash:ip");
+    CHECK(target(users("six")) ==
+          "ipset \"six\": holds IPv6, not IPv4; name the IPv4 set with \"set:\" and the IPv6 one with \"set6:\"");
+    CHECK(target(users("ports")) ==
+          "ipset \"ports\": is of type bitmap:port; bandd writes to hash:net and hash:ip sets");
+    CHECK(target(users("single")) == "ready");
+    CHECK(apply({add("192.0.2.1"), add("192.0.2.0/24")}) ==
+          Texts{"1: ipset \"single\": is of type hash:ip and can't hold 192.0.2.0/24; make it a hash:net "
+                "set, or set ban_prefix to single addresses"});
+}
+
+TEST_CASE_METHOD(Fixture, "ipset: a set that vanished is said to be missing, and works once it is back") {
+    must("ipset create hmailblock hash:net");
+    CHECK(target(users("hmailblock")) == "ready");
+    must("ipset destroy hmailblock");
+    auto failed = apply({add("203.0.113.9")});
+    REQUIRE(failed.size() == 1);
+    CHECK(failed[0].find("does not exist") != std::string::npos);
+    CHECK_FALSE(backend->prepare(0));
+    must("ipset create hmailblock hash:net timeout 0");
+    REQUIRE(backend->prepare(0));
+    CHECK(backend->traits(0).timed);  // another kind of set than before
+    CHECK(apply({add("203.0.113.9")}).empty());
+    CHECK(members("hmailblock") == "203.0.113.9 timeout 3600\n");
+}
+
+TEST_CASE_METHOD(Fixture, "ipset: a reload destroys sets of ours that no jail uses, never the user's") {
+    must("ipset create hmailblock hash:net");
+    backend->set_targets({{0, 0, "sshd", ours()}, {1, 1, "mail", users("hmailblock")}});
+    REQUIRE(backend->prepare(0));
+    REQUIRE(backend->prepare(1));
+    backend->set_targets({});
+    CHECK(sh("ipset list bandd-sshd-4").code != 0);
+    CHECK(sh("ipset list hmailblock").code == 0);
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Real files; the full disk is a small tmpfs of the test's own namespace.
+#include <sys/mount.h>
+
+#include <algorithm>
+
+#include "store/store.h"
+#include "support/common.h"
+#include "support/machine.h"
+
+using namespace bandd;
+
+namespace {
+
+Result<Store> open_store(const std::string& path, std::string* warning = nullptr) {
+    std::string own;
+    return Store::open(path, warning != nullptr ? *warning : own);
+}
+Checkpoint checkpoint_of(int number) {
+    Checkpoint checkpoint;
+    checkpoint.jails = {"sshd", "postfix"};
+    auto story = std::make_shared<Story>();
+    story->reason = "bad-password";
+    story->matches = {{at(1), "p", std::string("line\0with NUL and \xff", 20)}};
+    story->fields = {{"user", "root"}};
+    Ban ban;
+    ban.key = {1, prefix("203.0.113." + std::to_string(number))};
+    ban.from = at(1);
+    ban.until = never;
+    ban.offence = 3;
+    ban.hits = 5;
+    ban.story = story;
+    checkpoint.changes.bans = {ban};
+    checkpoint.changes.windows = {{{0, prefix("2001:db8::/64")}, {at(1), at(2)}}};
+    checkpoint.changes.offences = {{{1, ban.key.prefix}, {3, at(1)}}, {{any_jail, ban.key.prefix}, {4, at(1)}}};
+    checkpoint.positions = {{"/var/log/x", 1, 2, 1000, true, 256, 0xfedcba9876543210ULL}};
+    return checkpoint;
+}
+std::optional<Error> write(Store& store, Checkpoint checkpoint) {
+    store.write(std::move(checkpoint));
+    store.wait();
+    return store.take_result();
+}
+
+}  // namespace
+
+TEST_CASE("store: what a checkpoint held is there again, under the jails' new indexes") {
+    TempDirectory dir;
+    std::string path = dir / "state.db";
+    {
+        auto store = open_store(path);
+        REQUIRE(store);
+        REQUIRE_FALSE(write(*store, checkpoint_of(9)));
+        CHECK(store->idle());
+    }
+    auto store = open_store(path);
+    REQUIRE(store);
+    auto state = store->load({"new", "postfix", "sshd"});
+    REQUIRE(state);
+    REQUIRE(state->bans.size() == 1);
+    const Ban& ban = state->bans[0];
+    CHECK(ban.key == BanKey{1, prefix("203.0.113.9")});
+    CHECK(ban.from == at(1));
+    CHECK(ban.until == never);
+    CHECK(ban.offence == 3);
+    CHECK(ban.hits == 5);
+    CHECK(ban.story->reason == "bad-password");
+    REQUIRE(ban.story->matches.size() == 1);
+    CHECK(ban.story->matches[0].line == std::string("line\0with NUL and \xff", 20));
+    CHECK(ban.story->fields == Fields{{"user", "root"}});
+    REQUIRE(state->windows.size() == 1);
+    CHECK(state->windows[0].key == BanKey{2, prefix("2001:db8::/64")});
+    CHECK(state->windows[0].times == std::vector<Instant>{at(1), at(2)});
+    CHECK(state->offences.size() == 2);
+    REQUIRE(state->positions.size() == 1);
+    CHECK(state->positions[0] == StoredPosition{"/var/log/x", 1, 2, 1000, true, 256, 0xfedcba9876543210ULL});
+}
+
+TEST_CASE("store: a jail that is not there now keeps its bans for when it comes back") {
+    TempDirectory dir;
+    auto store = open_store(dir / "state.db");
+    REQUIRE(store);
+    write(*store, checkpoint_of(9));
+    CHECK(store->load({"sshd"})->bans.empty());
+    CHECK(store->load({"sshd", "postfix"})->bans.size() == 1);
+}
+
+TEST_CASE("store: changes replace, ended bans and forgotten windows go") {
+    TempDirectory dir;
+    auto store = open_store(dir / "state.db");
+    REQUIRE(store);
+    write(*store, checkpoint_of(9));
+    Checkpoint next = checkpoint_of(10);
+    next.changes.ended_bans = {{1, prefix("203.0.113.9")}};
+    next.changes.windows[0].times.clear();
+    next.changes.offences = {{{1, prefix("203.0.113.9")}, {0, at(0)}}};
+    next.positions[0].offset = 2000;
+    next.gone = {{7, 8}};
+    REQUIRE_FALSE(write(*store, next));
+    auto state = store->load({"sshd", "postfix"});
+    REQUIRE(state);
+    REQUIRE(state->bans.size() == 1);
+    CHECK(state->bans[0].key.prefix == prefix("203.0.113.10"));
+    CHECK(state->windows.empty());
+    CHECK(state->offences.size() == 1);
+    CHECK(state->positions[0].offset == 2000);
+    Checkpoint last;
+    last.jails = next.jails;
+    last.gone = {{1, 2}};
+    last.offences_before = at(100);
+    REQUIRE_FALSE(write(*store, last));
+    state = store->load({"sshd", "postfix"});
+    CHECK(state->positions.empty());
+    CHECK(state->offences.empty());
+}
+
+TEST_CASE("store: a second daemon on the same state is refused, by its process id") {
+    TempDirectory dir;
+    auto first = open_store(dir / "state.db");
+    REQUIRE(first);
+    auto second = open_store(dir / "state.db");
+    REQUIRE_FALSE(second);
+    CHECK(to_line(second.error()) ==
+          "state \"" + dir / "state.db" + "\": another bandd (process " + std::to_string(getpid()) +
+              ") is using it; stop that one first, or give this one another \"state:\"");
+}
+
+TEST_CASE("store: a file that is no database is moved aside, and its new name is told") {
+    TempDirectory dir;
+    std::string path = dir / "state.db";
+    write_file(path, std::string(5000, 'x'));
+    std::string warning;
+    auto store = open_store(path, &warning);
+    REQUIRE(store);
+    CHECK(warning.starts_with("state \"" + path + "\" is no database (file is not a database); it was moved to \"" +
+                              path + ".broken-"));
+    CHECK_FALSE(write(*store, checkpoint_of(1)));
+}
+
+TEST_CASE("store: a state that a newer bandd wrote is refused, not touched") {
+    TempDirectory dir;
+    std::string path = dir / "state.db";
+    open_store(path).value();
+    // user_version stands at offset 60 of the file's header.
+    std::string bytes = read_file(path);
+    bytes[63] = 99;
+    write_file(path, bytes);
+    std::filesystem::remove(path + "-wal");
+    auto store = open_store(path);
+    REQUIRE_FALSE(store);
+    CHECK(to_line(store.error()) ==
+          "state \"" + path + "\": was written by a newer bandd (version 99 of its tables, this one knows 1); "
+          "install that version again, or give another \"state:\"");
+    CHECK(read_file(path) == bytes);
+}
+
+TEST_CASE("store: a full disk is said, loses nothing, and is written once there is room") {
+    clean_namespace();
+    TempDirectory dir;
+    std::string mount_point = dir / "small";
+    std::filesystem::create_directory(mount_point);
+    must("mount -t tmpfs -o size=600k tmpfs " + mount_point);
+    {
+        auto store = open_store(mount_point + "/state.db");
+        REQUIRE(store);
+        REQUIRE_FALSE(write(*store, checkpoint_of(1)));
+        sh("dd if=/dev/zero of=" + mount_point + "/ballast bs=4k; true");
+        auto error = write(*store, checkpoint_of(2));
+        REQUIRE(error);
+        CHECK(to_line(*error) == "state \"" + mount_point +
+                                     "/state.db\": cannot write: database or disk is full; free some space; bans go "
+                                     "on, but a restart would forget the newest");
+        CHECK(store->failed());
+        CHECK_FALSE(store->idle());
+        must("rm " + mount_point + "/ballast");
+        store->retry();
+        store->wait();
+        CHECK_FALSE(store->take_result());
+        CHECK(store->load({"sshd", "postfix"})->bans.size() == 2);
+    }
+    must("umount " + mount_point);
+}
