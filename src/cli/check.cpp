@@ -55,11 +55,15 @@ int run_check(const CommonOptions& common, const std::string& directory) {
     std::erase_if(errors, [&](const Error& e) { return !said.insert(to_line(e)).second; });
     std::erase_if(warnings, [&](const Error& e) { return !said.insert(to_line(e)).second; });
 
+    // The jail for bans by hand is there without having been written.
+    auto jails = static_cast<std::size_t>(std::ranges::count_if(
+        loaded.config.jails, [](const JailConfig& jail) { return !jail.where.file.empty(); }));
+
     if (common.json) {
         Json json{{"errors", Json::array()}, {"warnings", Json::array()}};
         for (const Error& error : errors) json["errors"].push_back(error_to_json(error));
         for (const Error& warning : warnings) json["warnings"].push_back(error_to_json(warning));
-        json["jails"] = loaded.config.jails.size();
+        json["jails"] = jails;
         json["filters"] = filters.size();
         json["samples"] = samples;
         fmt::print("{}", to_line_of_json(json));
@@ -68,11 +72,12 @@ int run_check(const CommonOptions& common, const std::string& directory) {
         for (const Error& warning : warnings)
             fmt::print("{}\n", printable("warning: " + to_line(warning)));
         if (errors.empty())
-            fmt::print("{}: {} jails, {} filters, {} samples\n",
-                       warnings.empty() ? "all is well" : "usable", loaded.config.jails.size(),
-                       filters.size(), samples);
+            fmt::print("{}: {}, {}, {}\n", warnings.empty() ? "all is well" : "usable",
+                       count_of(jails, "jail"), count_of(filters.size(), "filter"),
+                       count_of(samples, "sample"));
         else
-            fmt::print("{} errors: bandd would not take this configuration\n", errors.size());
+            fmt::print("{}: bandd would not take this configuration\n",
+                       count_of(errors.size(), "error"));
     }
     return errors.empty() ? exit_done : exit_usage;
 }

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <CLI/CLI.hpp>
 
+#include <iostream>
+
 #include "cli/command.h"
+#include "cli/output.h"
+#include "core/base/suggest.h"
 
 namespace {
 
@@ -25,11 +29,31 @@ constexpr RemoteCommand remote_commands[] = {
     {"version", "versions of bandctl and of the running bandd", run_version},
 };
 
+int refuse_leftovers(const CLI::App& app) {
+    std::vector<std::string> leftovers = app.remaining();
+    if (!app.get_subcommands().empty()) {
+        if (leftovers.empty()) return exit_done;
+        std::string name = app.get_subcommands().front()->get_name();
+        print_error({"\"" + leftovers.front() + "\"", "is not understood by " + name,
+                     "see bandctl " + name + " --help", {}});
+    } else if (leftovers.empty()) {
+        std::cerr << app.help();
+    } else {
+        std::vector<std::string> names;
+        for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+            names.push_back(sub->get_name());
+        std::vector<std::string_view> views(names.begin(), names.end());
+        std::string near = did_you_mean(leftovers.front(), views);
+        print_error({"\"" + leftovers.front() + "\"", "is no command of bandctl",
+                     near.empty() ? "see bandctl --help" : near, {}});
+    }
+    return exit_usage;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     CLI::App app{"bandctl drives bandd, the ban daemon."};
-    app.require_subcommand(1);
     app.set_version_flag("-V,--version", "bandctl " BANDD_VERSION);
     CommonOptions common;
     app.add_option("-c,--config", common.config, "configuration: a directory or a file")
@@ -38,7 +62,7 @@ int main(int argc, char** argv) {
     app.add_flag("--json", common.json, "answer as JSON, one object a line");
     app.fallthrough();
     app.footer("Exit codes: 0 done, 1 the answer is no, 2 usage or configuration, 3 no daemon.\n"
-               "Manual: bandctl(8)");
+               "Manual: bandctl(8)\n");
 
     RemoteOptions remote;
     std::map<std::string, int (*)(const CommonOptions&, const RemoteOptions&)> run;
@@ -86,6 +110,7 @@ int main(int argc, char** argv) {
     test->add_flag("-a,--all", test_options.all, "show lines that do not match, too, and why");
 
     CLI::App* keys = app.add_subcommand("keys", "all configuration keys, as Markdown or JSON");
+    app.allow_extras();  // to say better than CLI11 what is wrong with them
 
     try {
         app.parse(argc, argv);
@@ -97,6 +122,7 @@ int main(int argc, char** argv) {
         app.exit(error);
         return exit_usage;
     }
+    if (int refused = refuse_leftovers(app); refused != exit_done) return refused;
     if (check->parsed()) return run_check(common, directory);
     if (test->parsed()) return run_test(common, test_options);
     if (keys->parsed()) return run_keys(common);

@@ -66,6 +66,10 @@ std::string red(std::string_view text) { return coloured(text, "31"); }
 std::string yellow(std::string_view text) { return coloured(text, "33"); }
 std::string green(std::string_view text) { return coloured(text, "32"); }
 
+std::string count_of(std::size_t number, std::string_view thing) {
+    return fmt::format("{} {}{}", number, thing, number == 1 ? "" : "s");
+}
+
 int terminal_width() {
     winsize size{};
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;

@@ -27,6 +27,9 @@ std::string local_time(std::string_view rfc3339);
 // "in 59m", "5m ago"
 std::string relative_time(std::string_view rfc3339, Instant now);
 
+// "1 jail", "2 jails"
+std::string count_of(std::size_t number, std::string_view thing);
+
 int terminal_width();
 void print_error(const Error& error);
 

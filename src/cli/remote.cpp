@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "config/document.h"
+#include "core/base/address.h"
 #include "control/client.h"
 #include "os/clock.h"
 #include "os/log.h"
@@ -27,6 +28,22 @@ std::string find_socket(const CommonOptions& common) {
             return (fs::absolute(file).parent_path() / socket->text).lexically_normal().string();
         }
     return "/run/bandd/bandd.sock";
+}
+
+// What can be seen to be wrong without the daemon.
+bool is_sound(const RemoteOptions& options) {
+    for (const std::string& address : {options.ip, options.prefix})
+        if (!address.empty() && !parse_prefix(address)) {
+            print_error({"\"" + address + "\"", "is no address and no CIDR block",
+                         "write 192.0.2.1, 192.0.2.0/24 or 2001:db8::/64", {}});
+            return false;
+        }
+    if (!options.bantime.empty() && !parse_duration(options.bantime)) {
+        print_error({"\"" + options.bantime + "\"", "is not a duration",
+                     "write 90, 10m, 1h, 1d12h or forever", {}});
+        return false;
+    }
+    return true;
 }
 
 // Asks once. On failure it is said, and the exit code is set.
@@ -60,6 +77,10 @@ std::optional<Json> ask(const CommonOptions& common, const std::string& command,
     return result;
 }
 
+std::string count(const Json& json, const char* key, std::string_view thing) {
+    return count_of(json.value(key, std::size_t{0}), thing);
+}
+
 std::string text(const Json& json, const char* key) {
     auto found = json.find(key);
     if (found == json.end() || found->is_null()) return "";
@@ -91,7 +112,7 @@ void print_jail(const Json& jail) {
     fmt::print("  bans {} active, {} pending, {} in all; hits {}; counting {} addresses\n",
                text(jail, "bans"), text(jail, "pending"), text(jail, "total_bans"),
                text(jail, "hits"), text(jail, "tracked"));
-    fmt::print("  ban after {} hits in {} for {}{}\n", text(jail, "maxretry"),
+    fmt::print("  ban after {} in {} for {}{}\n", count(jail, "maxretry", "hit"),
                text(jail, "findtime"), text(jail, "bantime"),
                jail.value("simulate", false) ? yellow("  (simulate: nothing is banned)") : "");
     fmt::print("  not counted: {} ignored, {} too old, {} already banned\n", text(jail, "ignored"),
@@ -164,6 +185,7 @@ int run_status(const CommonOptions& common, const RemoteOptions& options) {
 }
 
 int run_bans(const CommonOptions& common, const RemoteOptions& options) {
+    if (!is_sound(options)) return exit_usage;
     int code = 0;
     auto result = ask(common, "bans",
                       {{"jail", options.jail},
@@ -184,6 +206,7 @@ int run_bans(const CommonOptions& common, const RemoteOptions& options) {
 }
 
 int run_ban(const CommonOptions& common, const RemoteOptions& options) {
+    if (!is_sound(options)) return exit_usage;
     int code = 0;
     auto result = ask(common, "ban",
                       {{"ip", options.ip},
@@ -207,6 +230,7 @@ int run_ban(const CommonOptions& common, const RemoteOptions& options) {
 }
 
 int run_unban(const CommonOptions& common, const RemoteOptions& options) {
+    if (!is_sound(options)) return exit_usage;
     if (options.ip.empty() == !options.all) {
         print_error({"unban", "needs an address or --all", "see bandctl unban --help", {}});
         return exit_usage;
@@ -217,11 +241,12 @@ int run_unban(const CommonOptions& common, const RemoteOptions& options) {
     if (!result) return code;
     for (const Json& ban : (*result)["bans"])
         fmt::print("{} is free (jail {})\n", text(ban, "ip"), text(ban, "jail"));
-    if ((*result)["bans"].size() != 1) fmt::print("{} bans lifted\n", text(*result, "unbanned"));
+    if ((*result)["bans"].size() != 1) fmt::print("{} lifted\n", count(*result, "unbanned", "ban"));
     return code;
 }
 
 int run_explain(const CommonOptions& common, const RemoteOptions& options) {
+    if (!is_sound(options)) return exit_usage;
     int code = 0;
     auto result = ask(common, "explain", {{"ip", options.ip}}, code);
     if (!result) return code;
@@ -237,8 +262,8 @@ int run_explain(const CommonOptions& common, const RemoteOptions& options) {
             fmt::print("  {} is banned ({}), {} to {}\n", text(ban, "ip"), text(ban, "state"),
                        local_time(text(ban, "from")),
                        until.empty() ? "ever" : local_time(until));
-            fmt::print("    reason: {}; {} hits; ban number {}\n", text(ban, "reason"),
-                       text(ban, "hits"), text(ban, "offence"));
+            fmt::print("    reason: {}; {}; ban number {}\n", text(ban, "reason"),
+                       count(ban, "hits", "hit"), text(ban, "offence"));
             const Json fields = ban.value("fields", Json::object());
             for (const auto& [name, value] : fields.items())
                 fmt::print("    {}: {}\n", name, printable(value.get<std::string>()));
@@ -251,7 +276,7 @@ int run_explain(const CommonOptions& common, const RemoteOptions& options) {
             print_matches(counted["matches"]);
         }
         if (jail.contains("earlier"))
-            fmt::print("  banned {} times so far, the last at {}\n", text(jail["earlier"], "bans"),
+            fmt::print("  banned {} so far, the last at {}\n", count(jail["earlier"], "bans", "time"),
                        local_time(text(jail["earlier"], "last")));
     }
     return code;
@@ -260,14 +285,14 @@ int run_explain(const CommonOptions& common, const RemoteOptions& options) {
 int run_reload(const CommonOptions& common, const RemoteOptions&) {
     int code = 0;
     if (auto result = ask(common, "reload", Json::object(), code))
-        fmt::print("loaded: {} jails\n", text(*result, "jails"));
+        fmt::print("loaded: {}\n", count(*result, "jails", "jail"));
     return code;
 }
 
 int run_flush(const CommonOptions& common, const RemoteOptions&) {
     int code = 0;
     if (auto result = ask(common, "flush", Json::object(), code))
-        fmt::print("{} bans lifted\n", text(*result, "unbanned"));
+        fmt::print("{} lifted\n", count(*result, "unbanned", "ban"));
     return code;
 }
 
@@ -302,15 +327,16 @@ int run_watch(const CommonOptions& common, const RemoteOptions&) {
             std::string when = event.contains("time") ? text(event, "time") : text(event, "from");
             std::string rest;
             if (kind == "found")
-                rest = fmt::format("{} hits, pattern {}", text(event, "hits"), text(event, "pattern"));
+                rest = fmt::format("{}, pattern {}", count(event, "hits", "hit"), text(event, "pattern"));
             else if (kind == "ignored" || kind == "unban")
                 rest = text(event, "why");
             else
                 rest = fmt::format("until {}, reason {}", local_time(text(event, "until")),
                                    text(event, "reason"));
-            if (kind == "ban") kind = red(kind);
-            if (kind == "unban") kind = green(kind);
-            fmt::print("{}  {:<9}  {:<15}  {}  {}\n", local_time(when), kind, text(event, "ip"),
+            std::string padded = fmt::format("{:<9}", kind);
+            if (kind == "ban") padded = red(padded);
+            if (kind == "unban") padded = green(padded);
+            fmt::print("{}  {}  {:<15}  {}  {}\n", local_time(when), padded, text(event, "ip"),
                        text(event, "jail"), rest);
         }
         std::fflush(stdout);

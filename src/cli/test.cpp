@@ -89,6 +89,8 @@ int run_test(const CommonOptions& common, const TestOptions& options) {
         }
     }
     std::istream& in = options.file == "-" ? std::cin : file;
+    constexpr std::size_t most_misses = 20;
+    std::vector<std::pair<std::size_t, std::string>> misses;  // line number, why
     std::map<std::string, std::size_t> by_pattern;
     std::size_t lines = 0;
     std::size_t hits = 0;
@@ -137,8 +139,11 @@ int run_test(const CommonOptions& common, const TestOptions& options) {
                 why = "no pattern matches the message: " + message;
                 break;
         }
-        if (found.fate == LineFate::no_match && !options.all) continue;
-        if (found.fate == LineFate::wrong_tag && !options.all) continue;
+        bool missed = found.fate == LineFate::no_match || found.fate == LineFate::wrong_tag;
+        if (missed && !options.all && !common.json) {
+            if (misses.size() < most_misses) misses.emplace_back(lines, why);
+            continue;
+        }
         if (common.json) {
             Json json{{"line", lines}, {"verdict", verdict}, {"text", line}};
             if (found.pattern != nullptr) json["pattern"] = found.pattern->id;
@@ -155,11 +160,18 @@ int run_test(const CommonOptions& common, const TestOptions& options) {
         }
     }
     if (!common.json) {
-        fmt::print("\n{} lines, {} hits{}\n", lines, hits,
-                   undated > 0 ? fmt::format(", {} lines without a date", undated) : "");
+        for (const auto& [number, why] : misses)
+            fmt::print("line {}: {}: {}\n", number, yellow("no match"), printable(why));
+        if (misses.size() == most_misses)
+            fmt::print("… of lines that do not match, the first {}; see all with --all\n", most_misses);
+        fmt::print("\n{}, {}{}\n", count_of(lines, "line"), count_of(hits, "hit"),
+                   undated > 0 ? ", " + count_of(undated, "line") + " without a date" : "");
         for (const auto& [pattern, count] : by_pattern) fmt::print("  {:>7}  {}\n", count, pattern);
-        if (hits < lines && !options.all)
-            fmt::print("why the others do not match: bandctl test --all …\n");
+    } else {
+        fmt::print("{}", to_line_of_json({{"summary", {{"lines", lines},
+                                                       {"hits", hits},
+                                                       {"undated", undated},
+                                                       {"patterns", by_pattern}}}}));
     }
     return hits > 0 ? exit_done : exit_said_no;
 }

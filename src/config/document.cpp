@@ -21,7 +21,7 @@ Place place_of(const YAML::Mark& mark, const std::string& file) {
     return {file, mark.line + 1, mark.column + 1};
 }
 
-Result<Value> convert(const YAML::Node& node, const std::string& file, int depth);
+Result<Value> read_at(const std::string& path, int depth);
 
 Result<Value> include(const YAML::Node& node, const std::string& file, int depth) {
     Place where = place_of(node.Mark(), file);
@@ -31,9 +31,17 @@ Result<Value> include(const YAML::Node& node, const std::string& file, int depth
     Value joined;
     joined.kind = Value::Kind::map;
     joined.where = where;
-    for (const std::string& path : glob_files(pattern)) {
-        if (depth > deepest) return fail("!include", "files include each other", {}, where);
-        auto value = read_document(path);
+    if (depth > deepest)
+        return fail("!include " + node.Scalar(), "files include each other", {}, where);
+    // A pattern may match nothing; a file that is named must be there.
+    bool wildcard = pattern.find_first_of("*?[") != std::string::npos;
+    for (const std::string& path : wildcard ? glob_files(pattern) : std::vector{pattern}) {
+        auto value = read_at(path, depth);
+        if (!value && value.error().where.file.empty()) {
+            Error error = value.error();
+            error.where = where;
+            return std::unexpected(error);
+        }
         if (!value) return value;
         if (value->kind == Value::Kind::null) continue;
         if (value->kind != Value::Kind::map)
@@ -55,7 +63,7 @@ Result<Value> include(const YAML::Node& node, const std::string& file, int depth
 Result<Value> convert(const YAML::Node& node, const std::string& file, int depth) {
     Value value;
     value.where = place_of(node.Mark(), file);
-    if (depth > deepest) return fail("document", "is nested too deeply", {}, value.where);
+    if (depth > deepest) return fail("document", "is nested too deeply, or files include each other", {}, value.where);
     if (node.Tag() == "!include" && node.IsScalar()) return include(node, file, depth + 1);
     switch (node.Type()) {
         case YAML::NodeType::Scalar:
@@ -94,6 +102,29 @@ Result<Value> convert(const YAML::Node& node, const std::string& file, int depth
     return value;
 }
 
+Result<Value> parse_at(const std::string& text, const std::string& name, int depth) {
+    try {
+        return convert(YAML::Load(text), name, depth);
+    } catch (const YAML::Exception& error) {
+        return fail("YAML", error.msg, {}, place_of(error.mark, name));
+    }
+}
+
+Result<Value> read_at(const std::string& path, int depth) {
+    errno = 0;
+    std::ifstream file(path, std::ios::binary);
+    std::error_code ignored;
+    if (!file || std::filesystem::is_directory(path, ignored))
+        return fail("cannot read \"" + path + "\"",
+                    std::filesystem::is_directory(path, ignored) ? "it is a directory"
+                                                                 : std::strerror(errno));
+    if (std::filesystem::file_size(path, ignored) > largest_file && !ignored)
+        return fail("cannot read \"" + path + "\"", "it is larger than 16 MiB");
+    std::ostringstream text;
+    text << file.rdbuf();
+    return parse_at(text.str(), path, depth);
+}
+
 }  // namespace
 
 const Value* Value::find(std::string_view key) const {
@@ -113,27 +144,10 @@ std::string_view kind_name(Value::Kind kind) {
 }
 
 Result<Value> parse_document(const std::string& text, const std::string& name) {
-    try {
-        return convert(YAML::Load(text), name, 0);
-    } catch (const YAML::Exception& error) {
-        return fail("YAML", error.msg, {}, place_of(error.mark, name));
-    }
+    return parse_at(text, name, 0);
 }
 
-Result<Value> read_document(const std::string& path) {
-    errno = 0;
-    std::ifstream file(path, std::ios::binary);
-    std::error_code ignored;
-    if (!file || std::filesystem::is_directory(path, ignored))
-        return fail("cannot read \"" + path + "\"",
-                    std::filesystem::is_directory(path, ignored) ? "it is a directory"
-                                                                 : std::strerror(errno));
-    if (std::filesystem::file_size(path, ignored) > largest_file && !ignored)
-        return fail("cannot read \"" + path + "\"", "it is larger than 16 MiB");
-    std::ostringstream text;
-    text << file.rdbuf();
-    return parse_document(text.str(), path);
-}
+Result<Value> read_document(const std::string& path) { return read_at(path, 0); }
 
 std::vector<std::string> glob_files(const std::string& pattern) {
     std::vector<std::string> files;

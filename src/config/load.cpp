@@ -64,7 +64,8 @@ class Loader {
             return std::move(out_);
         }
         if (fs::is_directory(status)) file = fs::path(path) / "bandd.yaml";
-        directory_ = fs::absolute(file).parent_path();
+        directory_ = fs::absolute(file).lexically_normal().parent_path();
+        file = fs::path(path).is_absolute() ? directory_ / file.filename() : file.lexically_normal();
         out_.config.directory = directory_.string();
         directories_.push_back(directory_.string());
         directories_.insert(directories_.end(), data_.begin(), data_.end());
@@ -523,7 +524,9 @@ LoadedFilter load_filter(const std::string& path) {
 
 Loaded load_config(const std::string& path, const std::vector<std::string>& data_directories,
                    const ZoneReader& read_zone) {
-    return Loader(data_directories, read_zone).run(path);
+    Loaded loaded = Loader(data_directories, read_zone).run(path);
+    std::ranges::stable_sort(loaded.errors, {}, &Error::where);
+    return loaded;
 }
 
 std::vector<std::string> data_directories() {

@@ -2,6 +2,7 @@
 // Errors are values. An Error says what failed, why, where in the user's files, and what to do.
 #pragma once
 
+#include <compare>
 #include <expected>
 #include <string>
 #include <utility>
@@ -13,6 +14,7 @@ struct Place {
     std::string file;
     int line = 0;
     int column = 0;
+    auto operator<=>(const Place&) const = default;
 };
 
 struct Error {

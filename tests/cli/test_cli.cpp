@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// bandctl as a user meets it, where no daemon is needed: messages in full, exit codes.
+#include <algorithm>
+
+#include "support/common.h"
+#include "support/machine.h"
+
+using namespace bandd;
+namespace fs = std::filesystem;
+
+namespace {
+
+Ran bandctl(const std::string& arguments) { return sh(built("bandctl") + " " + arguments); }
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+    for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+        text.replace(at, from.size(), to);
+    return text;
+}
+bool has(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("every faulty configuration of bad-config/ is refused with the messages beside it") {
+    clean_namespace();
+    std::size_t count = 0;
+    for (const auto& entry : fs::directory_iterator(BANDD_SOURCE "/tests/bad-config")) {
+        std::string name = entry.path().filename().string();
+        Ran ran = sh("cd " + entry.path().string() + " && " + built("bandctl") + " --config . check");
+        std::string expected = read_file(entry.path().string() + "/expected");
+        expected = replaced(replaced(expected, "{ROOT}", BANDD_SOURCE), "{DATA}", BANDD_DATA_DIR);
+        INFO(name);
+        CHECK(ran.out + "exit " + std::to_string(ran.code) + "\n" == expected);
+        // The daemon refuses what the check refuses, with the same words; samples are the check's.
+        if (ran.code == 2 && name != "wrong-sample") {
+            Ran daemon = sh("cd " + entry.path().string() + " && timeout 20 " + built("bandd") + " --config .");
+            INFO(daemon.out);
+            CHECK(daemon.code == 2);
+            CHECK(has(daemon.out, ran.out.substr(7, ran.out.find('\n') - 7)));
+        }
+        ++count;
+    }
+    CHECK(count >= 12);
+}
+
+TEST_CASE("what is shipped is without fault, and each filter carries samples that must not match") {
+    TempDirectory dir;
+    fs::copy(BANDD_SOURCE "/filters", dir / "filters");
+    fs::copy(BANDD_SOURCE "/actions", dir / "actions");
+    std::string jails;
+    for (const auto& entry : fs::directory_iterator(BANDD_SOURCE "/jails"))
+        write_file(dir / "jails/" + entry.path().filename().string(),
+                   replaced(read_file(entry.path().string()), "enabled: auto", "enabled: true"));
+    Ran ran = bandctl("--config " + dir.path() + " check");
+    INFO(ran.out);
+    CHECK(ran.code == 0);
+    CHECK(ran.out.starts_with("all is well: "));
+    for (const auto& entry : fs::directory_iterator(BANDD_SOURCE "/filters")) {
+        std::string text = read_file(entry.path().string());
+        INFO(entry.path());
+        CHECK(has(text, "match: none"));
+    }
+}
+
+TEST_CASE("the configuration that setup installs is without fault") {
+    Ran ran = bandctl("--config " BANDD_SOURCE "/packaging/bandd.yaml check");
+    INFO(ran.out);
+    CHECK(ran.code == 0);
+}
+
+TEST_CASE("usage: help for all and each, exit code 2 for what is not understood") {
+    Ran help = bandctl("--help");
+    CHECK(help.code == 0);
+    for (const char* command : {"status", "bans", "ban", "unban", "explain", "reload", "check", "test", "watch",
+                                "flush", "version"}) {
+        INFO(command);
+        CHECK(has(help.out, std::string("  ") + command + " "));
+        Ran one = bandctl(std::string(command) + " --help");
+        CHECK(one.code == 0);
+        CHECK(has(one.out, "bandctl " + std::string(command)));
+    }
+    CHECK(bandctl("").code == 2);
+    CHECK(bandctl("nonsense").code == 2);
+    CHECK(bandctl("ban").code == 2);
+    CHECK(bandctl("status --colour").code == 2);
+    Ran near = bandctl("unbann 192.0.2.1");
+    CHECK(near.code == 2);
+    CHECK(has(near.out, "did you mean \"unban\"?"));
+}
+
+TEST_CASE("without a daemon: exit code 3 and where it was looked for") {
+    TempDirectory dir;
+    for (const char* command : {"status", "bans", "ban 192.0.2.1", "unban 192.0.2.1", "explain 192.0.2.1", "reload",
+                                "watch", "flush", "version"}) {
+        Ran ran = bandctl("--socket " + dir / "none" + " " + command);
+        INFO(command);
+        CHECK(ran.code == 3);
+        CHECK(has(ran.out, "cannot reach bandd at \"" + dir / "none" +
+                               "\": No such file or directory; is it running?"));
+    }
+}
+
+TEST_CASE("a bad address on the command line is refused before anybody is asked") {
+    TempDirectory dir;
+    for (const char* bad : {"192.0.2.256", "192.0.2.0/33", "example.org", "2001:db8::/129", "192.0.2"}) {
+        for (const char* command : {"ban", "unban", "explain"}) {
+            Ran ran = bandctl("--socket " + dir / "none" + " " + command + " " + bad);
+            CHECK(ran.code == 2);
+            CHECK(ran.out == std::string("\"") + bad +
+                                 "\": is no address and no CIDR block; write 192.0.2.1, 192.0.2.0/24 or "
+                                 "2001:db8::/64\n");
+        }
+    }
+    Ran ran = bandctl("--socket " + dir / "none" + " ban 192.0.2.1 --for soon");
+    CHECK(ran.code == 2);
+    CHECK(ran.out == "\"soon\": is not a duration; write 90, 10m, 1h, 1d12h or forever\n");
+}
+
+TEST_CASE("test: which lines match which pattern, and why not") {
+    TempDirectory dir;
+    write_file(dir / "log",
+               "Nov 21 10:00:00 mx postfix/smtpd[1]: warning: unknown[203.0.113.9]: SASL LOGIN authentication "
+               "failed: x\n"
+               "Nov 21 10:00:01 mx postfix/qmgr[1]: warning: unknown[203.0.113.9]: SASL LOGIN authentication "
+               "failed: x\n"
+               "Nov 21 10:00:02 mx postfix/smtpd[1]: connect from unknown[203.0.113.9]\n");
+    Ran ran = bandctl("test postfix " + dir / "log");
+    INFO(ran.out);
+    CHECK(ran.code == 0);
+    CHECK(has(ran.out, "203.0.113.9"));
+    CHECK(has(ran.out, "tag"));
+    Ran json = bandctl("test postfix --json " + dir / "log");
+    CHECK(std::count(json.out.begin(), json.out.end(), '\n') >= 3);
+    CHECK(json.out.starts_with("{"));
+    Ran piped = sh("cat " + dir / "log" + " | " + built("bandctl") + " test postfix -");
+    CHECK(piped.code == 0);
+    CHECK(bandctl("test postfixx " + dir / "log").code == 2);
+    Ran missing = bandctl("test postfix " + dir / "missing");
+    CHECK(missing.code == 2);
+    CHECK(has(missing.out, "cannot read \"" + dir / "missing" + "\": No such file or directory"));
+    Ran none = sh("echo harmless | " + built("bandctl") + " test postfix -");
+    CHECK(none.code == 1);
+}
+
+TEST_CASE("the configuration reference in docs/ is what `bandctl keys` prints") {
+    CHECK(bandctl("keys").out == read_file(BANDD_SOURCE "/docs/configuration.md"));
+}
