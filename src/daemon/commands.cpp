@@ -202,12 +202,13 @@ Json Daemon::list_bans(const Json& arguments) {
         found.push_back(&ban);
     }
     std::ranges::sort(found, [&](const Ban* a, const Ban* b) {
-        if (sort == "ip") return a->key.prefix < b->key.prefix;
+        if (sort == "ip" && a->key.prefix != b->key.prefix) return a->key.prefix < b->key.prefix;
         if (sort == "until" && a->until != b->until) return a->until < b->until;
         if (sort == "jail" && a->key.jail != b->key.jail) return a->key.jail < b->key.jail;
         if (sort == "hits" && a->hits != b->hits) return a->hits > b->hits;
-        if (a->from != b->from) return a->from > b->from;
-        return a->key.prefix < b->key.prefix;
+        if (sort != "ip" && a->from != b->from) return a->from > b->from;
+        if (a->key.prefix != b->key.prefix) return a->key.prefix < b->key.prefix;
+        return a->key.jail < b->key.jail;
     });
     std::size_t limit = default_limit;
     if (auto given = arguments.find("limit"); given != arguments.end() && given->is_number_unsigned())

@@ -366,7 +366,8 @@ Result<Store> Store::open(const std::string& path, std::string& warning) {
     std::string pid = std::to_string(getpid());
     if (ftruncate(inside->lock.get(), 0) != 0 ||
         pwrite(inside->lock.get(), pid.data(), pid.size(), 0) < 0)
-        return fail_errno("state \"" + lock_path + "\"");
+        return fail_errno("state \"" + lock_path + "\"",
+                          errno == ENOSPC ? "free some space there" : "");
 
     auto database = open_database(path);
     if (!database) {

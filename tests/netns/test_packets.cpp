@@ -8,7 +8,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <csignal>
 #include <ctime>
 
@@ -153,10 +152,9 @@ TEST_CASE_METHOD(Network, "an open connection of a banned host is cut, though th
     REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
     // Open at both ends before anybody waits for the other.
     Fd writing(open(pipe.c_str(), O_RDWR | O_CLOEXEC));
-    std::string server = must("ip netns exec server nc -l 192.168.1.101 25 > " + got + " 2>&1 & echo $!");
+    Background server("exec ip netns exec server nc -l 192.168.1.101 25", got);
     REQUIRE(wait_for([&] { return sh("ip netns exec server ss -Hltn").out.find(":25") != std::string::npos; }));
-    std::string client =
-        must("ip netns exec attacker nc -s 203.0.113.9 192.168.1.101 25 < " + pipe + " > /dev/null 2>&1 & echo $!");
+    Background client("exec ip netns exec attacker nc -s 203.0.113.9 192.168.1.101 25", "/dev/null", pipe);
     REQUIRE(::write(writing.get(), "one\n", 4) == 4);
     REQUIRE(wait_for([&] { return read_file(got) == "one\n"; }));
     attack("203.0.113.9");
@@ -164,8 +162,6 @@ TEST_CASE_METHOD(Network, "an open connection of a banned host is cut, though th
     REQUIRE(::write(writing.get(), "two\n", 4) == 4);
     CHECK_FALSE(wait_for([&] { return read_file(got) != "one\n"; }, 1));
     CHECK(reach("203.0.113.9") == "server+router");  // ping is not on port 25
-    std::ranges::replace(client, '\n', ' ');
-    sh("kill " + client + server);
 }
 
 TEST_CASE_METHOD(Network, "a flushed rule set is repaired while packets come in") {

@@ -18,7 +18,9 @@ namespace bandd {
 
 Ran sh(const std::string& command) {
     Ran ran;
-    FILE* pipe = popen(("exec 2>&1; " + command).c_str(), "r");
+    // A test that waits for ever says nothing: give up after a minute.
+    setenv("BANDD_TEST_COMMAND", command.c_str(), 1);
+    FILE* pipe = popen("exec timeout -k 1 60 sh -c \"$BANDD_TEST_COMMAND\" 2>&1", "r");
     if (pipe == nullptr) return ran;
     char buffer[4096];
     while (std::size_t got = fread(buffer, 1, sizeof buffer, pipe)) ran.out.append(buffer, got);
@@ -32,6 +34,25 @@ std::string must(const std::string& command) {
     INFO(command << "\n" << ran.out);
     REQUIRE(ran.code == 0);
     return ran.out;
+}
+
+Background::Background(const std::string& command, const std::string& out, const std::string& in) {
+    pid_ = fork();
+    if (pid_ != 0) return;
+    setpgid(0, 0);
+    dup2(open(in.c_str(), O_RDONLY), 0);
+    dup2(open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), 1);
+    dup2(1, 2);
+    execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+    _exit(127);
+}
+
+void Background::end() {
+    if (pid_ <= 0) return;
+    kill(-pid_, SIGKILL);
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    pid_ = -1;
 }
 
 bool wait_for(const std::function<bool()>& condition, double seconds) {

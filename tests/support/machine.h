@@ -19,6 +19,20 @@ Ran sh(const std::string& command);
 // The same, and it must succeed; gives its output.
 std::string must(const std::string& command);
 
+// A shell command line left running, its output in `out`; ended, with all it started, by `end`.
+class Background {
+  public:
+    explicit Background(const std::string& command, const std::string& out = "/dev/null",
+                        const std::string& in = "/dev/null");
+    ~Background() { end(); }
+    Background(const Background&) = delete;
+    Background& operator=(const Background&) = delete;
+    void end();
+
+  private:
+    pid_t pid_ = -1;
+};
+
 // Tries until true, sleeping 2 ms between; false after `seconds`.
 bool wait_for(const std::function<bool()>& condition, double seconds = 10);
 

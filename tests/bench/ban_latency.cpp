@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// From a line appended to a log to its address in the kernel's set, 1,000 times, one after the other:
+// the real daemon, inotify, nftables. The end is the kernel's own notification that the element is in.
+//
+//   sudo tests/support/in-namespace build/release/bench_ban_latency      (BANS=1000 by default)
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <random>
+#include <thread>
+
+#include "os/netlink.h"
+#include "support/common.h"
+#include "support/machine.h"
+
+using namespace bandd;
+using Clock = std::chrono::steady_clock;
+
+TEST_CASE("ban latency") {
+    const char* wanted = std::getenv("BANS");
+    int bans = wanted != nullptr ? std::atoi(wanted) : 1000;
+    clean_namespace();
+    TempDirectory dir;
+    std::string log = dir / "app.log";
+    write_file(log, "");
+    write_file(dir / "filters/app.yaml",
+               "description: test\nfailregex:\n  - {id: denied, regex: '^denied <HOST>$'}\n");
+    write_file(dir / "bandd.yaml",
+               "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n"
+               "jails:\n  app: {logpath: app.log, maxretry: 1}\n");
+    DaemonProcess daemon(dir.path());
+    REQUIRE(daemon.start());
+    auto netlink = Netlink::open(NETLINK_NETFILTER, std::array{static_cast<int>(NFNLGRP_NFTABLES)});
+    REQUIRE(netlink);
+    int fd = ::open(log.c_str(), O_WRONLY | O_APPEND);
+    std::mt19937 random(1);
+    std::vector<double> microseconds;
+    for (int i = 0; i < bans; ++i) {
+        std::string line = "denied 10." + std::to_string(i / 65536) + "." +
+                           std::to_string(i / 256 % 256) + "." + std::to_string(i % 256) + "\n";
+        std::this_thread::sleep_for(std::chrono::microseconds(500 + random() % 3000));
+        // The element's key as it stands in the notification.
+        const std::array<char, 4> key{10, static_cast<char>(i / 65536), static_cast<char>(i / 256 % 256),
+                                      static_cast<char>(i % 256)};
+        auto begin = Clock::now();
+        REQUIRE(::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size()));
+        bool there = false;
+        while (!there) {
+            pollfd ready{netlink->fd(), POLLIN, 0};
+            REQUIRE(poll(&ready, 1, 5000) == 1);
+            netlink->read_notices([&](const nlmsghdr& message) {
+                std::string_view bytes(reinterpret_cast<const char*>(&message), message.nlmsg_len);
+                if (NFNL_MSG_TYPE(message.nlmsg_type) == NFT_MSG_NEWSETELEM &&
+                    bytes.find({key.data(), key.size()}) != std::string_view::npos)
+                    there = true;
+            });
+        }
+        microseconds.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
+    }
+    ::close(fd);
+    std::ranges::sort(microseconds);
+    auto at = [&](double share) {
+        return microseconds[static_cast<std::size_t>(share * static_cast<double>(microseconds.size() - 1))];
+    };
+    std::printf("ban latency, line appended to element in the kernel set, %d bans:\n"
+                "  median %.0f us, p90 %.0f us, p99 %.0f us, worst %.0f us\n",
+                bans, at(0.5), at(0.9), at(0.99), at(1));
+    CHECK(daemon.stop(SIGTERM) == 0);
+}

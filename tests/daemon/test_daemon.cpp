@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The real daemon and bandctl, in a namespace: what a user sees who installs, breaks and repairs it.
+#include <csignal>
+#include <ctime>
+
+#include "control/protocol.h"
+#include "support/common.h"
+#include "support/machine.h"
+
+using namespace bandd;
+
+namespace {
+
+bool has(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+struct Setup {
+    TempDirectory dir;
+    std::string log = dir / "app.log";
+    DaemonProcess daemon{dir.path()};
+
+    Setup() {
+        clean_namespace();
+        write_file(dir / "filters/app.yaml",
+                   "description: test\nfailregex:\n"
+                   "  - {id: denied, regex: '^denied <F-USER>\\S+</F-USER> <HOST>$'}\n"
+                   "samples:\n  - {line: denied bob 203.0.113.9, match: denied}\n"
+                   "  - {line: allowed bob 203.0.113.9, match: none}\n");
+        write_file(log, "");
+    }
+    void configure(const std::string& jails, const std::string& top = "") {
+        write_file(dir / "bandd.yaml", "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n" +
+                                           top + "jails:\n" + jails);
+    }
+    void configure_app(const std::string& keys = "", const std::string& top = "") {
+        configure("  app:\n    logpath: app.log\n    maxretry: 2\n" + keys, top);
+    }
+    void denied(const std::string& ip, const std::string& file = "") {
+        append_file(file.empty() ? log : file, "denied bob " + ip + "\n");
+    }
+    Json json(const std::string& arguments) {
+        Ran ran = daemon.ctl(arguments + " --json");
+        return Json::parse(ran.out, nullptr, false);
+    }
+    std::string bans() {
+        std::string text;
+        Json all = json("bans --sort ip");
+        for (const Json& ban : all["bans"])
+            text += ban["ip"].get<std::string>() + " " + ban["jail"].get<std::string>() + " " +
+                    ban["state"].get<std::string>() + "\n";
+        return text;
+    }
+    bool bans_become(const std::string& expected) {
+        bool done = wait_for([&] { return bans() == expected; });
+        if (!done) UNSCOPED_INFO("bans: " << daemon.ctl("bans --json").out << daemon.log());
+        return done;
+    }
+    static bool in_set(const std::string& set, const std::string& ip) {
+        return has(sh("nft list set inet bandd " + set).out, ip);
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Setup, "two hits ban; status, bans, explain, watch and unban tell of it") {
+    configure_app();
+    REQUIRE(daemon.start());
+    std::string events = dir / "events";
+    Background watcher("exec " + built("bandctl") + " --config " + dir.path() + " watch", events);
+    REQUIRE(wait_for([&] { return has(sh("ss -Hxp").out, "\"bandctl\""); }));
+    denied("203.0.113.9");
+    REQUIRE(wait_for([&] { return has(daemon.ctl("explain 203.0.113.9").out, "has 1 of 2 hits"); }));
+    CHECK(bans().empty());
+    denied("203.0.113.9");
+    REQUIRE(bans_become("203.0.113.9 app active\n"));
+    CHECK(in_set("app-ipv4", "203.0.113.9"));
+    Ran explain = daemon.ctl("explain 203.0.113.9");
+    INFO(explain.out);
+    CHECK(has(explain.out, "203.0.113.9 is banned (active)"));
+    CHECK(has(explain.out, "reason: denied; 2 hits; ban number 1"));
+    CHECK(has(explain.out, "denied bob 203.0.113.9"));
+    CHECK(has(explain.out, "user: bob"));
+    Ran status = daemon.ctl("status");
+    INFO(status.out);
+    CHECK(has(status.out, "JAIL"));
+    CHECK(json("status")["jails"][0]["bans"] == 1);
+    CHECK(has(daemon.ctl("status app").out, "ban after 2 hits in 10m for 1h"));
+    CHECK(has(daemon.ctl("bans").out, "203.0.113.9"));
+    CHECK(daemon.ctl("unban 203.0.113.9").out == "203.0.113.9 is free (jail app)\n");
+    CHECK_FALSE(in_set("app-ipv4", "203.0.113.9"));
+    CHECK(bans().empty());
+    CHECK(wait_for([&] { return has(read_file(events), "unban"); }));
+    CHECK(has(read_file(events), "found"));
+    CHECK(has(read_file(events), "denied"));
+}
+
+TEST_CASE_METHOD(Setup, "bans by hand: jail, time, reason, blocks; and what is said no to") {
+    configure_app("    ignoreip: [198.51.100.0/24]\n");
+    REQUIRE(daemon.start());
+    Ran ran = daemon.ctl("ban 203.0.113.0/24 --for 2h --reason 'too loud'");
+    INFO(ran.out);
+    CHECK(ran.code == 0);
+    CHECK(has(ran.out, "203.0.113.0/24 is banned in jail manual, until "));
+    CHECK(daemon.ctl("ban 2001:db8::7 --jail app --for forever").out == "2001:db8::/64 is banned in jail app, for ever\n");
+    CHECK(bans() == "203.0.113.0/24 manual active\n2001:db8::/64 app active\n");
+    CHECK(has(daemon.ctl("explain 203.0.113.77").out, "too loud"));
+    Ran ignored = daemon.ctl("ban 198.51.100.7 --jail app");
+    INFO(ignored.out);
+    CHECK(ignored.code == 1);
+    CHECK(has(ignored.out, "ignoreip"));
+    Ran typo = daemon.ctl("ban 192.0.2.1 --jail aap");
+    CHECK(typo.code == 1);
+    CHECK(typo.out == "jail \"aap\": there is no such jail; did you mean \"app\"?\n");
+    Ran none = daemon.ctl("unban 192.0.2.1");
+    INFO(none.out);
+    CHECK(none.code == 1);
+    CHECK(has(none.out, "192.0.2.1"));
+    CHECK(has(none.out, "is not banned"));
+    CHECK(daemon.ctl("flush").out == "2 bans lifted\n");
+    CHECK(bans().empty());
+}
+
+TEST_CASE_METHOD(Setup, "ignoreip, own addresses, simulate: decided, said, not banned") {
+    must("ip address add 192.0.2.99/32 dev lo");
+    write_file(dir / "trusted.txt", "# home\n198.51.100.0/24\n");
+    configure_app("    ignoreip: ['file:trusted.txt']\n", "log: {level: info}\n");
+    REQUIRE(daemon.start());
+    for (const char* ip : {"198.51.100.7", "192.0.2.99", "::ffff:198.51.100.7", "127.0.0.1"})
+        for (int i = 0; i < 3; ++i) denied(ip);
+    CHECK(daemon.said("ignored 198.51.100.7 jail=app why=\"ignoreip\""));
+    CHECK(daemon.said("ignored 192.0.2.99 jail=app why=\"own address\""));
+    CHECK(daemon.said("ignored 127.0.0.1 jail=app"));
+    CHECK(bans().empty());
+    // An address that is added later is ours, too.
+    must("ip address add 192.0.2.100/32 dev lo");
+    denied("192.0.2.100");
+    denied("192.0.2.100");
+    CHECK(daemon.said("ignored 192.0.2.100 jail=app why=\"own address\""));
+    configure_app("    simulate: true\n");
+    CHECK(daemon.ctl("reload").code == 0);
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    CHECK(daemon.said("would ban 203.0.113.9 jail=app"));
+    CHECK_FALSE(in_set("app-ipv4", "203.0.113.9"));
+}
+
+TEST_CASE_METHOD(Setup, "recidive counts the bans of other jails") {
+    configure("  app: {logpath: app.log, maxretry: 1, bantime: 1s}\n"
+              "  recidive: {source: bans, maxretry: 2, findtime: 1d, bantime: 1w}\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.9");
+    REQUIRE(daemon.said("unban 203.0.113.9 jail=app"));
+    denied("203.0.113.9");
+    REQUIRE(daemon.said("ban 203.0.113.9 jail=recidive"));
+    CHECK(in_set("recidive-ipv4", "203.0.113.9"));
+}
+
+TEST_CASE_METHOD(Setup, "rights: another user, two capabilities, logs that only root may read") {
+    must("chmod 600 " + log);
+    configure_app();
+    REQUIRE(daemon.start());
+    std::string status = read_file("/proc/" + std::to_string(daemon.pid()) + "/status");
+    INFO(status);
+    std::string nobody = must("id -u nobody");
+    nobody.pop_back();
+    CHECK(has(status, "Uid:\t" + nobody + "\t" + nobody + "\t" + nobody + "\t" + nobody));
+    CHECK(has(status, "CapEff:\t0000000000001004"));
+    CHECK(has(status, "CapPrm:\t0000000000001004"));
+    CHECK(has(status, "CapBnd:\t0000000000001004"));
+    CHECK(has(status, "NoNewPrivs:\t1"));
+    CHECK(must("stat -c '%a %U' " + dir / "run/state.db") == "600 nobody\n");
+    CHECK(must("stat -c '%a %U %G' " + dir / "run/socket") == "660 nobody nogroup\n");
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    CHECK(bans_become("203.0.113.9 app active\n"));
+    // After a rotation, too: the new file is opened with the rights that are left.
+    must("mv " + log + " " + log + ".1; umask 077; touch " + log);
+    denied("203.0.113.10");
+    denied("203.0.113.10");
+    CHECK(bans_become("203.0.113.9 app active\n203.0.113.10 app active\n"));
+    // Somebody else may not talk to it.
+    must("chmod 755 " + dir.path() + " " + dir / "run");
+    Ran other = sh("setpriv --reuid=1 --regid=1 --clear-groups " + built("bandctl") + " --config " + dir.path() + " status");
+    CHECK(other.code == 3);
+    CHECK(has(other.out, "Permission denied; become root, or a member of the group bandd"));
+}
+
+TEST_CASE_METHOD(Setup, "a reload swaps all or nothing; unchanged jails keep windows and bans") {
+    configure("  app: {logpath: app.log, maxretry: 2}\n  other: {logpath: other.log, filter: app, maxretry: 1}\n");
+    write_file(dir / "other.log", "");
+    REQUIRE(daemon.start());
+    denied("203.0.113.1");
+    denied("203.0.113.1");
+    denied("203.0.113.2");
+    denied("203.0.113.3", dir / "other.log");
+    REQUIRE(bans_become("203.0.113.1 app active\n203.0.113.3 other active\n"));
+    SECTION("a bad configuration changes nothing and says why") {
+        configure("  app: {logpath: app.log, maxretri: 2}\n");
+        Ran ran = daemon.ctl("reload");
+        INFO(ran.out);
+        CHECK(ran.code == 2);
+        CHECK(has(ran.out, "unknown key \"maxretri\": in jail \"app\"; did you mean \"maxretry\"?"));
+        CHECK(daemon.said("the configuration was not changed"));
+        CHECK(bans() == "203.0.113.1 app active\n203.0.113.3 other active\n");
+    }
+    SECTION("a good one is taken; the jail that is gone lifts its bans") {
+        configure("  app: {logpath: app.log, maxretry: 2}\n  new: {logpath: new.log, filter: app, maxretry: 1}\n");
+        kill(daemon.pid(), SIGHUP);
+        REQUIRE(daemon.said("configuration loaded"));
+        CHECK(bans_become("203.0.113.1 app active\n"));
+        CHECK_FALSE(has(sh("nft list ruleset").out, "other-ipv4"));
+        denied("203.0.113.4", dir / "new.log");
+        CHECK(bans_become("203.0.113.1 app active\n203.0.113.4 new active\n"));
+    }
+    denied("203.0.113.2");  // the second hit: the first one, before the reload, still counts
+    CHECK(wait_for([&] { return has(bans(), "203.0.113.2 app active"); }));
+}
+
+TEST_CASE_METHOD(Setup, "a restart forgets nothing: windows, bans, offences, log positions") {
+    configure_app("    bantime: 1h\n    bantime.increment: {factor: 3}\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.1");
+    denied("203.0.113.1");
+    denied("203.0.113.2");
+    REQUIRE(bans_become("203.0.113.1 app active\n"));
+    Json before = json("bans")["bans"][0];
+    CHECK(daemon.stop(SIGTERM) == 0);
+    CHECK(in_set("app-ipv4", "203.0.113.1"));
+    denied("203.0.113.2");  // while it is down
+    REQUIRE(daemon.start());
+    REQUIRE(bans_become("203.0.113.1 app active\n203.0.113.2 app active\n"));
+    Json all = json("bans");
+    for (const Json& ban : all["bans"])
+        if (ban["ip"] == "203.0.113.1") CHECK(ban == before);
+    CHECK(daemon.ctl("unban 203.0.113.1").code == 0);
+    denied("203.0.113.1");
+    denied("203.0.113.1");
+    REQUIRE(bans_become("203.0.113.1 app active\n203.0.113.2 app active\n"));
+    CHECK(has(daemon.ctl("explain 203.0.113.1").out, "ban number 2"));
+    CHECK(has(must("nft list set inet bandd app-ipv4"), "203.0.113.1 timeout 3h"));
+}
+
+TEST_CASE_METHOD(Setup, "stop: flush takes the bans out of the kernel") {
+    must("ipset create users hash:net; ipset add users 192.0.2.1");
+    configure("  app:\n    logpath: app.log\n    maxretry: 1\n    action: [nftables, {ipset: {set: users}}]\n",
+              "stop: flush\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.9");
+    REQUIRE(bans_become("203.0.113.9 app active\n"));
+    CHECK(daemon.stop(SIGINT) == 0);
+    CHECK_FALSE(has(sh("nft list ruleset").out, "bandd"));
+    CHECK(must("ipset save users | grep ^add") == "add users 192.0.2.1\n");
+}
+
+TEST_CASE_METHOD(Setup, "a second daemon on the same state refuses to start") {
+    configure_app();
+    REQUIRE(daemon.start());
+    Ran second = sh("timeout 10 " + built("bandd") + " --config " + dir.path());
+    INFO(second.out);
+    CHECK(second.code == 2);
+    CHECK(has(second.out, "state \"" + dir / "run/state.db" + "\": another bandd (process " +
+                              std::to_string(daemon.pid()) +
+                              ") is using it; stop that one first, or give this one another \"state:\""));
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    CHECK(bans_become("203.0.113.9 app active\n"));  // the first one is unharmed
+}
+
+TEST_CASE_METHOD(Setup, "a missing set is said, shown and waited for; other jails go on") {
+    configure("  app:\n    logpath: app.log\n    maxretry: 1\n    action: [{ipset: {set: hmailblock}}]\n"
+              "  other: {logpath: other.log, filter: app, maxretry: 1}\n");
+    write_file(dir / "other.log", "");
+    REQUIRE(daemon.start());
+    std::string message = "ipset \"hmailblock\": does not exist; make it: ipset create hmailblock hash:net family "
+                          "inet timeout 0 maxelem 1000000, or set \"create: true\"";
+    CHECK(daemon.said("jail=app " + message));
+    denied("203.0.113.1");
+    denied("203.0.113.2", dir / "other.log");
+    REQUIRE(bans_become("203.0.113.1 app pending\n203.0.113.2 other active\n"));
+    CHECK(has(daemon.ctl("status app").out, message));
+    must("ipset create hmailblock hash:net");
+    CHECK(bans_become("203.0.113.1 app active\n203.0.113.2 other active\n"));
+    CHECK(has(must("ipset save hmailblock"), "add hmailblock 203.0.113.1"));
+}
+
+TEST_CASE_METHOD(Setup, "a missing log is said and waited for; its own log is not read") {
+    std::string own = dir / "run/bandd.log";
+    configure("  app: {logpath: [later/app.log, run/bandd.log], maxretry: 1}\n", "log: {target: run/bandd.log}\n");
+    must("mkdir " + dir / "run" + "; chown nobody " + dir / "run");
+    write_file(dir / "daemon.log", "");
+    daemon.start();
+    auto said = [&](const std::string& text) { return wait_for([&] { return has(read_file(own), text); }); };
+    CHECK(said("log \"" + dir / "later/app.log" + "\" does not exist; waiting for it"));
+    CHECK(said("\"" + own + "\": bandd does not read its own log; take it out of \"logpath\""));
+    denied("203.0.113.9", dir / "later/app.log");
+    CHECK(bans_become("203.0.113.9 app active\n"));
+    CHECK(said("log \"" + dir / "later/app.log" + "\" is read now"));
+}
+
+TEST_CASE_METHOD(Setup, "started without rights, it says what it lacks") {
+    must("chmod 777 " + dir.path() + "; chmod 600 " + log);
+    write_file(dir / "daemon.log", "");
+    must("chmod 666 " + dir / "daemon.log");
+    configure("  app: {logpath: app.log}\n");
+    DaemonProcess plain(dir.path(), "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all");
+    CHECK_FALSE(plain.start());
+    INFO(plain.log());
+    CHECK(has(plain.log(), "bandd needs CAP_NET_ADMIN: start it as root"));
+    SECTION("an unreadable log, with a jail that needs no firewall") {
+        configure("  app:\n    logpath: app.log\n    action: [syslog]\n", "defaults: {action: [syslog]}\n");
+        REQUIRE(plain.start());
+        CHECK(plain.said("cannot read \"" + log + "\": Permission denied; give the user bandd the right to read it"));
+        must("chmod 644 " + log);
+        CHECK(plain.said("log \"" + log + "\" is read now"));
+    }
+}
+
+TEST_CASE_METHOD(Setup, "a full disk stops no ban, is said and shown, and is written once there is room") {
+    std::string small = dir / "small";
+    must("mkdir " + small + "; mount -t tmpfs -o size=800k tmpfs " + small);
+    write_file(dir / "bandd.yaml",
+               "state: small/state/db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\njails:\n"
+               "  app: {logpath: app.log, maxretry: 1}\n");
+    REQUIRE(daemon.start());
+    sh("dd if=/dev/zero of=" + small + "/ballast bs=4k");
+    denied("203.0.113.9");
+    REQUIRE(bans_become("203.0.113.9 app active\n"));
+    std::string message = "state \"" + small + "/state/db\": cannot write: database or disk is full; free some space; "
+                          "bans go on, but a restart would forget the newest";
+    CHECK(daemon.said(message));
+    CHECK(has(daemon.ctl("status").out, message));
+    must("rm " + small + "/ballast");
+    CHECK(daemon.said("is written again"));
+    CHECK(daemon.stop(SIGTERM) == 0);
+    must("umount " + small);
+}
+
+TEST_CASE_METHOD(Setup, "a disk that is full at the start is an error with what to do") {
+    std::string small = dir / "small";
+    must("mkdir " + small + "; mount -t tmpfs -o size=64k tmpfs " + small + "; dd if=/dev/zero of=" + small +
+         "/ballast bs=4k; true");
+    write_file(dir / "bandd.yaml", "state: small/db\nsocket: run/socket\njails:\n  app: {logpath: app.log}\n");
+    CHECK_FALSE(daemon.start());
+    INFO(daemon.log());
+    CHECK(has(daemon.log(), "state \"" + small + "/db.lock\": No space left on device; free some space there"));
+    must("umount " + small);
+}
+
+TEST_CASE_METHOD(Setup, "with nothing to watch it says so and how to add a log") {
+    write_file(dir / "bandd.yaml", "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n");
+    REQUIRE(daemon.start());
+    CHECK(daemon.said("nothing to watch: no jail has a log that exists here; name one with \"logpath:\" in " +
+                      dir.path() + "/jails/NAME.yaml, then run bandctl reload"));
+    CHECK(daemon.ctl("ban 203.0.113.9").code == 0);  // bans by hand work all the same
+    CHECK(in_set("manual-ipv4", "203.0.113.9"));
+}
+
+TEST_CASE_METHOD(Setup, "one log under two jails is read once, and hits count in both") {
+    configure("  one: {logpath: app.log, filter: app, maxretry: 1}\n  two: {logpath: 'app*.log', filter: app, maxretry: 2}\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.9");
+    REQUIRE(bans_become("203.0.113.9 one active\n"));
+    denied("203.0.113.9");
+    CHECK(bans_become("203.0.113.9 one active\n203.0.113.9 two active\n"));
+    CHECK(json("status")["lines"] == 2);
+}
+
+TEST_CASE_METHOD(Setup, "programs are run at a ban and at its end; a ban is told only once it holds") {
+    std::string told = dir / "told";
+    configure("  app:\n    logpath: app.log\n    maxretry: 1\n    bantime: 1s\n    action:\n      - nftables\n"
+              "      - exec: {ban: [/bin/sh, -c, 'echo \"ban $1 $2\" >> " + told +
+              "', sh, <ip>, <F-USER>], unban: [/bin/sh, -c, 'echo \"unban $1\" >> " + told + "', sh, <ip>]}\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.9");
+    CHECK(wait_for([&] { return read_file(told) == "ban 203.0.113.9 bob\nunban 203.0.113.9\n"; }));
+}
