@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# bash completion for bandctl
+_bandctl() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  local commands="status bans ban unban explain reload watch flush version check test keys"
+  local word command=
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    [[ " $commands " == *" $word "* ]] && command=$word && break
+  done
+  case $previous in
+    -c | --config | -s | --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    --sort) COMPREPLY=($(compgen -W "from until ip jail hits" -- "$current")); return ;;
+    -j | --jail | status)
+      local jails
+      jails=$(bandctl status --json 2>/dev/null | grep -o '"jail":"[^"]*"' | cut -d'"' -f4)
+      COMPREPLY=($(compgen -W "$jails" -- "$current")); return ;;
+  esac
+  case $command in
+    "") COMPREPLY=($(compgen -W "$commands --config --socket --json --help --version" -- "$current")) ;;
+    unban | explain)
+      local banned
+      banned=$(bandctl bans --json 2>/dev/null | grep -o '"ip":"[^"]*"' | cut -d'"' -f4)
+      COMPREPLY=($(compgen -W "$banned --jail --all --json --help" -- "$current")) ;;
+    ban) COMPREPLY=($(compgen -W "--jail --for --reason --force --json --help" -- "$current")) ;;
+    bans) COMPREPLY=($(compgen -W "--jail --prefix --sort --limit --json --help" -- "$current")) ;;
+    check | test) COMPREPLY=($(compgen -f -W "--mode --timezone --all --json --help" -- "$current")) ;;
+    *) COMPREPLY=($(compgen -W "--json --help" -- "$current")) ;;
+  esac
+}
+complete -F _bandctl bandctl
