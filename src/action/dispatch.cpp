@@ -41,8 +41,9 @@ void Dispatch::set_targets(const std::vector<std::vector<ActionConfig>>& actions
         for (const TargetStatus& b : targets_) {
             const auto* set_a = std::get_if<IpsetAction>(&a.spec.action);
             const auto* set_b = std::get_if<IpsetAction>(&b.spec.action);
-            if (a.spec.id == b.spec.id || (set_a != nullptr && set_b != nullptr &&
-                                           set_a->set4 == set_b->set4 && set_a->set6 == set_b->set6))
+            if (a.spec.id == b.spec.id ||
+                (set_a != nullptr && set_b != nullptr && set_a->set4 == set_b->set4 &&
+                 set_a->set6 == set_b->set6))
                 sharing_[a.spec.id].push_back(b.spec.id);
         }
     retries_.assign(targets_.size(), {});
@@ -142,7 +143,8 @@ void Dispatch::lift(const Unbanned& event, Instant now) {
         Instant until = wanted_until(target, ban.key.prefix);
         if (until > now) {  // another jail wants it in the same set
             queue({Order::Kind::renew, target, ban.key.prefix, until - now, ban});
-        } else if (event.why != Unbanned::Why::expired || !backend_of(target).traits(target).timed) {
+        } else if (event.why != Unbanned::Why::expired ||
+                   !backend_of(target).traits(target).timed) {
             queue({Order::Kind::remove, target, ban.key.prefix, forever, ban});
         }
     }
@@ -178,8 +180,8 @@ void Dispatch::in_force(const BanKey& key, Report& report) {
     auto ban = engine_.bans().find(key);
     if (ban == engine_.bans().end() || !tell) return;
     report.in_force.push_back(ban->second);
-    bool enforced = std::ranges::any_of(by_jail_[key.jail],
-                                        [&](TargetId target) { return enforces(target); });
+    bool enforced =
+        std::ranges::any_of(by_jail_[key.jail], [&](TargetId target) { return enforces(target); });
     if (enforced) announce(Order::Kind::add, ban->second);
 }
 
@@ -209,15 +211,16 @@ void Dispatch::failed(Order order, Error error, Instant now, Report& report) {
     status.error = error;
     if (news) report.troubles.push_back({order.target, std::move(error), false});
     // What was only to be told is not told later; but a program may be all that enforces a ban.
-    bool holds_ban = enforces(order.target) ||
-                     (order.kind == Order::Kind::add && is_exec(order.target) &&
-                      enforcing_bits(status.spec.jail) == 0);
+    bool holds_ban =
+        enforces(order.target) || (order.kind == Order::Kind::add && is_exec(order.target) &&
+                                   enforcing_bits(status.spec.jail) == 0);
     if (!holds_ban) return;
     Retry& retry = retries_[order.target];
     Prefix prefix = order.prefix;
     retry.orders.insert_or_assign(prefix, std::move(order));
     if (retry.due == never) {
-        retry.pause = retry.pause == Duration{0} ? first_pause : std::min(retry.pause * 2, longest_pause);
+        retry.pause =
+            retry.pause == Duration{0} ? first_pause : std::min(retry.pause * 2, longest_pause);
         retry.due = now + retry.pause;
     }
 }
@@ -233,7 +236,8 @@ void Dispatch::flush(Instant now, Report& report) {
                 if (!enforces(order.target) || targets_[order.target].prepared) {
                     possible.push_back(std::move(order));
                 } else {
-                    Error error = targets_[order.target].error.value_or(Error{"not ready", {}, {}, {}});
+                    Error error =
+                        targets_[order.target].error.value_or(Error{"not ready", {}, {}, {}});
                     failed(std::move(order), std::move(error), now, report);
                 }
             }
@@ -275,7 +279,8 @@ bool Dispatch::prepare_target(TargetId id, Instant now, Report& report) {
     ++target.failures;
     if (news) report.troubles.push_back({id, ready.error(), false});
     Retry& retry = retries_[id];
-    retry.pause = retry.pause == Duration{0} ? first_pause : std::min(retry.pause * 2, longest_pause);
+    retry.pause =
+        retry.pause == Duration{0} ? first_pause : std::min(retry.pause * 2, longest_pause);
     retry.due = now + retry.pause;
     return false;
 }
@@ -347,8 +352,7 @@ void Dispatch::on_notice(std::size_t kind, Instant now, Report& report) {
     }
     if (!notices.touched) return;
     for (const TargetStatus& target : targets_)
-        if (target.spec.action.index() == kind)
-            reconcile_target(target.spec.id, now, report, true);
+        if (target.spec.action.index() == kind) reconcile_target(target.spec.id, now, report, true);
     flush(now, report);
 }
 

@@ -32,7 +32,7 @@ struct Report {
         Error error;
         bool recovered = false;
     };
-    std::vector<Trouble> troubles;  // a target began or ceased to fail
+    std::vector<Trouble> troubles;   // a target began or ceased to fail
     std::vector<TargetId> repaired;  // what somebody had taken away was put back
 };
 
@@ -46,8 +46,7 @@ class Dispatch {
 
     // Backends by the action's place in ActionConfig; null where no jail needs one.
     using Backends = std::array<std::unique_ptr<Backend>, 4>;
-    Dispatch(Engine& engine, Backends backends)
-        : engine_(engine), backends_(std::move(backends)) {}
+    Dispatch(Engine& engine, Backends backends) : engine_(engine), backends_(std::move(backends)) {}
 
     // Actions of each jail, by jail index. Prepares and reconciles all targets.
     void set_targets(const std::vector<std::vector<ActionConfig>>& actions, Instant now,
@@ -71,7 +70,7 @@ class Dispatch {
     const std::vector<TargetStatus>& targets() const { return targets_; }
 
   private:
-    struct Progress {       // a ban that is not in force yet
+    struct Progress {  // a ban that is not in force yet
         // Targets that have not acknowledged it: bits by place among the jail's actions.
         std::uint64_t outstanding = 0;
         bool announce = true;
@@ -102,7 +101,8 @@ class Dispatch {
     Backends backends_;
     std::vector<TargetStatus> targets_;
     std::vector<std::vector<TargetId>> by_jail_;
-    std::vector<std::vector<TargetId>> sharing_;  // targets that write to the same set, itself included
+    std::vector<std::vector<TargetId>>
+        sharing_;  // targets that write to the same set, itself included
     std::vector<Retry> retries_;
     std::array<std::vector<Order>, 4> queued_;
     std::unordered_map<BanKey, Progress, BanKeyHash> progress_;

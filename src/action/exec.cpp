@@ -25,8 +25,10 @@ void ExecBackend::apply(std::span<const Order> orders, std::vector<Failure>& fai
         const auto& argv = order.kind == Order::Kind::add ? action.ban : action.unban;
         if (argv.empty()) continue;
         if (waiting_.size() >= longest_queue) {
-            failed.push_back({i, Error{"exec " + argv.front(), "too many programs are waiting",
-                                       "raise \"parallel\" or make the program faster", {}}});
+            failed.push_back({i, Error{"exec " + argv.front(),
+                                       "too many programs are waiting",
+                                       "raise \"parallel\" or make the program faster",
+                                       {}}});
             continue;
         }
         Job job{order.target, order.ban.key, order.kind,
@@ -41,7 +43,8 @@ void ExecBackend::apply(std::span<const Order> orders, std::vector<Failure>& fai
 void ExecBackend::start_waiting() {
     for (auto it = waiting_.begin(); it != waiting_.end();) {
         auto target = targets_.find(it->target);
-        int most = target == targets_.end() ? 1 : std::get<ExecAction>(target->second.action).parallel;
+        int most =
+            target == targets_.end() ? 1 : std::get<ExecAction>(target->second.action).parallel;
         if (count_[it->target] >= most) {
             ++it;
             continue;
@@ -65,7 +68,8 @@ Backend::Notices ExecBackend::read_notices() {
         --count_[job->second.target];
         Completion completion{job->second.target, job->second.ban, job->second.kind, {}};
         if (!result->ok)
-            completion.error = Error{"exec " + job->second.request.argv.front(), result->message, {}, {}};
+            completion.error =
+                Error{"exec " + job->second.request.argv.front(), result->message, {}, {}};
         notices.completions.push_back(std::move(completion));
         running_.erase(job);
     }

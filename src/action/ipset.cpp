@@ -87,8 +87,9 @@ IpsetBackend::~IpsetBackend() {
     if (session_ != nullptr) ipset_fini(session_);
 }
 
-// After an error a libipset session is not usable: it goes on aggregating a broken restore, or takes
-// the next answer for the last one's ("Internal protocol error"). So each error costs a new session.
+// After an error a libipset session is not usable: it goes on aggregating a broken restore, or
+// takes the next answer for the last one's ("Internal protocol error"). So each error costs a new
+// session.
 bool IpsetBackend::open_session() {
     if (session_ != nullptr) ipset_fini(session_);
     session_ = ipset_init();

@@ -33,9 +33,9 @@ constexpr const char* needs_right = "bandd needs CAP_NET_ADMIN: start it as root
 // nft's own numbers for the types of set keys (nftables, include/datatype.h).
 constexpr std::uint32_t type_ipv4_addr = 7;
 constexpr std::uint32_t type_ipv6_addr = 8;
-constexpr std::size_t orders_a_batch = 4096;   // some 400 KiB of messages
-constexpr std::size_t message_space = 4096;    // more than any one message takes
-constexpr std::uint32_t log_rate = 10;         // packets a second that `log_prefix` writes
+constexpr std::size_t orders_a_batch = 4096;  // some 400 KiB of messages
+constexpr std::size_t message_space = 4096;   // more than any one message takes
+constexpr std::uint32_t log_rate = 10;        // packets a second that `log_prefix` writes
 // The kernel keeps timeouts in jiffies of 64 bits, given in milliseconds; ten years is for ever.
 constexpr Duration longest_timeout = std::chrono::days(3650);
 
@@ -76,8 +76,8 @@ class Batch {
         header->nlmsg_type = type;
         header->nlmsg_flags = NLM_F_REQUEST;
         header->nlmsg_seq = sequence_++;
-        auto* generic = static_cast<nfgenmsg*>(
-            mnl_nlmsg_put_extra_header(header, sizeof(nfgenmsg)));
+        auto* generic =
+            static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(nfgenmsg)));
         generic->nfgen_family = AF_UNSPEC;
         generic->version = NFNETLINK_V0;
         generic->res_id = htons(NFNL_SUBSYS_NFTABLES);
@@ -91,9 +91,12 @@ class Batch {
 
 std::string what_nft_says(int error) {
     switch (error) {
-        case EPERM: return "Operation not permitted";
-        case EOPNOTSUPP: return "the kernel has no support for it (nf_tables modules)";
-        default: return std::strerror(error);
+        case EPERM:
+            return "Operation not permitted";
+        case EOPNOTSUPP:
+            return "the kernel has no support for it (nf_tables modules)";
+        default:
+            return std::strerror(error);
     }
 }
 
@@ -377,8 +380,8 @@ void NftablesBackend::set_targets(std::vector<TargetSpec> targets) {
 Result<> NftablesBackend::find_sets() {
     sets_.clear();
     std::array<char, message_space> buffer{};
-    nlmsghdr* request = nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETSET, NFPROTO_INET,
-                                              NLM_F_DUMP, sequence_++);
+    nlmsghdr* request =
+        nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETSET, NFPROTO_INET, NLM_F_DUMP, sequence_++);
     mnl_attr_put_strz(request, NFTA_SET_TABLE, table_name);
     auto dumped = commands_.dump(*request, [&](const nlmsghdr& message) {
         Set set(nftnl_set_alloc());
@@ -395,8 +398,7 @@ Result<> NftablesBackend::find_sets() {
 
 Result<> NftablesBackend::build() {
     if (auto found = find_sets(); !found)
-        return fail("nftables: reading table inet bandd", found.error().reason,
-                    needs_right);
+        return fail("nftables: reading table inet bandd", found.error().reason, needs_right);
     std::set<std::string> stale_chains;
     std::set<std::string> stale_sets;
     std::array<char, message_space> buffer{};
@@ -411,8 +413,8 @@ Result<> NftablesBackend::build() {
             stale_chains.insert(name);
     });
     if (!chains) return std::unexpected(chains.error());
-    request = nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETSET, NFPROTO_INET, NLM_F_DUMP,
-                                    sequence_++);
+    request =
+        nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETSET, NFPROTO_INET, NLM_F_DUMP, sequence_++);
     mnl_attr_put_strz(request, NFTA_SET_TABLE, table_name);
     // ENOENT: no table, nothing stale.
     [[maybe_unused]] auto sets = commands_.dump(*request, [&](const nlmsghdr& message) {
@@ -530,14 +532,15 @@ void NftablesBackend::send(std::span<const Order> orders, std::vector<std::size_
         std::vector<std::size_t> owner;  // of each message
         for (std::size_t index : indexes) {
             const Order& order = orders[index];
-            std::string set =
-                set_name({order.target, order.prefix.is_v4(), order.prefix.length});
+            std::string set = set_name({order.target, order.prefix.is_v4(), order.prefix.length});
             auto put = [&](std::uint16_t type, std::optional<Duration> timeout) {
                 put_element(batch, type, set, order.prefix, timeout);
                 owner.push_back(index);
             };
             switch (order.kind) {
-                case Order::Kind::add: put(NFT_MSG_NEWSETELEM, order.timeout); break;
+                case Order::Kind::add:
+                    put(NFT_MSG_NEWSETELEM, order.timeout);
+                    break;
                 case Order::Kind::renew:
                     // Adding an element that is there changes nothing, and deleting one that is not
                     // fails: so make it be there, take it out, put it in anew.
@@ -566,11 +569,14 @@ void NftablesBackend::send(std::span<const Order> orders, std::vector<std::size_
             }
             if (answer.error == ENOENT) ++missing;
             if (bad.insert(owner[place]).second)
-                failed.push_back({owner[place], Error{"nftables: set " +
-                                                          set_name({orders[owner[place]].target,
-                                                                    orders[owner[place]].prefix.is_v4(),
-                                                                    orders[owner[place]].prefix.length}),
-                                                      what_nft_says(answer.error), {}, {}}});
+                failed.push_back(
+                    {owner[place],
+                     Error{"nftables: set " + set_name({orders[owner[place]].target,
+                                                        orders[owner[place]].prefix.is_v4(),
+                                                        orders[owner[place]].prefix.length}),
+                           what_nft_says(answer.error),
+                           {},
+                           {}}});
         }
         if (missing > 0) built_ = false;  // somebody took our table or sets away
         if (!sent) {
@@ -612,8 +618,7 @@ Result<std::vector<Present>> NftablesBackend::list(TargetId target) {
             }
             nftnl_set_elems_iter_destroy(at);
         });
-        if (!dumped)
-            return fail("nftables: reading set " + set_name(key), dumped.error().reason);
+        if (!dumped) return fail("nftables: reading set " + set_name(key), dumped.error().reason);
     }
     return present;
 }

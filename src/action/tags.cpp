@@ -15,7 +15,8 @@ std::optional<std::string> value_of(std::string_view name, const Ban& ban, std::
     if (name == "family") return ban.key.prefix.is_v4() ? "inet4" : "inet6";
     if (name == "jail" || name == "name") return std::string(jail);
     if (name == "bantime")
-        return ban.until == never ? "-1" : std::to_string((ban.until - ban.from).count() / 1'000'000);
+        return ban.until == never ? "-1"
+                                  : std::to_string((ban.until - ban.from).count() / 1'000'000);
     if (name == "failures") return std::to_string(ban.hits);
     if (name == "bancount") return std::to_string(ban.offence);
     if (name == "time") return std::to_string(ban.from.seconds());

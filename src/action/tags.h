@@ -9,10 +9,10 @@
 
 namespace bandd {
 
-// Replaces: <ip> <prefix> <family> <jail> <bantime> (seconds, -1 for ever) <failures> <time> (epoch)
-// <bancount> <reason> <matches> (lines, joined by newlines) and <F-NAME> for every field captured.
-// Names as in fail2ban's actions. An unknown tag stays as it is. Hostile text is put in as it is:
-// the result is one argument or one log line, never a command line.
+// Replaces: <ip> <prefix> <family> <jail> <bantime> (seconds, -1 for ever) <failures> <time>
+// (epoch) <bancount> <reason> <matches> (lines, joined by newlines) and <F-NAME> for every field
+// captured. Names as in fail2ban's actions. An unknown tag stays as it is. Hostile text is put in
+// as it is: the result is one argument or one log line, never a command line.
 std::string replace_tags(std::string_view text, const Ban& ban, std::string_view jail);
 
 }  // namespace bandd

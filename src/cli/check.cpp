@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Checks a configuration with the very code that the daemon loads it with, and runs all filters over
-// their samples.
+// Checks a configuration with the very code that the daemon loads it with, and runs all filters
+// over their samples.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -44,7 +44,8 @@ int run_check(const CommonOptions& common, const std::string& directory) {
         else
             std::ranges::move(ignored, std::back_inserter(errors));
         if (filter.samples.empty())
-            warnings.push_back({"filter \"" + filter.name + "\"", "has no samples",
+            warnings.push_back({"filter \"" + filter.name + "\"",
+                                "has no samples",
                                 "add lines under \"samples:\", some that must match and some that "
                                 "must not",
                                 {file, 1, 1}});

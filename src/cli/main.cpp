@@ -34,8 +34,10 @@ int refuse_leftovers(const CLI::App& app) {
     if (!app.get_subcommands().empty()) {
         if (leftovers.empty()) return exit_done;
         std::string name = app.get_subcommands().front()->get_name();
-        print_error({"\"" + leftovers.front() + "\"", "is not understood by " + name,
-                     "see bandctl " + name + " --help", {}});
+        print_error({"\"" + leftovers.front() + "\"",
+                     "is not understood by " + name,
+                     "see bandctl " + name + " --help",
+                     {}});
     } else if (leftovers.empty()) {
         std::cerr << app.help();
     } else {
@@ -44,8 +46,10 @@ int refuse_leftovers(const CLI::App& app) {
             names.push_back(sub->get_name());
         std::vector<std::string_view> views(names.begin(), names.end());
         std::string near = did_you_mean(leftovers.front(), views);
-        print_error({"\"" + leftovers.front() + "\"", "is no command of bandctl",
-                     near.empty() ? "see bandctl --help" : near, {}});
+        print_error({"\"" + leftovers.front() + "\"",
+                     "is no command of bandctl",
+                     near.empty() ? "see bandctl --help" : near,
+                     {}});
     }
     return exit_usage;
 }
@@ -61,8 +65,9 @@ int main(int argc, char** argv) {
     app.add_option("-s,--socket", common.socket, "the daemon's socket, if not the configuration's");
     app.add_flag("--json", common.json, "answer as JSON, one object a line");
     app.fallthrough();
-    app.footer("Exit codes: 0 done, 1 the answer is no, 2 usage or configuration, 3 no daemon.\n"
-               "Manual: bandctl(8)\n");
+    app.footer(
+        "Exit codes: 0 done, 1 the answer is no, 2 usage or configuration, 3 no daemon.\n"
+        "Manual: bandctl(8)\n");
 
     RemoteOptions remote;
     std::map<std::string, int (*)(const CommonOptions&, const RemoteOptions&)> run;
@@ -82,7 +87,8 @@ int main(int argc, char** argv) {
         if (name == "ban") {
             sub->add_option("ip", remote.ip, "address or CIDR block")->required();
             sub->add_option("-j,--jail", remote.jail, "with this jail's actions (default: manual)");
-            sub->add_option("--for", remote.bantime, "10m, 2h, 1d12h, forever (default: the jail's bantime)");
+            sub->add_option("--for", remote.bantime,
+                            "10m, 2h, 1d12h, forever (default: the jail's bantime)");
             sub->add_option("-r,--reason", remote.reason, "kept with the ban");
             sub->add_flag("--force", remote.force, "even if ignoreip holds it");
         }

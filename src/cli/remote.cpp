@@ -7,8 +7,8 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "config/document.h"
-#include "core/base/address.h"
 #include "control/client.h"
+#include "core/base/address.h"
 #include "os/clock.h"
 #include "os/log.h"
 
@@ -23,7 +23,8 @@ std::string find_socket(const CommonOptions& common) {
     fs::path file = common.config;
     if (fs::is_directory(file, ignored)) file /= "bandd.yaml";
     if (auto root = read_document(file.string()))
-        if (const Value* socket = root->find("socket"); socket != nullptr && !socket->text.empty()) {
+        if (const Value* socket = root->find("socket");
+            socket != nullptr && !socket->text.empty()) {
             if (socket->text.starts_with('/')) return socket->text;
             return (fs::absolute(file).parent_path() / socket->text).lexically_normal().string();
         }
@@ -34,13 +35,17 @@ std::string find_socket(const CommonOptions& common) {
 bool is_sound(const RemoteOptions& options) {
     for (const std::string& address : {options.ip, options.prefix})
         if (!address.empty() && !parse_prefix(address)) {
-            print_error({"\"" + address + "\"", "is no address and no CIDR block",
-                         "write 192.0.2.1, 192.0.2.0/24 or 2001:db8::/64", {}});
+            print_error({"\"" + address + "\"",
+                         "is no address and no CIDR block",
+                         "write 192.0.2.1, 192.0.2.0/24 or 2001:db8::/64",
+                         {}});
             return false;
         }
     if (!options.bantime.empty() && !parse_duration(options.bantime)) {
-        print_error({"\"" + options.bantime + "\"", "is not a duration",
-                     "write 90, 10m, 1h, 1d12h or forever", {}});
+        print_error({"\"" + options.bantime + "\"",
+                     "is not a duration",
+                     "write 90, 10m, 1h, 1d12h or forever",
+                     {}});
         return false;
     }
     return true;
@@ -177,7 +182,8 @@ int run_status(const CommonOptions& common, const RemoteOptions& options) {
             if (action.contains("error")) state = red(text(action, "error"));
         if (state == "ok" && jail.value("simulate", false)) state = "simulating";
         rows.push_back({text(jail, "jail"), text(jail, "bans"), text(jail, "pending"),
-                        text(jail, "total_bans"), text(jail, "hits"), text(jail, "tracked"), state});
+                        text(jail, "total_bans"), text(jail, "hits"), text(jail, "tracked"),
+                        state});
     }
     fmt::print("\n");
     print_table({"JAIL", "BANS", "PENDING", "TOTAL", "HITS", "COUNTING", "STATE"}, rows);
@@ -260,8 +266,7 @@ int run_explain(const CommonOptions& common, const RemoteOptions& options) {
         for (const Json& ban : jail.value("bans", Json::array())) {
             std::string until = text(ban, "until");
             fmt::print("  {} is banned ({}), {} to {}\n", text(ban, "ip"), text(ban, "state"),
-                       local_time(text(ban, "from")),
-                       until.empty() ? "ever" : local_time(until));
+                       local_time(text(ban, "from")), until.empty() ? "ever" : local_time(until));
             fmt::print("    reason: {}; {}; ban number {}\n", text(ban, "reason"),
                        count(ban, "hits", "hit"), text(ban, "offence"));
             const Json fields = ban.value("fields", Json::object());
@@ -276,7 +281,8 @@ int run_explain(const CommonOptions& common, const RemoteOptions& options) {
             print_matches(counted["matches"]);
         }
         if (jail.contains("earlier"))
-            fmt::print("  banned {} so far, the last at {}\n", count(jail["earlier"], "bans", "time"),
+            fmt::print("  banned {} so far, the last at {}\n",
+                       count(jail["earlier"], "bans", "time"),
                        local_time(text(jail["earlier"], "last")));
     }
     return code;
@@ -327,7 +333,8 @@ int run_watch(const CommonOptions& common, const RemoteOptions&) {
             std::string when = event.contains("time") ? text(event, "time") : text(event, "from");
             std::string rest;
             if (kind == "found")
-                rest = fmt::format("{}, pattern {}", count(event, "hits", "hit"), text(event, "pattern"));
+                rest = fmt::format("{}, pattern {}", count(event, "hits", "hit"),
+                                   text(event, "pattern"));
             else if (kind == "ignored" || kind == "unban")
                 rest = text(event, "why");
             else

@@ -32,8 +32,9 @@ Result<std::string> find_filter(const CommonOptions& common, const std::string& 
     }
     std::vector<std::string> directories = data_directories();
     fs::path config = common.config;
-    directories.insert(directories.begin(),
-                       (fs::is_directory(config, ignored) ? config : config.parent_path()).string());
+    directories.insert(
+        directories.begin(),
+        (fs::is_directory(config, ignored) ? config : config.parent_path()).string());
     std::vector<std::string> names;
     for (const std::string& directory : directories) {
         std::string path = directory + "/filters/" + name + ".yaml";
@@ -84,7 +85,9 @@ int run_test(const CommonOptions& common, const TestOptions& options) {
         file.open(options.file);
         if (!file || fs::is_directory(options.file)) {
             print_error({"cannot read \"" + options.file + "\"",
-                         file ? "it is a directory" : std::strerror(errno), {}, {}});
+                         file ? "it is a directory" : std::strerror(errno),
+                         {},
+                         {}});
             return exit_usage;
         }
     }
@@ -149,7 +152,8 @@ int run_test(const CommonOptions& common, const TestOptions& options) {
             if (found.pattern != nullptr) json["pattern"] = found.pattern->id;
             if (found.fate == LineFate::hit) {
                 json["ip"] = to_string(found.captured.address);
-                for (const auto& [name, value] : found.captured.fields) json["fields"][name] = value;
+                for (const auto& [name, value] : found.captured.fields)
+                    json["fields"][name] = value;
             }
             if (found.fate != LineFate::hit) json["why"] = why;
             if (envelope.time) json["time"] = format_rfc3339(*envelope.time);
@@ -163,15 +167,17 @@ int run_test(const CommonOptions& common, const TestOptions& options) {
         for (const auto& [number, why] : misses)
             fmt::print("line {}: {}: {}\n", number, yellow("no match"), printable(why));
         if (misses.size() == most_misses)
-            fmt::print("… of lines that do not match, the first {}; see all with --all\n", most_misses);
+            fmt::print("… of lines that do not match, the first {}; see all with --all\n",
+                       most_misses);
         fmt::print("\n{}, {}{}\n", count_of(lines, "line"), count_of(hits, "hit"),
                    undated > 0 ? ", " + count_of(undated, "line") + " without a date" : "");
         for (const auto& [pattern, count] : by_pattern) fmt::print("  {:>7}  {}\n", count, pattern);
     } else {
-        fmt::print("{}", to_line_of_json({{"summary", {{"lines", lines},
-                                                       {"hits", hits},
-                                                       {"undated", undated},
-                                                       {"patterns", by_pattern}}}}));
+        fmt::print("{}", to_line_of_json({{"summary",
+                                           {{"lines", lines},
+                                            {"hits", hits},
+                                            {"undated", undated},
+                                            {"patterns", by_pattern}}}}));
     }
     return hits > 0 ? exit_done : exit_said_no;
 }

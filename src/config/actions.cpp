@@ -21,11 +21,10 @@ constexpr std::size_t longest_log_prefix = 127;
 
 // The services that jails are about; /etc/services need not exist on a router.
 constexpr std::array<std::pair<std::string_view, std::uint16_t>, 20> services{{
-    {"ftp", 21},     {"ssh", 22},         {"telnet", 23},       {"smtp", 25},
-    {"domain", 53},  {"http", 80},        {"pop3", 110},        {"imap", 143},
-    {"imap2", 143},  {"https", 443},      {"smtps", 465},       {"submissions", 465},
-    {"ssmtp", 465},  {"submission", 587}, {"imaps", 993},       {"pop3s", 995},
-    {"mysql", 3306}, {"sieve", 4190},     {"postgresql", 5432}, {"sip", 5060},
+    {"ftp", 21},    {"ssh", 22},          {"telnet", 23},  {"smtp", 25},         {"domain", 53},
+    {"http", 80},   {"pop3", 110},        {"imap", 143},   {"imap2", 143},       {"https", 443},
+    {"smtps", 465}, {"submissions", 465}, {"ssmtp", 465},  {"submission", 587},  {"imaps", 993},
+    {"pop3s", 995}, {"mysql", 3306},      {"sieve", 4190}, {"postgresql", 5432}, {"sip", 5060},
 }};
 
 std::optional<std::uint16_t> parse_port(std::string_view text) {
@@ -40,10 +39,10 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 constexpr std::array<std::string_view, 8> severities{"emerg",   "alert",  "crit", "err",
                                                      "warning", "notice", "info", "debug"};
 constexpr std::array<std::pair<std::string_view, int>, 20> facilities{{
-    {"kern", 0},    {"user", 1},    {"mail", 2},    {"daemon", 3},  {"auth", 4},
-    {"syslog", 5},  {"lpr", 6},     {"news", 7},    {"uucp", 8},    {"cron", 9},
-    {"authpriv", 10}, {"ftp", 11},  {"local0", 16}, {"local1", 17}, {"local2", 18},
-    {"local3", 19}, {"local4", 20}, {"local5", 21}, {"local6", 22}, {"local7", 23},
+    {"kern", 0},      {"user", 1},    {"mail", 2},    {"daemon", 3},  {"auth", 4},
+    {"syslog", 5},    {"lpr", 6},     {"news", 7},    {"uucp", 8},    {"cron", 9},
+    {"authpriv", 10}, {"ftp", 11},    {"local0", 16}, {"local1", 17}, {"local2", 18},
+    {"local3", 19},   {"local4", 20}, {"local5", 21}, {"local6", 22}, {"local7", 23},
 }};
 
 NftablesAction parse_nftables(const Value& value, const ActionContext& context,
@@ -76,8 +75,7 @@ NftablesAction parse_nftables(const Value& value, const ActionContext& context,
         action.ports = parse_ports(words, errors);
     if (auto words = section.words("protocol"); !words.empty())
         action.protocols = parse_protocols(words, errors);
-    if (!action.ports.empty() && action.protocols.empty())
-        action.protocols = {Protocol::tcp};
+    if (!action.ports.empty() && action.protocols.empty()) action.protocols = {Protocol::tcp};
     return action;
 }
 
@@ -125,7 +123,8 @@ ExecAction parse_exec(const Value& value, std::vector<Error>& errors) {
     action.ban = parse_argv(section, "ban");
     action.unban = parse_argv(section, "unban");
     if (action.ban.empty() && action.unban.empty())
-        section.error(value, "action exec", "has nothing to run", "give \"ban\", \"unban\" or both");
+        section.error(value, "action exec", "has nothing to run",
+                      "give \"ban\", \"unban\" or both");
     section.text("user", action.user);
     section.duration("timeout", action.timeout, false);
     section.number("parallel", action.parallel, 1, 64);
@@ -167,8 +166,7 @@ void parse_item(const Value& value, const ActionContext& context, int depth,
                 std::vector<ActionConfig>& actions, std::vector<Error>& errors) {
     switch (value.kind) {
         case Value::Kind::list:
-            for (const Value& item : value.items)
-                parse_item(item, context, depth, actions, errors);
+            for (const Value& item : value.items) parse_item(item, context, depth, actions, errors);
             break;
         case Value::Kind::scalar: {
             Value none;
@@ -180,7 +178,8 @@ void parse_item(const Value& value, const ActionContext& context, int depth,
             for (const auto& [name, keys] : value.entries)
                 parse_action(name.text, name, keys, context, depth, actions, errors);
             break;
-        case Value::Kind::null: break;
+        case Value::Kind::null:
+            break;
     }
 }
 
@@ -243,8 +242,9 @@ std::vector<PortRange> parse_ports(const std::vector<const Value*>& words,
             auto single = parse_port(part);
             auto dash = part.find_first_of("-:");
             auto first = single ? single : parse_port(part.substr(0, dash));
-            auto last = single || dash == std::string_view::npos ? single
-                                                                 : parse_port(part.substr(dash + 1));
+            auto last = single || dash == std::string_view::npos
+                            ? single
+                            : parse_port(part.substr(dash + 1));
             if (!first || !last || *first > *last) {
                 errors.push_back({"\"port: " + std::string(part) + "\"",
                                   "is no port, range or service",
@@ -274,8 +274,8 @@ std::vector<Protocol> parse_protocols(const std::vector<const Value*>& words,
         else if (word->text == "udp")
             protocols.push_back(Protocol::udp);
         else
-            errors.push_back({"\"protocol: " + word->text + "\"", "must be tcp or udp", {},
-                              word->where});
+            errors.push_back(
+                {"\"protocol: " + word->text + "\"", "must be tcp or udp", {}, word->where});
     }
     return protocols;
 }

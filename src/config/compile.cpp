@@ -23,13 +23,15 @@ std::shared_ptr<const Filter> compile_filter(const FilterConfig& config,
     if (!config.tag.empty()) {
         filter->tag = std::make_unique<RE2>(config.tag, pattern_options());
         if (!filter->tag->ok())
-            errors.push_back({"tag", "RE2 refuses it: " + filter->tag->error(), {}, config.tag_where});
+            errors.push_back(
+                {"tag", "RE2 refuses it: " + filter->tag->error(), {}, config.tag_where});
     }
     auto wanted = [&](const std::string& mode) {
         return mode.empty() || std::ranges::find(modes, mode) != modes.end() ||
                std::ranges::find(modes, "aggressive") != modes.end();
     };
-    auto compile_into = [&](const PatternConfig& from, std::vector<Pattern>& into, bool fail_pattern) {
+    auto compile_into = [&](const PatternConfig& from, std::vector<Pattern>& into,
+                            bool fail_pattern) {
         if (!wanted(from.mode) || names_empty_list(from.regex, lists)) return;
         auto pattern = compile_pattern(from.id, from.regex, lists, fail_pattern);
         if (!pattern) {
@@ -39,10 +41,9 @@ std::shared_ptr<const Filter> compile_filter(const FilterConfig& config,
             return;
         }
         if (auto forgery = fail_pattern ? find_forgery(from.regex) : std::nullopt)
-            warnings.push_back({"pattern \"" + from.id + "\"",
-                                "a client could name another host: " + *forgery,
-                                "anchor it with ^, and write [^\"]* or \\S+ where .* stands",
-                                from.where});
+            warnings.push_back(
+                {"pattern \"" + from.id + "\"", "a client could name another host: " + *forgery,
+                 "anchor it with ^, and write [^\"]* or \\S+ where .* stands", from.where});
         into.push_back(std::move(*pattern));
     };
     for (const PatternConfig& pattern : config.failregex)
@@ -110,7 +111,8 @@ std::vector<Error> check_samples(const FilterConfig& config, const Zone& zone) {
         if (found.fate == LineFate::ignored) got = "ignored";
         if (found.fate == LineFate::wrong_tag && sample.match != "none")
             got = "none (its tag is \"" + std::string(envelope.tag) + "\")";
-        auto wrong = [&](const std::string& what, const std::string& is, const std::string& should) {
+        auto wrong = [&](const std::string& what, const std::string& is,
+                         const std::string& should) {
             errors.push_back({"sample", what + " is " + is + ", but should be " + should,
                               "the line is: " + sample.line, sample.where});
         };
@@ -122,8 +124,8 @@ std::vector<Error> check_samples(const FilterConfig& config, const Zone& zone) {
         std::string ip = to_string(found.captured.address);
         if (!sample.ip.empty() && ip != sample.ip) wrong("ip", ip, sample.ip);
         if (!sample.user.empty()) {
-            auto user = std::ranges::find(found.captured.fields, "user",
-                                          &Fields::value_type::first);
+            auto user =
+                std::ranges::find(found.captured.fields, "user", &Fields::value_type::first);
             std::string text = user == found.captured.fields.end() ? "absent" : user->second;
             if (text != sample.user) wrong("user", text, sample.user);
         }

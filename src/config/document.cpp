@@ -13,7 +13,7 @@
 namespace bandd {
 namespace {
 
-constexpr int deepest = 40;                    // nesting and includes
+constexpr int deepest = 40;                     // nesting and includes
 constexpr std::size_t largest_file = 16 << 20;  // a list of a million addresses belongs in a file:
 
 Place place_of(const YAML::Mark& mark, const std::string& file) {
@@ -63,7 +63,9 @@ Result<Value> include(const YAML::Node& node, const std::string& file, int depth
 Result<Value> convert(const YAML::Node& node, const std::string& file, int depth) {
     Value value;
     value.where = place_of(node.Mark(), file);
-    if (depth > deepest) return fail("document", "is nested too deeply, or files include each other", {}, value.where);
+    if (depth > deepest)
+        return fail("document", "is nested too deeply, or files include each other", {},
+                    value.where);
     if (node.Tag() == "!include" && node.IsScalar()) return include(node, file, depth + 1);
     switch (node.Type()) {
         case YAML::NodeType::Scalar:
@@ -87,17 +89,18 @@ Result<Value> convert(const YAML::Node& node, const std::string& file, int depth
                 if (key->kind != Value::Kind::scalar)
                     return fail("key", "must be a word", {}, key->where);
                 if (const Value* other = value.find(key->text))
-                    return fail("\"" + key->text + "\"",
-                                "is given twice, first in line " +
-                                    std::to_string(other->where.line),
-                                "remove one of them", key->where);
+                    return fail(
+                        "\"" + key->text + "\"",
+                        "is given twice, first in line " + std::to_string(other->where.line),
+                        "remove one of them", key->where);
                 auto content = convert(entry.second, file, depth + 1);
                 if (!content) return content;
                 value.entries.emplace_back(std::move(*key), std::move(*content));
             }
             break;
         case YAML::NodeType::Null:
-        case YAML::NodeType::Undefined: break;
+        case YAML::NodeType::Undefined:
+            break;
     }
     return value;
 }
@@ -115,9 +118,9 @@ Result<Value> read_at(const std::string& path, int depth) {
     std::ifstream file(path, std::ios::binary);
     std::error_code ignored;
     if (!file || std::filesystem::is_directory(path, ignored))
-        return fail("cannot read \"" + path + "\"",
-                    std::filesystem::is_directory(path, ignored) ? "it is a directory"
-                                                                 : std::strerror(errno));
+        return fail("cannot read \"" + path + "\"", std::filesystem::is_directory(path, ignored)
+                                                        ? "it is a directory"
+                                                        : std::strerror(errno));
     if (std::filesystem::file_size(path, ignored) > largest_file && !ignored)
         return fail("cannot read \"" + path + "\"", "it is larger than 16 MiB");
     std::ostringstream text;
@@ -135,10 +138,14 @@ const Value* Value::find(std::string_view key) const {
 
 std::string_view kind_name(Value::Kind kind) {
     switch (kind) {
-        case Value::Kind::null: return "nothing";
-        case Value::Kind::scalar: return "a single value";
-        case Value::Kind::list: return "a list";
-        case Value::Kind::map: return "a map";
+        case Value::Kind::null:
+            return "nothing";
+        case Value::Kind::scalar:
+            return "a single value";
+        case Value::Kind::list:
+            return "a list";
+        case Value::Kind::map:
+            return "a map";
     }
     return "?";
 }

@@ -14,9 +14,9 @@ namespace bandd {
 struct Value {
     enum class Kind { null, scalar, list, map };
     Kind kind = Kind::null;
-    std::string text;                            // of a scalar
-    bool quoted = false;                         // "…" or '…': never a number or a boolean
-    std::vector<Value> items;                    // of a list
+    std::string text;                              // of a scalar
+    bool quoted = false;                           // "…" or '…': never a number or a boolean
+    std::vector<Value> items;                      // of a list
     std::vector<std::pair<Value, Value>> entries;  // of a map, in the file's order
     Place where;
 

@@ -9,7 +9,7 @@
 namespace bandd {
 
 struct Key {
-    std::string_view section;   // "bandd.yaml", "jail", "filter", "action nftables", …
+    std::string_view section;  // "bandd.yaml", "jail", "filter", "action nftables", …
     std::string_view name;
     std::string_view type;      // for the reader: "duration", "list of addresses"
     std::string_view fallback;  // what holds without it

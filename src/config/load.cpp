@@ -60,12 +60,14 @@ class Loader {
         if (!fs::exists(status)) {
             out_.errors.push_back({"cannot read \"" + path + "\"",
                                    fault ? fault.message() : "No such file or directory",
-                                   "give the configuration with --config DIR", {}});
+                                   "give the configuration with --config DIR",
+                                   {}});
             return std::move(out_);
         }
         if (fs::is_directory(status)) file = fs::path(path) / "bandd.yaml";
         directory_ = fs::absolute(file).lexically_normal().parent_path();
-        file = fs::path(path).is_absolute() ? directory_ / file.filename() : file.lexically_normal();
+        file =
+            fs::path(path).is_absolute() ? directory_ / file.filename() : file.lexically_normal();
         out_.config.directory = directory_.string();
         directories_.push_back(directory_.string());
         directories_.insert(directories_.end(), data_.begin(), data_.end());
@@ -151,8 +153,8 @@ class Loader {
 
     void load_jails(const Value& jails, const JailConfig& base, const Value& defaults) {
         if (jails.kind != Value::Kind::map) {
-            out_.errors.push_back({"\"jails\"", "must be a map: a name, then its keys", {},
-                                   jails.where});
+            out_.errors.push_back(
+                {"\"jails\"", "must be a map: a name, then its keys", {}, jails.where});
             return;
         }
         for (const auto& [name, keys] : jails.entries) {
@@ -161,7 +163,8 @@ class Loader {
                 out_.errors.push_back({"jail \"" + name.text + "\"",
                                        "a jail's name is letters, digits, \"-\", \"_\" and \".\", "
                                        "begins with a letter and has at most 63 characters",
-                                       {}, name.where});
+                                       {},
+                                       name.where});
                 continue;
             }
             if (!names_.insert(name.text).second) {
@@ -246,7 +249,8 @@ class Loader {
         std::string options = jail.filter.substr(bracket + 1);
         jail.filter.resize(bracket);
         if (!options.ends_with(']') || !options.starts_with("mode=")) {
-            section.error(value, "\"filter: " + value.text + "\"", "only [mode=NAME] is understood");
+            section.error(value, "\"filter: " + value.text + "\"",
+                          "only [mode=NAME] is understood");
             return;
         }
         jail.modes = {options.substr(5, options.size() - 6)};
@@ -308,7 +312,9 @@ class Loader {
             if (auto prefix = parse_prefix(line))
                 prefixes.push_back(*prefix);
             else
-                out_.errors.push_back({"\"" + line + "\"", "is no address and no CIDR block", {},
+                out_.errors.push_back({"\"" + line + "\"",
+                                       "is no address and no CIDR block",
+                                       {},
                                        {path, number, static_cast<int>(begin) + 1}});
         }
     }
@@ -327,14 +333,12 @@ class Loader {
             options.timezone = zone->text;
             zone_places_.try_emplace(zone->text, zone->where);
         }
-        section.choice("start", options.start,
-                       {{"findtime", Start::findtime},
-                        {"end", Start::end},
-                        {"beginning", Start::beginning}});
-        section.choice("escapes", options.escapes,
-                       {{"auto", Escapes::automatic},
-                        {"undo", Escapes::undo},
-                        {"keep", Escapes::keep}});
+        section.choice(
+            "start", options.start,
+            {{"findtime", Start::findtime}, {"end", Start::end}, {"beginning", Start::beginning}});
+        section.choice(
+            "escapes", options.escapes,
+            {{"auto", Escapes::automatic}, {"undo", Escapes::undo}, {"keep", Escapes::keep}});
         if (name == "defaults") log_defaults_ = options;
         for (const Value* word : section.words("logpath")) {
             LogSpec log = options;
@@ -387,11 +391,10 @@ class Loader {
             }
             if (found) continue;
             std::vector<std::string_view> views(names.begin(), names.end());
-            out_.errors.push_back(
-                {"filter \"" + jail.filter + "\"",
-                 "there is no filters/" + jail.filter + ".yaml in " +
-                     fmt::format("{}", fmt::join(directories_, ", ")),
-                 did_you_mean(jail.filter, views), jail.filter_where});
+            out_.errors.push_back({"filter \"" + jail.filter + "\"",
+                                   "there is no filters/" + jail.filter + ".yaml in " +
+                                       fmt::format("{}", fmt::join(directories_, ", ")),
+                                   did_you_mean(jail.filter, views), jail.filter_where});
         }
         for (const JailConfig& jail : out_.config.jails) {
             auto filter = out_.config.filters.find(jail.filter);
@@ -410,10 +413,9 @@ class Loader {
                     if (!pattern.mode.empty()) known.insert(pattern.mode);
                 if (known.contains(mode)) continue;
                 std::vector<std::string_view> views(known.begin(), known.end());
-                out_.errors.push_back({"mode \"" + mode + "\"",
-                                       "filter \"" + jail.filter + "\" has no such mode",
-                                       fmt::format("it has {}", fmt::join(views, ", ")),
-                                       jail.where});
+                out_.errors.push_back(
+                    {"mode \"" + mode + "\"", "filter \"" + jail.filter + "\" has no such mode",
+                     fmt::format("it has {}", fmt::join(views, ", ")), jail.where});
             }
         }
     }

@@ -125,9 +125,9 @@ struct Config {
     std::size_t line_limit = 65536;
     Duration dbpurgeage = std::chrono::days(30);
     Duration checkpoint = std::chrono::seconds(2);
-    std::vector<JailConfig> jails;  // enabled ones, `manual` included
+    std::vector<JailConfig> jails;                             // enabled ones, `manual` included
     std::map<std::string, FilterConfig, std::less<>> filters;  // that the jails use
-    std::map<std::string, Zone, std::less<>> zones;  // by LogSpec::timezone
+    std::map<std::string, Zone, std::less<>> zones;            // by LogSpec::timezone
 };
 
 }  // namespace bandd

@@ -18,10 +18,11 @@ Result<ControlClient> ControlClient::connect(const std::string& path) {
     std::string what = "cannot reach bandd at \"" + path + "\"";
     if (path.size() >= sizeof address.sun_path) return fail(what, "the path is too long");
     std::memcpy(address.sun_path, path.data(), path.size());
-    if (::connect(client.fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+    if (::connect(client.fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
+        0)
         return client;
-    std::string hint = errno == EACCES ? "become root, or a member of the group bandd"
-                                       : "is it running?";
+    std::string hint =
+        errno == EACCES ? "become root, or a member of the group bandd" : "is it running?";
     return fail_errno(what, hint);
 }
 
@@ -54,8 +55,7 @@ Result<Json> ControlClient::receive() {
         std::array<char, 65536> buffer{};
         ssize_t got = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
         if (got < 0 && errno == EINTR) continue;
-        if (got <= 0)
-            return fail("bandd at \"" + path_ + "\"", "has closed the connection");
+        if (got <= 0) return fail("bandd at \"" + path_ + "\"", "has closed the connection");
         in_.append(buffer.data(), static_cast<std::size_t>(got));
     }
 }

@@ -8,9 +8,8 @@ Json error_to_json(const Error& error) {
     if (!error.reason.empty()) json["reason"] = error.reason;
     if (!error.hint.empty()) json["hint"] = error.hint;
     if (!error.where.file.empty())
-        json["where"] = {{"file", error.where.file},
-                         {"line", error.where.line},
-                         {"column", error.where.column}};
+        json["where"] = {
+            {"file", error.where.file}, {"line", error.where.line}, {"column", error.where.column}};
     return json;
 }
 

@@ -64,8 +64,10 @@ void ControlServer::accept() {
         ++refused_;
         std::string line = to_line_of_json(
             failure(allowed ? Error{"bandd", "too many clients are connected", "try again", {}}
-                            : Error{"bandd", "you may not control it",
-                                    "become root, or a member of its group", {}}));
+                            : Error{"bandd",
+                                    "you may not control it",
+                                    "become root, or a member of its group",
+                                    {}}));
         [[maybe_unused]] auto ignored = ::send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL);
         return;
     }
@@ -95,10 +97,13 @@ void ControlServer::answer(Client& client, const std::string& line) {
     Json request = Json::parse(line, nullptr, false);
     Json reply;
     if (!request.is_object() || !request.value("command", Json()).is_string()) {
-        reply = failure({"request", "is not {\"v\": 1, \"command\": …} on one line", {}, {}}, exit_usage);
+        reply = failure({"request", "is not {\"v\": 1, \"command\": …} on one line", {}, {}},
+                        exit_usage);
     } else if (request.value("v", Json(0)) != protocol_version) {
-        reply = failure({"request", "speaks another version of the protocol",
-                         "use the bandctl that came with this bandd", {}},
+        reply = failure({"request",
+                         "speaks another version of the protocol",
+                         "use the bandctl that came with this bandd",
+                         {}},
                         exit_usage);
     } else {
         std::string command = request["command"];
@@ -132,8 +137,8 @@ void ControlServer::serve(int fd, std::uint32_t events) {
         }
         if (client.in.size() > largest_request) {
             ++cut_off_;
-            client.out += to_line_of_json(
-                failure({"request", "is longer than 64 KiB", {}, {}}, exit_usage));
+            client.out +=
+                to_line_of_json(failure({"request", "is longer than 64 KiB", {}, {}}, exit_usage));
             client.closing = true;
             client.in.clear();
         }

@@ -18,9 +18,12 @@ Json time_or_null(Instant at) {
 
 std::string_view state_name(BanState state) {
     switch (state) {
-        case BanState::pending: return "pending";
-        case BanState::active: return "active";
-        case BanState::simulated: return "simulated";
+        case BanState::pending:
+            return "pending";
+        case BanState::active:
+            return "active";
+        case BanState::simulated:
+            return "simulated";
     }
     return "?";
 }
@@ -46,7 +49,9 @@ Error no_such_jail(const std::string& name, const std::vector<JailRules>& rules)
 }
 
 Error bad_address(const std::string& text) {
-    return {"\"" + text + "\"", "is no address and no CIDR block", "write 192.0.2.1, 192.0.2.0/24 or 2001:db8::/64",
+    return {"\"" + text + "\"",
+            "is no address and no CIDR block",
+            "write 192.0.2.1, 192.0.2.0/24 or 2001:db8::/64",
             {}};
 }
 
@@ -90,8 +95,9 @@ Json Daemon::on_command(const std::string& command, const Json& arguments) {
         pipeline_->put(outcome, now());
         return success({{"unbanned", count}});
     }
-    return failure({"command \"" + command + "\"", "there is no such command", "see bandctl --help", {}},
-                   exit_usage);
+    return failure(
+        {"command \"" + command + "\"", "there is no such command", "see bandctl --help", {}},
+        exit_usage);
 }
 
 Json Daemon::status(const Json& arguments) {
@@ -211,7 +217,8 @@ Json Daemon::list_bans(const Json& arguments) {
         return a->key.jail < b->key.jail;
     });
     std::size_t limit = default_limit;
-    if (auto given = arguments.find("limit"); given != arguments.end() && given->is_number_unsigned())
+    if (auto given = arguments.find("limit");
+        given != arguments.end() && given->is_number_unsigned())
         limit = given->get<std::size_t>();
     Json list = Json::array();
     for (const Ban* ban : found) {
@@ -229,13 +236,17 @@ Json Daemon::ban(const Json& arguments) {
     if (name.empty()) name = manual_jail;
     auto jail = engine_->find_jail(name);
     if (!jail) return failure(no_such_jail(name, engine_->rules()));
-    Engine::BanOrder order{*jail, *prefix, {}, argument(arguments, "reason"),
+    Engine::BanOrder order{*jail,
+                           *prefix,
+                           {},
+                           argument(arguments, "reason"),
                            arguments.value("force", Json(false)) == true};
     if (std::string span = argument(arguments, "for"); !span.empty()) {
         order.bantime = parse_duration(span);
         if (!order.bantime || *order.bantime <= Duration{0})
-            return failure({"\"" + span + "\"", "is no duration", "write 90, 10m, 2h, 1d12h or forever", {}},
-                           exit_usage);
+            return failure(
+                {"\"" + span + "\"", "is no duration", "write 90, 10m, 2h, 1d12h or forever", {}},
+                exit_usage);
     }
     // An address alone means what the jail bans as one: an IPv6 host's /64.
     if (prefix->is_single() && text.find('/') == std::string::npos)
@@ -272,8 +283,7 @@ Json Daemon::unban(const Json& arguments) {
         if (!prefix) return failure(bad_address(text), exit_usage);
         count = engine_->unban(jail, *prefix, at, outcome);
         if (count == 0)
-            return failure({to_string(*prefix), "is not banned",
-                            "bandctl bans shows who is", {}});
+            return failure({to_string(*prefix), "is not banned", "bandctl bans shows who is", {}});
     }
     Json list = Json::array();
     for (const Event& event : outcome.events)
@@ -313,7 +323,8 @@ Json Daemon::explain(const Json& arguments) {
         else if (engine_->is_ignored(index, prefix->network))
             entry["ignored"] = "ignoreip holds it";
         if (auto offences = engine_->offences(index, key))
-            entry["earlier"] = {{"bans", offences->count}, {"last", format_rfc3339(offences->last)}};
+            entry["earlier"] = {{"bans", offences->count},
+                                {"last", format_rfc3339(offences->last)}};
         if (entry.size() > 1) jails.push_back(std::move(entry));
     }
     return success({{"ip", to_string(*prefix)}, {"jails", std::move(jails)}});

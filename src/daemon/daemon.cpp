@@ -174,7 +174,8 @@ Result<> Daemon::start() {
     }
     namespace fs = std::filesystem;
     for (const std::string& file : {config_.state, config_.socket})
-        if (auto made = make_directory(fs::path(file).parent_path().string(), 0750, account_); !made)
+        if (auto made = make_directory(fs::path(file).parent_path().string(), 0750, account_);
+            !made)
             return made;
     if (auto prepared = Store::prepare(config_.state, account_.uid, account_.gid); !prepared)
         return prepared;
@@ -216,9 +217,10 @@ Result<> Daemon::start() {
     dispatch_ = std::make_unique<Dispatch>(*engine_, Dispatch::Backends{});
     pipeline_ = std::make_unique<Pipeline>(
         *engine_, *dispatch_, *watch_,
-        Pipeline::Listener{[this](const Event& event) { on_event(event); },
-                           [this](const Report& report) { on_report(report); },
-                           [this](const Error& error) { log_.put(Severity::error, to_line(error)); }});
+        Pipeline::Listener{
+            [this](const Event& event) { on_event(event); },
+            [this](const Report& report) { on_report(report); },
+            [this](const Error& error) { log_.put(Severity::error, to_line(error)); }});
     for (auto [fd, callback] : std::initializer_list<std::pair<int, Loop::Callback>>{
              {signals_.get(),
               [this](std::uint32_t) {
@@ -284,14 +286,14 @@ void Daemon::apply_config(std::vector<TailPosition> saved, Instant at) {
 }
 
 void Daemon::say_what_is_watched() {
-    bool any = std::ranges::any_of(config_.jails, [](const JailConfig& jail) {
-        return !jail.logs.empty();
-    });
+    bool any = std::ranges::any_of(config_.jails,
+                                   [](const JailConfig& jail) { return !jail.logs.empty(); });
     if (!any)
-        log_.write(Severity::warning,
-                   "nothing to watch: no jail has a log that exists here; name one with \"logpath:\" "
-                   "in {}/jails/NAME.yaml, then run bandctl reload",
-                   config_.directory);
+        log_.write(
+            Severity::warning,
+            "nothing to watch: no jail has a log that exists here; name one with \"logpath:\" "
+            "in {}/jails/NAME.yaml, then run bandctl reload",
+            config_.directory);
     watch_health();
 }
 
@@ -374,10 +376,12 @@ void Daemon::on_signal(int signal) {
             break;
         }
         case SIGUSR1:  // as logrotate's postrotate uses it: only open the log anew
-            if (auto opened = log_.open(config_.log.target, severity_of(config_.log.level)); !opened)
+            if (auto opened = log_.open(config_.log.target, severity_of(config_.log.level));
+                !opened)
                 log_.put(Severity::error, to_line(opened.error()));
             break;
-        default: ending_ = true;
+        default:
+            ending_ = true;
     }
 }
 
@@ -398,7 +402,8 @@ void Daemon::checkpoint(Instant at, bool last) {
     checkpoint.offences_before = at - config_.dbpurgeage;
     dirty_ = false;
     last_checkpoint_ = at;
-    if (checkpoint.changes.empty() && checkpoint.positions.empty() && checkpoint.gone.empty()) return;
+    if (checkpoint.changes.empty() && checkpoint.positions.empty() && checkpoint.gone.empty())
+        return;
     store_->write(std::move(checkpoint));
     if (last) store_->wait();
 }

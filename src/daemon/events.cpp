@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One line an event in the daemon's own log, one JSON object an event for watchers. A ban is told of
-// when the kernel has it, not before.
+// One line an event in the daemon's own log, one JSON object an event for watchers. A ban is told
+// of when the kernel has it, not before.
 #include "daemon/daemon.h"
 
 namespace bandd {
@@ -15,10 +15,14 @@ std::string until_text(const Ban& ban) {
 
 std::string_view why_text(Ignored::Why why) {
     switch (why) {
-        case Ignored::Why::ignoreip: return "ignoreip";
-        case Ignored::Why::own_address: return "own address";
-        case Ignored::Why::too_old: return "older than findtime";
-        case Ignored::Why::already_banned: return "already banned";
+        case Ignored::Why::ignoreip:
+            return "ignoreip";
+        case Ignored::Why::own_address:
+            return "own address";
+        case Ignored::Why::too_old:
+            return "older than findtime";
+        case Ignored::Why::already_banned:
+            return "already banned";
     }
     return "?";
 }
@@ -34,12 +38,9 @@ void Daemon::on_event(const Event& event) {
                    to_string(found->address), jail, found->pattern, found->hits,
                    engine_->rules()[found->jail].maxretry);
         if (control_ && control_->has_watchers())
-            json = {{"kind", "found"},
-                    {"ip", to_string(found->address)},
-                    {"jail", jail},
-                    {"pattern", found->pattern},
-                    {"hits", found->hits},
-                    {"time", format_rfc3339(found->time)}};
+            json = {{"kind", "found"},     {"ip", to_string(found->address)},
+                    {"jail", jail},        {"pattern", found->pattern},
+                    {"hits", found->hits}, {"time", format_rfc3339(found->time)}};
     } else if (const auto* ignored = std::get_if<Ignored>(&event)) {
         log_.write(Severity::info, "ignored {} jail={} why=\"{}\"", to_string(ignored->address),
                    jail_name(ignored->jail), why_text(ignored->why));
@@ -61,9 +62,8 @@ void Daemon::on_event(const Event& event) {
             json["kind"] = ban.state == BanState::simulated ? "would-ban" : "decided";
         }
     } else if (const auto* extended = std::get_if<Extended>(&event)) {
-        log_.write(Severity::notice, "extended {} jail={} {}",
-                   to_string(extended->ban.key.prefix), jail_name(extended->ban.key.jail),
-                   until_text(extended->ban));
+        log_.write(Severity::notice, "extended {} jail={} {}", to_string(extended->ban.key.prefix),
+                   jail_name(extended->ban.key.jail), until_text(extended->ban));
         if (control_ && control_->has_watchers()) {
             json = ban_to_json(extended->ban, false);
             json["kind"] = "extended";

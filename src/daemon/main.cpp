@@ -10,13 +10,15 @@ int main(int argc, char** argv) {
     app.add_option("-c,--config", options.config,
                    "directory with bandd.yaml and jails/, or a file in place of bandd.yaml")
         ->capture_default_str();
-    app.add_flag("-f,--foreground", foreground,
-                 "stay in the foreground (which bandd always does: for those who expect the option)");
+    app.add_flag(
+        "-f,--foreground", foreground,
+        "stay in the foreground (which bandd always does: for those who expect the option)");
     app.set_version_flag("-V,--version", "bandd " BANDD_VERSION);
-    app.footer("Signals: SIGHUP loads the configuration anew, SIGUSR1 opens the log anew,\n"
-               "SIGTERM ends (bans stay in the kernel unless \"stop: flush\").\n"
-               "Exit codes: 0 ended by a signal, 2 usage or configuration.\n"
-               "Manual: bandd(8), bandctl(8), bandd.yaml(5)\n");
+    app.footer(
+        "Signals: SIGHUP loads the configuration anew, SIGUSR1 opens the log anew,\n"
+        "SIGTERM ends (bans stay in the kernel unless \"stop: flush\").\n"
+        "Exit codes: 0 ended by a signal, 2 usage or configuration.\n"
+        "Manual: bandd(8), bandctl(8), bandd.yaml(5)\n");
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& done) {

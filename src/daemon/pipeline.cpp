@@ -37,8 +37,8 @@ const Ruleset& Pipeline::ruleset_for(const Reader& reader) {
         for (std::size_t log : reader.logs)
             jails.insert(jails_of_log_[log].begin(), jails_of_log_[log].end());
         const WatchedLog& log = watch_.logs()[*reader.logs.begin()];
-        ruleset = make_ruleset(*compiled_, {jails.begin(), jails.end()}, log.zone,
-                               log.spec.escapes, line_limit_);
+        ruleset = make_ruleset(*compiled_, {jails.begin(), jails.end()}, log.zone, log.spec.escapes,
+                               line_limit_);
     }
     return *ruleset;
 }
@@ -102,7 +102,7 @@ void Pipeline::take_positions(std::vector<StoredPosition>& changed,
     std::map<FileId, StoredPosition> current;
     for (const Reader& reader : watch_.readers()) {
         TailPosition at = reader.tail.position();
-        StoredPosition stored{at.path,     at.id.device, at.id.inode,           at.offset,
+        StoredPosition stored{at.path,     at.id.device,          at.id.inode,        at.offset,
                               at.skipping, at.fingerprint.length, at.fingerprint.hash};
         current.insert_or_assign(at.id, std::move(stored));
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// READ FIRST: the way of a line through the daemon. A turn is: read what is ready, scan, decide, one
-// batch for each backend, tell. Nothing returns along this way; commands, failed orders and a flushed
-// set enter as new events.
+// READ FIRST: the way of a line through the daemon. A turn is: read what is ready, scan, decide,
+// one batch for each backend, tell. Nothing returns along this way; commands, failed orders and a
+// flushed set enter as new events.
 #pragma once
 
 #include <functional>

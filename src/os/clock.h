@@ -9,9 +9,9 @@
 namespace bandd {
 
 inline Instant now() {
-    return {std::chrono::duration_cast<Duration>(
-                std::chrono::system_clock::now().time_since_epoch())
-                .count()};
+    return {
+        std::chrono::duration_cast<Duration>(std::chrono::system_clock::now().time_since_epoch())
+            .count()};
 }
 
 }  // namespace bandd

@@ -73,8 +73,7 @@ Result<> make_directory(const std::string& path, mode_t mode, const Account& acc
     std::error_code fault;
     if (std::filesystem::is_directory(path, fault)) return {};
     std::string parent = std::filesystem::path(path).parent_path().string();
-    if (!parent.empty() && parent != path)
-        std::filesystem::create_directories(parent, fault);
+    if (!parent.empty() && parent != path) std::filesystem::create_directories(parent, fault);
     if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST)
         return fail_errno("mkdir \"" + path + "\"");
     if (::chmod(path.c_str(), mode) != 0) return fail_errno("chmod \"" + path + "\"");

@@ -34,7 +34,9 @@ void Inotify::read(const std::function<void(const Event&)>& on) {
             inotify_event event{};
             std::memcpy(&event, at, sizeof event);
             const char* name = at + sizeof event;
-            on({event.wd, event.mask, event.cookie,
+            on({event.wd,
+                event.mask,
+                event.cookie,
                 {name, event.len > 0 ? strnlen(name, event.len) : std::size_t{0}}});
             at += sizeof event + event.len;
         }

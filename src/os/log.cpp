@@ -116,7 +116,10 @@ std::string printable(std::string_view text) {
     out.reserve(text.size());
     for (std::size_t i = 0; i < text.size(); ++i) {
         auto c = static_cast<unsigned char>(text[i]);
-        std::size_t more = c >= 0xf0 && c < 0xf5 ? 3 : c >= 0xe0 ? 2 : c >= 0xc2 && c < 0xe0 ? 1 : 0;
+        std::size_t more = c >= 0xf0 && c < 0xf5   ? 3
+                           : c >= 0xe0             ? 2
+                           : c >= 0xc2 && c < 0xe0 ? 1
+                                                   : 0;
         bool valid = c >= 0x20 && c < 0x7f;
         if (c >= 0xc2 && c < 0xf5 && i + more < text.size()) {
             valid = true;

@@ -36,7 +36,8 @@ class Log {
     template <class... Arguments>
     void write(Severity severity, fmt::format_string<Arguments...> format,
                Arguments&&... arguments) {
-        if (wants(severity)) put(severity, fmt::format(format, std::forward<Arguments>(arguments)...));
+        if (wants(severity))
+            put(severity, fmt::format(format, std::forward<Arguments>(arguments)...));
     }
     void put(Severity severity, std::string text);
     std::uint64_t lost() const { return lost_; }

@@ -29,8 +29,7 @@ Result<> Loop::add(int fd, std::uint32_t events, Callback callback) {
     epoll_event event{};
     event.events = events;
     event.data.fd = fd;
-    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
-        return fail_errno("epoll_ctl add");
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return fail_errno("epoll_ctl add");
     callbacks_[fd] = std::make_shared<Callback>(std::move(callback));
     return {};
 }
@@ -62,8 +61,8 @@ void Loop::set_deadline(std::optional<Instant> at) {
 
 void Loop::turn() {
     std::array<epoll_event, 64> events{};
-    int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
-                           again_ ? 0 : -1);
+    int count =
+        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), again_ ? 0 : -1);
     again_ = false;
     for (int i = 0; i < count; ++i) {
         const epoll_event& event = events[static_cast<std::size_t>(i)];

@@ -11,7 +11,7 @@
 namespace bandd {
 namespace {
 
-constexpr int socket_buffer = 4 << 20;   // a batch of some 30,000 elements
+constexpr int socket_buffer = 4 << 20;  // a batch of some 30,000 elements
 constexpr std::size_t read_buffer = 128 << 10;
 constexpr int most_restarts = 16;  // of a dump that was interrupted by changes
 
@@ -51,8 +51,7 @@ Result<> Netlink::exchange(std::span<const char> request, std::vector<NetlinkAns
         for (auto* message = reinterpret_cast<const nlmsghdr*>(buffer_.data());
              mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
             if (message->nlmsg_type == NLMSG_ERROR) {
-                const auto* error =
-                    static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
+                const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
                 answers.push_back({message->nlmsg_seq, -error->error});
             } else if (message->nlmsg_type >= NLMSG_MIN_TYPE && on_data) {
                 on_data(*message);
@@ -82,8 +81,7 @@ Result<> Netlink::dump(const nlmsghdr& request, const OnData& on_data) {
                 break;
             }
             if (message->nlmsg_type == NLMSG_ERROR) {
-                const auto* error =
-                    static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
+                const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
                 if (error->error == 0) return {};
                 errno = -error->error;
                 return fail_errno("netlink dump");

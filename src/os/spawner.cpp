@@ -123,7 +123,8 @@ class Server {
                 std::int64_t left = std::max<std::int64_t>(program.deadline - time, 0);
                 wait = wait < 0 ? left : std::min(wait, left);
             }
-            poll(polled.data(), polled.size(), static_cast<int>(std::min<std::int64_t>(wait, 1 << 30)));
+            poll(polled.data(), polled.size(),
+                 static_cast<int>(std::min<std::int64_t>(wait, 1 << 30)));
             while (read_signal(*signals) != 0) {
             }
             if (polled[1].revents != 0) take_request();

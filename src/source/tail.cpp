@@ -91,7 +91,8 @@ void Tail::restart() {
 }
 
 void Tail::take_fingerprint() {
-    if (fingerprint_.length == Fingerprint::longest || fingerprint_.length >= offset_ || !fd_) return;
+    if (fingerprint_.length == Fingerprint::longest || fingerprint_.length >= offset_ || !fd_)
+        return;
     std::array<char, Fingerprint::longest> head{};
     std::size_t wanted = std::min<std::uint64_t>(head.size(), offset_);
     ssize_t got = pread(fd_.get(), head.data(), wanted, 0);
@@ -163,11 +164,13 @@ Result<Tail::Read> Tail::read() {
     if (skipping_) {
         std::size_t unit = unit_size(encoding_);
         std::size_t end = std::string::npos;
-        for (std::size_t at = raw_.find('\n'); at != std::string::npos; at = raw_.find('\n', at + 1)) {
+        for (std::size_t at = raw_.find('\n'); at != std::string::npos;
+             at = raw_.find('\n', at + 1)) {
             // Line ends of UTF-16 are found at even offsets only; LE has '\n' first, BE second.
             std::size_t begin = encoding_ == Encoding::utf16be ? at - 1 : at;
-            if (unit == 1 || (begin % 2 == 0 && last_line_end(encoding_, std::string_view(raw_).substr(
-                                                                             begin, 2)) == 2)) {
+            if (unit == 1 ||
+                (begin % 2 == 0 &&
+                 last_line_end(encoding_, std::string_view(raw_).substr(begin, 2)) == 2)) {
                 end = begin + unit;
                 break;
             }

@@ -206,14 +206,14 @@ void Watch::begin(std::size_t log, const std::string& path, FileId id, Reader* b
     if (readers_.size() >= limits_.readers) {
         errors_[log] = Error{"\"" + path + "\"",
                              "more than " + std::to_string(limits_.readers) + " files are read",
-                             "name fewer files in \"logpath\"", {}};
+                             "name fewer files in \"logpath\"",
+                             {}};
         return;
     }
     // A file that nobody has touched for findtime has nothing to tell at first sight (one log a day
     // makes thousands of these): it is only noted, and opened once it grows.
-    bool known = std::ranges::any_of(saved_, [&](const TailPosition& saved) {
-        return saved.id == id || saved.path == path;
-    });
+    bool known = std::ranges::any_of(
+        saved_, [&](const TailPosition& saved) { return saved.id == id || saved.path == path; });
     if (starting_ && !known && wanted.spec.start != Start::beginning &&
         ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
         Instant::from_seconds(status.st_mtim.tv_sec) < now - wanted.findtime &&
@@ -275,8 +275,10 @@ void Watch::sight(std::size_t log, const std::string& path, Instant now) {
         return;
     }
     if (forbidden_ == id) {
-        errors_[log] = Error{"\"" + path + "\"", "bandd does not read its own log",
-                             "take it out of \"logpath\"", {}};
+        errors_[log] = Error{"\"" + path + "\"",
+                             "bandd does not read its own log",
+                             "take it out of \"logpath\"",
+                             {}};
         return;
     }
     if (named != nullptr && named->tail.id() == *id) return;
@@ -477,9 +479,7 @@ void Watch::drop(Reader& reader) {
     readers_.remove_if([&](const Reader& other) { return &other == &reader; });
 }
 
-const Error* Watch::error(std::size_t log) const {
-    return errors_[log] ? &*errors_[log] : nullptr;
-}
+const Error* Watch::error(std::size_t log) const { return errors_[log] ? &*errors_[log] : nullptr; }
 
 bool Watch::waiting(std::size_t log) const {
     return std::ranges::none_of(readers_, [&](const Reader& reader) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Paths and globs to tails: finds files, notices when they are rotated, replaced or appear, and says
-// which have something to read. inotify only; nothing is polled.
+// Paths and globs to tails: finds files, notices when they are rotated, replaced or appear, and
+// says which have something to read. inotify only; nothing is polled.
 #pragma once
 
 #include <list>
@@ -29,9 +29,9 @@ struct Reader {
     std::set<std::size_t> logs;  // indexes into what `set_logs` was given
     bool backlog = false;        // resumed from a checkpoint and not yet at the end: log time
     bool ready = false;
-    bool finished = false;       // its name is gone or means another file
+    bool finished = false;  // its name is gone or means another file
     Instant finished_at;
-    Reader* after = nullptr;     // the file that it replaced: that one is read first
+    Reader* after = nullptr;  // the file that it replaced: that one is read first
     int watch = -1;
 };
 

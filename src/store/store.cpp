@@ -53,10 +53,15 @@ Error sqlite_error(const std::string& path, sqlite3* database, const char* doing
     int code = sqlite3_extended_errcode(database);
     std::string hint;
     switch (code & 0xff) {
-        case SQLITE_FULL: hint = "free some space; bans go on, but a restart would forget the newest"; break;
+        case SQLITE_FULL:
+            hint = "free some space; bans go on, but a restart would forget the newest";
+            break;
         case SQLITE_READONLY:
-        case SQLITE_CANTOPEN: hint = "the daemon's user must be able to write to this directory"; break;
-        default: break;
+        case SQLITE_CANTOPEN:
+            hint = "the daemon's user must be able to write to this directory";
+            break;
+        default:
+            break;
     }
     return {"state \"" + path + "\": " + doing, sqlite3_errmsg(database), hint, {}};
 }
@@ -134,9 +139,9 @@ bool execute(sqlite3* database, const char* sql) {
 
 Result<Database> open_database(const std::string& path) {
     sqlite3* raw = nullptr;
-    int result = sqlite3_open_v2(path.c_str(), &raw,
-                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                                 nullptr);
+    int result =
+        sqlite3_open_v2(path.c_str(), &raw,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
     Database database(raw);
     if (result != SQLITE_OK) return std::unexpected(sqlite_error(path, raw, "cannot open it"));
     // The companions stay when the daemon ends: it may not be allowed to make them anew.
@@ -179,9 +184,10 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
                                       const Checkpoint& checkpoint) {
     const auto& jails = checkpoint.jails;
     bool good = execute(database, "BEGIN IMMEDIATE");
-    Statement put_position(database,
-                           "INSERT OR REPLACE INTO positions(device, inode, path, offset, skipping, "
-                           "fingerprint_length, fingerprint_hash) VALUES(?,?,?,?,?,?,?)");
+    Statement put_position(
+        database,
+        "INSERT OR REPLACE INTO positions(device, inode, path, offset, skipping, "
+        "fingerprint_length, fingerprint_hash) VALUES(?,?,?,?,?,?,?)");
     Statement drop_position(database, "DELETE FROM positions WHERE device=? AND inode=?");
     for (const auto& [device, inode] : checkpoint.gone)
         good = good && drop_position.integer(static_cast<std::int64_t>(device))
@@ -196,8 +202,8 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
                            .integer(position.fingerprint_length)
                            .integer(static_cast<std::int64_t>(position.fingerprint_hash))
                            .run();
-    Statement put_window(database,
-                         "INSERT OR REPLACE INTO windows(jail, prefix, last, times) VALUES(?,?,?,?)");
+    Statement put_window(
+        database, "INSERT OR REPLACE INTO windows(jail, prefix, last, times) VALUES(?,?,?,?)");
     Statement drop_window(database, "DELETE FROM windows WHERE jail=? AND prefix=?");
     for (const WindowChange& window : checkpoint.changes.windows) {
         std::string prefix = prefix_bytes(window.key.prefix);
@@ -205,13 +211,12 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
         if (window.times.empty())
             good = good && drop_window.text(jail).blob(prefix).run();
         else
-            good = good &&
-                   put_window.text(jail)
-                       .blob(prefix)
-                       .integer(window.times.back().us)
-                       .blob({reinterpret_cast<const char*>(window.times.data()),
-                              window.times.size() * sizeof(Instant)})
-                       .run();
+            good = good && put_window.text(jail)
+                               .blob(prefix)
+                               .integer(window.times.back().us)
+                               .blob({reinterpret_cast<const char*>(window.times.data()),
+                                      window.times.size() * sizeof(Instant)})
+                               .run();
     }
     Statement put_ban(database,
                       "INSERT OR REPLACE INTO bans(jail, prefix, begins, ends, offence, hits, "
@@ -264,13 +269,12 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
     for (const auto& [key, offences] : checkpoint.changes.offences) {
         std::string prefix = prefix_bytes(key.prefix);
         std::string_view jail = jail_name(jails, key.jail);
-        good = good && (offences.count == 0
-                            ? drop_offences.text(jail).blob(prefix).run()
-                            : put_offences.text(jail)
-                                  .blob(prefix)
-                                  .integer(offences.count)
-                                  .integer(offences.last.us)
-                                  .run());
+        good = good && (offences.count == 0 ? drop_offences.text(jail).blob(prefix).run()
+                                            : put_offences.text(jail)
+                                                  .blob(prefix)
+                                                  .integer(offences.count)
+                                                  .integer(offences.last.us)
+                                                  .run());
     }
     Statement purge_windows(database, "DELETE FROM windows WHERE last < ?");
     Statement purge_offences(database, "DELETE FROM offences WHERE last < ?");
@@ -290,9 +294,9 @@ struct Store::Inside {
 
     mutable std::mutex mutex;
     std::condition_variable changed;
-    std::optional<Checkpoint> work;    // waiting or under way; kept when it failed
-    bool busy = false;                 // the thread has it
-    bool go = false;                   // the thread shall take it
+    std::optional<Checkpoint> work;  // waiting or under way; kept when it failed
+    bool busy = false;               // the thread has it
+    bool go = false;                 // the thread shall take it
     bool quit = false;
     std::optional<Error> result;
     std::thread thread;
@@ -456,9 +460,9 @@ Result<StoredState> Store::load(const std::vector<std::string>& jails) {
     Statement offences(database, "SELECT jail, prefix, count, last FROM offences");
     while (offences.step())
         if (auto key = key_at(offences))
-            state.offences.emplace_back(
-                *key, Offences{static_cast<std::uint32_t>(offences.integer_at(2)),
-                               Instant{offences.integer_at(3)}});
+            state.offences.emplace_back(*key,
+                                        Offences{static_cast<std::uint32_t>(offences.integer_at(2)),
+                                                 Instant{offences.integer_at(3)}});
     Statement positions(database,
                         "SELECT device, inode, path, offset, skipping, fingerprint_length, "
                         "fingerprint_hash FROM positions");

@@ -25,7 +25,7 @@ struct StoredPosition {
 struct Checkpoint {
     std::vector<std::string> jails;  // names of the indexes in `changes`
     Changes changes;
-    std::vector<StoredPosition> positions;          // changed ones
+    std::vector<StoredPosition> positions;                      // changed ones
     std::vector<std::pair<std::uint64_t, std::uint64_t>> gone;  // device, inode: no longer read
     Instant windows_before;   // windows whose last hit is older are forgotten
     Instant offences_before;  // and offences
@@ -61,9 +61,9 @@ class Store {
     void retry();
     void wait();  // until idle or failed
 
-    int fd() const;                        // readable: a write ended
-    std::optional<Error> take_result();    // of the last write; nothing: it succeeded
-    bool failed() const;                   // a checkpoint is waiting for `retry`
+    int fd() const;                      // readable: a write ended
+    std::optional<Error> take_result();  // of the last write; nothing: it succeeded
+    bool failed() const;                 // a checkpoint is waiting for `retry`
 
   private:
     struct Inside;

@@ -60,9 +60,10 @@ struct Programs {
 
 TEST_CASE("tags of actions: those of fail2ban, hostile text taken as it is") {
     Ban ban = a_ban();
-    CHECK(replace_tags("<ip> <jail> <name> <bantime> <failures> <bancount> <family> <reason>", ban, "sshd") ==
-          "203.0.113.9 sshd sshd 3600 5 2 inet4 bad-password");
-    CHECK(replace_tags("<F-USER>|<F-NONE>|<unknown>|<|>", ban, "sshd") == "bob; rm -rf /||<unknown>|<|>");
+    CHECK(replace_tags("<ip> <jail> <name> <bantime> <failures> <bancount> <family> <reason>", ban,
+                       "sshd") == "203.0.113.9 sshd sshd 3600 5 2 inet4 bad-password");
+    CHECK(replace_tags("<F-USER>|<F-NONE>|<unknown>|<|>", ban, "sshd") ==
+          "bob; rm -rf /||<unknown>|<|>");
     CHECK(replace_tags("<matches>", ban, "sshd") == "line <one> from ::1\nline two");
     ban.until = never;
     ban.key.prefix = prefix("2001:db8::/64");
@@ -75,8 +76,14 @@ TEST_CASE_METHOD(Programs, "exec: argv without a shell, a clean environment, no 
     setenv("BANDD_TEST_SECRET", "must not be seen", 1);
     int open_here = open("/dev/null", O_RDONLY);  // without CLOEXEC, on purpose
     ExecAction action;
-    action.ban = {"/bin/sh", "-c", "printf '%s|' \"$@\" > \"$0\"; env >> \"$0\"; ls /proc/self/fd >> \"$0\"",
-                  out, "<ip>", "<F-USER>", "$(id)", "<matches>"};
+    action.ban = {"/bin/sh",
+                  "-c",
+                  "printf '%s|' \"$@\" > \"$0\"; env >> \"$0\"; ls /proc/self/fd >> \"$0\"",
+                  out,
+                  "<ip>",
+                  "<F-USER>",
+                  "$(id)",
+                  "<matches>"};
     use(action);
     run();
     REQUIRE(wait_ends(1));
@@ -106,7 +113,8 @@ TEST_CASE_METHOD(Programs, "exec: failures tell why, with what the program said"
         run();
         REQUIRE(wait_ends(1));
         REQUIRE(completions[0].error);
-        CHECK(to_line(*completions[0].error).find("No such file or directory") != std::string::npos);
+        CHECK(to_line(*completions[0].error).find("No such file or directory") !=
+              std::string::npos);
     }
     SECTION("too slow: killed with all that it started") {
         action.ban = {"/bin/sh", "-c", "sleep 1000 & echo $! > " + dir / "pid" + "; wait"};
@@ -126,7 +134,8 @@ TEST_CASE_METHOD(Programs, "exec: at most N at a time, the others wait their tur
     action.parallel = 2;
     std::string d = dir.path();
     action.ban = {"/bin/sh", "-c",
-                  "mkdir " + d + "/r$$; ls -d " + d + "/r* | wc -l >> " + d + "/most; sleep 0.05; rmdir " + d + "/r$$"};
+                  "mkdir " + d + "/r$$; ls -d " + d + "/r* | wc -l >> " + d +
+                      "/most; sleep 0.05; rmdir " + d + "/r$$"};
     use(action);
     run(10);
     REQUIRE(wait_ends(10));

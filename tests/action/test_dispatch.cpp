@@ -39,7 +39,8 @@ struct Memory : Backend {
             } else if (order.kind == Order::Kind::remove) {
                 sets[order.target].erase(order.prefix);
             } else {
-                sets[order.target][order.prefix] = std::min(order.timeout, traits(order.target).longest);
+                sets[order.target][order.prefix] =
+                    std::min(order.timeout, traits(order.target).longest);
             }
         }
     }
@@ -69,7 +70,8 @@ struct Machine {
     std::vector<std::string> heard;
     Instant now = at(0);
 
-    Machine(const std::vector<std::string>& jails, const std::vector<std::vector<ActionConfig>>& actions) {
+    Machine(const std::vector<std::string>& jails,
+            const std::vector<std::vector<ActionConfig>>& actions) {
         set_jails(jails);
         Dispatch::Backends backends;
         auto make = [&](std::size_t kind, bool telling) {
@@ -101,10 +103,13 @@ struct Machine {
     }
     void hear(const Report& report) {
         for (const Ban& ban : report.in_force)
-            heard.push_back("in force " + to_string(ban.key.prefix) + " " + engine.rules()[ban.key.jail].name);
+            heard.push_back("in force " + to_string(ban.key.prefix) + " " +
+                            engine.rules()[ban.key.jail].name);
         for (const auto& trouble : report.troubles)
-            heard.push_back(std::string(trouble.recovered ? "recovered: " : "trouble: ") + to_line(trouble.error));
-        for (TargetId target : report.repaired) heard.push_back("repaired " + std::to_string(target));
+            heard.push_back(std::string(trouble.recovered ? "recovered: " : "trouble: ") +
+                            to_line(trouble.error));
+        for (TargetId target : report.repaired)
+            heard.push_back("repaired " + std::to_string(target));
     }
     void turn(double seconds) {
         now = at(seconds);
@@ -116,7 +121,8 @@ struct Machine {
         dispatch->on_events(outcome.events, now);
         Report report;
         dispatch->flush(now, report);
-        if (auto due = dispatch->next_deadline(); due && *due <= now) dispatch->on_time(now, report);
+        if (auto due = dispatch->next_deadline(); due && *due <= now)
+            dispatch->on_time(now, report);
         hear(report);
     }
     void ban(const std::string& who, JailIndex jail = 0, std::optional<Duration> time = {}) {
@@ -246,7 +252,8 @@ TEST_CASE("where a set has no timeouts, the end of a ban takes the element out")
 
 TEST_CASE("two jails that write to one set: the element stays until the last ban is over") {
     Machine m({"a", "b"}, {{set_named("x")}, {set_named("x")}});
-    for (TargetId target : {TargetId{0}, TargetId{1}}) m.ipset->set_traits[target] = {false, true, forever};
+    for (TargetId target : {TargetId{0}, TargetId{1}})
+        m.ipset->set_traits[target] = {false, true, forever};
     m.ban("203.0.113.9", 0);
     m.turn(600);
     m.ban("203.0.113.9", 1);

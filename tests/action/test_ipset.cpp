@@ -48,13 +48,17 @@ struct Fixture {
     Order add(const std::string& who, Duration timeout = std::chrono::hours(1)) {
         return {Order::Kind::add, 0, prefix(who), timeout, {}};
     }
-    Order gone(const std::string& who) { return {Order::Kind::remove, 0, prefix(who), forever, {}}; }
+    Order gone(const std::string& who) {
+        return {Order::Kind::remove, 0, prefix(who), forever, {}};
+    }
     // What `ipset save` shows of the elements, sorted; a second may have passed of 10 or more.
     std::string members(const std::string& set) {
-        std::istringstream words(must("ipset save " + set + " | grep ^add | cut -d' ' -f3- | sort"));
+        std::istringstream words(
+            must("ipset save " + set + " | grep ^add | cut -d' ' -f3- | sort"));
         std::string text;
         for (std::string line; std::getline(words, line);) {
-            for (auto [almost, full] : {std::pair{"3599", "3600"}, {"2147482", "2147483"}, {"59", "60"}})
+            for (auto [almost, full] :
+                 {std::pair{"3599", "3600"}, {"2147482", "2147483"}, {"59", "60"}})
                 if (line.ends_with(std::string(" timeout ") + almost))
                     line.replace(line.rfind(' ') + 1, std::string::npos, full);
             text += line + "\n";
@@ -80,7 +84,8 @@ TEST_CASE_METHOD(Fixture, "ipset: sets of our own are made with timeouts, for bo
     CHECK(sh("ipset list bandd-sshd-4").code != 0);
 }
 
-TEST_CASE_METHOD(Fixture, "ipset: the user's set without timeouts, as in `ipset create hmailblock hash:net`") {
+TEST_CASE_METHOD(
+    Fixture, "ipset: the user's set without timeouts, as in `ipset create hmailblock hash:net`") {
     must("ipset create hmailblock hash:net; ipset add hmailblock 192.0.2.77");
     CHECK(target(users("hmailblock")) == "ready");
     CHECK_FALSE(backend->traits(0).timed);
@@ -99,13 +104,16 @@ TEST_CASE_METHOD(Fixture, "ipset: bans beyond its longest timeout get that one; 
     CHECK(backend->traits(0).longest == std::chrono::seconds(2147483));
     CHECK(apply({add("203.0.113.9", std::chrono::days(365))}).empty());
     CHECK(members("bandd-sshd-4") == "203.0.113.9 timeout 2147483\n");
-    CHECK(apply({{Order::Kind::renew, 0, prefix("203.0.113.9"), std::chrono::minutes(1), {}}}).empty());
+    CHECK(apply({{Order::Kind::renew, 0, prefix("203.0.113.9"), std::chrono::minutes(1), {}}})
+              .empty());
     CHECK(members("bandd-sshd-4") == "203.0.113.9 timeout 60\n");
-    CHECK(apply({add("203.0.113.10", std::chrono::milliseconds(1))}).empty());  // never 0: that is for ever
+    CHECK(apply({add("203.0.113.10", std::chrono::milliseconds(1))})
+              .empty());  // never 0: that is for ever
     CHECK(members("bandd-sshd-4").find("203.0.113.10 timeout 1\n") != std::string::npos);
 }
 
-TEST_CASE_METHOD(Fixture, "ipset: many at once, with one that the set refuses, named by its place") {
+TEST_CASE_METHOD(Fixture,
+                 "ipset: many at once, with one that the set refuses, named by its place") {
     must("ipset create small hash:net timeout 0 maxelem 50; ipset create other hash:net timeout 0");
     IpsetAction small = users("small");
     backend->set_targets({{0, 0, "a", small}, {1, 1, "b", users("other")}});
@@ -121,7 +129,8 @@ TEST_CASE_METHOD(Fixture, "ipset: many at once, with one that the set refuses, n
     CHECK(failed.size() == 10);
     REQUIRE_FALSE(failed.empty());
     CHECK(failed.front() ==
-          "50: ipset add small 10.0.0.50 timeout 3600 -exist: Hash is full, cannot add more elements; "
+          "50: ipset add small 10.0.0.50 timeout 3600 -exist: Hash is full, cannot add more "
+          "elements; "
           "make the set larger (maxelem), or bantime shorter");
     CHECK(backend->list(0)->size() == 50);
     CHECK(backend->list(1)->size() == 60);
@@ -129,21 +138,26 @@ TEST_CASE_METHOD(Fixture, "ipset: many at once, with one that the set refuses, n
 
 TEST_CASE_METHOD(Fixture, "ipset: sets that bandd can't use are refused with what to do") {
     CHECK(target(users("nosuch")) ==
-          "ipset \"nosuch\": does not exist; make it: ipset create nosuch hash:net family inet timeout 0 "
+          "ipset \"nosuch\": does not exist; make it: ipset create nosuch hash:net family inet "
+          "timeout 0 "
           "maxelem 1000000, or set \"create: true\"");
-    must("ipset create six hash:net family inet6; ipset create ports bitmap:port range 0-100;"
-         "ipset create single hash:ip");
+    must(
+        "ipset create six hash:net family inet6; ipset create ports bitmap:port range 0-100;"
+        "ipset create single hash:ip");
     CHECK(target(users("six")) ==
-          "ipset \"six\": holds IPv6, not IPv4; name the IPv4 set with \"set:\" and the IPv6 one with \"set6:\"");
+          "ipset \"six\": holds IPv6, not IPv4; name the IPv4 set with \"set:\" and the IPv6 one "
+          "with \"set6:\"");
     CHECK(target(users("ports")) ==
           "ipset \"ports\": is of type bitmap:port; bandd writes to hash:net and hash:ip sets");
     CHECK(target(users("single")) == "ready");
     CHECK(apply({add("192.0.2.1"), add("192.0.2.0/24")}) ==
-          Texts{"1: ipset \"single\": is of type hash:ip and can't hold 192.0.2.0/24; make it a hash:net "
+          Texts{"1: ipset \"single\": is of type hash:ip and can't hold 192.0.2.0/24; make it a "
+                "hash:net "
                 "set, or set ban_prefix to single addresses"});
 }
 
-TEST_CASE_METHOD(Fixture, "ipset: a set that vanished is said to be missing, and works once it is back") {
+TEST_CASE_METHOD(Fixture,
+                 "ipset: a set that vanished is said to be missing, and works once it is back") {
     must("ipset create hmailblock hash:net");
     CHECK(target(users("hmailblock")) == "ready");
     must("ipset destroy hmailblock");
@@ -158,7 +172,8 @@ TEST_CASE_METHOD(Fixture, "ipset: a set that vanished is said to be missing, and
     CHECK(members("hmailblock") == "203.0.113.9 timeout 3600\n");
 }
 
-TEST_CASE_METHOD(Fixture, "ipset: a reload destroys sets of ours that no jail uses, never the user's") {
+TEST_CASE_METHOD(Fixture,
+                 "ipset: a reload destroys sets of ours that no jail uses, never the user's") {
     must("ipset create hmailblock hash:net");
     backend->set_targets({{0, 0, "sshd", ours()}, {1, 1, "mail", users("hmailblock")}});
     REQUIRE(backend->prepare(0));

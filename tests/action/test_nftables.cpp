@@ -51,10 +51,11 @@ struct Fixture {
         std::ranges::sort(*list, {}, &Present::prefix);
         std::vector<std::string> texts;
         for (const Present& present : *list)
-            texts.push_back(to_string(present.prefix) + " " +
-                            (present.remaining
-                                 ? std::to_string((present.remaining->count() + 999'999) / 1'000'000)
-                                 : "forever"));
+            texts.push_back(
+                to_string(present.prefix) + " " +
+                (present.remaining
+                     ? std::to_string((present.remaining->count() + 999'999) / 1'000'000)
+                     : "forever"));
         return texts;
     }
 };
@@ -70,18 +71,20 @@ TEST_CASE_METHOD(Fixture, "nftables: a ban is an element with a timeout, in the 
     CHECK(apply({add("203.0.113.9"), add("2001:db8:1:2::/64", std::chrono::minutes(10)),
                  add("198.51.100.7", forever)})
               .empty());
-    CHECK(elements() ==
-          Texts{"198.51.100.7 forever", "203.0.113.9 3600", "2001:db8:1:2::/64 600"});
+    CHECK(elements() == Texts{"198.51.100.7 forever", "203.0.113.9 3600", "2001:db8:1:2::/64 600"});
     std::string rules = must("nft list table inet bandd");
     INFO(rules);
     CHECK(has(rules, "set sshd-ipv4 {\n\t\ttype ipv4_addr\n"));
     CHECK(has(rules, "203.0.113.9 timeout 1h expires "));
     CHECK(has(rules, "type filter hook prerouting priority raw; policy accept;"));
     CHECK(has(rules, "ip saddr @sshd-ipv4 counter packets 0 bytes 0 drop"));
-    CHECK(has(rules, "ip6 saddr & ffff:ffff:ffff:ffff:: == @sshd-ipv6-64 counter packets 0 bytes 0 drop"));
+    CHECK(has(rules,
+              "ip6 saddr & ffff:ffff:ffff:ffff:: == @sshd-ipv6-64 counter packets 0 bytes 0 drop"));
 }
 
-TEST_CASE_METHOD(Fixture, "nftables: adding twice is no error, renewing moves the end, removing twice is no error") {
+TEST_CASE_METHOD(
+    Fixture,
+    "nftables: adding twice is no error, renewing moves the end, removing twice is no error") {
     targets({target(0, "sshd")});
     CHECK(apply({add("203.0.113.9", std::chrono::minutes(10))}).empty());
     CHECK(apply({add("203.0.113.9", std::chrono::minutes(20))}).empty());
@@ -93,7 +96,8 @@ TEST_CASE_METHOD(Fixture, "nftables: adding twice is no error, renewing moves th
     CHECK(apply({gone("203.0.113.9"), gone("203.0.113.9"), gone("192.0.2.1")}).empty());
     CHECK(elements() == Texts{"203.0.113.10 2400"});
     // Within one transaction, in order.
-    CHECK(apply({add("192.0.2.1"), gone("192.0.2.1"), gone("192.0.2.2"), add("192.0.2.2")}).empty());
+    CHECK(
+        apply({add("192.0.2.1"), gone("192.0.2.1"), gone("192.0.2.2"), add("192.0.2.2")}).empty());
     CHECK(elements() == Texts{"192.0.2.2 3600", "203.0.113.10 2400"});
 }
 
@@ -121,8 +125,9 @@ TEST_CASE_METHOD(Fixture, "nftables: hooks, ports, reject and log prefix stand i
     CHECK(has(rules, "hook input priority raw"));
     CHECK(has(rules, "hook forward priority raw"));
     CHECK_FALSE(has(rules, "prerouting"));
-    CHECK(has(rules, "tcp dport 25 ip saddr @mail-ipv4 limit rate 10/second burst 10 packets log "
-                     "prefix \"SPAM_BLOCK: \""));
+    CHECK(has(rules,
+              "tcp dport 25 ip saddr @mail-ipv4 limit rate 10/second burst 10 packets log "
+              "prefix \"SPAM_BLOCK: \""));
     CHECK(has(rules, "tcp dport 587-588 ip saddr @mail-ipv4 counter packets 0 bytes 0 reject"));
     NftablesAction early;
     early.verdict = Verdict::reject;
@@ -138,23 +143,25 @@ TEST_CASE_METHOD(Fixture, "nftables: ten thousand bans in one call, those that e
     targets({target(0, "sshd")});
     std::vector<Order> orders;
     for (int i = 0; i < 10'000; ++i)
-        orders.push_back(add("10." + std::to_string(i / 65536) + "." + std::to_string(i / 256 % 256) +
-                             "." + std::to_string(i % 256)));
+        orders.push_back(add("10." + std::to_string(i / 65536) + "." +
+                             std::to_string(i / 256 % 256) + "." + std::to_string(i % 256)));
     CHECK(apply(orders).empty());
     CHECK(apply(orders).empty());
     CHECK(elements().size() == 10'000);
 }
 
-TEST_CASE_METHOD(Fixture, "nftables: one refused element is named, and the rest of its batch holds") {
+TEST_CASE_METHOD(Fixture,
+                 "nftables: one refused element is named, and the rest of its batch holds") {
     targets({target(0, "full"), target(1, "sshd")});
     // A set of our name, made by somebody else with room for two.
-    must("nft delete table inet bandd; nft add table inet bandd;"
-         "nft 'add set inet bandd full-ipv4 { type ipv4_addr; flags timeout; size 2; }'");
+    must(
+        "nft delete table inet bandd; nft add table inet bandd;"
+        "nft 'add set inet bandd full-ipv4 { type ipv4_addr; flags timeout; size 2; }'");
     [[maybe_unused]] auto notices = backend->read_notices();
     targets({target(0, "full"), target(1, "sshd")});
-    std::vector<Order> orders{add("192.0.2.1"), add("192.0.2.2"), add("192.0.2.3"),
-                              add("203.0.113.1", std::chrono::hours(1), 1), add("192.0.2.4"),
-                              add("203.0.113.2", std::chrono::hours(1), 1)};
+    std::vector<Order> orders{add("192.0.2.1"), add("192.0.2.2"),
+                              add("192.0.2.3"), add("203.0.113.1", std::chrono::hours(1), 1),
+                              add("192.0.2.4"), add("203.0.113.2", std::chrono::hours(1), 1)};
     auto failed = apply(orders);
     INFO(must("nft list table inet bandd"));
     REQUIRE(failed.size() == 2);
@@ -189,9 +196,11 @@ TEST_CASE_METHOD(Fixture, "nftables: whoever touches our table is noticed, other
     CHECK(has(must("nft list chain inet bandd prerouting"), "@sshd-ipv4"));
 }
 
-TEST_CASE_METHOD(Fixture, "nftables: a reload keeps bans of jails that stay and clears away the others") {
+TEST_CASE_METHOD(Fixture,
+                 "nftables: a reload keeps bans of jails that stay and clears away the others") {
     targets({target(0, "sshd"), target(1, "postfix")});
-    CHECK(apply({add("203.0.113.9"), add("203.0.113.0/24"), add("192.0.2.1", std::chrono::hours(1), 1)})
+    CHECK(apply({add("203.0.113.9"), add("203.0.113.0/24"),
+                 add("192.0.2.1", std::chrono::hours(1), 1)})
               .empty());
     targets({target(0, "dovecot"), target(1, "sshd")});
     CHECK(elements(1) == Texts{"203.0.113.0/24 3600", "203.0.113.9 3600"});
@@ -213,8 +222,9 @@ TEST_CASE_METHOD(Fixture, "nftables: a new daemon finds the bans of the one befo
 }
 
 TEST_CASE_METHOD(Fixture, "nftables: other tables are never touched") {
-    must("nft add table inet other; nft 'add set inet other sshd-ipv4 { type ipv4_addr; }';"
-         "nft 'add element inet other sshd-ipv4 { 192.0.2.9 }'");
+    must(
+        "nft add table inet other; nft 'add set inet other sshd-ipv4 { type ipv4_addr; }';"
+        "nft 'add element inet other sshd-ipv4 { 192.0.2.9 }'");
     std::string before = must("nft list table inet other");
     targets({target(0, "sshd")});
     CHECK(apply({add("203.0.113.9"), gone("192.0.2.9")}).empty());
@@ -224,8 +234,10 @@ TEST_CASE_METHOD(Fixture, "nftables: other tables are never touched") {
 }
 
 TEST_CASE_METHOD(Fixture, "nftables: without the right to, it says what is missing") {
-    Ran ran = sh("setpriv --bounding-set=-net_admin --inh-caps=-net_admin --reuid=65534 --clear-groups "
-                 "/proc/" + std::to_string(getpid()) + "/exe '[unprivileged]' 2>&1");
+    Ran ran =
+        sh("setpriv --bounding-set=-net_admin --inh-caps=-net_admin --reuid=65534 --clear-groups "
+           "/proc/" +
+           std::to_string(getpid()) + "/exe '[unprivileged]' 2>&1");
     INFO(ran.out);
     CHECK(has(ran.out, "bandd needs"));
     CHECK(has(ran.out, "CAP_NET_ADMIN"));

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// From a line appended to a log to its address in the kernel's set, 1,000 times, one after the other:
-// the real daemon, inotify, nftables. The end is the kernel's own notification that the element is in.
+// From a line appended to a log to its address in the kernel's set, 1,000 times, one after the
+// other: the real daemon, inotify, nftables. The end is the kernel's own notification that the
+// element is in.
 //
 //   sudo tests/support/in-namespace build/release/bench_ban_latency      (BANS=1000 by default)
+#include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -48,8 +49,8 @@ TEST_CASE("ban latency") {
                            std::to_string(i / 256 % 256) + "." + std::to_string(i % 256) + "\n";
         std::this_thread::sleep_for(std::chrono::microseconds(500 + random() % 3000));
         // The element's key as it stands in the notification.
-        const std::array<char, 4> key{10, static_cast<char>(i / 65536), static_cast<char>(i / 256 % 256),
-                                      static_cast<char>(i % 256)};
+        const std::array<char, 4> key{10, static_cast<char>(i / 65536),
+                                      static_cast<char>(i / 256 % 256), static_cast<char>(i % 256)};
         auto begin = Clock::now();
         REQUIRE(::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size()));
         bool there = false;
@@ -63,15 +64,18 @@ TEST_CASE("ban latency") {
                     there = true;
             });
         }
-        microseconds.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
+        microseconds.push_back(
+            std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
     }
     ::close(fd);
     std::ranges::sort(microseconds);
     auto at = [&](double share) {
-        return microseconds[static_cast<std::size_t>(share * static_cast<double>(microseconds.size() - 1))];
+        return microseconds[static_cast<std::size_t>(share *
+                                                     static_cast<double>(microseconds.size() - 1))];
     };
-    std::printf("ban latency, line appended to element in the kernel set, %d bans:\n"
-                "  median %.0f us, p90 %.0f us, p99 %.0f us, worst %.0f us\n",
-                bans, at(0.5), at(0.9), at(0.99), at(1));
+    std::printf(
+        "ban latency, line appended to element in the kernel set, %d bans:\n"
+        "  median %.0f us, p90 %.0f us, p99 %.0f us, worst %.0f us\n",
+        bans, at(0.5), at(0.9), at(0.99), at(1));
     CHECK(daemon.stop(SIGTERM) == 0);
 }

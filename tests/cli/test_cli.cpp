@@ -28,14 +28,16 @@ TEST_CASE("every faulty configuration of bad-config/ is refused with the message
     std::size_t count = 0;
     for (const auto& entry : fs::directory_iterator(BANDD_SOURCE "/tests/bad-config")) {
         std::string name = entry.path().filename().string();
-        Ran ran = sh("cd " + entry.path().string() + " && " + built("bandctl") + " --config . check");
+        Ran ran =
+            sh("cd " + entry.path().string() + " && " + built("bandctl") + " --config . check");
         std::string expected = read_file(entry.path().string() + "/expected");
         expected = replaced(replaced(expected, "{ROOT}", BANDD_SOURCE), "{DATA}", BANDD_DATA_DIR);
         INFO(name);
         CHECK(ran.out + "exit " + std::to_string(ran.code) + "\n" == expected);
         // The daemon refuses what the check refuses, with the same words; samples are the check's.
         if (ran.code == 2 && name != "wrong-sample") {
-            Ran daemon = sh("cd " + entry.path().string() + " && timeout 20 " + built("bandd") + " --config .");
+            Ran daemon = sh("cd " + entry.path().string() + " && timeout 20 " + built("bandd") +
+                            " --config .");
             INFO(daemon.out);
             CHECK(daemon.code == 2);
             CHECK(has(daemon.out, ran.out.substr(7, ran.out.find('\n') - 7)));
@@ -73,8 +75,8 @@ TEST_CASE("the configuration that setup installs is without fault") {
 TEST_CASE("usage: help for all and each, exit code 2 for what is not understood") {
     Ran help = bandctl("--help");
     CHECK(help.code == 0);
-    for (const char* command : {"status", "bans", "ban", "unban", "explain", "reload", "check", "test", "watch",
-                                "flush", "version"}) {
+    for (const char* command : {"status", "bans", "ban", "unban", "explain", "reload", "check",
+                                "test", "watch", "flush", "version"}) {
         INFO(command);
         CHECK(has(help.out, std::string("  ") + command + " "));
         Ran one = bandctl(std::string(command) + " --help");
@@ -92,8 +94,8 @@ TEST_CASE("usage: help for all and each, exit code 2 for what is not understood"
 
 TEST_CASE("without a daemon: exit code 3 and where it was looked for") {
     TempDirectory dir;
-    for (const char* command : {"status", "bans", "ban 192.0.2.1", "unban 192.0.2.1", "explain 192.0.2.1", "reload",
-                                "watch", "flush", "version"}) {
+    for (const char* command : {"status", "bans", "ban 192.0.2.1", "unban 192.0.2.1",
+                                "explain 192.0.2.1", "reload", "watch", "flush", "version"}) {
         Ran ran = bandctl("--socket " + dir / "none" + " " + command);
         INFO(command);
         CHECK(ran.code == 3);
@@ -104,13 +106,15 @@ TEST_CASE("without a daemon: exit code 3 and where it was looked for") {
 
 TEST_CASE("a bad address on the command line is refused before anybody is asked") {
     TempDirectory dir;
-    for (const char* bad : {"192.0.2.256", "192.0.2.0/33", "example.org", "2001:db8::/129", "192.0.2"}) {
+    for (const char* bad :
+         {"192.0.2.256", "192.0.2.0/33", "example.org", "2001:db8::/129", "192.0.2"}) {
         for (const char* command : {"ban", "unban", "explain"}) {
             Ran ran = bandctl("--socket " + dir / "none" + " " + command + " " + bad);
             CHECK(ran.code == 2);
-            CHECK(ran.out == std::string("\"") + bad +
-                                 "\": is no address and no CIDR block; write 192.0.2.1, 192.0.2.0/24 or "
-                                 "2001:db8::/64\n");
+            CHECK(ran.out ==
+                  std::string("\"") + bad +
+                      "\": is no address and no CIDR block; write 192.0.2.1, 192.0.2.0/24 or "
+                      "2001:db8::/64\n");
         }
     }
     Ran ran = bandctl("--socket " + dir / "none" + " ban 192.0.2.1 --for soon");
@@ -121,9 +125,11 @@ TEST_CASE("a bad address on the command line is refused before anybody is asked"
 TEST_CASE("test: which lines match which pattern, and why not") {
     TempDirectory dir;
     write_file(dir / "log",
-               "Nov 21 10:00:00 mx postfix/smtpd[1]: warning: unknown[203.0.113.9]: SASL LOGIN authentication "
+               "Nov 21 10:00:00 mx postfix/smtpd[1]: warning: unknown[203.0.113.9]: SASL LOGIN "
+               "authentication "
                "failed: x\n"
-               "Nov 21 10:00:01 mx postfix/qmgr[1]: warning: unknown[203.0.113.9]: SASL LOGIN authentication "
+               "Nov 21 10:00:01 mx postfix/qmgr[1]: warning: unknown[203.0.113.9]: SASL LOGIN "
+               "authentication "
                "failed: x\n"
                "Nov 21 10:00:02 mx postfix/smtpd[1]: connect from unknown[203.0.113.9]\n");
     Ran ran = bandctl("test postfix " + dir / "log");

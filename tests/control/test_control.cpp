@@ -27,7 +27,8 @@ class Server {
         REQUIRE(loop_.add(wake_[0], 1, [this](std::uint32_t) {
             char byte = 0;
             [[maybe_unused]] auto got = ::read(wake_[0], &byte, 1);
-            if (byte == 'e') server_->tell_watchers({{"kind", "ban"}, {"ip", std::string(1000, 'x')}});
+            if (byte == 'e')
+                server_->tell_watchers({{"kind", "ban"}, {"ip", std::string(1000, 'x')}});
             if (byte == 'q') quit_ = true;
         }));
         server_ = std::make_unique<ControlServer>(
@@ -76,7 +77,8 @@ Fd raw_client(const std::string& path) {
     return fd;
 }
 std::string say(const Fd& fd, const std::string& text) {
-    REQUIRE(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
+    REQUIRE(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(text.size()));
     std::string line;
     char c = 0;
     while (::recv(fd.get(), &c, 1, 0) == 1 && c != '\n') line += c;
@@ -101,19 +103,23 @@ TEST_CASE("control: request and answer, several on one connection") {
 TEST_CASE("control: what is no request is answered with what one looks like") {
     Server server;
     Fd fd = raw_client(server.path);
-    for (const char* nonsense : {"hello\n", "[]\n", "{}\n", "{\"command\": 5}\n", "{\"v\":1,\"command\":\n"})
+    for (const char* nonsense :
+         {"hello\n", "[]\n", "{}\n", "{\"command\": 5}\n", "{\"v\":1,\"command\":\n"})
         CHECK(say(fd, nonsense).find("\"what\":\"request\"") != std::string::npos);
     CHECK(say(fd, "{\"v\":2,\"command\":\"echo\"}\n").find("another version") != std::string::npos);
-    CHECK(say(fd, "{\"v\":1,\"command\":\"echo\",\"arguments\":7}\n").find("\"ok\":true") != std::string::npos);
-    CHECK(say(fd, "{\"v\":1,\"command\":\"echo\",\"arguments\":{\"a\":\"\xff\"}}\n").find("\"ok\"") !=
+    CHECK(say(fd, "{\"v\":1,\"command\":\"echo\",\"arguments\":7}\n").find("\"ok\":true") !=
           std::string::npos);
+    CHECK(
+        say(fd, "{\"v\":1,\"command\":\"echo\",\"arguments\":{\"a\":\"\xff\"}}\n").find("\"ok\"") !=
+        std::string::npos);
 }
 
 TEST_CASE("control: a request without end is cut off, others are served") {
     Server server;
     Fd bad = raw_client(server.path);
     std::string flood(20'000, 'x');
-    for (int i = 0; i < 10; ++i) [[maybe_unused]] auto sent = ::send(bad.get(), flood.data(), flood.size(), MSG_NOSIGNAL);
+    for (int i = 0; i < 10; ++i) [[maybe_unused]]
+        auto sent = ::send(bad.get(), flood.data(), flood.size(), MSG_NOSIGNAL);
     Fd good = raw_client(server.path);
     CHECK(say(good, "{\"v\":1,\"command\":\"echo\"}\n").find("\"ok\":true") != std::string::npos);
     server.stop();
@@ -125,9 +131,11 @@ TEST_CASE("control: who does not read is cut off, others are served") {
     SECTION("answers") {
         Fd slow = raw_client(server.path);
         std::string request = "{\"v\":1,\"command\":\"big\"}\n";
-        for (int i = 0; i < 20; ++i) [[maybe_unused]] auto sent = ::send(slow.get(), request.data(), request.size(), MSG_NOSIGNAL);
+        for (int i = 0; i < 20; ++i) [[maybe_unused]]
+            auto sent = ::send(slow.get(), request.data(), request.size(), MSG_NOSIGNAL);
         Fd good = raw_client(server.path);
-        CHECK(say(good, "{\"v\":1,\"command\":\"echo\"}\n").find("\"ok\":true") != std::string::npos);
+        CHECK(say(good, "{\"v\":1,\"command\":\"echo\"}\n").find("\"ok\":true") !=
+              std::string::npos);
         server.stop();
     }
     SECTION("events") {
@@ -135,7 +143,8 @@ TEST_CASE("control: who does not read is cut off, others are served") {
         CHECK(say(slow, "{\"v\":1,\"command\":\"watch\"}\n").find("watching") != std::string::npos);
         for (int i = 0; i < 3000; ++i) server.poke('e');
         Fd good = raw_client(server.path);
-        CHECK(say(good, "{\"v\":1,\"command\":\"echo\"}\n").find("\"ok\":true") != std::string::npos);
+        CHECK(say(good, "{\"v\":1,\"command\":\"echo\"}\n").find("\"ok\":true") !=
+              std::string::npos);
         server.stop();
     }
     CHECK(server.cut_off == 1);
@@ -146,7 +155,8 @@ TEST_CASE("control: more clients than there are places are told so") {
     std::vector<Fd> clients;
     for (std::size_t i = 0; i < ControlServer::most_clients; ++i) {
         clients.push_back(raw_client(server.path));
-        CHECK(say(clients.back(), "{\"v\":1,\"command\":\"echo\"}\n").find("\"ok\":true") != std::string::npos);
+        CHECK(say(clients.back(), "{\"v\":1,\"command\":\"echo\"}\n").find("\"ok\":true") !=
+              std::string::npos);
     }
     auto client = ControlClient::connect(server.path);
     REQUIRE(client);
@@ -154,10 +164,14 @@ TEST_CASE("control: more clients than there are places are told so") {
     REQUIRE(answer);
     CHECK((*answer)["error"]["reason"] == "too many clients are connected");
     clients.clear();
-    CHECK(wait_for([&] { return say(raw_client(server.path), "{\"v\":1,\"command\":\"echo\"}\n").find("true") != std::string::npos; }));
+    CHECK(wait_for([&] {
+        return say(raw_client(server.path), "{\"v\":1,\"command\":\"echo\"}\n").find("true") !=
+               std::string::npos;
+    }));
 }
 
-TEST_CASE("control: the socket is its owner's and group's; a live one is not taken over, a dead one is") {
+TEST_CASE(
+    "control: the socket is its owner's and group's; a live one is not taken over, a dead one is") {
     std::string path;
     {
         Server server;
@@ -166,18 +180,21 @@ TEST_CASE("control: the socket is its owner's and group's; a live one is not tak
         CHECK((status.st_mode & 0777) == 0660);
         auto second = ControlServer::listen(server.path, geteuid(), getegid());
         REQUIRE_FALSE(second);
-        CHECK(to_line(second.error()) == "socket \"" + server.path +
-                                             "\": another bandd is listening there; stop that one first, or give "
-                                             "this one another \"socket:\"");
+        CHECK(to_line(second.error()) ==
+              "socket \"" + server.path +
+                  "\": another bandd is listening there; stop that one first, or give "
+                  "this one another \"socket:\"");
         server.stop();
         CHECK_FALSE(std::filesystem::exists(server.path));
     }
     TempDirectory dir;
-    { auto left_behind = ControlServer::listen(dir / "s", geteuid(), getegid()); }
+    {
+        auto left_behind = ControlServer::listen(dir / "s", geteuid(), getegid());
+    }
     REQUIRE(std::filesystem::exists(dir / "s"));
     CHECK(ControlServer::listen(dir / "s", geteuid(), getegid()));
     auto none = ControlClient::connect(dir / "nothing");
     REQUIRE_FALSE(none);
-    CHECK(to_line(none.error()) ==
-          "cannot reach bandd at \"" + dir / "nothing" + "\": No such file or directory; is it running?");
+    CHECK(to_line(none.error()) == "cannot reach bandd at \"" + dir / "nothing" +
+                                       "\": No such file or directory; is it running?");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The real daemon and bandctl, in a namespace: what a user sees who installs, breaks and repairs it.
+// The real daemon and bandctl, in a namespace: what a user sees who installs, breaks and repairs
+// it.
 #include <csignal>
 #include <ctime>
 
@@ -30,8 +31,9 @@ struct Setup {
         write_file(log, "");
     }
     void configure(const std::string& jails, const std::string& top = "") {
-        write_file(dir / "bandd.yaml", "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n" +
-                                           top + "jails:\n" + jails);
+        write_file(dir / "bandd.yaml",
+                   "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n" + top +
+                       "jails:\n" + jails);
     }
     void configure_app(const std::string& keys = "", const std::string& top = "") {
         configure("  app:\n    logpath: app.log\n    maxretry: 2\n" + keys, top);
@@ -70,7 +72,8 @@ TEST_CASE_METHOD(Setup, "two hits ban; status, bans, explain, watch and unban te
     Background watcher("exec " + built("bandctl") + " --config " + dir.path() + " watch", events);
     REQUIRE(wait_for([&] { return has(sh("ss -Hxp").out, "\"bandctl\""); }));
     denied("203.0.113.9");
-    REQUIRE(wait_for([&] { return has(daemon.ctl("explain 203.0.113.9").out, "has 1 of 2 hits"); }));
+    REQUIRE(
+        wait_for([&] { return has(daemon.ctl("explain 203.0.113.9").out, "has 1 of 2 hits"); }));
     CHECK(bans().empty());
     denied("203.0.113.9");
     REQUIRE(bans_become("203.0.113.9 app active\n"));
@@ -102,7 +105,8 @@ TEST_CASE_METHOD(Setup, "bans by hand: jail, time, reason, blocks; and what is s
     INFO(ran.out);
     CHECK(ran.code == 0);
     CHECK(has(ran.out, "203.0.113.0/24 is banned in jail manual, until "));
-    CHECK(daemon.ctl("ban 2001:db8::7 --jail app --for forever").out == "2001:db8::/64 is banned in jail app, for ever\n");
+    CHECK(daemon.ctl("ban 2001:db8::7 --jail app --for forever").out ==
+          "2001:db8::/64 is banned in jail app, for ever\n");
     CHECK(bans() == "203.0.113.0/24 manual active\n2001:db8::/64 app active\n");
     CHECK(has(daemon.ctl("explain 203.0.113.77").out, "too loud"));
     Ran ignored = daemon.ctl("ban 198.51.100.7 --jail app");
@@ -146,8 +150,9 @@ TEST_CASE_METHOD(Setup, "ignoreip, own addresses, simulate: decided, said, not b
 }
 
 TEST_CASE_METHOD(Setup, "recidive counts the bans of other jails") {
-    configure("  app: {logpath: app.log, maxretry: 1, bantime: 1s}\n"
-              "  recidive: {source: bans, maxretry: 2, findtime: 1d, bantime: 1w}\n");
+    configure(
+        "  app: {logpath: app.log, maxretry: 1, bantime: 1s}\n"
+        "  recidive: {source: bans, maxretry: 2, findtime: 1d, bantime: 1w}\n");
     REQUIRE(daemon.start());
     denied("203.0.113.9");
     REQUIRE(daemon.said("unban 203.0.113.9 jail=app"));
@@ -181,13 +186,16 @@ TEST_CASE_METHOD(Setup, "rights: another user, two capabilities, logs that only 
     CHECK(bans_become("203.0.113.9 app active\n203.0.113.10 app active\n"));
     // Somebody else may not talk to it.
     must("chmod 755 " + dir.path() + " " + dir / "run");
-    Ran other = sh("setpriv --reuid=1 --regid=1 --clear-groups " + built("bandctl") + " --config " + dir.path() + " status");
+    Ran other = sh("setpriv --reuid=1 --regid=1 --clear-groups " + built("bandctl") + " --config " +
+                   dir.path() + " status");
     CHECK(other.code == 3);
     CHECK(has(other.out, "Permission denied; become root, or a member of the group bandd"));
 }
 
 TEST_CASE_METHOD(Setup, "a reload swaps all or nothing; unchanged jails keep windows and bans") {
-    configure("  app: {logpath: app.log, maxretry: 2}\n  other: {logpath: other.log, filter: app, maxretry: 1}\n");
+    configure(
+        "  app: {logpath: app.log, maxretry: 2}\n  other: {logpath: other.log, filter: app, "
+        "maxretry: 1}\n");
     write_file(dir / "other.log", "");
     REQUIRE(daemon.start());
     denied("203.0.113.1");
@@ -200,12 +208,15 @@ TEST_CASE_METHOD(Setup, "a reload swaps all or nothing; unchanged jails keep win
         Ran ran = daemon.ctl("reload");
         INFO(ran.out);
         CHECK(ran.code == 2);
-        CHECK(has(ran.out, "unknown key \"maxretri\": in jail \"app\"; did you mean \"maxretry\"?"));
+        CHECK(
+            has(ran.out, "unknown key \"maxretri\": in jail \"app\"; did you mean \"maxretry\"?"));
         CHECK(daemon.said("the configuration was not changed"));
         CHECK(bans() == "203.0.113.1 app active\n203.0.113.3 other active\n");
     }
     SECTION("a good one is taken; the jail that is gone lifts its bans") {
-        configure("  app: {logpath: app.log, maxretry: 2}\n  new: {logpath: new.log, filter: app, maxretry: 1}\n");
+        configure(
+            "  app: {logpath: app.log, maxretry: 2}\n  new: {logpath: new.log, filter: app, "
+            "maxretry: 1}\n");
         kill(daemon.pid(), SIGHUP);
         REQUIRE(daemon.said("configuration loaded"));
         CHECK(bans_become("203.0.113.1 app active\n"));
@@ -243,8 +254,10 @@ TEST_CASE_METHOD(Setup, "a restart forgets nothing: windows, bans, offences, log
 
 TEST_CASE_METHOD(Setup, "stop: flush takes the bans out of the kernel") {
     must("ipset create users hash:net; ipset add users 192.0.2.1");
-    configure("  app:\n    logpath: app.log\n    maxretry: 1\n    action: [nftables, {ipset: {set: users}}]\n",
-              "stop: flush\n");
+    configure(
+        "  app:\n    logpath: app.log\n    maxretry: 1\n    action: [nftables, {ipset: {set: "
+        "users}}]\n",
+        "stop: flush\n");
     REQUIRE(daemon.start());
     denied("203.0.113.9");
     REQUIRE(bans_become("203.0.113.9 app active\n"));
@@ -259,21 +272,24 @@ TEST_CASE_METHOD(Setup, "a second daemon on the same state refuses to start") {
     Ran second = sh("timeout 10 " + built("bandd") + " --config " + dir.path());
     INFO(second.out);
     CHECK(second.code == 2);
-    CHECK(has(second.out, "state \"" + dir / "run/state.db" + "\": another bandd (process " +
-                              std::to_string(daemon.pid()) +
-                              ") is using it; stop that one first, or give this one another \"state:\""));
+    CHECK(has(second.out,
+              "state \"" + dir / "run/state.db" + "\": another bandd (process " +
+                  std::to_string(daemon.pid()) +
+                  ") is using it; stop that one first, or give this one another \"state:\""));
     denied("203.0.113.9");
     denied("203.0.113.9");
     CHECK(bans_become("203.0.113.9 app active\n"));  // the first one is unharmed
 }
 
 TEST_CASE_METHOD(Setup, "a missing set is said, shown and waited for; other jails go on") {
-    configure("  app:\n    logpath: app.log\n    maxretry: 1\n    action: [{ipset: {set: hmailblock}}]\n"
-              "  other: {logpath: other.log, filter: app, maxretry: 1}\n");
+    configure(
+        "  app:\n    logpath: app.log\n    maxretry: 1\n    action: [{ipset: {set: hmailblock}}]\n"
+        "  other: {logpath: other.log, filter: app, maxretry: 1}\n");
     write_file(dir / "other.log", "");
     REQUIRE(daemon.start());
-    std::string message = "ipset \"hmailblock\": does not exist; make it: ipset create hmailblock hash:net family "
-                          "inet timeout 0 maxelem 1000000, or set \"create: true\"";
+    std::string message =
+        "ipset \"hmailblock\": does not exist; make it: ipset create hmailblock hash:net family "
+        "inet timeout 0 maxelem 1000000, or set \"create: true\"";
     CHECK(daemon.said("jail=app " + message));
     denied("203.0.113.1");
     denied("203.0.113.2", dir / "other.log");
@@ -286,11 +302,14 @@ TEST_CASE_METHOD(Setup, "a missing set is said, shown and waited for; other jail
 
 TEST_CASE_METHOD(Setup, "a missing log is said and waited for; its own log is not read") {
     std::string own = dir / "run/bandd.log";
-    configure("  app: {logpath: [later/app.log, run/bandd.log], maxretry: 1}\n", "log: {target: run/bandd.log}\n");
+    configure("  app: {logpath: [later/app.log, run/bandd.log], maxretry: 1}\n",
+              "log: {target: run/bandd.log}\n");
     must("mkdir " + dir / "run" + "; chown nobody " + dir / "run");
     write_file(dir / "daemon.log", "");
     daemon.start();
-    auto said = [&](const std::string& text) { return wait_for([&] { return has(read_file(own), text); }); };
+    auto said = [&](const std::string& text) {
+        return wait_for([&] { return has(read_file(own), text); });
+    };
     CHECK(said("log \"" + dir / "later/app.log" + "\" does not exist; waiting for it"));
     CHECK(said("\"" + own + "\": bandd does not read its own log; take it out of \"logpath\""));
     denied("203.0.113.9", dir / "later/app.log");
@@ -303,20 +322,25 @@ TEST_CASE_METHOD(Setup, "started without rights, it says what it lacks") {
     write_file(dir / "daemon.log", "");
     must("chmod 666 " + dir / "daemon.log");
     configure("  app: {logpath: app.log}\n");
-    DaemonProcess plain(dir.path(), "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all");
+    DaemonProcess plain(
+        dir.path(),
+        "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all");
     CHECK_FALSE(plain.start());
     INFO(plain.log());
     CHECK(has(plain.log(), "bandd needs CAP_NET_ADMIN: start it as root"));
     SECTION("an unreadable log, with a jail that needs no firewall") {
-        configure("  app:\n    logpath: app.log\n    action: [syslog]\n", "defaults: {action: [syslog]}\n");
+        configure("  app:\n    logpath: app.log\n    action: [syslog]\n",
+                  "defaults: {action: [syslog]}\n");
         REQUIRE(plain.start());
-        CHECK(plain.said("cannot read \"" + log + "\": Permission denied; give the user bandd the right to read it"));
+        CHECK(plain.said("cannot read \"" + log +
+                         "\": Permission denied; give the user bandd the right to read it"));
         must("chmod 644 " + log);
         CHECK(plain.said("log \"" + log + "\" is read now"));
     }
 }
 
-TEST_CASE_METHOD(Setup, "a full disk stops no ban, is said and shown, and is written once there is room") {
+TEST_CASE_METHOD(Setup,
+                 "a full disk stops no ban, is said and shown, and is written once there is room") {
     std::string small = dir / "small";
     must("mkdir " + small + "; mount -t tmpfs -o size=800k tmpfs " + small);
     write_file(dir / "bandd.yaml",
@@ -326,7 +350,8 @@ TEST_CASE_METHOD(Setup, "a full disk stops no ban, is said and shown, and is wri
     sh("dd if=/dev/zero of=" + small + "/ballast bs=4k");
     denied("203.0.113.9");
     REQUIRE(bans_become("203.0.113.9 app active\n"));
-    std::string message = "state \"" + small + "/state/db\": cannot write: database or disk is full; free some space; "
+    std::string message = "state \"" + small +
+                          "/state/db\": cannot write: database or disk is full; free some space; "
                           "bans go on, but a restart would forget the newest";
     CHECK(daemon.said(message));
     CHECK(has(daemon.ctl("status").out, message));
@@ -338,26 +363,32 @@ TEST_CASE_METHOD(Setup, "a full disk stops no ban, is said and shown, and is wri
 
 TEST_CASE_METHOD(Setup, "a disk that is full at the start is an error with what to do") {
     std::string small = dir / "small";
-    must("mkdir " + small + "; mount -t tmpfs -o size=64k tmpfs " + small + "; dd if=/dev/zero of=" + small +
-         "/ballast bs=4k; true");
-    write_file(dir / "bandd.yaml", "state: small/db\nsocket: run/socket\njails:\n  app: {logpath: app.log}\n");
+    must("mkdir " + small + "; mount -t tmpfs -o size=64k tmpfs " + small +
+         "; dd if=/dev/zero of=" + small + "/ballast bs=4k; true");
+    write_file(dir / "bandd.yaml",
+               "state: small/db\nsocket: run/socket\njails:\n  app: {logpath: app.log}\n");
     CHECK_FALSE(daemon.start());
     INFO(daemon.log());
-    CHECK(has(daemon.log(), "state \"" + small + "/db.lock\": No space left on device; free some space there"));
+    CHECK(has(daemon.log(),
+              "state \"" + small + "/db.lock\": No space left on device; free some space there"));
     must("umount " + small);
 }
 
 TEST_CASE_METHOD(Setup, "with nothing to watch it says so and how to add a log") {
-    write_file(dir / "bandd.yaml", "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n");
+    write_file(dir / "bandd.yaml",
+               "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n");
     REQUIRE(daemon.start());
-    CHECK(daemon.said("nothing to watch: no jail has a log that exists here; name one with \"logpath:\" in " +
-                      dir.path() + "/jails/NAME.yaml, then run bandctl reload"));
+    CHECK(daemon.said(
+        "nothing to watch: no jail has a log that exists here; name one with \"logpath:\" in " +
+        dir.path() + "/jails/NAME.yaml, then run bandctl reload"));
     CHECK(daemon.ctl("ban 203.0.113.9").code == 0);  // bans by hand work all the same
     CHECK(in_set("manual-ipv4", "203.0.113.9"));
 }
 
 TEST_CASE_METHOD(Setup, "one log under two jails is read once, and hits count in both") {
-    configure("  one: {logpath: app.log, filter: app, maxretry: 1}\n  two: {logpath: 'app*.log', filter: app, maxretry: 2}\n");
+    configure(
+        "  one: {logpath: app.log, filter: app, maxretry: 1}\n  two: {logpath: 'app*.log', filter: "
+        "app, maxretry: 2}\n");
     REQUIRE(daemon.start());
     denied("203.0.113.9");
     REQUIRE(bans_become("203.0.113.9 one active\n"));
@@ -366,11 +397,15 @@ TEST_CASE_METHOD(Setup, "one log under two jails is read once, and hits count in
     CHECK(json("status")["lines"] == 2);
 }
 
-TEST_CASE_METHOD(Setup, "programs are run at a ban and at its end; a ban is told only once it holds") {
+TEST_CASE_METHOD(Setup,
+                 "programs are run at a ban and at its end; a ban is told only once it holds") {
     std::string told = dir / "told";
-    configure("  app:\n    logpath: app.log\n    maxretry: 1\n    bantime: 1s\n    action:\n      - nftables\n"
-              "      - exec: {ban: [/bin/sh, -c, 'echo \"ban $1 $2\" >> " + told +
-              "', sh, <ip>, <F-USER>], unban: [/bin/sh, -c, 'echo \"unban $1\" >> " + told + "', sh, <ip>]}\n");
+    configure(
+        "  app:\n    logpath: app.log\n    maxretry: 1\n    bantime: 1s\n    action:\n      - "
+        "nftables\n"
+        "      - exec: {ban: [/bin/sh, -c, 'echo \"ban $1 $2\" >> " +
+        told + "', sh, <ip>, <F-USER>], unban: [/bin/sh, -c, 'echo \"unban $1\" >> " + told +
+        "', sh, <ip>]}\n");
     REQUIRE(daemon.start());
     denied("203.0.113.9");
     CHECK(wait_for([&] { return read_file(told) == "ban 203.0.113.9 bob\nunban 203.0.113.9\n"; }));

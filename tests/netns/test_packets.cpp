@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Attacker, router and server, each a network namespace; real packets, the real daemon on the router.
+// Attacker, router and server, each a network namespace; real packets, the real daemon on the
+// router.
 //
 //   attacker 203.0.113.9, .10, 2001:db8:a::9 -- router -- server 192.168.1.101, 2001:db8:b::101
 #include <fcntl.h>
@@ -49,8 +50,9 @@ struct Network {
             ip -n server route add default via 2001:db8:b::1
             ip netns exec router sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward
                                         echo 1 > /proc/sys/net/ipv6/conf/all/forwarding')");
-        write_file(dir / "filters/attack.yaml",
-                   "description: test\nfailregex:\n  - {id: attack, regex: '^attack from <HOST>$'}\n");
+        write_file(
+            dir / "filters/attack.yaml",
+            "description: test\nfailregex:\n  - {id: attack, regex: '^attack from <HOST>$'}\n");
         write_file(log, "");
     }
     ~Network() { remove_namespaces(); }
@@ -58,9 +60,11 @@ struct Network {
         sh("for n in attacker router server; do ip netns del $n 2>/dev/null; done; true");
     }
     void configure(const std::string& jail) {
-        write_file(dir / "bandd.yaml",
-                   "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n"
-                   "jails:\n  mail:\n    logpath: attacks.log\n    filter: attack\n    maxretry: 1\n" + jail);
+        write_file(
+            dir / "bandd.yaml",
+            "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n"
+            "jails:\n  mail:\n    logpath: attacks.log\n    filter: attack\n    maxretry: 1\n" +
+                jail);
     }
     void attack(const std::string& from) {
         std::time_t now = std::time(nullptr);
@@ -74,7 +78,8 @@ struct Network {
     // As far as a packet can go: to the server behind the router, and to the router itself.
     static std::string reach(const std::string& from) {
         bool v6 = from.find(':') != std::string::npos;
-        std::string forward = reaches(from, v6 ? "2001:db8:b::101" : "192.168.1.101") ? "server" : "";
+        std::string forward =
+            reaches(from, v6 ? "2001:db8:b::101" : "192.168.1.101") ? "server" : "";
         std::string input = reaches(from, v6 ? "2001:db8:a:ff::1" : "203.0.113.1") ? "router" : "";
         return forward + (forward.empty() || input.empty() ? "" : "+") + input;
     }
@@ -87,7 +92,8 @@ struct Network {
 
 }  // namespace
 
-TEST_CASE_METHOD(Network, "packets of a banned host stop at the router, and pass again after the unban") {
+TEST_CASE_METHOD(Network,
+                 "packets of a banned host stop at the router, and pass again after the unban") {
     std::string rules;
     SECTION("nftables, as shipped") { configure("    action: [nftables]\n"); }
     SECTION("nftables in input and forward, with reject") {
@@ -98,12 +104,13 @@ TEST_CASE_METHOD(Network, "packets of a banned host stop at the router, and pass
     }
     SECTION("ipset: sets and iptables rules of the user's own") {
         configure("    action: [{ipset: {set: block4, set6: block6}}]\n");
-        must("ip netns exec router sh -ec 'ipset create block4 hash:net timeout 0;"
-             "ipset create block6 hash:net family inet6;"
-             "iptables -I FORWARD -m set --match-set block4 src -j DROP;"
-             "iptables -I INPUT -m set --match-set block4 src -j DROP;"
-             "ip6tables -I FORWARD -m set --match-set block6 src -j DROP;"
-             "ip6tables -I INPUT -m set --match-set block6 src -j DROP'");
+        must(
+            "ip netns exec router sh -ec 'ipset create block4 hash:net timeout 0;"
+            "ipset create block6 hash:net family inet6;"
+            "iptables -I FORWARD -m set --match-set block4 src -j DROP;"
+            "iptables -I INPUT -m set --match-set block4 src -j DROP;"
+            "ip6tables -I FORWARD -m set --match-set block6 src -j DROP;"
+            "ip6tables -I INPUT -m set --match-set block6 src -j DROP'");
     }
     REQUIRE(wait_for([&] { return reach("203.0.113.9") == "server+router"; }));
     REQUIRE(wait_for([&] { return reach("2001:db8:a::9") == "server+router"; }));
@@ -128,9 +135,10 @@ TEST_CASE_METHOD(Network, "a ban ends by itself, in sets with timeouts and witho
     SECTION("nftables") { configure("    bantime: 2s\n    action: [nftables]\n"); }
     SECTION("ipset without timeouts") {
         configure("    bantime: 2s\n    action: [{ipset: {set: hmailblock}}]\n");
-        must("ip netns exec router sh -ec 'ipset create hmailblock hash:net;"
-             "iptables -A FORWARD -m set --match-set hmailblock src -j DROP;"
-             "iptables -A INPUT -m set --match-set hmailblock src -j DROP'");
+        must(
+            "ip netns exec router sh -ec 'ipset create hmailblock hash:net;"
+            "iptables -A FORWARD -m set --match-set hmailblock src -j DROP;"
+            "iptables -A INPUT -m set --match-set hmailblock src -j DROP'");
     }
     REQUIRE(router.start());
     attack("203.0.113.9");
@@ -140,11 +148,14 @@ TEST_CASE_METHOD(Network, "a ban ends by itself, in sets with timeouts and witho
     CHECK(router.said("unban 203.0.113.9 jail=mail why=\"its time is over\""));
 }
 
-TEST_CASE_METHOD(Network, "an open connection of a banned host is cut, though the firewall accepts established ones") {
-    must("ip netns exec router nft -f - <<'END'\n"
-         "table inet users { chain f { type filter hook forward priority -10; policy accept;\n"
-         "  ct state established,related accept\n"
-         "}\n}\nEND");
+TEST_CASE_METHOD(
+    Network,
+    "an open connection of a banned host is cut, though the firewall accepts established ones") {
+    must(
+        "ip netns exec router nft -f - <<'END'\n"
+        "table inet users { chain f { type filter hook forward priority -10; policy accept;\n"
+        "  ct state established,related accept\n"
+        "}\n}\nEND");
     configure("    action: [nftables]\n    port: smtp\n");
     REQUIRE(router.start());
     std::string got = dir / "got";
@@ -153,8 +164,10 @@ TEST_CASE_METHOD(Network, "an open connection of a banned host is cut, though th
     // Open at both ends before anybody waits for the other.
     Fd writing(open(pipe.c_str(), O_RDWR | O_CLOEXEC));
     Background server("exec ip netns exec server nc -l 192.168.1.101 25", got);
-    REQUIRE(wait_for([&] { return sh("ip netns exec server ss -Hltn").out.find(":25") != std::string::npos; }));
-    Background client("exec ip netns exec attacker nc -s 203.0.113.9 192.168.1.101 25", "/dev/null", pipe);
+    REQUIRE(wait_for(
+        [&] { return sh("ip netns exec server ss -Hltn").out.find(":25") != std::string::npos; }));
+    Background client("exec ip netns exec attacker nc -s 203.0.113.9 192.168.1.101 25", "/dev/null",
+                      pipe);
     REQUIRE(::write(writing.get(), "one\n", 4) == 4);
     REQUIRE(wait_for([&] { return read_file(got) == "one\n"; }));
     attack("203.0.113.9");
@@ -170,12 +183,16 @@ TEST_CASE_METHOD(Network, "a flushed rule set is repaired while packets come in"
     attack("203.0.113.9");
     REQUIRE(banned("203.0.113.9"));
     must("ip netns exec router nft flush ruleset");
-    CHECK(wait_for([&] { return sh("ip netns exec router nft list set inet bandd mail-ipv4").out.find("203.0.113.9") != std::string::npos; }));
+    CHECK(wait_for([&] {
+        return sh("ip netns exec router nft list set inet bandd mail-ipv4")
+                   .out.find("203.0.113.9") != std::string::npos;
+    }));
     CHECK(reach("203.0.113.9").empty());
     CHECK(router.said("bans were missing in the kernel and were put back"));
 }
 
-TEST_CASE_METHOD(Network, "a daemon that is killed leaves its bans in force, and the next one knows them") {
+TEST_CASE_METHOD(Network,
+                 "a daemon that is killed leaves its bans in force, and the next one knows them") {
     configure("    action: [nftables]\n    bantime: 1h\n");
     REQUIRE(router.start());
     attack("203.0.113.9");
@@ -192,8 +209,8 @@ TEST_CASE_METHOD(Network, "a daemon that is killed leaves its bans in force, and
     CHECK(reach("203.0.113.9").empty());
 }
 
-// The document that bandd grew from: NXLog -> rsyslog -> /var/log/hmail.log, a jail of one strike, an
-// ipset of the user's own without timeouts, two lines back into the mail server's log.
+// The document that bandd grew from: NXLog -> rsyslog -> /var/log/hmail.log, a jail of one strike,
+// an ipset of the user's own without timeouts, two lines back into the mail server's log.
 TEST_CASE_METHOD(Network, "hMailServer behind a router, with hmailblock and both log messages") {
     std::string hmail = dir / "hmail.log";
     write_file(hmail, "");
@@ -212,8 +229,9 @@ TEST_CASE_METHOD(Network, "hMailServer behind a router, with hmailblock and both
     - ipset: {set: hmailblock}
     - syslog: {facility: local7, severity: notice, ban: "<ip> BANNED!", unban: "<ip> BAN LIFTED!"}
 )");
-    must("ip netns exec router sh -ec 'ipset create hmailblock hash:net -exist;"
-         "iptables -A FORWARD -m set --match-set hmailblock src -j DROP'");
+    must(
+        "ip netns exec router sh -ec 'ipset create hmailblock hash:net -exist;"
+        "iptables -A FORWARD -m set --match-set hmailblock src -j DROP'");
     Fd syslog(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -235,28 +253,39 @@ TEST_CASE_METHOD(Network, "hMailServer behind a router, with hmailblock and both
     std::time_t now = std::time(nullptr);
     char head[64];
     std::strftime(head, sizeof head, "%b %e %H:%M:%S", std::localtime(&now));
-    auto line = [&](const std::string& text) { append_file(hmail, std::string(head) + " mail " + text + "\n"); };
+    auto line = [&](const std::string& text) {
+        append_file(hmail, std::string(head) + " mail " + text + "\n");
+    };
     // A session that only looks for help; then one that does what it should not.
-    line(R"("TCPIP"#0112824#011"2020-08-20 17:02:34.406"#011"TCP - 54.240.13.35 connected to 192.168.1.101:25.")");
-    line(R"("SMTPD"#0112824#0119493#011"2020-08-20 17:02:34.406"#011"54.240.13.35"#011"SENT: 220 Dude, Wassup!")");
-    line(R"("SMTPD"#0112096#0119493#011"2020-08-20 17:02:34.453"#011"54.240.13.35"#011"RECEIVED: EHLO a13-35.smtp-out.amazonses.com")");
-    line(R"("SMTPD"#0112096#0119493#011"2020-08-20 17:02:34.453"#011"54.240.13.35"#011"SENT: 250-mail.snork.ca[nl]250-SIZE 40960000[nl]250 HELP")");
-    line(R"("SMTPD"#0112096#0119495#011"2020-08-20 17:02:35.453"#011"203.0.113.9"#011"RECEIVED: EHLO mail.clickdimensions.com")");
+    line(
+        R"("TCPIP"#0112824#011"2020-08-20 17:02:34.406"#011"TCP - 54.240.13.35 connected to 192.168.1.101:25.")");
+    line(
+        R"("SMTPD"#0112824#0119493#011"2020-08-20 17:02:34.406"#011"54.240.13.35"#011"SENT: 220 Dude, Wassup!")");
+    line(
+        R"("SMTPD"#0112096#0119493#011"2020-08-20 17:02:34.453"#011"54.240.13.35"#011"RECEIVED: EHLO a13-35.smtp-out.amazonses.com")");
+    line(
+        R"("SMTPD"#0112096#0119493#011"2020-08-20 17:02:34.453"#011"54.240.13.35"#011"SENT: 250-mail.snork.ca[nl]250-SIZE 40960000[nl]250 HELP")");
+    line(
+        R"("SMTPD"#0112096#0119495#011"2020-08-20 17:02:35.453"#011"203.0.113.9"#011"RECEIVED: EHLO mail.clickdimensions.com")");
     bool done = banned("203.0.113.9");
     INFO(router.log() << router.ctl("status fu_hmail").out);
     REQUIRE(done);
-    CHECK(must("ip netns exec router ipset save hmailblock | grep ^add") == "add hmailblock 203.0.113.9\n");
+    CHECK(must("ip netns exec router ipset save hmailblock | grep ^add") ==
+          "add hmailblock 203.0.113.9\n");
     CHECK(next_message().find("203.0.113.9 BANNED!") != std::string::npos);
     CHECK(reach("203.0.113.9") == "router");  // the rule stands in FORWARD
-    line(R"("SMTPD"#0112096#0119493#011"2020-08-20 17:03:28.086"#011"54.240.13.35"#011"SENT: 503 Bad sequence of commands")");
+    line(
+        R"("SMTPD"#0112096#0119493#011"2020-08-20 17:03:28.086"#011"54.240.13.35"#011"SENT: 503 Bad sequence of commands")");
     REQUIRE(banned("54.240.13.35"));
     CHECK(next_message().find("54.240.13.35 BANNED!") != std::string::npos);
     // The mail server itself is never banned.
-    line(R"("SMTPD"#0112096#0119493#011"2020-08-20 17:03:28.086"#011"192.168.1.101"#011"SENT: 503 Bad sequence of commands")");
+    line(
+        R"("SMTPD"#0112096#0119493#011"2020-08-20 17:03:28.086"#011"192.168.1.101"#011"SENT: 503 Bad sequence of commands")");
     CHECK(router.ctl("unban 203.0.113.9").code == 0);
     std::string lifted = next_message();
     CHECK(lifted.starts_with("<189>"));
     CHECK(lifted.ends_with("203.0.113.9 BAN LIFTED!"));
-    CHECK(must("ip netns exec router ipset save hmailblock | grep ^add") == "add hmailblock 54.240.13.35\n");
+    CHECK(must("ip netns exec router ipset save hmailblock | grep ^add") ==
+          "add hmailblock 54.240.13.35\n");
     CHECK(reach("203.0.113.9") == "server+router");
 }

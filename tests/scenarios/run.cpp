@@ -53,8 +53,8 @@ struct Run {
                 decisions.push_back(fmt::format(
                     "{} {} {} {} until {}", clock_text(banned->ban.from),
                     banned->ban.state == BanState::simulated ? "would-ban" : "ban",
-                    to_string(banned->ban.key.prefix),
-                    engine.rules()[banned->ban.key.jail].name, clock_text(banned->ban.until)));
+                    to_string(banned->ban.key.prefix), engine.rules()[banned->ban.key.jail].name,
+                    clock_text(banned->ban.until)));
             if (const auto* unbanned = std::get_if<Unbanned>(&event))
                 decisions.push_back(fmt::format("{} unban {} {}", clock_text(unbanned->at),
                                                 to_string(unbanned->ban.key.prefix),

@@ -171,7 +171,8 @@ TEST_CASE("tail: what is no regular file is refused") {
     mkfifo((dir / "fifo").c_str(), 0600);
     auto fifo = Tail::open(dir / "fifo", Encoding::automatic, 100);
     REQUIRE_FALSE(fifo);
-    CHECK(to_line(fifo.error()) == "cannot read \"" + dir / "fifo" + "\": it is not a regular file");
+    CHECK(to_line(fifo.error()) ==
+          "cannot read \"" + dir / "fifo" + "\": it is not a regular file");
     auto missing = Tail::open(dir / "missing", Encoding::automatic, 100);
     REQUIRE_FALSE(missing);
     CHECK(to_line(missing.error()) ==
@@ -185,8 +186,8 @@ TEST_CASE("tail: the first line to read is found by its date") {
     auto line = [&](int second) {
         CivilTime c = civil_from_utc(start + std::chrono::seconds(second));
         char text[100];
-        std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d+00:00 mx app: number %d\n", c.year,
-                      c.month, c.day, c.hour, c.minute, c.second, second);
+        std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d+00:00 mx app: number %d\n",
+                      c.year, c.month, c.day, c.hour, c.minute, c.second, second);
         return std::string(text);
     };
     std::string text;

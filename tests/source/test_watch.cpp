@@ -108,7 +108,8 @@ TEST_CASE("watch: rename and create: the old file is finished first, late writes
     append_file(log + ".1", "late\n");  // the writer had no SIGHUP yet
     append_file(log, "five\n");
     auto got = f.got();
-    CHECK(std::set<std::string>(got.begin(), got.end()) == std::set<std::string>{"0:late", "0:five"});
+    CHECK(std::set<std::string>(got.begin(), got.end()) ==
+          std::set<std::string>{"0:late", "0:five"});
     append_file(log + ".1", "no end");
     f.now = at(61);
     CHECK(f.got() == Lines{"0:no end"});  // finished a minute after its rotation
@@ -325,7 +326,8 @@ TEST_CASE("watch: reading goes on where a checkpoint stopped, through a rotation
     }
     SECTION("truncated and written anew under the same inode") {
         fs::resize_file(log, 0);
-        append_file(log, "other content altogether, longer than what was there before it, really\n");
+        append_file(log,
+                    "other content altogether, longer than what was there before it, really\n");
         auto f = Follower::make();
         f.follow({log}, Start::beginning, saved);
         CHECK(f.got() ==
@@ -400,7 +402,8 @@ TEST_CASE("watch: a thousand old logs of a glob are noted, not opened, and read 
     f.follow({dir / "day*.log"}, Start::findtime);
     CHECK(f.got().empty());
     CHECK(f.watch.readers().size() == 1000);
-    CHECK(std::ranges::none_of(f.watch.readers(), [](const Reader& r) { return r.tail.is_open(); }));
+    CHECK(
+        std::ranges::none_of(f.watch.readers(), [](const Reader& r) { return r.tail.is_open(); }));
     append_file(dir / "day500.log", "grown\n");
     CHECK(f.got() == Lines{"0:grown"});
 }
@@ -415,7 +418,8 @@ TEST_CASE("watch: a file written to by another process at full speed loses no li
         for (int round = 0; round < 10; ++round) {
             {
                 std::ofstream out(log, std::ios::app);
-                for (int i = 0; i < 2000; ++i) out << "line " << round * 2000 + i << "\n" << std::flush;
+                for (int i = 0; i < 2000; ++i)
+                    out << "line " << round * 2000 + i << "\n" << std::flush;
             }
             fs::rename(log, log + "." + std::to_string(round));
             std::ofstream(log).flush();

@@ -32,7 +32,8 @@ Checkpoint checkpoint_of(int number) {
     ban.story = story;
     checkpoint.changes.bans = {ban};
     checkpoint.changes.windows = {{{0, prefix("2001:db8::/64")}, {at(1), at(2)}}};
-    checkpoint.changes.offences = {{{1, ban.key.prefix}, {3, at(1)}}, {{any_jail, ban.key.prefix}, {4, at(1)}}};
+    checkpoint.changes.offences = {{{1, ban.key.prefix}, {3, at(1)}},
+                                   {{any_jail, ban.key.prefix}, {4, at(1)}}};
     checkpoint.positions = {{"/var/log/x", 1, 2, 1000, true, 256, 0xfedcba9876543210ULL}};
     return checkpoint;
 }
@@ -73,7 +74,8 @@ TEST_CASE("store: what a checkpoint held is there again, under the jails' new in
     CHECK(state->windows[0].times == std::vector<Instant>{at(1), at(2)});
     CHECK(state->offences.size() == 2);
     REQUIRE(state->positions.size() == 1);
-    CHECK(state->positions[0] == StoredPosition{"/var/log/x", 1, 2, 1000, true, 256, 0xfedcba9876543210ULL});
+    CHECK(state->positions[0] ==
+          StoredPosition{"/var/log/x", 1, 2, 1000, true, 256, 0xfedcba9876543210ULL});
 }
 
 TEST_CASE("store: a jail that is not there now keeps its bans for when it comes back") {
@@ -132,7 +134,8 @@ TEST_CASE("store: a file that is no database is moved aside, and its new name is
     std::string warning;
     auto store = open_store(path, &warning);
     REQUIRE(store);
-    CHECK(warning.starts_with("state \"" + path + "\" is no database (file is not a database); it was moved to \"" +
+    CHECK(warning.starts_with("state \"" + path +
+                              "\" is no database (file is not a database); it was moved to \"" +
                               path + ".broken-"));
     CHECK_FALSE(write(*store, checkpoint_of(1)));
 }
@@ -149,8 +152,9 @@ TEST_CASE("store: a state that a newer bandd wrote is refused, not touched") {
     auto store = open_store(path);
     REQUIRE_FALSE(store);
     CHECK(to_line(store.error()) ==
-          "state \"" + path + "\": was written by a newer bandd (version 99 of its tables, this one knows 1); "
-          "install that version again, or give another \"state:\"");
+          "state \"" + path +
+              "\": was written by a newer bandd (version 99 of its tables, this one knows 1); "
+              "install that version again, or give another \"state:\"");
     CHECK(read_file(path) == bytes);
 }
 
@@ -167,9 +171,10 @@ TEST_CASE("store: a full disk is said, loses nothing, and is written once there 
         sh("dd if=/dev/zero of=" + mount_point + "/ballast bs=4k; true");
         auto error = write(*store, checkpoint_of(2));
         REQUIRE(error);
-        CHECK(to_line(*error) == "state \"" + mount_point +
-                                     "/state.db\": cannot write: database or disk is full; free some space; bans go "
-                                     "on, but a restart would forget the newest");
+        CHECK(to_line(*error) ==
+              "state \"" + mount_point +
+                  "/state.db\": cannot write: database or disk is full; free some space; bans go "
+                  "on, but a restart would forget the newest");
         CHECK(store->failed());
         CHECK_FALSE(store->idle());
         must("rm " + mount_point + "/ballast");

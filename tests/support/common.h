@@ -25,7 +25,8 @@ inline Prefix prefix(const std::string& text) { return parse_prefix(text).value(
 class TempDirectory {
   public:
     TempDirectory() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "bandd-test-XXXXXX").string();
+        std::string pattern =
+            (std::filesystem::temp_directory_path() / "bandd-test-XXXXXX").string();
         path_ = ::mkdtemp(pattern.data());
     }
     ~TempDirectory() {

@@ -15,13 +15,13 @@ struct Unit {
 
 // The spellings that fail2ban's jail.conf(5) lists, months and years as it counts them.
 constexpr std::array<Unit, 27> units{{
-    {"s", 1},           {"sec", 1},        {"secs", 1},        {"second", 1},
-    {"seconds", 1},     {"m", 60},         {"mm", 60},         {"min", 60},
-    {"mins", 60},       {"minute", 60},    {"minutes", 60},    {"h", 3600},
-    {"hour", 3600},     {"hours", 3600},   {"d", 86400},       {"day", 86400},
-    {"days", 86400},    {"w", 604800},     {"week", 604800},   {"weeks", 604800},
-    {"mo", 2629746},    {"mon", 2629746},  {"month", 2629746}, {"months", 2629746},
-    {"y", 31556952},    {"year", 31556952}, {"years", 31556952},
+    {"s", 1},        {"sec", 1},         {"secs", 1},         {"second", 1},
+    {"seconds", 1},  {"m", 60},          {"mm", 60},          {"min", 60},
+    {"mins", 60},    {"minute", 60},     {"minutes", 60},     {"h", 3600},
+    {"hour", 3600},  {"hours", 3600},    {"d", 86400},        {"day", 86400},
+    {"days", 86400}, {"w", 604800},      {"week", 604800},    {"weeks", 604800},
+    {"mo", 2629746}, {"mon", 2629746},   {"month", 2629746},  {"months", 2629746},
+    {"y", 31556952}, {"year", 31556952}, {"years", 31556952},
 }};
 
 std::optional<std::int64_t> unit_seconds(std::string_view name) {

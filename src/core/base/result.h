@@ -27,8 +27,8 @@ struct Error {
 template <class T = void>
 using Result = std::expected<T, Error>;
 
-inline std::unexpected<Error> fail(std::string what, std::string reason = {},
-                                   std::string hint = {}, Place where = {}) {
+inline std::unexpected<Error> fail(std::string what, std::string reason = {}, std::string hint = {},
+                                   Place where = {}) {
     return std::unexpected(
         Error{std::move(what), std::move(reason), std::move(hint), std::move(where)});
 }

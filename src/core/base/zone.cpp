@@ -17,8 +17,7 @@ std::int64_t days_from_civil(int year, int month, int day) {
     std::int64_t era = (y >= 0 ? y : y - 399) / 400;
     std::int64_t year_of_era = y - era * 400;
     std::int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    std::int64_t day_of_era =
-        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    std::int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return era * 146097 + day_of_era - 719468;
 }
 
@@ -44,8 +43,8 @@ CivilTime civil_from_utc(Instant at) {
 }
 
 Instant utc_from_civil(const CivilTime& c) {
-    std::int64_t seconds = days_from_civil(c.year, c.month, c.day) * 86400 + c.hour * 3600 +
-                           c.minute * 60 + c.second;
+    std::int64_t seconds =
+        days_from_civil(c.year, c.month, c.day) * 86400 + c.hour * 3600 + c.minute * 60 + c.second;
     return {seconds * 1'000'000 + c.microsecond};
 }
 
@@ -263,7 +262,7 @@ std::int64_t Zone::local_second(const RuleDate& date, int year) {
         std::int64_t next_month = date.month == 12 ? days_from_civil(year + 1, 1, 1)
                                                    : days_from_civil(year, date.month + 1, 1);
         while (day >= next_month) day -= 7;  // week 5 means the last one
-    } else if (date.kind == 'J') {  // 1..365, 29 February is never counted
+    } else if (date.kind == 'J') {           // 1..365, 29 February is never counted
         day = days_from_civil(year, 1, 1) + date.day - 1 + (leap && date.day >= 60 ? 1 : 0);
     } else {
         day = days_from_civil(year, 1, 1) + date.day;

@@ -74,7 +74,8 @@ class Zone {
     std::optional<Rule> rule_;
 };
 
-// "2026-11-21 03:05:50" in that zone, and the same with "+01:00" for machines (RFC 3339, in UTC: Z).
+// "2026-11-21 03:05:50" in that zone, and the same with "+01:00" for machines (RFC 3339, in UTC:
+// Z).
 std::string format_local(Instant at, const Zone& zone);
 std::string format_rfc3339(Instant at);
 

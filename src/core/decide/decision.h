@@ -47,7 +47,7 @@ enum class BanState : std::uint8_t {
 
 struct Ban {
     BanKey key;
-    Instant from, until;  // event times: `until` is `never` for a ban for ever
+    Instant from, until;        // event times: `until` is `never` for a ban for ever
     std::uint32_t offence = 1;  // which ban of this address it is
     std::uint32_t hits = 0;
     BanState state = BanState::pending;

@@ -183,9 +183,8 @@ void Engine::count_hit(JailIndex index, const Address& address, Instant time, In
     jail.windows.expire(std::max(at, arrival) - rules.findtime);
     std::uint64_t previous = 0;
     if (auto view = jail.windows.find(prefix)) previous = view->note;
-    std::uint64_t note =
-        keep_line({at, std::string(pattern_id), std::string(line.substr(0, longest_kept_line))},
-                  previous);
+    std::uint64_t note = keep_line(
+        {at, std::string(pattern_id), std::string(line.substr(0, longest_kept_line))}, previous);
     auto added = jail.windows.add(prefix, at, note);
     if (rules.maxretry > 1) jail.changed_windows.insert(prefix);
     outcome.events.emplace_back(Found{index, address, std::string(pattern_id), at, added.hits});
@@ -245,11 +244,12 @@ Duration Engine::bantime_of(const JailRules& rules, const Prefix& prefix, Instan
     const BantimePolicy& policy = rules.bantime;
     if (policy.base == forever || !policy.increment) return policy.base;
     double seconds = std::chrono::duration<double>(policy.base).count();
-    double most = policy.maximum == forever ? 1e12
-                                            : std::chrono::duration<double>(policy.maximum).count();
+    double most =
+        policy.maximum == forever ? 1e12 : std::chrono::duration<double>(policy.maximum).count();
     seconds = std::min(seconds * std::pow(policy.factor, std::min(offence - 1, 64U)), most);
     // Random enough that many hosts are not let in at one moment, and the same in every replay.
-    std::size_t hash = PrefixHash{}(prefix) ^ static_cast<std::size_t>(from.us) * 0x9e3779b97f4a7c15U;
+    std::size_t hash =
+        PrefixHash{}(prefix) ^ static_cast<std::size_t>(from.us) * 0x9e3779b97f4a7c15U;
     double share = static_cast<double>((hash ^ hash >> 32) & 0xffff) / 65536.0;
     seconds += share * std::chrono::duration<double>(policy.jitter).count();
     return std::chrono::seconds(std::llround(seconds));
@@ -339,7 +339,8 @@ std::size_t Engine::unban(std::optional<JailIndex> jail, const Prefix& prefix, I
     // Pardoned is pardoned: the hits so far are forgotten, too.
     for (std::size_t i = 0; i < jails_.size(); ++i) {
         if (jail && *jail != i) continue;
-        Prefix key = prefix.is_single() ? key_for(static_cast<JailIndex>(i), prefix.network) : prefix;
+        Prefix key =
+            prefix.is_single() ? key_for(static_cast<JailIndex>(i), prefix.network) : prefix;
         if (jails_[i].windows.erase(key)) jails_[i].changed_windows.insert(key);
     }
     return ending.size();
@@ -391,8 +392,7 @@ void Engine::restore(std::span<const Ban> bans, std::span<const WindowChange> wi
     bans_.reserve(bans.size());
     for (const Ban& ban : bans) {
         Ban restored = ban;
-        restored.state =
-            rules_[ban.key.jail].simulate ? BanState::simulated : BanState::pending;
+        restored.state = rules_[ban.key.jail].simulate ? BanState::simulated : BanState::pending;
         bans_.insert_or_assign(ban.key, restored);
         push_deadline(restored);
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The second half of a line's way: hits to decisions. All of bandd's memory of attackers is here.
 //
-// One thread. Deterministic: the same calls give the same outcome, so that a replay of a log decides
-// as the live daemon did. Time is an argument.
+// One thread. Deterministic: the same calls give the same outcome, so that a replay of a log
+// decides as the live daemon did. Time is an argument.
 #pragma once
 
 #include <deque>
@@ -59,8 +59,8 @@ class Engine {
     explicit Engine(EngineLimits limits = {}) : limits_(limits) {}
 
     // Replaces the rules. A jail keeps its bans by name, and its windows too unless maxretry,
-    // findtime or ban_prefix changed (then they are counted anew from the kept times). Bans of jails
-    // that are gone end.
+    // findtime or ban_prefix changed (then they are counted anew from the kept times). Bans of
+    // jails that are gone end.
     void set_rules(std::vector<JailRules> rules, Instant now, Outcome& outcome);
     void set_own_addresses(PrefixSet addresses) { own_addresses_ = std::move(addresses); }
 

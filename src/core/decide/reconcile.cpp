@@ -25,7 +25,8 @@ Plan reconcile(std::span<const Wanted> wanted, std::span<const Present> present,
         if (want.until == never && traits.longest == forever) left = forever;
         Duration has = element.remaining.value_or(forever);
         if (left == forever && has == forever) continue;
-        bool same = left != forever && has != forever && std::chrono::abs(left - has) < end_tolerance;
+        bool same =
+            left != forever && has != forever && std::chrono::abs(left - has) < end_tolerance;
         if (!same) plan.renew.push_back(want);
     }
     if (traits.ours)

@@ -26,8 +26,8 @@ struct Plan {
 };
 
 struct SetTraits {
-    bool timed = true;  // elements have timeouts
-    bool ours = true;   // false: the user keeps elements of their own in it, which stay
+    bool timed = true;           // elements have timeouts
+    bool ours = true;            // false: the user keeps elements of their own in it, which stay
     Duration longest = forever;  // timeout that the set can hold
 };
 

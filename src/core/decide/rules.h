@@ -15,7 +15,8 @@ namespace bandd {
 struct BantimePolicy {
     Duration base = std::chrono::hours(1);
     // With `increment` the n-th ban of an address lasts base * factor^(n-1), at most `maximum`,
-    // plus a share of `jitter` that follows from address and time (so that a replay gives the same).
+    // plus a share of `jitter` that follows from address and time (so that a replay gives the
+    // same).
     bool increment = false;
     double factor = 2.0;
     Duration maximum = std::chrono::weeks(5);

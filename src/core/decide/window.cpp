@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Linear probing with backward-shift deletion: no tombstones, so that a flood of keys that come and
-// go never slows look-ups down. Slots are threaded by last hit; since findtime is one per jail, that
-// is the order in which they expire.
+// go never slows look-ups down. Slots are threaded by last hit; since findtime is one per jail,
+// that is the order in which they expire.
 #include "core/decide/window.h"
 
 #include <algorithm>
@@ -109,8 +109,8 @@ WindowTable::Added WindowTable::add(const Prefix& key, Instant at, std::uint64_t
     // What lies further back than findtime from the newest hit can't be in a window with it, nor
     // with a later one.
     Instant newest = s.count > 0 ? std::max(begin[s.count - 1], at) : at;
-    auto stale = std::find_if(begin, begin + s.count,
-                              [&](Instant t) { return t >= newest - findtime_; });
+    auto stale =
+        std::find_if(begin, begin + s.count, [&](Instant t) { return t >= newest - findtime_; });
     s.count = static_cast<std::uint16_t>(std::move(stale, begin + s.count, begin) - begin);
     if (s.count + 1U >= maxretry_ && newest - std::min(begin[0], at) <= findtime_) {
         added.hits = s.count + 1U;

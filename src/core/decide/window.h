@@ -22,8 +22,8 @@ class WindowTable {
     WindowTable(std::uint32_t maxretry, Duration findtime, std::size_t limit);
 
     struct Added {
-        std::uint32_t hits = 0;       // of this key within findtime, this one included
-        bool full = false;            // maxretry reached; the key is forgotten
+        std::uint32_t hits = 0;           // of this key within findtime, this one included
+        bool full = false;                // maxretry reached; the key is forgotten
         std::uint64_t previous_note = 0;  // the note given with the key's last hit, 0 if none
     };
     // `note` is the caller's own mark for this hit (never 0), handed back with the next one.

@@ -10,12 +10,14 @@ bool accepts_tag(const Filter& filter, std::string_view tag) {
 bool match_pattern(const Filter& filter, const Pattern& pattern, std::string_view message,
                    FilterMatch& found) {
     switch (capture(pattern, message, found.captured)) {
-        case CaptureResult::no_match: return false;
+        case CaptureResult::no_match:
+            return false;
         case CaptureResult::no_address:
             found.fate = LineFate::no_address;
             found.pattern = &pattern;
             return false;
-        case CaptureResult::captured: break;
+        case CaptureResult::captured:
+            break;
     }
     found.pattern = &pattern;
     found.fate = LineFate::hit;

@@ -35,7 +35,8 @@ struct FilterMatch {
 
 bool accepts_tag(const Filter& filter, std::string_view tag);
 
-// Plain and slow: every pattern, one by one, the first that matches wins. `scan` must agree with it.
+// Plain and slow: every pattern, one by one, the first that matches wins. `scan` must agree with
+// it.
 FilterMatch match(const Filter& filter, std::string_view tag, std::string_view message);
 
 // The second half of a match, with the pattern already chosen. False: try the next pattern.

@@ -71,7 +71,8 @@ const Node* find_open(const Node& node, const ByteSet& beyond, bool forward) {
             }
             return nullptr;
         }
-        default: return nullptr;
+        default:
+            return nullptr;
     }
 }
 

@@ -12,8 +12,8 @@ namespace bandd {
 
 using JailIndex = std::uint16_t;
 
-// A line that a filter calls an attack. `line` is a view into its chunk, `jails` and `pattern` point
-// into the ruleset: a hit lives for one turn.
+// A line that a filter calls an attack. `line` is a view into its chunk, `jails` and `pattern`
+// point into the ruleset: a hit lives for one turn.
 struct Hit {
     std::span<const JailIndex> jails;
     const Pattern* pattern = nullptr;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The first half of a line's way: chunk to hits. Stateless and const, so that any thread may run it.
+// The first half of a line's way: chunk to hits. Stateless and const, so that any thread may run
+// it.
 #pragma once
 
 #include <re2/set.h>
@@ -29,7 +30,7 @@ struct Ruleset {
     std::size_t line_limit = 65536;  // the rest of a longer line is not looked at
 
     // Filled by `prepare`.
-    std::unique_ptr<RE2::Set> set;                           // all patterns of all rules
+    std::unique_ptr<RE2::Set> set;                            // all patterns of all rules
     std::vector<std::pair<std::uint32_t, std::uint32_t>> at;  // set index -> rule, pattern
 };
 

@@ -145,14 +145,27 @@ class Parser {
     std::optional<Node> atom(int depth) {
         char c = text_[at_];
         switch (c) {
-            case '(': return group(depth);
-            case '[': return char_class();
-            case '.': ++at_; return bytes_node(~ByteSet{});
-            case '^': ++at_; return make(Kind::begin);
-            case '$': ++at_; return make(Kind::end);
-            case '\\': ++at_; return escape();
-            case '<': return tag();
-            default: ++at_; return literal(static_cast<unsigned char>(c));
+            case '(':
+                return group(depth);
+            case '[':
+                return char_class();
+            case '.':
+                ++at_;
+                return bytes_node(~ByteSet{});
+            case '^':
+                ++at_;
+                return make(Kind::begin);
+            case '$':
+                ++at_;
+                return make(Kind::end);
+            case '\\':
+                ++at_;
+                return escape();
+            case '<':
+                return tag();
+            default:
+                ++at_;
+                return literal(static_cast<unsigned char>(c));
         }
     }
 
@@ -218,13 +231,20 @@ class Parser {
 
     static std::optional<ByteSet> perl_class(char c) {
         switch (c) {
-            case 'd': return digits();
-            case 'D': return ~digits();
-            case 'w': return words();
-            case 'W': return ~words();
-            case 's': return spaces();
-            case 'S': return ~spaces();
-            default: return {};
+            case 'd':
+                return digits();
+            case 'D':
+                return ~digits();
+            case 'w':
+                return words();
+            case 'W':
+                return ~words();
+            case 's':
+                return spaces();
+            case 'S':
+                return ~spaces();
+            default:
+                return {};
         }
     }
 
@@ -233,12 +253,18 @@ class Parser {
         if (!more()) throw Unknown{};
         char c = text_[at_++];
         switch (c) {
-            case 't': return '\t';
-            case 'n': return '\n';
-            case 'r': return '\r';
-            case 'f': return '\f';
-            case 'v': return '\v';
-            case 'a': return '\a';
+            case 't':
+                return '\t';
+            case 'n':
+                return '\n';
+            case 'r':
+                return '\r';
+            case 'f':
+                return '\f';
+            case 'v':
+                return '\v';
+            case 'a':
+                return '\a';
             case 'x': {
                 auto hex = [&](char d) -> int {
                     if (d >= '0' && d <= '9') return d - '0';
@@ -251,7 +277,8 @@ class Parser {
                 at_ += 2;
                 return static_cast<unsigned char>(value);
             }
-            default: break;
+            default:
+                break;
         }
         if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '1' && c <= '9'))
             throw Unknown{};
@@ -266,11 +293,18 @@ class Parser {
         }
         switch (c) {
             case 'b':
-            case 'B': ++at_; return make(Kind::boundary);
-            case 'A': ++at_; return make(Kind::begin);
+            case 'B':
+                ++at_;
+                return make(Kind::boundary);
+            case 'A':
+                ++at_;
+                return make(Kind::begin);
             case 'z':
-            case 'Z': ++at_; return make(Kind::end);
-            default: return literal(escaped_byte());
+            case 'Z':
+                ++at_;
+                return make(Kind::end);
+            default:
+                return literal(escaped_byte());
         }
     }
 
@@ -350,9 +384,12 @@ ByteSet host_bytes() {
 // Bytes at one end of a node: the first ones reading forward, the last ones backward.
 ByteSet edge_bytes(const Node& node, bool forward) {
     switch (node.kind) {
-        case Kind::bytes: return node.set;
-        case Kind::host: return host_bytes();
-        case Kind::repeat: return edge_bytes(node.children[0], forward);
+        case Kind::bytes:
+            return node.set;
+        case Kind::host:
+            return host_bytes();
+        case Kind::repeat:
+            return edge_bytes(node.children[0], forward);
         case Kind::alternate: {
             ByteSet set;
             for (const Node& child : node.children) set |= edge_bytes(child, forward);
@@ -370,7 +407,8 @@ ByteSet edge_bytes(const Node& node, bool forward) {
         }
         case Kind::begin:
         case Kind::end:
-        case Kind::boundary: return {};
+        case Kind::boundary:
+            return {};
     }
     return {};
 }
@@ -388,8 +426,10 @@ std::optional<Node> parse(std::string_view pattern) {
 bool nullable(const Node& node) {
     switch (node.kind) {
         case Kind::bytes:
-        case Kind::host: return false;
-        case Kind::repeat: return node.least == 0 || nullable(node.children[0]);
+        case Kind::host:
+            return false;
+        case Kind::repeat:
+            return node.least == 0 || nullable(node.children[0]);
         case Kind::alternate:
             for (const Node& child : node.children)
                 if (nullable(child)) return true;
@@ -400,7 +440,8 @@ bool nullable(const Node& node) {
             return true;
         case Kind::begin:
         case Kind::end:
-        case Kind::boundary: return true;
+        case Kind::boundary:
+            return true;
     }
     return true;
 }

@@ -14,18 +14,19 @@ namespace bandd {
 struct WrittenDate {
     CivilTime civil;
     bool has_year = true;
-    std::optional<int> offset;      // seconds east of UTC, where the log says so
+    std::optional<int> offset;        // seconds east of UTC, where the log says so
     std::optional<Instant> absolute;  // epoch
-    std::size_t length = 0;         // bytes that it took
+    std::size_t length = 0;           // bytes that it took
 };
 
 // Each reads a date at the very beginning of `text`.
-std::optional<WrittenDate> scan_syslog_date(std::string_view text);   // Nov 21 03:05:50[.123]
-std::optional<WrittenDate> scan_iso_date(std::string_view text);      // 2026-11-21[T ]03:05:50[.,123][Z|+01:00]
-std::optional<WrittenDate> scan_slash_date(std::string_view text);    // 2026/11/21 03:05:50 (nginx)
-std::optional<WrittenDate> scan_clf_date(std::string_view text);      // 21/Nov/2026:03:05:50 +0100
-std::optional<WrittenDate> scan_apache_date(std::string_view text);   // Sat Nov 21 03:05:50.123 2026
-std::optional<WrittenDate> scan_epoch(std::string_view text);         // 1605924350[.123]
+std::optional<WrittenDate> scan_syslog_date(std::string_view text);  // Nov 21 03:05:50[.123]
+std::optional<WrittenDate> scan_iso_date(
+    std::string_view text);  // 2026-11-21[T ]03:05:50[.,123][Z|+01:00]
+std::optional<WrittenDate> scan_slash_date(std::string_view text);   // 2026/11/21 03:05:50 (nginx)
+std::optional<WrittenDate> scan_clf_date(std::string_view text);     // 21/Nov/2026:03:05:50 +0100
+std::optional<WrittenDate> scan_apache_date(std::string_view text);  // Sat Nov 21 03:05:50.123 2026
+std::optional<WrittenDate> scan_epoch(std::string_view text);        // 1605924350[.123]
 
 // The instant meant, read in `zone` where the log names none. A missing year is the newest one
 // that does not put the line more than a day behind `arrival`.

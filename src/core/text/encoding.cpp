@@ -102,12 +102,18 @@ std::size_t last_line_end(Encoding encoding, std::string_view bytes) {
 void decode(Encoding encoding, std::string_view bytes, std::string& out) {
     switch (encoding) {
         case Encoding::automatic:
-        case Encoding::utf8: out.append(bytes); break;
+        case Encoding::utf8:
+            out.append(bytes);
+            break;
         case Encoding::latin1:
             for (char c : bytes) append_utf8(out, static_cast<unsigned char>(c));
             break;
-        case Encoding::utf16le: decode_utf16(bytes, true, out); break;
-        case Encoding::utf16be: decode_utf16(bytes, false, out); break;
+        case Encoding::utf16le:
+            decode_utf16(bytes, true, out);
+            break;
+        case Encoding::utf16be:
+            decode_utf16(bytes, false, out);
+            break;
     }
 }
 

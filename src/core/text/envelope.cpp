@@ -178,8 +178,9 @@ Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival)
             return envelope;
         }
         if (rest.starts_with("1 ") && open_rfc5424(rest, zone, arrival, envelope)) return envelope;
-        if (auto date = scan_epoch(rest); date && rest.size() > date->length &&
-                                          (rest[date->length] == ' ' || rest[date->length] == '\t')) {
+        if (auto date = scan_epoch(rest);
+            date && rest.size() > date->length &&
+            (rest[date->length] == ' ' || rest[date->length] == '\t')) {
             envelope.time = resolve(*date, zone, arrival);
             envelope.message = rest.substr(date->length + 1);
             return envelope;

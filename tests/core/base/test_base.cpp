@@ -8,8 +8,8 @@ using namespace bandd;
 using namespace std::chrono_literals;
 
 TEST_CASE("an attacker has one address, however a log writes it") {
-    for (const char* text : {"203.0.113.9", "::ffff:203.0.113.9", "[::ffff:203.0.113.9]",
-                             "::FFFF:cb00:7109"})
+    for (const char* text :
+         {"203.0.113.9", "::ffff:203.0.113.9", "[::ffff:203.0.113.9]", "::FFFF:cb00:7109"})
         CHECK(to_string(ip(text)) == "203.0.113.9");
     for (const char* text : {"2001:db8::9", "[2001:db8::9]", "2001:DB8:0:0::9", "2001:db8::9%eth0"})
         CHECK(to_string(ip(text)) == "2001:db8::9");
@@ -34,8 +34,8 @@ TEST_CASE("prefixes have no host bits, and hold what they should") {
 }
 
 TEST_CASE("a prefix set answers as a walk over its list would") {
-    std::vector<Prefix> list{prefix("10.0.0.0/8"), prefix("10.1.0.0/16"), prefix("192.0.2.1"),
-                             prefix("192.0.2.2"), prefix("2001:db8::/32"), prefix("127.0.0.0/8")};
+    std::vector<Prefix> list{prefix("10.0.0.0/8"), prefix("10.1.0.0/16"),   prefix("192.0.2.1"),
+                             prefix("192.0.2.2"),  prefix("2001:db8::/32"), prefix("127.0.0.0/8")};
     PrefixSet set(list);
     for (const char* text : {"10.0.0.0", "10.255.255.255", "11.0.0.0", "9.255.255.255", "192.0.2.0",
                              "192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::", "2001:db7:ffff::",
@@ -75,7 +75,9 @@ TEST_CASE("time that never comes stays so") {
 }
 
 TEST_CASE("an error is one line: place, what, reason, what to do") {
-    Error error{"unknown key \"maxrety\"", "in jail \"sshd\"", "did you mean \"maxretry\"?",
+    Error error{"unknown key \"maxrety\"",
+                "in jail \"sshd\"",
+                "did you mean \"maxretry\"?",
                 {"/etc/bandd/jails/sshd.yaml", 3, 5}};
     CHECK(to_line(error) ==
           "/etc/bandd/jails/sshd.yaml:3:5: unknown key \"maxrety\": in jail \"sshd\"; did you mean "

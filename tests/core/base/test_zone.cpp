@@ -45,7 +45,8 @@ TEST_CASE("a zone file and its POSIX rule agree") {
     Zone zone = Zone::from_tzif(bytes).value();
     for (int year : {2000, 2026, 2037, 2040, 2090})
         for (int month = 1; month <= 12; ++month)
-            CHECK(zone.offset_at(utc(year, month, 27, 5)) == berlin.offset_at(utc(year, month, 27, 5)));
+            CHECK(zone.offset_at(utc(year, month, 27, 5)) ==
+                  berlin.offset_at(utc(year, month, 27, 5)));
     CHECK(zone.offset_at(utc(1940, 7, 1, 0)) == 7200);  // war time, only in the file
     for (std::size_t length : {0, 3, 44, 60, 200})
         CHECK_FALSE(Zone::from_tzif(bytes.substr(0, length)));

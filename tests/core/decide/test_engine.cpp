@@ -35,7 +35,8 @@ struct Machine {
                 said.push_back("ignored " + std::to_string(static_cast<int>(ignored->why)));
         }
     }
-    std::vector<std::string> hit(const std::string& address, double time, double now, JailIndex jail = 0) {
+    std::vector<std::string> hit(const std::string& address, double time, double now,
+                                 JailIndex jail = 0) {
         std::array<JailIndex, 1> jails{jail};
         std::string line = "line of " + address;
         Hit one{jails, &some_pattern(), at(time), at(now), ip(address), {}, line};
@@ -150,8 +151,9 @@ TEST_CASE("a recidive jail counts the bans of other jails") {
     recidive.fed_by_bans = true;
     Machine machine({jail(1, 1min), recidive});
     CHECK(machine.hit("203.0.113.9", 0, 0) == Said{"ban 203.0.113.9 test for 1m"});
-    CHECK(machine.hit("203.0.113.9", 100, 100) ==
-          Said{"unban 203.0.113.9", "ban 203.0.113.9 test for 1m", "ban 203.0.113.9 recidive for 1w"});
+    CHECK(machine.hit("203.0.113.9", 100, 100) == Said{"unban 203.0.113.9",
+                                                       "ban 203.0.113.9 test for 1m",
+                                                       "ban 203.0.113.9 recidive for 1w"});
 }
 
 TEST_CASE("simulate decides, and says so") {
@@ -168,7 +170,8 @@ TEST_CASE("bans by hand: ignored and own addresses only when forced; unban by ad
     rules.ignoreip = PrefixSet(list);
     Machine machine({rules});
     Outcome outcome;
-    auto refused = machine.engine.ban_by_hand({0, prefix("192.0.2.1"), {}, "", false}, at(0), outcome);
+    auto refused =
+        machine.engine.ban_by_hand({0, prefix("192.0.2.1"), {}, "", false}, at(0), outcome);
     CHECK(to_line(refused.error()) ==
           "ban 192.0.2.1: ignoreip of jail \"test\" holds it; use --force to ban it all the same");
     CHECK(machine.engine.ban_by_hand({0, prefix("192.0.2.1"), {}, "", true}, at(0), outcome));
@@ -230,7 +233,8 @@ TEST_CASE("what a checkpoint took gives the same machine again") {
     CHECK(later.ended_bans.size() == 1);
 }
 
-TEST_CASE("reconciliation adds what is missing, renews what ends wrong, removes what is ours alone") {
+TEST_CASE(
+    "reconciliation adds what is missing, renews what ends wrong, removes what is ours alone") {
     std::vector<Wanted> wanted{{prefix("192.0.2.1"), at(100)},
                                {prefix("192.0.2.2"), at(100)},
                                {prefix("192.0.2.3"), at(100)},

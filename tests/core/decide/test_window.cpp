@@ -72,7 +72,8 @@ TEST_CASE("the table agrees with a plain model over many random hits") {
         double clock = 0;
         for (int i = 0; i < 20000; ++i) {
             clock += static_cast<double>(random() % 100) / 10.0;
-            std::string key = "10.0." + std::to_string(random() % 4) + "." + std::to_string(random() % 30);
+            std::string key =
+                "10.0." + std::to_string(random() % 4) + "." + std::to_string(random() % 30);
             auto& times = model[key];
             std::erase_if(times, [&](double t) { return t < clock - 50.0 - 1e-9; });
             times.push_back(clock);

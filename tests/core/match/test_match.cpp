@@ -19,9 +19,12 @@ Pattern pattern(const std::string& regex, const WordLists& lists = {}) {
 std::string host(const std::string& regex, const std::string& message) {
     Captured captured;
     switch (capture(pattern(regex), message, captured)) {
-        case CaptureResult::no_match: return "no match";
-        case CaptureResult::no_address: return "no address";
-        case CaptureResult::captured: return to_string(captured.address);
+        case CaptureResult::no_match:
+            return "no match";
+        case CaptureResult::no_address:
+            return "no address";
+        case CaptureResult::captured:
+            return to_string(captured.address);
     }
     return "?";
 }
@@ -144,7 +147,8 @@ TEST_CASE("patterns through which a client could name another host are found") {
              "^<HOST> ",
              "^user [^ ]+ from <HOST>",
              "^\"SMTPD\"\\t\\d+\\t\\d+\\t\"[^\"]*\"\\t\"<HOST>\"\\t\"SENT: 503",
-             "^Failed \\S+ for (?:invalid user )?<F-USER>.*</F-USER> from <HOST> port \\d+(?: ssh\\d*)?$",
+             "^Failed \\S+ for (?:invalid user )?<F-USER>.*</F-USER> from <HOST> port \\d+(?: "
+             "ssh\\d*)?$",
              "from <HOST>$",
              "^[^\\[\\s]*\\[<HOST>\\](?::\\d+)?: SASL",
              "^user .* rip=<HOST>, lip=[^,<>=]*$",
@@ -167,7 +171,8 @@ TEST_CASE("a filter sees only lines with its tag, and ignoreregex takes hits bac
 }
 
 TEST_CASE("scanning a chunk: escapes, CRLF, our own lines, one hit a filter") {
-    auto rules = rules_of({filter_of({"^\"A\"\t<HOST>", "^\"A\"\t<HOST> x"}), filter_of({"<HOST> x$"})});
+    auto rules =
+        rules_of({filter_of({"^\"A\"\t<HOST>", "^\"A\"\t<HOST> x"}), filter_of({"<HOST> x$"})});
     CHECK(hits_in(rules, "Nov 21 10:00:00 mx \"A\"#011203.0.113.9 x\r\n") ==
           std::vector<std::string>{"0 p0 203.0.113.9", "1 p0 203.0.113.9"});
     CHECK(hits_in(rules, "Nov 21 10:00:00 mx bandd[5]: \"A\"\t203.0.113.9 x\n").empty());
@@ -179,16 +184,17 @@ TEST_CASE("a line over the limit is cut, and its neighbours are not lost") {
     auto rules = rules_of({filter_of({"<HOST> x$"})});
     rules.line_limit = 100;
     Scratch scratch;
-    auto found = hits_in(rules, "203.0.113.1 x\n" + std::string(500, 'a') + " 203.0.113.2 x\n203.0.113.3 x\n",
-                         &scratch);
+    auto found = hits_in(
+        rules, "203.0.113.1 x\n" + std::string(500, 'a') + " 203.0.113.2 x\n203.0.113.3 x\n",
+        &scratch);
     CHECK(found == std::vector<std::string>{"0 p0 203.0.113.1", "0 p0 203.0.113.3"});
     CHECK(scratch.counts.cut == 1);
 }
 
 TEST_CASE("if the set of patterns fails, they are tried one by one") {
     auto rules = rules_of({filter_of({"^long [^x]{1000}<HOST>$", "^short <HOST>$"})});
-    std::string text = "short 203.0.113.1\nlong " + std::string(1000, 'b') +
-                       "203.0.113.2\nshort 203.0.113.3\n";
+    std::string text =
+        "short 203.0.113.1\nlong " + std::string(1000, 'b') + "203.0.113.2\nshort 203.0.113.3\n";
     const std::vector<std::string> expected{"0 p1 203.0.113.1", "0 p0 203.0.113.2",
                                             "0 p1 203.0.113.3"};
     REQUIRE(rules.set);
@@ -209,8 +215,9 @@ TEST_CASE("if the set of patterns fails, they are tried one by one") {
 }
 
 TEST_CASE("scan decides as the plain matcher does") {
-    auto filters = std::vector{filter_of({"^a+ <HOST>$", "^b[^ ]* <HOST>", "c <HOST> d"}),
-                               filter_of({"<HOST> d$", "^[ab]+ <HOST> c"}), filter_of({"^$|<HOST>"})};
+    auto filters =
+        std::vector{filter_of({"^a+ <HOST>$", "^b[^ ]* <HOST>", "c <HOST> d"}),
+                    filter_of({"<HOST> d$", "^[ab]+ <HOST> c"}), filter_of({"^$|<HOST>"})};
     auto rules = rules_of(filters);
     std::mt19937 random(42);
     const char* words[] = {"a", "aa", "b", "bx", "c", "d", "203.0.113.9", "2001:db8::9", "", "x"};
@@ -233,10 +240,12 @@ TEST_CASE("scan decides as the plain matcher does") {
 
 TEST_CASE("the syntax tree knows what RE2 knows") {
     // Everything that RE2 compiles here must be read, or be given up without harm.
-    for (const char* regex : {"a|b", "(?i)abc", "(?i:a)b", "[[:alpha:]_-]+", "[^]a]", "\\x41\\d\\W",
-                              "a{2,3}?", "(?P<n>x)", "\\bfoo\\B", "x*?", "[\\]\\-]", "a{,2}", "{", "a{x}"})
+    for (const char* regex :
+         {"a|b", "(?i)abc", "(?i:a)b", "[[:alpha:]_-]+", "[^]a]", "\\x41\\d\\W", "a{2,3}?",
+          "(?P<n>x)", "\\bfoo\\B", "x*?", "[\\]\\-]", "a{,2}", "{", "a{x}"})
         CHECK(syntax::parse(regex));
-    for (const char* regex : {"(?=x)", "(?<!x)", "\\1", "(", "[a", "a)"}) CHECK_FALSE(syntax::parse(regex));
+    for (const char* regex : {"(?=x)", "(?<!x)", "\\1", "(", "[a", "a)"})
+        CHECK_FALSE(syntax::parse(regex));
     auto tree = syntax::parse("(?i:a)[b-d]?");
     CHECK(syntax::first_bytes(*tree).count() == 2);
     CHECK(syntax::last_bytes(*tree).count() == 5);

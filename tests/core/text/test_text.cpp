@@ -37,7 +37,8 @@ TEST_CASE("RFC 3164 heads, with and without tag and host") {
     CHECK(open("Nov 21 09:59:58 mx postfix/submission/smtpd[2]: connect").tag ==
           "postfix/submission/smtpd");
 
-    auto seed = open(R"(Aug 20 17:02:35 mail "SMTPD"#0112824#0119493#011"2020-08-20 17:02:34.406")");
+    auto seed =
+        open(R"(Aug 20 17:02:35 mail "SMTPD"#0112824#0119493#011"2020-08-20 17:02:34.406")");
     CHECK(seed.host == "mail");
     CHECK(seed.tag.empty());
     CHECK(seed.message.starts_with("\"SMTPD\"#0112824"));
@@ -80,7 +81,8 @@ TEST_CASE("ISO 8601 heads as rsyslog writes them, and a program's own date") {
 
 TEST_CASE("RFC 5424, with structured data, nil values and a byte-order mark") {
     auto line = open(
-        "<165>1 2026-11-21T03:05:50.003Z mx postfix/smtpd 2412 ID47 [a@1 x=\"]\" y=\"\\\"\"][b z=\"1\"] "
+        "<165>1 2026-11-21T03:05:50.003Z mx postfix/smtpd 2412 ID47 [a@1 x=\"]\" y=\"\\\"\"][b "
+        "z=\"1\"] "
         "\xef\xbb\xbfwarning: unknown");
     CHECK(line.host == "mx");
     CHECK(line.tag == "postfix/smtpd");
@@ -119,9 +121,10 @@ TEST_CASE("web servers, epoch, and lines without a date") {
 }
 
 TEST_CASE("half a head, or a wrong one, is message and never an error") {
-    for (const char* line : {"", "<", "<13>", "<13>1", "<13>1 ", "N", "Nov", "Nov 31 10:00:00 x y: z",
-                             "2026-13-01T00:00:00 a b: c", "Nov 21 25:00:00 a", "[Sat Nov", "\"SMTPD\"",
-                             "1795255200", "<9999>x", "<13>1 2026-11-21T03:05:50Z a b c d [x"}) {
+    for (const char* line :
+         {"", "<", "<13>", "<13>1", "<13>1 ", "N", "Nov", "Nov 31 10:00:00 x y: z",
+          "2026-13-01T00:00:00 a b: c", "Nov 21 25:00:00 a", "[Sat Nov", "\"SMTPD\"", "1795255200",
+          "<9999>x", "<13>1 2026-11-21T03:05:50Z a b c d [x"}) {
         INFO(line);
         open(line);
     }
@@ -153,7 +156,9 @@ TEST_CASE("UTF-16 and Latin-1 become UTF-8") {
     CHECK(decoded(Encoding::utf16le, std::string_view("a\0b", 3)) == "a");
     CHECK(decoded(Encoding::latin1, "M\xfcller") == "Müller");
     CHECK(decoded(Encoding::utf8, "broken \xff stays") == "broken \xff stays");
-    CHECK(detect_byte_order_mark("\xff\xfe" "a").encoding == Encoding::utf16le);
+    CHECK(detect_byte_order_mark("\xff\xfe"
+                                 "a")
+              .encoding == Encoding::utf16le);
     CHECK(detect_byte_order_mark("\xef\xbb\xbfx").length == 3);
     // U+0A00 has the byte of a line end in it, and is none
     CHECK(last_line_end(Encoding::utf16le, std::string_view("\x00\x0a\x0a\x00x\x00", 6)) == 4);
