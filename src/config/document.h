@@ -11,16 +11,20 @@
 
 namespace bandd {
 
+struct Entry;
 struct Value {
     enum class Kind { null, scalar, list, map };
     Kind kind = Kind::null;
-    std::string text;                              // of a scalar
-    bool quoted = false;                           // "…" or '…': never a number or a boolean
-    std::vector<Value> items;                      // of a list
-    std::vector<std::pair<Value, Value>> entries;  // of a map, in the file's order
+    std::string text;            // of a scalar
+    bool quoted = false;         // "…" or '…': never a number or a boolean
+    std::vector<Value> items;    // of a list
+    std::vector<Entry> entries;  // of a map, in the file's order
     Place where;
 
     const Value* find(std::string_view key) const;
+};
+struct Entry {
+    Value first, second;  // key, value
 };
 
 std::string_view kind_name(Value::Kind kind);  // "a list", …

@@ -221,7 +221,7 @@ Result<> Daemon::start() {
             [this](const Event& event) { on_event(event); },
             [this](const Report& report) { on_report(report); },
             [this](const Error& error) { log_.put(Severity::error, to_line(error)); }});
-    for (auto [fd, callback] : std::initializer_list<std::pair<int, Loop::Callback>>{
+    for (const auto& [fd, callback] : std::initializer_list<std::pair<int, Loop::Callback>>{
              {signals_.get(),
               [this](std::uint32_t) {
                   while (int signal = read_signal(signals_)) on_signal(signal);

@@ -109,13 +109,10 @@ std::vector<std::string> Watch::expand(std::size_t log) {
             for (const std::string& name : names) {
                 std::string path = join(directory, name);
                 if (is_symlink(path)) follow_links(log, path);
-                if (last) {
+                if (last || is_directory(path))
                     next.push_back(path);
-                } else if (is_directory(path)) {
-                    next.push_back(path);
-                } else {
+                else
                     wish(log, directory, parts[i]);
-                }
             }
         }
         current = std::move(next);

@@ -43,8 +43,8 @@ CivilTime civil_from_utc(Instant at) {
 }
 
 Instant utc_from_civil(const CivilTime& c) {
-    std::int64_t seconds =
-        days_from_civil(c.year, c.month, c.day) * 86400 + c.hour * 3600 + c.minute * 60 + c.second;
+    std::int64_t seconds = days_from_civil(c.year, c.month, c.day) * 86400 +
+                           std::int64_t{c.hour} * 3600 + std::int64_t{c.minute} * 60 + c.second;
     return {seconds * 1'000'000 + c.microsecond};
 }
 
@@ -258,7 +258,7 @@ std::int64_t Zone::local_second(const RuleDate& date, int year) {
     if (date.kind == 'M') {
         std::int64_t first = days_from_civil(year, date.month, 1);
         std::int64_t weekday = ((first % 7) + 11) % 7;  // 1970-01-01 was a Thursday
-        day = first + (date.day - weekday + 7) % 7 + (date.week - 1) * 7;
+        day = first + (date.day - weekday + 7) % 7 + std::int64_t{date.week - 1} * 7;
         std::int64_t next_month = date.month == 12 ? days_from_civil(year + 1, 1, 1)
                                                    : days_from_civil(year, date.month + 1, 1);
         while (day >= next_month) day -= 7;  // week 5 means the last one

@@ -126,7 +126,7 @@ std::optional<WrittenDate> find_hmailserver_date(std::string_view line) {
     constexpr std::size_t farthest = 64;  // kind, thread and session before the date
     std::string_view head = line.substr(0, farthest + 32);
     auto at = head.find("\t\"");
-    if (at == std::string_view::npos || at > farthest) return {};
+    if (at > farthest) return {};  // not found is further than that
     return scan_iso_date(line.substr(at + 2));
 }
 
