@@ -299,6 +299,7 @@ void Daemon::say_what_is_watched() {
 
 // What is wrong with logs, said once for each change.
 void Daemon::watch_health() {
+    if (std::exchange(health_version_, watch_->version()) == watch_->version()) return;
     std::map<std::string, std::string> problems;
     for (std::size_t log = 0; log < watch_->logs().size(); ++log) {
         const std::string& path = watch_->logs()[log].spec.path;

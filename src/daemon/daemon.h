@@ -74,6 +74,7 @@ class Daemon {
     std::unique_ptr<Pipeline> pipeline_;
     std::unique_ptr<ControlServer> control_;
     std::optional<Error> store_error_;
+    std::uint64_t health_version_ = 0;  // of Watch, when it was last looked at
     std::map<std::string, std::string> log_problems_;  // by path: what was last said of it
     Instant started_, last_checkpoint_;
     bool dirty_ = false;  // something happened since the last checkpoint

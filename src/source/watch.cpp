@@ -298,6 +298,7 @@ void Watch::sight(std::size_t log, const std::string& path, Instant now) {
 }
 
 void Watch::rescan(std::size_t log, Instant now) {
+    ++version_;
     errors_[log].reset();
     for (auto& [watch, directory] : directories_)
         std::erase_if(directory.wishes, [&](const Wish& wish) { return wish.log == log; });
@@ -339,6 +340,7 @@ void Watch::set_logs(std::vector<WatchedLog> logs, std::vector<TailPosition> sav
         reader.logs = std::move(kept);
     }
     logs_ = std::move(logs);
+    ++version_;
     for (auto it = readers_.begin(); it != readers_.end();) {
         Reader& reader = *it++;
         if (reader.logs.empty()) drop(reader);
@@ -470,6 +472,7 @@ std::optional<Instant> Watch::next_deadline() const {
 }
 
 void Watch::drop(Reader& reader) {
+    ++version_;
     unwatch_file(reader);
     for (Reader& other : readers_)
         if (other.after == &reader) other.after = nullptr;

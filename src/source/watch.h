@@ -66,6 +66,8 @@ class Watch {
     // What is wrong with a log, empty if nothing. Missing files are not an error: `waiting`.
     const Error* error(std::size_t log) const;
     bool waiting(std::size_t log) const;
+    // Moves whenever `error` or `waiting` may have.
+    std::uint64_t version() const { return version_; }
     std::uint64_t overflows() const { return overflows_; }
 
   private:
@@ -114,6 +116,7 @@ class Watch {
     std::optional<FileId> forbidden_;
     bool starting_ = false;  // files seen now were there before us
     std::uint64_t overflows_ = 0;
+    std::uint64_t version_ = 1;
 };
 
 }  // namespace bandd

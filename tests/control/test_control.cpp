@@ -76,13 +76,16 @@ Fd raw_client(const std::string& path) {
     REQUIRE(connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
     return fd;
 }
-std::string say(const Fd& fd, const std::string& text) {
-    REQUIRE(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL) ==
-            static_cast<ssize_t>(text.size()));
+std::string read_line(const Fd& fd) {
     std::string line;
     char c = 0;
     while (::recv(fd.get(), &c, 1, 0) == 1 && c != '\n') line += c;
     return line;
+}
+std::string say(const Fd& fd, const std::string& text) {
+    REQUIRE(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(text.size()));
+    return read_line(fd);
 }
 
 }  // namespace
@@ -122,6 +125,7 @@ TEST_CASE("control: a request without end is cut off, others are served") {
         auto sent = ::send(bad.get(), flood.data(), flood.size(), MSG_NOSIGNAL);
     Fd good = raw_client(server.path);
     CHECK(say(good, "{\"v\":1,\"command\":\"echo\"}\n").find("\"ok\":true") != std::string::npos);
+    CHECK(read_line(bad).find("is longer than 64 KiB") != std::string::npos);
     server.stop();
     CHECK(server.cut_off >= 1);
 }
