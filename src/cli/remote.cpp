@@ -2,6 +2,7 @@
 // Commands that ask the daemon.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "cli/command.h"
@@ -171,11 +172,14 @@ int run_status(const CommonOptions& common, const RemoteOptions& options) {
             fmt::print("{}\n", yellow(fmt::format("{} {}", count, what)));
     std::vector<std::vector<std::string>> rows;
     for (const Json& jail : (*result)["jails"]) {
+        // One of several logs is enough: distributions differ in where they put them.
         std::string state = "ok";
+        bool reads = std::ranges::any_of(
+            jail["logs"], [](const Json& log) { return !log.value("waiting", false); });
         for (const Json& log : jail["logs"]) {
             if (log.contains("error"))
                 state = red(text(log, "error"));
-            else if (log.value("waiting", false) && state == "ok")
+            else if (!reads && state == "ok")
                 state = yellow("waiting for " + text(log, "path"));
         }
         for (const Json& action : jail["actions"])

@@ -300,12 +300,20 @@ void Daemon::say_what_is_watched() {
 // What is wrong with logs, said once for each change.
 void Daemon::watch_health() {
     if (std::exchange(health_version_, watch_->version()) == watch_->version()) return;
+    // A jail may name several places of which one exists here.
+    std::vector<bool> needed(watch_->logs().size());
+    for (std::size_t jail = 0; jail < engine_->rules().size(); ++jail) {
+        const auto& logs = pipeline_->logs_of(static_cast<JailIndex>(jail));
+        bool reads = std::ranges::any_of(logs, [&](std::size_t log) { return !watch_->waiting(log); });
+        for (std::size_t log : logs)
+            if (!reads) needed[log] = true;
+    }
     std::map<std::string, std::string> problems;
     for (std::size_t log = 0; log < watch_->logs().size(); ++log) {
         const std::string& path = watch_->logs()[log].spec.path;
         if (const Error* error = watch_->error(log))
             problems[path] = to_line(*error);
-        else if (watch_->waiting(log))
+        else if (watch_->waiting(log) && needed[log])
             problems[path] = "";
     }
     for (const auto& [path, problem] : problems) {
@@ -317,7 +325,8 @@ void Daemon::watch_health() {
             log_.put(Severity::error, problem);
     }
     for (const auto& [path, problem] : log_problems_)
-        if (!problems.contains(path)) log_.write(Severity::notice, "log \"{}\" is read now", path);
+        if (!problems.contains(path))
+            log_.write(Severity::notice, "log \"{}\" is read now", path);
     log_problems_ = std::move(problems);
 }
 
@@ -472,7 +481,7 @@ void Daemon::stop() {
     if (config_.flush_on_stop) dispatch_->clear(at);
     checkpoint(at, true);
     if (auto error = store_->take_result()) log_.put(Severity::error, to_line(*error));
-    log_.write(Severity::notice, "bandd stopped; {} bans {}", engine_->bans().size(),
+    log_.write(Severity::notice, "bandd stopped; bans: {}, which {}", engine_->bans().size(),
                config_.flush_on_stop ? "were taken out of the kernel" : "stay in the kernel");
     control_.reset();
 }
