@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,7 +33,7 @@ struct Order {
     TargetId target = 0;
     Prefix prefix;
     Duration timeout = forever;  // from now on, for add and renew
-    Ban ban;                     // what it is for: exec and syslog tell of it
+    std::shared_ptr<const Ban> ban;  // for backends that tell of it; null for those that enforce
 };
 
 struct Failure {
@@ -62,7 +64,11 @@ class Backend {
     // True: bans hold once `apply` acknowledged them. False: it only tells somebody.
     virtual bool enforces() const = 0;
     virtual SetTraits traits(TargetId) const { return {}; }
-    virtual Result<std::vector<Present>> list(TargetId target) = 0;
+    // Everything that the target's sets hold. Unavailable for exec and syslog.
+    using Visit = std::function<void(const Present&)>;
+    virtual Result<> list(TargetId target, const Visit& visit) = 0;
+    // How many elements they hold, if that can be told at little cost.
+    virtual std::optional<std::size_t> count(TargetId) { return {}; }
     // Takes everything of ours out of the kernel (`stop: flush`).
     virtual void clear() {}
 

@@ -57,17 +57,14 @@ void Dispatch::set_targets(const std::vector<std::vector<ActionConfig>>& actions
             if (target.spec.action.index() == kind) specs.push_back(target.spec);
         backends_[kind]->set_targets(std::move(specs));
     }
+    repairs_.assign(targets_.size(), {});
+    repairing_ = 0;
     // Whatever is not proven to be in the kernel is pending until reconciliation says otherwise.
-    std::vector<BanKey> no_enforcer;
-    for (const auto& [key, ban] : engine_.bans()) {
-        if (ban.state == BanState::simulated) continue;
-        if (std::uint64_t enforcing = enforcing_bits(key.jail); enforcing != 0)
-            progress_[key] = {enforcing, false};
-        else
-            no_enforcer.push_back(key);
-    }
-    for (const BanKey& key : no_enforcer) engine_.set_state(key, BanState::active);
-    for (const auto& [key, waiting] : progress_) engine_.set_state(key, BanState::pending);
+    std::vector<BanState> state_of(rules.size(), BanState::active);
+    for (std::size_t jail = 0; jail < rules.size(); ++jail)
+        if (enforcing_bits(static_cast<JailIndex>(jail)) != 0) state_of[jail] = BanState::pending;
+    for (const Ban& ban : engine_.bans())
+        if (ban.state != BanState::simulated) engine_.set_state(ban.key, state_of[ban.key.jail]);
     for (const TargetStatus& target : targets_)
         if (enforces(target.spec.id)) reconcile_target(target.spec.id, now, report, false);
     flush(now, report);
@@ -83,19 +80,30 @@ std::uint64_t Dispatch::enforcing_bits(JailIndex jail) const {
 // One target has acknowledged its part of a ban.
 void Dispatch::holds(TargetId target, const Prefix& prefix, Report& report) {
     JailIndex jail = targets_[target].spec.jail;
-    auto progress = progress_.find({jail, prefix});
-    if (progress == progress_.end()) return;
+    BanKey key{jail, prefix};
     auto place = std::ranges::find(by_jail_[jail], target) - by_jail_[jail].begin();
-    progress->second.outstanding &= ~(std::uint64_t{1} << place);
-    if (progress->second.outstanding == 0) in_force({jail, prefix}, report);
+    std::uint64_t mine = std::uint64_t{1} << place;
+    auto progress = progress_.find(key);
+    if (progress == progress_.end()) {
+        const Ban* ban = engine_.bans().find(key);
+        if (ban == nullptr || ban->state != BanState::pending) return;
+        std::uint64_t others = enforcing_bits(jail) & ~mine;
+        if (others == 0)
+            engine_.set_state(key, BanState::active);
+        else
+            progress_.emplace(key, Progress{others, false});
+        return;
+    }
+    progress->second.outstanding &= ~mine;
+    if (progress->second.outstanding == 0) in_force(key, report);
 }
 
 Instant Dispatch::wanted_until(TargetId target, const Prefix& prefix) const {
     Instant latest{INT64_MIN};
     for (TargetId other : sharing_[target]) {
-        auto ban = engine_.bans().find({targets_[other].spec.jail, prefix});
-        if (ban != engine_.bans().end() && ban->second.state != BanState::simulated)
-            latest = std::max(latest, ban->second.until);
+        const Ban* ban = engine_.bans().find({targets_[other].spec.jail, prefix});
+        if (ban != nullptr && ban->state != BanState::simulated)
+            latest = std::max(latest, ban->until);
     }
     return latest;
 }
@@ -120,7 +128,7 @@ void Dispatch::enforce(const Ban& ban, bool announced, Instant now) {
         if (!enforces(target)) continue;
         Instant until = wanted_until(target, ban.key.prefix);
         Duration left = until - now;
-        queue({Order::Kind::renew, target, ban.key.prefix, left, ban});
+        queue({Order::Kind::renew, target, ban.key.prefix, left, {}});
         arm(target, ban.key.prefix, until, now);
     }
     progress_[ban.key] = progress;
@@ -128,8 +136,12 @@ void Dispatch::enforce(const Ban& ban, bool announced, Instant now) {
 }
 
 void Dispatch::announce(Order::Kind kind, const Ban& ban) {
-    for (TargetId target : by_jail_[ban.key.jail])
-        if (!enforces(target)) queue({kind, target, ban.key.prefix, forever, ban});
+    std::shared_ptr<const Ban> told;
+    for (TargetId target : by_jail_[ban.key.jail]) {
+        if (enforces(target)) continue;
+        if (!told) told = std::make_shared<const Ban>(ban);
+        queue({kind, target, ban.key.prefix, forever, told});
+    }
 }
 
 void Dispatch::lift(const Unbanned& event, Instant now) {
@@ -142,10 +154,10 @@ void Dispatch::lift(const Unbanned& event, Instant now) {
         retries_[target].orders.erase(ban.key.prefix);
         Instant until = wanted_until(target, ban.key.prefix);
         if (until > now) {  // another jail wants it in the same set
-            queue({Order::Kind::renew, target, ban.key.prefix, until - now, ban});
+            queue({Order::Kind::renew, target, ban.key.prefix, until - now, {}});
         } else if (event.why != Unbanned::Why::expired ||
                    !backend_of(target).traits(target).timed) {
-            queue({Order::Kind::remove, target, ban.key.prefix, forever, ban});
+            queue({Order::Kind::remove, target, ban.key.prefix, forever, {}});
         }
     }
     if (was_in_force) announce(Order::Kind::remove, ban);
@@ -161,8 +173,7 @@ void Dispatch::on_events(std::span<const Event> events, Instant now) {
             for (TargetId target : by_jail_[extended->ban.key.jail]) {
                 if (!enforces(target) || waiting) continue;
                 Instant until = wanted_until(target, extended->ban.key.prefix);
-                queue({Order::Kind::renew, target, extended->ban.key.prefix, until - now,
-                       extended->ban});
+                queue({Order::Kind::renew, target, extended->ban.key.prefix, until - now, {}});
                 arm(target, extended->ban.key.prefix, until, now);
             }
         } else if (const auto* unbanned = std::get_if<Unbanned>(&event)) {
@@ -177,12 +188,12 @@ void Dispatch::in_force(const BanKey& key, Report& report) {
     bool tell = progress->second.announce;
     progress_.erase(progress);
     engine_.set_state(key, BanState::active);
-    auto ban = engine_.bans().find(key);
-    if (ban == engine_.bans().end() || !tell) return;
-    report.in_force.push_back(ban->second);
+    const Ban* ban = engine_.bans().find(key);
+    if (ban == nullptr || !tell) return;
+    report.in_force.push_back(*ban);
     bool enforced =
         std::ranges::any_of(by_jail_[key.jail], [&](TargetId target) { return enforces(target); });
-    if (enforced) announce(Order::Kind::add, ban->second);
+    if (enforced) announce(Order::Kind::add, *ban);
 }
 
 void Dispatch::acknowledged(const Order& order, Instant, Report& report) {
@@ -197,7 +208,7 @@ void Dispatch::acknowledged(const Order& order, Instant, Report& report) {
         // exec acknowledges by a completion; syslog has done it already.
         if (order.kind == Order::Kind::add && enforcing_bits(status.spec.jail) == 0 &&
             !is_exec(order.target))
-            in_force(order.ban.key, report);
+            in_force(order.ban->key, report);
         return;
     }
     if (order.kind == Order::Kind::remove) return;
@@ -217,7 +228,10 @@ void Dispatch::failed(Order order, Error error, Instant now, Report& report) {
     if (!holds_ban) return;
     Retry& retry = retries_[order.target];
     Prefix prefix = order.prefix;
-    retry.orders.insert_or_assign(prefix, std::move(order));
+    if (retry.orders.size() < most_retries || !enforces(order.target))
+        retry.orders.insert_or_assign(prefix, std::move(order));
+    else
+        retry.reconcile = true;
     if (retry.due == never) {
         retry.pause =
             retry.pause == Duration{0} ? first_pause : std::min(retry.pause * 2, longest_pause);
@@ -226,6 +240,7 @@ void Dispatch::failed(Order order, Error error, Instant now, Report& report) {
 }
 
 void Dispatch::flush(Instant now, Report& report) {
+    if (repairing_ > 0) continue_repairs(now, report);
     // Announcements follow from acknowledgements, so they come in a second round.
     for (int round = 0; round < 2; ++round) {
         for (std::size_t kind = 0; kind < backends_.size(); ++kind) {
@@ -288,44 +303,84 @@ bool Dispatch::prepare_target(TargetId id, Instant now, Report& report) {
 void Dispatch::reconcile_target(TargetId id, Instant now, Report& report, bool repair) {
     if (!prepare_target(id, now, report)) return;
     TargetStatus& target = targets_[id];
-    auto present = backend_of(id).list(id);
-    if (!present) {
-        target.prepared = false;
-        failed({Order::Kind::remove, id, {}, forever, {}}, present.error(), now, report);
-        retries_[id].orders.erase(Prefix{});
-        return;
-    }
-    std::vector<Wanted> wanted;
-    for (const auto& [key, ban] : engine_.bans())
-        if (ban.state != BanState::simulated && key.jail == target.spec.jail && ban.until > now)
-            wanted.push_back({key.prefix, wanted_until(id, key.prefix)});
+    JailIndex jail = target.spec.jail;
     // In a set that several jails write to, each sees to its own elements only.
     SetTraits traits = backend_of(id).traits(id);
     if (sharing_[id].size() > 1) traits.ours = false;
-    Plan plan = reconcile(wanted, *present, traits, now);
-    std::size_t changes = plan.add.size() + plan.renew.size();
-    std::unordered_map<Prefix, bool, PrefixHash> touched;
-    auto order = [&](Order::Kind kind, const Wanted& want) {
-        touched[want.prefix] = true;
-        const Ban& ban = engine_.bans().at({target.spec.jail, want.prefix});
-        queue({kind, id, want.prefix, want.until - now, ban});
-    };
-    for (const Wanted& want : plan.add) order(Order::Kind::add, want);
-    for (const Wanted& want : plan.renew) order(Order::Kind::renew, want);
-    for (const Prefix& prefix : plan.remove) {
-        Ban nobody;
-        nobody.key = {target.spec.jail, prefix};
-        queue({Order::Kind::remove, id, prefix, forever, nobody});
+    Repairing repairing{true, std::vector<bool>(engine_.bans().slots()), 0, false, repair, 0};
+    auto listed = backend_of(id).list(id, [&](const Present& present) {
+        std::uint32_t slot = engine_.bans().slot_of({jail, present.prefix});
+        const Ban* ban = engine_.bans().at(slot);
+        bool wanted = ban != nullptr && ban->state != BanState::simulated && ban->until > now;
+        switch (judge(wanted ? std::optional(wanted_until(id, present.prefix)) : std::nullopt,
+                      present, traits, now)) {
+            case Repair::keep:
+                if (!wanted) break;
+                // It is there already: as good as acknowledged.
+                repairing.seen[slot] = true;
+                arm(id, present.prefix, ban->until, now);
+                holds(id, present.prefix, report);
+                break;
+            case Repair::renew: repairing.renew = true; break;
+            case Repair::remove:
+                queue({Order::Kind::remove, id, present.prefix, forever, {}});
+                break;
+        }
+    });
+    if (!listed) {
+        target.prepared = false;
+        failed({Order::Kind::remove, id, {}, forever, {}}, listed.error(), now, report);
+        retries_[id].orders.erase(Prefix{});
+        return;
     }
-    for (const Wanted& want : wanted) {
-        arm(id, want.prefix, want.until, now);
-        if (touched.contains(want.prefix)) continue;
-        // It is there already: as good as acknowledged.
-        holds(id, want.prefix, report);
+    retries_[id].reconcile = false;
+    if (!repairs_[id].active) ++repairing_;
+    repairs_[id] = std::move(repairing);
+}
+
+void Dispatch::continue_repairs(Instant now, Report& report) {
+    std::uint32_t budget = repair_slice;
+    for (TargetId id = 0; id < repairs_.size(); ++id) {
+        Repairing& repairing = repairs_[id];
+        if (!repairing.active) continue;
+        const TargetStatus& target = targets_[id];
+        // Bans of later slots were decided since, and went their own way.
+        while (target.prepared && repairing.next < repairing.seen.size() && budget > 0) {
+            std::uint32_t slot = repairing.next++;
+            const Ban* ban = engine_.bans().at(slot);
+            if (repairing.seen[slot] || ban == nullptr || ban->key.jail != target.spec.jail ||
+                ban->state == BanState::simulated || ban->until <= now)
+                continue;
+            Instant until = wanted_until(id, ban->key.prefix);
+            queue({repairing.renew ? Order::Kind::renew : Order::Kind::add, id, ban->key.prefix,
+                   until - now, {}});
+            arm(id, ban->key.prefix, until, now);
+            ++repairing.changes;
+            --budget;
+        }
+        if (target.prepared && repairing.next < repairing.seen.size()) return;
+        if (target.prepared && repairing.repair && repairing.changes > 0) {
+            ++targets_[id].repairs;
+            report.repaired.push_back(id);
+        }
+        repairing = {};
+        --repairing_;
     }
-    if (repair && changes > 0) {
-        ++target.repairs;
-        report.repaired.push_back(id);
+}
+
+void Dispatch::check_blind_sets(Instant now, Report& report) {
+    std::vector<std::size_t> bans(by_jail_.size());
+    for (const Ban& ban : engine_.bans())
+        if (ban.state != BanState::simulated && ban.until > now) ++bans[ban.key.jail];
+    bool full = ++checks_ % full_check_every == 0;
+    for (const TargetStatus& target : targets_) {
+        TargetId id = target.spec.id;
+        if (!enforces(id) || backend_of(id).notice_fd() >= 0 || !target.prepared) continue;
+        if (!full && prepare_target(id, now, report)) {
+            auto count = backend_of(id).count(id);
+            if (count && *count >= bans[target.spec.jail]) continue;
+        }
+        reconcile_target(id, now, report, true);
     }
 }
 
@@ -334,12 +389,12 @@ void Dispatch::on_notice(std::size_t kind, Instant now, Report& report) {
     for (Completion& completion : notices.completions) {
         if (completion.target >= targets_.size()) continue;
         TargetStatus& status = targets_[completion.target];
-        auto ban = engine_.bans().find(completion.ban);
+        const Ban* ban = engine_.bans().find(completion.ban);
         if (completion.error) {
             Order order{completion.kind, completion.target, completion.ban.prefix, forever, {}};
             // Over meanwhile: there is nothing left to try again.
-            if (ban == engine_.bans().end()) order.kind = Order::Kind::remove;
-            if (ban != engine_.bans().end()) order.ban = ban->second;
+            if (ban == nullptr) order.kind = Order::Kind::remove;
+            if (ban != nullptr) order.ban = std::make_shared<const Ban>(*ban);
             failed(std::move(order), *completion.error, now, report);
             continue;
         }
@@ -365,7 +420,7 @@ void Dispatch::on_time(Instant now, Report& report) {
         auto orders = std::exchange(retry.orders, {});
         if (!enforces(id)) {
             for (auto& [prefix, order] : orders)
-                if (progress_.contains(order.ban.key)) queue(std::move(order));
+                if (progress_.contains(order.ban->key)) queue(std::move(order));
             continue;
         }
         if (!target.prepared) {
@@ -383,7 +438,10 @@ void Dispatch::on_time(Instant now, Report& report) {
                 }
             continue;
         }
-        [[maybe_unused]] bool ready = prepare_target(id, now, report);
+        if (retry.reconcile)
+            reconcile_target(id, now, report, true);
+        else
+            [[maybe_unused]] bool ready = prepare_target(id, now, report);
         for (auto& [prefix, order] : orders) {
             if (order.kind != Order::Kind::remove) {
                 Instant until = wanted_until(id, prefix);
@@ -399,17 +457,12 @@ void Dispatch::on_time(Instant now, Report& report) {
         rearm_.erase(rearm_.begin());
         Instant until = wanted_until(target, prefix);
         if (until <= now) continue;
-        auto ban = engine_.bans().find({targets_[target].spec.jail, prefix});
-        if (ban == engine_.bans().end()) continue;
-        queue({Order::Kind::renew, target, prefix, until - now, ban->second});
+        queue({Order::Kind::renew, target, prefix, until - now, {}});
         arm(target, prefix, until, now);
     }
     if (check_at_ <= now) {
         check_at_ = never;
-        for (const TargetStatus& target : targets_)
-            if (enforces(target.spec.id) && backend_of(target.spec.id).notice_fd() < 0 &&
-                target.prepared)
-                reconcile_target(target.spec.id, now, report, true);
+        check_blind_sets(now, report);
     }
     flush(now, report);
     for (TargetStatus& target : targets_) {
@@ -430,10 +483,10 @@ std::optional<Instant> Dispatch::next_deadline() const {
 
 void Dispatch::clear(Instant now) {
     Report ignored;
-    for (const auto& [key, ban] : engine_.bans())
-        for (TargetId target : by_jail_[key.jail])
+    for (const Ban& ban : engine_.bans())
+        for (TargetId target : by_jail_[ban.key.jail])
             if (enforces(target) && !backend_of(target).traits(target).ours)
-                queue({Order::Kind::remove, target, key.prefix, forever, ban});
+                queue({Order::Kind::remove, target, ban.key.prefix, forever, {}});
     flush(now, ignored);
     for (auto& backend : backends_)
         if (backend) backend->clear();

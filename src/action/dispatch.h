@@ -43,6 +43,12 @@ class Dispatch {
     // Kernel sets that can't tell us when they are touched are looked at this often, while they
     // hold bans.
     static constexpr Duration check_interval = std::chrono::seconds(30);
+    // Mostly by their number of elements; every so many times, each element is looked at.
+    static constexpr int full_check_every = 20;
+    // Bans that are put back in one turn when a set is made right.
+    static constexpr std::uint32_t repair_slice = 32768;
+    // Orders kept for another try, by target; beyond that, the target is reconciled instead.
+    static constexpr std::size_t most_retries = 10'000;
 
     // Backends by the action's place in ActionConfig; null where no jail needs one.
     using Backends = std::array<std::unique_ptr<Backend>, 4>;
@@ -60,6 +66,8 @@ class Dispatch {
     void on_events(std::span<const Event> events, Instant now);
     // End of a turn: one batch for each backend.
     void flush(Instant now, Report& report);
+    // A set is being made right, and there is more of it to do in the next turn.
+    bool busy() const { return repairing_ > 0; }
     void on_notice(std::size_t kind, Instant now, Report& report);
     void on_time(Instant now, Report& report);
     std::optional<Instant> next_deadline() const;
@@ -70,16 +78,30 @@ class Dispatch {
     const std::vector<TargetStatus>& targets() const { return targets_; }
 
   private:
-    struct Progress {  // a ban that is not in force yet
+    // A ban that is not in force yet. A pending one without this record waits for all targets of
+    // its jail, and is not news to anybody: it was restored.
+    struct Progress {
         // Targets that have not acknowledged it: bits by place among the jail's actions.
         std::uint64_t outstanding = 0;
         bool announce = true;
     };
     struct Retry {
         std::map<Prefix, Order> orders;
+        bool reconcile = false;  // more failed than are kept
         Duration pause{0};
         Instant due = never;
     };
+    // A target's set was read; bans that were not in it are added, slice by slice.
+    struct Repairing {
+        bool active = false;
+        std::vector<bool> seen;  // slots of the engine's bans that the set holds as it should
+        std::uint32_t next = 0;
+        bool renew = false;  // some elements are there with a wrong end
+        bool repair = false;
+        std::size_t changes = 0;
+    };
+    void continue_repairs(Instant now, Report& report);
+    void check_blind_sets(Instant now, Report& report);
     bool enforces(TargetId target) const;
     bool is_exec(TargetId target) const;
     Backend& backend_of(TargetId target) const;
@@ -104,6 +126,9 @@ class Dispatch {
     std::vector<std::vector<TargetId>>
         sharing_;  // targets that write to the same set, itself included
     std::vector<Retry> retries_;
+    std::vector<Repairing> repairs_;
+    std::size_t repairing_ = 0;  // how many of them are active
+    int checks_ = 0;
     std::array<std::vector<Order>, 4> queued_;
     std::unordered_map<BanKey, Progress, BanKeyHash> progress_;
     std::multimap<Instant, std::pair<TargetId, Prefix>> rearm_;  // timeouts shorter than the ban

@@ -31,10 +31,10 @@ void ExecBackend::apply(std::span<const Order> orders, std::vector<Failure>& fai
                                        {}}});
             continue;
         }
-        Job job{order.target, order.ban.key, order.kind,
+        Job job{order.target, order.ban->key, order.kind,
                 SpawnRequest{next_id_++, {argv.front()}, action.user, action.timeout}};
         for (std::size_t word = 1; word < argv.size(); ++word)
-            job.request.argv.push_back(replace_tags(argv[word], order.ban, target.jail_name));
+            job.request.argv.push_back(replace_tags(argv[word], *order.ban, target.jail_name));
         waiting_.push_back(std::move(job));
     }
     start_waiting();

@@ -22,7 +22,7 @@ class ExecBackend : public Backend {
     Result<> prepare(TargetId) override { return {}; }
     void apply(std::span<const Order> orders, std::vector<Failure>& failed) override;
     bool enforces() const override { return false; }
-    Result<std::vector<Present>> list(TargetId) override { return std::vector<Present>{}; }
+    Result<> list(TargetId, const Visit&) override { return {}; }
     int notice_fd() const override { return spawner_.fd(); }
     Notices read_notices() override;
 

@@ -259,9 +259,8 @@ void IpsetBackend::apply(std::span<const Order> orders, std::vector<Failure>& fa
     }
 }
 
-Result<std::vector<Present>> IpsetBackend::list(TargetId target) {
+Result<> IpsetBackend::list(TargetId target, const Visit& visit) {
     const auto& action = std::get<IpsetAction>(targets_.at(target).action);
-    std::vector<Present> present;
     for (const std::string& set : {action.set4, action.set6}) {
         if (set.empty()) continue;
         std::string output;
@@ -282,10 +281,25 @@ Result<std::vector<Present>> IpsetBackend::list(TargetId target) {
             while (words >> word)
                 if (word == "timeout" && words >> word && word != "0")
                     found.remaining = std::chrono::seconds(std::atoll(word.c_str()));
-            present.push_back(found);
+            visit(found);
         }
     }
-    return present;
+    return {};
+}
+
+std::optional<std::size_t> IpsetBackend::count(TargetId target) {
+    const auto& action = std::get<IpsetAction>(targets_.at(target).action);
+    std::size_t count = 0;
+    for (const std::string& set : {action.set4, action.set6}) {
+        if (set.empty()) continue;
+        std::string output;
+        if (!command("list " + set + " -terse -output plain", &output)) return {};
+        constexpr std::string_view label = "Number of entries: ";
+        auto at = output.find(label);
+        if (at == std::string::npos) return {};
+        count += std::strtoull(output.c_str() + at + label.size(), nullptr, 10);
+    }
+    return count;
 }
 
 void IpsetBackend::clear() {

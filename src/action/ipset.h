@@ -22,7 +22,8 @@ class IpsetBackend : public Backend {
     void apply(std::span<const Order> orders, std::vector<Failure>& failed) override;
     bool enforces() const override { return true; }
     SetTraits traits(TargetId target) const override;
-    Result<std::vector<Present>> list(TargetId target) override;
+    Result<> list(TargetId target, const Visit& visit) override;
+    std::optional<std::size_t> count(TargetId target) override;
     void clear() override;
 
   private:

@@ -297,12 +297,17 @@ void put_rules(Batch& batch, const std::string& chain, const NftablesAction& act
         for (const PortRange& ports : action.ports) put(&ports, protocol);
 }
 
-void put_element(Batch& batch, std::uint16_t type, const std::string& set, const Prefix& prefix,
-                 std::optional<Duration> timeout) {
+// What every element message begins with; `elements` is the nest that the elements go into.
+nlmsghdr* begin_elements(Batch& batch, std::uint16_t type, const std::string& set,
+                         nlattr*& elements) {
     nlmsghdr* message = batch.begin(type, type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0);
     mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, table_name);
     mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set.c_str());
-    nlattr* elements = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+    elements = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+    return message;
+}
+
+void put_element(nlmsghdr* message, const Prefix& prefix, std::optional<Duration> timeout) {
     nlattr* element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
     nlattr* key = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
     if (prefix.is_v4())
@@ -315,8 +320,6 @@ void put_element(Batch& batch, std::uint16_t type, const std::string& set, const
         mnl_attr_put_u64(message, NFTA_SET_ELEM_TIMEOUT, htobe64(static_cast<std::uint64_t>(ms)));
     }
     mnl_attr_nest_end(message, element);
-    mnl_attr_nest_end(message, elements);
-    batch.end(message);
 }
 
 // The table that a message of ours is about; attribute 1 of every kind of object.
@@ -523,10 +526,41 @@ void NftablesBackend::apply(std::span<const Order> orders, std::vector<Failure>&
     send(orders, std::move(batch), failed);
 }
 
+// Many additions, as at a start: messages of many elements each. They share their fate, so this says
+// only whether all took.
+bool NftablesBackend::send_additions(std::span<const Order> orders,
+                                     std::span<const std::size_t> indexes) {
+    constexpr std::size_t elements_a_message = 75;  // 40 bytes each: within message_space
+    Batch batch(sequence_);
+    for (std::size_t i = 0; i < indexes.size();) {
+        const Order& first = orders[indexes[i]];
+        auto same_set = [&](const Order& other) {
+            return other.target == first.target && other.prefix.is_v4() == first.prefix.is_v4() &&
+                   other.prefix.length == first.prefix.length;
+        };
+        std::string set = set_name({first.target, first.prefix.is_v4(), first.prefix.length});
+        nlattr* elements = nullptr;
+        nlmsghdr* message = begin_elements(batch, NFT_MSG_NEWSETELEM, set, elements);
+        for (std::size_t count = 0; count < elements_a_message && i < indexes.size() &&
+                                    same_set(orders[indexes[i]]);
+             ++count, ++i)
+            put_element(message, orders[indexes[i]].prefix, orders[indexes[i]].timeout);
+        mnl_attr_nest_end(message, elements);
+        batch.end(message);
+    }
+    std::vector<NetlinkAnswer> answers;
+    if (!commands_.exchange(batch.finish(), answers)) return false;
+    return std::ranges::all_of(answers, [](const auto& answer) { return answer.error == 0; });
+}
+
 // One transaction. If the kernel refuses some of it, all of it is undone: those go to `failed`, and
 // the rest is sent again.
 void NftablesBackend::send(std::span<const Order> orders, std::vector<std::size_t> indexes,
                            std::vector<Failure>& failed) {
+    constexpr std::size_t many = 64;
+    bool additions = std::ranges::all_of(
+        indexes, [&](std::size_t index) { return orders[index].kind == Order::Kind::add; });
+    if (indexes.size() >= many && additions && send_additions(orders, indexes)) return;
     while (!indexes.empty()) {
         Batch batch(sequence_);
         std::vector<std::size_t> owner;  // of each message
@@ -534,7 +568,11 @@ void NftablesBackend::send(std::span<const Order> orders, std::vector<std::size_
             const Order& order = orders[index];
             std::string set = set_name({order.target, order.prefix.is_v4(), order.prefix.length});
             auto put = [&](std::uint16_t type, std::optional<Duration> timeout) {
-                put_element(batch, type, set, order.prefix, timeout);
+                nlattr* elements = nullptr;
+                nlmsghdr* message = begin_elements(batch, type, set, elements);
+                put_element(message, order.prefix, timeout);
+                mnl_attr_nest_end(message, elements);
+                batch.end(message);
                 owner.push_back(index);
             };
             switch (order.kind) {
@@ -589,8 +627,7 @@ void NftablesBackend::send(std::span<const Order> orders, std::vector<std::size_
     }
 }
 
-Result<std::vector<Present>> NftablesBackend::list(TargetId target) {
-    std::vector<Present> present;
+Result<> NftablesBackend::list(TargetId target, const Visit& visit) {
     for (const SetKey& key : sets_) {
         if (key.target != target) continue;
         std::array<char, message_space> buffer{};
@@ -614,13 +651,13 @@ Result<std::vector<Present>> NftablesBackend::list(TargetId target) {
                 if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPIRATION))
                     element_present.remaining = std::chrono::milliseconds(
                         nftnl_set_elem_get_u64(element, NFTNL_SET_ELEM_EXPIRATION));
-                present.push_back(element_present);
+                visit(element_present);
             }
             nftnl_set_elems_iter_destroy(at);
         });
         if (!dumped) return fail("nftables: reading set " + set_name(key), dumped.error().reason);
     }
-    return present;
+    return {};
 }
 
 void NftablesBackend::clear() {

@@ -22,7 +22,7 @@ class NftablesBackend : public Backend {
     Result<> prepare(TargetId target) override;
     void apply(std::span<const Order> orders, std::vector<Failure>& failed) override;
     bool enforces() const override { return true; }
-    Result<std::vector<Present>> list(TargetId target) override;
+    Result<> list(TargetId target, const Visit& visit) override;
     void clear() override;
     int notice_fd() const override { return notices_.fd(); }
     Notices read_notices() override;
@@ -43,6 +43,7 @@ class NftablesBackend : public Backend {
     Result<> find_sets();
     Result<> build();
     Result<> ensure_set(const SetKey& key);
+    bool send_additions(std::span<const Order> orders, std::span<const std::size_t> indexes);
     void send(std::span<const Order> orders, std::vector<std::size_t> indexes,
               std::vector<Failure>& failed);
 

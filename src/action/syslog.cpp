@@ -19,7 +19,7 @@ void SyslogBackend::apply(std::span<const Order> orders, std::vector<Failure>& f
         const std::string& text = order.kind == Order::Kind::add ? action.ban : action.unban;
         if (text.empty()) continue;
         auto sent = sender_.send(action.facility, action.severity, action.tag,
-                                 replace_tags(text, order.ban, target.jail_name));
+                                 replace_tags(text, *order.ban, target.jail_name));
         if (!sent) failed.push_back({i, sent.error()});
     }
 }

@@ -17,7 +17,7 @@ class SyslogBackend : public Backend {
     Result<> prepare(TargetId) override { return {}; }
     void apply(std::span<const Order> orders, std::vector<Failure>& failed) override;
     bool enforces() const override { return false; }
-    Result<std::vector<Present>> list(TargetId) override { return std::vector<Present>{}; }
+    Result<> list(TargetId, const Visit&) override { return {}; }
 
   private:
     SyslogSender sender_;

@@ -16,7 +16,7 @@ struct CommonOptions {
 };
 
 struct RemoteOptions {
-    std::string ip, jail, prefix, sort = "from", bantime, reason;
+    std::string ip, jail, prefix, sort = "from", bantime, reason, since;
     std::size_t limit = 10'000;
     bool all = false, force = false;
 };
@@ -27,6 +27,7 @@ int run_bans(const CommonOptions& common, const RemoteOptions& options);
 int run_ban(const CommonOptions& common, const RemoteOptions& options);
 int run_unban(const CommonOptions& common, const RemoteOptions& options);
 int run_explain(const CommonOptions& common, const RemoteOptions& options);
+int run_history(const CommonOptions& common, const RemoteOptions& options);
 int run_reload(const CommonOptions& common, const RemoteOptions& options);
 int run_flush(const CommonOptions& common, const RemoteOptions& options);
 int run_watch(const CommonOptions& common, const RemoteOptions& options);

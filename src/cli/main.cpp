@@ -23,6 +23,7 @@ constexpr RemoteCommand remote_commands[] = {
     {"ban", "ban an address or a CIDR block", run_ban},
     {"unban", "lift the bans of an address, of a block, or all", run_unban},
     {"explain", "why an address is banned, or how near it is: lines, patterns, jails", run_explain},
+    {"history", "who was banned, when, why and how often", run_history},
     {"reload", "load the configuration anew; a bad one changes nothing", run_reload},
     {"watch", "show events as they happen, until interrupted", run_watch},
     {"flush", "lift every ban", run_flush},
@@ -96,6 +97,12 @@ int main(int argc, char** argv) {
             sub->add_option("ip", remote.ip, "address or CIDR block");
             sub->add_option("-j,--jail", remote.jail, "only of this jail");
             sub->add_flag("--all", remote.all, "every ban");
+        }
+        if (name == "history") {
+            sub->add_option("ip", remote.ip, "only of this address or CIDR block");
+            sub->add_option("-j,--jail", remote.jail, "only of this jail");
+            sub->add_option("--since", remote.since, "2d, 12h, or 2026-11-21[ 03:05:50]");
+            sub->add_option("--limit", remote.limit, "show at most so many")->capture_default_str();
         }
         if (name == "explain") sub->add_option("ip", remote.ip, "address")->required();
     }

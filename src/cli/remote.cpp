@@ -292,6 +292,31 @@ int run_explain(const CommonOptions& common, const RemoteOptions& options) {
     return code;
 }
 
+int run_history(const CommonOptions& common, const RemoteOptions& options) {
+    if (!is_sound(options)) return exit_usage;
+    int code = 0;
+    auto result = ask(common, "history",
+                      {{"ip", options.ip},
+                       {"jail", options.jail},
+                       {"since", options.since},
+                       {"limit", options.limit}},
+                      code);
+    if (!result) return code;
+    const Json& bans = (*result)["bans"];
+    if (bans.empty()) {
+        fmt::print("nobody was banned\n");
+        return code;
+    }
+    std::vector<std::vector<std::string>> rows;
+    for (const Json& ban : bans)
+        rows.push_back({text(ban, "ip"), text(ban, "jail"), local_time(text(ban, "from")),
+                        ban.contains("ended") ? local_time(text(ban, "ended")) : "still banned",
+                        text(ban, "offence"), text(ban, "hits"), text(ban, "reason"),
+                        text(ban, "why")});
+    print_table({"ADDRESS", "JAIL", "FROM", "TO", "BAN", "HITS", "REASON", "ENDED"}, rows);
+    return code;
+}
+
 int run_reload(const CommonOptions& common, const RemoteOptions&) {
     int code = 0;
     if (auto result = ask(common, "reload", Json::object(), code))

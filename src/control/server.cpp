@@ -73,7 +73,9 @@ void ControlServer::accept() {
     }
     int raw = fd.get();
     if (!loop_.add(raw, EPOLLIN, [this, raw](std::uint32_t events) { serve(raw, events); })) return;
-    clients_[raw].fd = std::move(fd);
+    Client& client = clients_[raw];
+    client.fd = std::move(fd);
+    client.number = next_number_++;
 }
 
 void ControlServer::drop(int fd) {
@@ -110,13 +112,44 @@ void ControlServer::answer(Client& client, const std::string& line) {
         Json arguments = request.value("arguments", Json::object());
         if (!arguments.is_object()) arguments = Json::object();
         if (command == "watch") client.watching = true;
-        reply = handler_(command, arguments);
+        client.waiting = true;
+        auto now = handler_(command, arguments,
+                            [this, fd = client.fd.get(), number = client.number](const Json& later) {
+                                reply_later(fd, number, later);
+                            });
+        if (!now) return;
+        client.waiting = false;
+        reply = std::move(*now);
     }
+    put(client, reply);
+}
+
+void ControlServer::put(Client& client, const Json& reply) {
     client.out += to_line_of_json(reply);
     if (client.out.size() > most_unread) {
         ++cut_off_;
         client.closing = true;
         client.out.clear();
+    }
+}
+
+void ControlServer::reply_later(int fd, std::uint64_t number, const Json& reply) {
+    auto found = clients_.find(fd);
+    if (found == clients_.end() || found->second.number != number || !found->second.waiting) return;
+    Client& client = found->second;
+    client.waiting = false;
+    put(client, reply);
+    serve_requests(client);
+    if (!send(client)) drop(fd);
+}
+
+void ControlServer::serve_requests(Client& client) {
+    while (!client.closing && !client.waiting) {
+        auto end = client.in.find('\n');
+        if (end == std::string::npos) break;
+        std::string line = client.in.substr(0, end);
+        client.in.erase(0, end + 1);
+        if (!line.empty()) answer(client, line);
     }
 }
 
@@ -129,12 +162,7 @@ void ControlServer::serve(int fd, std::uint32_t events) {
         ssize_t got = ::recv(fd, buffer.data(), buffer.size(), 0);
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return drop(fd);
         if (got > 0) client.in.append(buffer.data(), static_cast<std::size_t>(got));
-        for (auto end = client.in.find('\n'); end != std::string::npos && !client.closing;
-             end = client.in.find('\n')) {
-            std::string line = client.in.substr(0, end);
-            client.in.erase(0, end + 1);
-            if (!line.empty()) answer(client, line);
-        }
+        serve_requests(client);
         if (client.in.size() > largest_request) {
             ++cut_off_;
             client.out +=

@@ -24,7 +24,11 @@ class ControlServer {
     // one's is an error.
     static Result<Fd> listen(const std::string& path, uid_t uid, gid_t group);
 
-    using Handler = std::function<Json(const std::string& command, const Json& arguments)>;
+    // Gives the answer, or nothing and calls `reply` later, on the loop. A client that is gone by
+    // then hears nothing; its further requests wait until it has its answer.
+    using Reply = std::function<void(const Json&)>;
+    using Handler = std::function<std::optional<Json>(const std::string& command,
+                                                      const Json& arguments, Reply reply)>;
     ControlServer(Loop& loop, Fd listening, std::string path, gid_t group, uid_t own_uid,
                   Handler handler);
     ~ControlServer();
@@ -42,10 +46,15 @@ class ControlServer {
         std::string in, out;
         bool watching = false;
         bool closing = false;  // once `out` is written
+        bool waiting = false;  // for a later reply
+        std::uint64_t number = 0;
     };
     void accept();
     void serve(int fd, std::uint32_t events);
     void answer(Client& client, const std::string& line);
+    void reply_later(int fd, std::uint64_t number, const Json& reply);
+    void put(Client& client, const Json& reply);
+    void serve_requests(Client& client);
     bool send(Client& client);
     void drop(int fd);
 
@@ -56,6 +65,7 @@ class ControlServer {
     uid_t own_uid_;
     Handler handler_;
     std::map<int, Client> clients_;
+    std::uint64_t next_number_ = 1;
     std::uint64_t refused_ = 0, cut_off_ = 0;
 };
 

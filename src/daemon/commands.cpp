@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "core/base/suggest.h"
+#include "core/text/datetime.h"
 #include "daemon/daemon.h"
 #include "os/clock.h"
+#include "os/zoneinfo.h"
 
 namespace bandd {
 namespace {
@@ -76,12 +78,14 @@ Json Daemon::ban_to_json(const Ban& ban, bool with_matches) const {
     return json;
 }
 
-Json Daemon::on_command(const std::string& command, const Json& arguments) {
+std::optional<Json> Daemon::on_command(const std::string& command, const Json& arguments,
+                                       ControlServer::Reply reply) {
     if (command == "status") return status(arguments);
     if (command == "bans") return list_bans(arguments);
     if (command == "ban") return ban(arguments);
     if (command == "unban") return unban(arguments);
-    if (command == "explain") return explain(arguments);
+    if (command == "explain") return explain(arguments, std::move(reply));
+    if (command == "history") return history(arguments, std::move(reply));
     if (command == "version")
         return success({{"version", BANDD_VERSION}, {"protocol", protocol_version}});
     if (command == "watch") return success("watching");
@@ -106,8 +110,8 @@ Json Daemon::status(const Json& arguments) {
         return failure(no_such_jail(wanted, engine_->rules()));
     std::vector<std::size_t> active(engine_->rules().size());
     std::vector<std::size_t> pending(engine_->rules().size());
-    for (const auto& [key, ban] : engine_->bans())
-        ++(ban.state == BanState::pending ? pending : active)[key.jail];
+    for (const Ban& ban : engine_->bans())
+        ++(ban.state == BanState::pending ? pending : active)[ban.key.jail];
     Json jails = Json::array();
     for (std::size_t i = 0; i < engine_->rules().size(); ++i) {
         auto index = static_cast<JailIndex>(i);
@@ -200,14 +204,19 @@ Json Daemon::list_bans(const Json& arguments) {
     }
     std::string sort = argument(arguments, "sort");
     std::vector<const Ban*> found;
-    for (const auto& [key, ban] : engine_->bans()) {
-        if (jail && key.jail != *jail) continue;
-        if (within && !contains(*within, key.prefix.network) &&
-            !contains(key.prefix, within->network))
+    for (const Ban& ban : engine_->bans()) {
+        if (jail && ban.key.jail != *jail) continue;
+        if (within && !contains(*within, ban.key.prefix.network) &&
+            !contains(ban.key.prefix, within->network))
             continue;
         found.push_back(&ban);
     }
-    std::ranges::sort(found, [&](const Ban* a, const Ban* b) {
+    std::size_t limit = default_limit;
+    if (auto given = arguments.find("limit");
+        given != arguments.end() && given->is_number_unsigned())
+        limit = given->get<std::size_t>();
+    auto shown = found.begin() + static_cast<std::ptrdiff_t>(std::min(limit, found.size()));
+    std::ranges::partial_sort(found, shown, [&](const Ban* a, const Ban* b) {
         if (sort == "ip" && a->key.prefix != b->key.prefix) return a->key.prefix < b->key.prefix;
         if (sort == "until" && a->until != b->until) return a->until < b->until;
         if (sort == "jail" && a->key.jail != b->key.jail) return a->key.jail < b->key.jail;
@@ -216,10 +225,6 @@ Json Daemon::list_bans(const Json& arguments) {
         if (a->key.prefix != b->key.prefix) return a->key.prefix < b->key.prefix;
         return a->key.jail < b->key.jail;
     });
-    std::size_t limit = default_limit;
-    if (auto given = arguments.find("limit");
-        given != arguments.end() && given->is_number_unsigned())
-        limit = given->get<std::size_t>();
     Json list = Json::array();
     for (const Ban* ban : found) {
         if (list.size() >= limit) break;
@@ -258,7 +263,7 @@ Json Daemon::ban(const Json& arguments) {
     Report report;
     dispatch_->flush(at, report);
     on_report(report);
-    const Ban& ban = engine_->bans().at({*jail, order.prefix});
+    const Ban& ban = *engine_->bans().find({*jail, order.prefix});
     Json result = ban_to_json(ban, false);
     if (ban.state == BanState::pending)
         for (const TargetStatus& target : dispatch_->targets())
@@ -296,19 +301,24 @@ Json Daemon::unban(const Json& arguments) {
     return success({{"unbanned", count}, {"bans", std::move(list)}});
 }
 
-Json Daemon::explain(const Json& arguments) {
+std::optional<Json> Daemon::explain(const Json& arguments, ControlServer::Reply reply) {
     std::string text = argument(arguments, "ip");
     auto prefix = parse_prefix(text);
     if (!prefix) return failure(bad_address(text), exit_usage);
     Json jails = Json::array();
+    // Lines of bans from before the last start are not in memory.
+    std::vector<PastBan> on_disk;
     for (std::size_t i = 0; i < engine_->rules().size(); ++i) {
         auto index = static_cast<JailIndex>(i);
         const JailRules& rules = engine_->rules()[i];
         Json entry{{"jail", rules.name}};
         Json bans = Json::array();
-        for (const auto& [key, ban] : engine_->bans())
-            if (key.jail == index && contains(key.prefix, prefix->network))
-                bans.push_back(ban_to_json(ban, true));
+        for (const Ban& ban : engine_->bans()) {
+            if (ban.key.jail != index || !contains(ban.key.prefix, prefix->network)) continue;
+            bans.push_back(ban_to_json(ban, true));
+            if (!ban.by_hand && (!ban.story || ban.story->matches.empty()))
+                on_disk.push_back({rules.name, ban.key.prefix, ban.from, ban.until, {}});
+        }
         if (!bans.empty()) entry["bans"] = bans;
         Prefix key = engine_->key_for(index, prefix->network);
         if (auto window = engine_->windows(index).find(key)) {
@@ -327,7 +337,75 @@ Json Daemon::explain(const Json& arguments) {
                                 {"last", format_rfc3339(offences->last)}};
         if (entry.size() > 1) jails.push_back(std::move(entry));
     }
-    return success({{"ip", to_string(*prefix)}, {"jails", std::move(jails)}});
+    Json result{{"ip", to_string(*prefix)}, {"jails", std::move(jails)}};
+    if (on_disk.empty()) return success(std::move(result));
+    auto answer = [result, on_disk, reply](std::vector<BanDetails> details) mutable {
+        for (std::size_t i = 0; i < details.size(); ++i)
+            for (Json& jail : result["jails"]) {
+                if (jail["jail"] != on_disk[i].jail || !jail.contains("bans")) continue;
+                for (Json& ban : jail["bans"]) {
+                    if (ban["ip"] != to_string(on_disk[i].prefix)) continue;
+                    ban["matches"] = matches_to_json(details[i].matches);
+                    for (const auto& [name, value] : details[i].fields) ban["fields"][name] = value;
+                }
+            }
+        reply(success(std::move(result)));
+    };
+    if (!store_->find_details(std::move(on_disk), answer))
+        return failure({"explain", "too many questions are waiting", "try again", {}});
+    return {};
+}
+
+std::optional<Json> Daemon::history(const Json& arguments, ControlServer::Reply reply) {
+    HistoryQuery query;
+    if (std::string text = argument(arguments, "ip"); !text.empty()) {
+        query.within = parse_prefix(text);
+        if (!query.within) return failure(bad_address(text), exit_usage);
+    }
+    query.jail = argument(arguments, "jail");
+    if (std::string text = argument(arguments, "since"); !text.empty()) {
+        auto span = parse_duration(text);
+        // A day alone begins at its midnight; without a zone, it is this machine's.
+        std::string stamp = text.size() == 10 ? text + " 00:00:00" : text;
+        std::optional<Instant> date;
+        if (auto written = scan_iso_date(stamp); !span && written && written->length == stamp.size())
+            if (auto zone = read_zone("")) date = resolve(*written, *zone, now());
+        if (!span && !date)
+            return failure({"since \"" + text + "\"", "is neither a duration nor a date",
+                            "write 2d, 12h or 2026-11-21", {}},
+                           exit_usage);
+        query.since = date ? *date : now() - *span;
+    }
+    if (auto given = arguments.find("limit");
+        given != arguments.end() && given->is_number_unsigned())
+        query.limit = std::min(given->get<std::size_t>(), default_limit);
+    auto answer = [reply](std::vector<PastBan> bans) {
+        Json list = Json::array();
+        for (const PastBan& past : bans) {
+            Json entry{{"ip", to_string(past.prefix)},
+                       {"jail", past.jail},
+                       {"from", format_rfc3339(past.from)},
+                       {"until", time_or_null(past.until)},
+                       {"offence", past.offence},
+                       {"hits", past.hits},
+                       {"by_hand", past.by_hand},
+                       {"reason", past.reason}};
+            if (past.ended) {
+                entry["ended"] = format_rfc3339(*past.ended);
+                entry["why"] = past.why == Unbanned::Why::expired ? "its time was over"
+                               : past.why == Unbanned::Why::by_hand
+                                   ? "by hand"
+                                   : "its jail went away";
+            }
+            list.push_back(std::move(entry));
+        }
+        reply(success({{"bans", std::move(list)}}));
+    };
+    // What the last checkpoint does not know yet shall be found, too.
+    checkpoint(now(), false);
+    if (!store_->find_history(std::move(query), answer))
+        return failure({"history", "too many questions are waiting", "try again", {}});
+    return {};
 }
 
 }  // namespace bandd

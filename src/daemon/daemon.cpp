@@ -249,8 +249,8 @@ Result<> Daemon::start() {
     apply_config(std::move(saved), at);
     control_ = std::make_unique<ControlServer>(
         *loop_, std::move(listening_), config_.socket, group_, account_.uid,
-        [this](const std::string& command, const Json& arguments) {
-            return on_command(command, arguments);
+        [this](const std::string& command, const Json& arguments, ControlServer::Reply reply) {
+            return on_command(command, arguments, std::move(reply));
         });
     log_.write(Severity::notice, "bandd {} started: {} jails, {} bans, state {}", BANDD_VERSION,
                config_.jails.size(), engine_->bans().size(), config_.state);
@@ -260,19 +260,27 @@ Result<> Daemon::start() {
 }
 
 std::vector<TailPosition> Daemon::load_state() {
-    auto state = store_->load(jail_names(*engine_));
-    if (!state) {
-        log_.put(Severity::error, to_line(state.error()));
-        return {};
-    }
-    engine_->restore(state->bans, state->windows, state->offences);
     std::vector<TailPosition> positions;
-    for (const StoredPosition& stored : state->positions)
-        positions.push_back({stored.path,
-                             {static_cast<dev_t>(stored.device), static_cast<ino_t>(stored.inode)},
-                             stored.offset,
-                             stored.skipping,
-                             {stored.fingerprint_length, stored.fingerprint_hash}});
+    Restore restore;
+    restore.expect = [&](std::size_t bans) { engine_->expect_bans(bans); };
+    restore.ban = [&](Ban ban) { engine_->restore_ban(std::move(ban)); };
+    restore.window = [&](const WindowChange& window) { engine_->restore_window(window); };
+    restore.offences = [&](const BanKey& key, const Offences& offences) {
+        engine_->restore_offences(key, offences);
+    };
+    restore.counts = [&](JailIndex jail, const JailCounts& counts) {
+        engine_->restore_counts(jail, counts);
+    };
+    restore.position = [&](const StoredPosition& stored) {
+        positions.push_back(
+            {stored.path,
+             {static_cast<dev_t>(stored.device), static_cast<ino_t>(stored.inode)},
+             stored.offset,
+             stored.skipping,
+             {stored.fingerprint_length, stored.fingerprint_hash}});
+    };
+    if (auto loaded = store_->load(jail_names(*engine_), restore); !loaded)
+        log_.put(Severity::error, to_line(loaded.error()));
     return positions;
 }
 
@@ -351,7 +359,6 @@ Result<> Daemon::reload() {
         return opened;
     }
     Instant at = now();
-    checkpoint(at, false);
     if (auto made = make_backends(fresh); !made) return made;
     Outcome outcome;
     // Events name jails by the old indexes, so they are told before the rules change.
@@ -365,6 +372,7 @@ Result<> Daemon::reload() {
     Report report;
     dispatch_->flush(at, report);
     on_report(report);
+    take_checkpoint(at);  // with the jails' old indexes
     config_ = std::move(fresh);
     compiled_ = std::move(compiled);
     engine_->set_rules(rules_of(config_), at, outcome);
@@ -395,13 +403,7 @@ void Daemon::on_signal(int signal) {
     }
 }
 
-void Daemon::checkpoint(Instant at, bool last) {
-    if (last) store_->wait();
-    if (store_->failed()) {
-        store_->retry();
-        if (last) store_->wait();
-    }
-    if (!store_->idle()) return;
+void Daemon::take_checkpoint(Instant at) {
     Checkpoint checkpoint;
     checkpoint.jails = jail_names(*engine_);
     pipeline_->take_positions(checkpoint.positions, checkpoint.gone);
@@ -412,10 +414,26 @@ void Daemon::checkpoint(Instant at, bool last) {
     checkpoint.offences_before = at - config_.dbpurgeage;
     dirty_ = false;
     last_checkpoint_ = at;
-    if (checkpoint.changes.empty() && checkpoint.positions.empty() && checkpoint.gone.empty())
-        return;
-    store_->write(std::move(checkpoint));
+    if (!checkpoint.changes.empty() || !checkpoint.positions.empty() || !checkpoint.gone.empty())
+        unwritten_.push_back(std::move(checkpoint));
+}
+
+void Daemon::checkpoint(Instant at, bool last) {
     if (last) store_->wait();
+    if (store_->failed()) {
+        store_->retry();
+        if (last) store_->wait();
+    }
+    if (!store_->idle()) return;
+    // Only a reload leaves one here: it names jails as they were before.
+    if (unwritten_.empty() || last) take_checkpoint(at);
+    do {
+        if (unwritten_.empty()) return;
+        store_->write(std::move(unwritten_.front()));
+        unwritten_.pop_front();
+        if (last) store_->wait();
+    } while (last && store_->idle());
+    dirty_ = dirty_ || !unwritten_.empty();
 }
 
 void Daemon::on_stored() {

@@ -2,6 +2,7 @@
 // Wiring: makes the parts, runs the loop, ends in order.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <string>
 
@@ -37,6 +38,7 @@ class Daemon {
     void apply_config(std::vector<TailPosition> saved, Instant now);
     Result<> reload();
     void on_signal(int signal);
+    void take_checkpoint(Instant now);
     void checkpoint(Instant now, bool last);
     void on_stored();
     void set_deadline(Instant now);
@@ -49,12 +51,14 @@ class Daemon {
     std::string jail_name(JailIndex jail) const;
 
     // daemon/commands.cpp: what bandctl asks
-    Json on_command(const std::string& command, const Json& arguments);
+    std::optional<Json> on_command(const std::string& command, const Json& arguments,
+                                   ControlServer::Reply reply);
     Json status(const Json& arguments);
     Json list_bans(const Json& arguments);
     Json ban(const Json& arguments);
     Json unban(const Json& arguments);
-    Json explain(const Json& arguments);
+    std::optional<Json> explain(const Json& arguments, ControlServer::Reply reply);
+    std::optional<Json> history(const Json& arguments, ControlServer::Reply reply);
     Json ban_to_json(const Ban& ban, bool with_matches) const;
 
     DaemonOptions options_;
@@ -73,6 +77,7 @@ class Daemon {
     std::unique_ptr<Watch> watch_;
     std::unique_ptr<Pipeline> pipeline_;
     std::unique_ptr<ControlServer> control_;
+    std::deque<Checkpoint> unwritten_;  // taken, in this order; the store takes one at a time
     std::optional<Error> store_error_;
     std::uint64_t health_version_ = 0;  // of Watch, when it was last looked at
     std::map<std::string, std::string> log_problems_;  // by path: what was last said of it

@@ -88,7 +88,7 @@ bool Pipeline::turn(Instant now) {
     Report report;
     dispatch_.flush(now, report);
     listener_.on_report(report);
-    return std::ranges::any_of(watch_.readers(), &Reader::ready);
+    return dispatch_.busy() || std::ranges::any_of(watch_.readers(), &Reader::ready);
 }
 
 std::uint64_t Pipeline::cut_lines() const {

@@ -10,6 +10,7 @@
 #include <array>
 #include <condition_variable>
 #include <ctime>
+#include <deque>
 #include <filesystem>
 #include <map>
 #include <mutex>
@@ -32,12 +33,23 @@ CREATE TABLE bans(
     jail TEXT, prefix BLOB, begins INTEGER NOT NULL, ends INTEGER NOT NULL,
     offence INTEGER NOT NULL, hits INTEGER NOT NULL, by_hand INTEGER NOT NULL,
     reason TEXT NOT NULL, PRIMARY KEY(jail, prefix)) WITHOUT ROWID;
+CREATE TABLE history(
+    jail TEXT, prefix BLOB, begins INTEGER, ends INTEGER NOT NULL, ended INTEGER NOT NULL,
+    why INTEGER NOT NULL, offence INTEGER NOT NULL, hits INTEGER NOT NULL,
+    by_hand INTEGER NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY(jail, prefix, begins)) WITHOUT ROWID;
+CREATE INDEX history_begins ON history(begins);
 CREATE TABLE matches(
-    jail TEXT, prefix BLOB, number INTEGER, time INTEGER NOT NULL, pattern TEXT NOT NULL,
-    line BLOB NOT NULL, PRIMARY KEY(jail, prefix, number)) WITHOUT ROWID;
+    jail TEXT, prefix BLOB, begins INTEGER, number INTEGER, time INTEGER NOT NULL,
+    pattern TEXT NOT NULL, line BLOB NOT NULL,
+    PRIMARY KEY(jail, prefix, begins, number)) WITHOUT ROWID;
 CREATE TABLE fields(
-    jail TEXT, prefix BLOB, name TEXT, value BLOB NOT NULL,
-    PRIMARY KEY(jail, prefix, name)) WITHOUT ROWID;
+    jail TEXT, prefix BLOB, begins INTEGER, name TEXT, value BLOB NOT NULL,
+    PRIMARY KEY(jail, prefix, begins, name)) WITHOUT ROWID;
+CREATE TABLE counts(
+    jail TEXT PRIMARY KEY, hits INTEGER NOT NULL, ignored INTEGER NOT NULL,
+    too_old INTEGER NOT NULL, already_banned INTEGER NOT NULL, bans INTEGER NOT NULL,
+    unbans INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE offences(
     jail TEXT, prefix BLOB, count INTEGER NOT NULL, last INTEGER NOT NULL,
     PRIMARY KEY(jail, prefix)) WITHOUT ROWID;
@@ -103,6 +115,9 @@ class Statement {
     }
     void reset() { sqlite3_reset(statement_); }
 
+    bool is_null(int column) const {
+        return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+    }
     std::int64_t integer_at(int column) const { return sqlite3_column_int64(statement_, column); }
     std::string_view bytes_at(int column) const {
         const void* data = sqlite3_column_blob(statement_, column);
@@ -218,28 +233,64 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
                                       window.times.size() * sizeof(Instant)})
                                .run();
     }
+    // Ended bans first: their key may have been banned again since.
+    Statement put_ended(database,
+                        "INSERT OR REPLACE INTO history(jail, prefix, begins, ends, ended, why, "
+                        "offence, hits, by_hand, reason) VALUES(?,?,?,?,?,?,?,?,?,?)");
+    Statement drop_ban(database, "DELETE FROM bans WHERE jail=? AND prefix=?");
     Statement put_ban(database,
                       "INSERT OR REPLACE INTO bans(jail, prefix, begins, ends, offence, hits, "
                       "by_hand, reason) VALUES(?,?,?,?,?,?,?,?)");
-    std::array<Statement, 3> drop_ban{
-        Statement(database, "DELETE FROM bans WHERE jail=? AND prefix=?"),
-        Statement(database, "DELETE FROM matches WHERE jail=? AND prefix=?"),
-        Statement(database, "DELETE FROM fields WHERE jail=? AND prefix=?")};
     Statement put_match(database,
-                        "INSERT INTO matches(jail, prefix, number, time, pattern, line) "
-                        "VALUES(?,?,?,?,?,?)");
+                        "INSERT OR REPLACE INTO matches(jail, prefix, begins, number, time, "
+                        "pattern, line) VALUES(?,?,?,?,?,?,?)");
     Statement put_field(database,
-                        "INSERT OR REPLACE INTO fields(jail, prefix, name, value) VALUES(?,?,?,?)");
-    auto drop = [&](std::string_view jail, const std::string& prefix) {
-        for (Statement& statement : drop_ban)
-            good = good && statement.text(jail).blob(prefix).run();
+                        "INSERT OR REPLACE INTO fields(jail, prefix, begins, name, value) "
+                        "VALUES(?,?,?,?,?)");
+    // A story without matches is one that was restored: its details are on disk already.
+    auto put_details = [&](std::string_view jail, const std::string& prefix, const Ban& ban) {
+        if (!ban.story) return;
+        std::int64_t number = 0;
+        for (const Match& match : ban.story->matches)
+            good = good && put_match.text(jail)
+                               .blob(prefix)
+                               .integer(ban.from.us)
+                               .integer(number++)
+                               .integer(match.time.us)
+                               .text(match.pattern)
+                               .blob(match.line)
+                               .run();
+        for (const auto& [name, value] : ban.story->fields)
+            good = good && put_field.text(jail)
+                               .blob(prefix)
+                               .integer(ban.from.us)
+                               .text(name)
+                               .blob(value)
+                               .run();
     };
-    for (const BanKey& key : checkpoint.changes.ended_bans)
-        drop(jail_name(jails, key.jail), prefix_bytes(key.prefix));
+    for (const Unbanned& ended : checkpoint.changes.ended_bans) {
+        const Ban& ban = ended.ban;
+        std::string_view jail = jail_name(jails, ban.key.jail);
+        std::string prefix = prefix_bytes(ban.key.prefix);
+        good = good && drop_ban.text(jail).blob(prefix).run();
+        if (ban.state == BanState::simulated) continue;
+        good = good &&
+               put_ended.text(jail)
+                   .blob(prefix)
+                   .integer(ban.from.us)
+                   .integer(ban.until.us)
+                   .integer(ended.at.us)
+                   .integer(static_cast<int>(ended.why))
+                   .integer(ban.offence)
+                   .integer(ban.hits)
+                   .integer(ban.by_hand ? 1 : 0)
+                   .text(ban.story ? ban.story->reason : "")
+                   .run();
+        put_details(jail, prefix, ban);
+    }
     for (const Ban& ban : checkpoint.changes.bans) {
         std::string_view jail = jail_name(jails, ban.key.jail);
         std::string prefix = prefix_bytes(ban.key.prefix);
-        drop(jail, prefix);
         good = good && put_ban.text(jail)
                            .blob(prefix)
                            .integer(ban.from.us)
@@ -249,19 +300,20 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
                            .integer(ban.by_hand ? 1 : 0)
                            .text(ban.story ? ban.story->reason : "")
                            .run();
-        if (!ban.story) continue;
-        std::int64_t number = 0;
-        for (const Match& match : ban.story->matches)
-            good = good && put_match.text(jail)
-                               .blob(prefix)
-                               .integer(number++)
-                               .integer(match.time.us)
-                               .text(match.pattern)
-                               .blob(match.line)
-                               .run();
-        for (const auto& [name, value] : ban.story->fields)
-            good = good && put_field.text(jail).blob(prefix).text(name).blob(value).run();
+        put_details(jail, prefix, ban);
     }
+    Statement put_counts(database,
+                         "INSERT OR REPLACE INTO counts(jail, hits, ignored, too_old, "
+                         "already_banned, bans, unbans) VALUES(?,?,?,?,?,?,?)");
+    for (const auto& [jail, counts] : checkpoint.changes.counts)
+        good = good && put_counts.text(jail_name(jails, jail))
+                           .integer(static_cast<std::int64_t>(counts.hits))
+                           .integer(static_cast<std::int64_t>(counts.ignored))
+                           .integer(static_cast<std::int64_t>(counts.too_old))
+                           .integer(static_cast<std::int64_t>(counts.already_banned))
+                           .integer(static_cast<std::int64_t>(counts.bans))
+                           .integer(static_cast<std::int64_t>(counts.unbans))
+                           .run();
     Statement put_offences(database,
                            "INSERT OR REPLACE INTO offences(jail, prefix, count, last) "
                            "VALUES(?,?,?,?)");
@@ -280,6 +332,28 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
     Statement purge_offences(database, "DELETE FROM offences WHERE last < ?");
     good = good && purge_windows.integer(checkpoint.windows_before.us).run();
     good = good && purge_offences.integer(checkpoint.offences_before.us).run();
+    // Old history goes, a bounded piece at a time.
+    Statement old_history(database,
+                          "SELECT jail, prefix, begins FROM history WHERE begins < ? AND ended < ? "
+                          "LIMIT 1000");
+    std::array<Statement, 3> drop_history{
+        Statement(database, "DELETE FROM history WHERE jail=? AND prefix=? AND begins=?"),
+        Statement(database, "DELETE FROM matches WHERE jail=? AND prefix=? AND begins=?"),
+        Statement(database, "DELETE FROM fields WHERE jail=? AND prefix=? AND begins=?")};
+    struct Past {
+        std::string jail, prefix;
+        std::int64_t begins = 0;
+    };
+    std::vector<Past> old;
+    old_history.integer(checkpoint.offences_before.us).integer(checkpoint.offences_before.us);
+    while (good && old_history.step())
+        old.push_back({std::string(old_history.bytes_at(0)), std::string(old_history.bytes_at(1)),
+                       old_history.integer_at(2)});
+    old_history.reset();
+    for (const Past& past : old)
+        for (Statement& statement : drop_history)
+            good = good &&
+                   statement.text(past.jail).blob(past.prefix).integer(past.begins).run();
     if (good && execute(database, "COMMIT")) return {};
     return sqlite_error(path, database, "cannot write");
 }
@@ -299,12 +373,38 @@ struct Store::Inside {
     bool go = false;                 // the thread shall take it
     bool quit = false;
     std::optional<Error> result;
+    // A question is run on the store's thread, what it returns on the loop's.
+    using Question = std::function<std::function<void()>(sqlite3*)>;
+    std::deque<Question> questions;
+    std::vector<std::function<void()>> answers;
     std::thread thread;
+
+    bool ask(Question question) {
+        std::lock_guard hold(mutex);
+        if (questions.size() >= most_questions) return false;
+        questions.push_back(std::move(question));
+        changed.notify_all();
+        return true;
+    }
+    void tell_loop() {
+        std::uint64_t one = 1;
+        [[maybe_unused]] auto ignored = ::write(done.get(), &one, sizeof one);
+    }
 
     void run() {
         std::unique_lock hold(mutex);
         while (true) {
-            changed.wait(hold, [&] { return quit || go; });
+            changed.wait(hold, [&] { return quit || go || !questions.empty(); });
+            if (!go && !questions.empty()) {
+                Question question = std::move(questions.front());
+                questions.pop_front();
+                hold.unlock();
+                auto answer = question(database.get());
+                hold.lock();
+                answers.push_back(std::move(answer));
+                tell_loop();
+                continue;
+            }
             if (!go) return;
             go = false;
             busy = true;
@@ -316,8 +416,7 @@ struct Store::Inside {
             busy = false;
             if (!error) work.reset();
             result = std::move(error);
-            std::uint64_t one = 1;
-            [[maybe_unused]] auto ignored = ::write(done.get(), &one, sizeof one);
+            tell_loop();
             changed.notify_all();
         }
     }
@@ -334,7 +433,7 @@ Store::~Store() {
         inside_->quit = true;
         inside_->changed.notify_all();
     }
-    inside_->thread.join();
+    if (inside_->thread.joinable()) inside_->thread.join();
 }
 
 Result<> Store::prepare(const std::string& path, uid_t uid, gid_t gid) {
@@ -400,91 +499,226 @@ Result<Store> Store::open(const std::string& path, std::string& warning) {
     return Store(std::move(inside));
 }
 
-Result<StoredState> Store::load(const std::vector<std::string>& jails) {
+Result<Store> Store::open_to_read(const std::string& path) {
+    auto inside = std::make_unique<Inside>();
+    inside->path = path;
+    sqlite3* raw = nullptr;
+    int result = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
+    inside->database.reset(raw);
+    if (result != SQLITE_OK) return std::unexpected(sqlite_error(path, raw, "cannot open it"));
+    sqlite3_busy_timeout(raw, 5000);
+    if (!execute(raw, "SELECT count(*) FROM counts"))
+        return std::unexpected(sqlite_error(path, raw, "cannot read it"));
+    return Store(std::move(inside));
+}
+
+Result<std::vector<std::string>> Store::jails() {
+    std::vector<std::string> names;
+    Statement ask(inside_->database.get(),
+                  "SELECT jail FROM bans UNION SELECT jail FROM history UNION "
+                  "SELECT jail FROM windows UNION SELECT jail FROM offences UNION "
+                  "SELECT jail FROM counts");
+    while (ask.step())
+        if (!ask.bytes_at(0).empty()) names.emplace_back(ask.bytes_at(0));
+    int code = sqlite3_errcode(inside_->database.get());
+    if (code != SQLITE_DONE && code != SQLITE_OK)
+        return std::unexpected(
+            sqlite_error(inside_->path, inside_->database.get(), "cannot read it"));
+    return names;
+}
+
+Result<> Store::load(const std::vector<std::string>& jails, const Restore& restore) {
     sqlite3* database = inside_->database.get();
-    StoredState state;
-    std::map<std::string_view, JailIndex> index;
+    // One moment, also beside a daemon that writes.
+    execute(database, "BEGIN");
+    bool broken = false;
+    auto finished = [&] {
+        int code = sqlite3_errcode(database);
+        broken = broken || (code != SQLITE_DONE && code != SQLITE_OK && code != SQLITE_ROW);
+    };
+    std::map<std::string, JailIndex, std::less<>> index;
     for (std::size_t i = 0; i < jails.size(); ++i) index[jails[i]] = static_cast<JailIndex>(i);
+    // Rows come jail by jail.
+    std::string last_name = "\n";
+    std::optional<JailIndex> last_index;
+    auto jail_at = [&](const Statement& row) -> std::optional<JailIndex> {
+        std::string_view name = row.bytes_at(0);
+        if (name.empty()) return any_jail;
+        if (name != last_name) {
+            last_name = name;
+            auto found = index.find(name);
+            last_index = found == index.end() ? std::nullopt : std::optional(found->second);
+        }
+        return last_index;
+    };
     auto key_at = [&](const Statement& row) -> std::optional<BanKey> {
+        auto jail = jail_at(row);
         auto prefix = prefix_from(row.bytes_at(1));
-        if (!prefix) return {};
-        if (row.bytes_at(0).empty()) return BanKey{any_jail, *prefix};
-        auto jail = index.find(row.bytes_at(0));
-        if (jail == index.end()) return {};
-        return BanKey{jail->second, *prefix};
+        if (!jail || !prefix) return {};
+        return BanKey{*jail, *prefix};
     };
-    Statement matches(database,
-                      "SELECT jail, prefix, time, pattern, line FROM matches "
-                      "ORDER BY jail, prefix, number");
-    std::unordered_map<BanKey, std::shared_ptr<Story>, BanKeyHash> stories;
-    auto story_of = [&](const BanKey& key) -> Story& {
-        auto& story = stories[key];
-        if (!story) story = std::make_shared<Story>();
-        return *story;
+    // Most bans share few reasons: their stories are shared, too.
+    std::map<std::string, std::shared_ptr<const Story>, std::less<>> stories;
+    auto story_for = [&](std::string_view reason) {
+        auto found = stories.find(reason);
+        if (found == stories.end()) {
+            auto story = std::make_shared<Story>();
+            story->reason = reason;
+            found = stories.emplace(std::string(reason), std::move(story)).first;
+        }
+        return found->second;
     };
-    while (matches.step())
-        if (auto key = key_at(matches))
-            story_of(*key).matches.push_back({Instant{matches.integer_at(2)},
-                                              std::string(matches.bytes_at(3)),
-                                              std::string(matches.bytes_at(4))});
-    Statement fields(database, "SELECT jail, prefix, name, value FROM fields");
-    while (fields.step())
-        if (auto key = key_at(fields))
-            story_of(*key).fields.emplace_back(fields.bytes_at(2), fields.bytes_at(3));
-    Statement bans(database,
-                   "SELECT jail, prefix, begins, ends, offence, hits, by_hand, reason FROM bans");
-    while (bans.step()) {
-        auto key = key_at(bans);
-        if (!key || key->jail == any_jail) continue;
-        Ban ban;
-        ban.key = *key;
-        ban.from = {bans.integer_at(2)};
-        ban.until = {bans.integer_at(3)};
-        ban.offence = static_cast<std::uint32_t>(bans.integer_at(4));
-        ban.hits = static_cast<std::uint32_t>(bans.integer_at(5));
-        ban.by_hand = bans.integer_at(6) != 0;
-        auto story = stories[*key] ? stories[*key] : std::make_shared<Story>();
-        story->reason = bans.bytes_at(7);
-        ban.story = std::move(story);
-        state.bans.push_back(std::move(ban));
+    {
+        Statement count(database, "SELECT count(*) FROM bans");
+        if (count.step()) restore.expect(static_cast<std::size_t>(count.integer_at(0)));
+        Statement bans(
+            database,
+            "SELECT jail, prefix, begins, ends, offence, hits, by_hand, reason FROM bans");
+        while (bans.step()) {
+            auto key = key_at(bans);
+            if (!key || key->jail == any_jail) continue;
+            Ban ban;
+            ban.key = *key;
+            ban.from = {bans.integer_at(2)};
+            ban.until = {bans.integer_at(3)};
+            ban.offence = static_cast<std::uint32_t>(bans.integer_at(4));
+            ban.hits = static_cast<std::uint32_t>(bans.integer_at(5));
+            ban.by_hand = bans.integer_at(6) != 0;
+            ban.story = story_for(bans.bytes_at(7));
+            restore.ban(std::move(ban));
+        }
+        finished();
+        Statement windows(database, "SELECT jail, prefix, times FROM windows ORDER BY last");
+        while (windows.step()) {
+            auto key = key_at(windows);
+            std::string_view bytes = windows.bytes_at(2);
+            if (!key || key->jail == any_jail) continue;
+            WindowChange window{*key, std::vector<Instant>(bytes.size() / sizeof(Instant))};
+            std::memcpy(window.times.data(), bytes.data(), window.times.size() * sizeof(Instant));
+            restore.window(window);
+        }
+        finished();
+        Statement offences(database, "SELECT jail, prefix, count, last FROM offences");
+        while (offences.step())
+            if (auto key = key_at(offences))
+                restore.offences(*key,
+                                 Offences{static_cast<std::uint32_t>(offences.integer_at(2)),
+                                          Instant{offences.integer_at(3)}});
+        finished();
+        Statement counts(
+            database,
+            "SELECT jail, hits, ignored, too_old, already_banned, bans, unbans FROM counts");
+        while (counts.step()) {
+            auto jail = jail_at(counts);
+            auto number = [&](int column) {
+                return static_cast<std::uint64_t>(counts.integer_at(column));
+            };
+            if (jail && *jail != any_jail)
+                restore.counts(*jail, {number(1), number(2), number(3), number(4), number(5),
+                                       number(6)});
+        }
+        finished();
+        Statement positions(database,
+                            "SELECT device, inode, path, offset, skipping, fingerprint_length, "
+                            "fingerprint_hash FROM positions");
+        while (positions.step()) {
+            StoredPosition position;
+            position.device = static_cast<std::uint64_t>(positions.integer_at(0));
+            position.inode = static_cast<std::uint64_t>(positions.integer_at(1));
+            position.path = positions.bytes_at(2);
+            position.offset = static_cast<std::uint64_t>(positions.integer_at(3));
+            position.skipping = positions.integer_at(4) != 0;
+            position.fingerprint_length = static_cast<std::uint32_t>(positions.integer_at(5));
+            position.fingerprint_hash = static_cast<std::uint64_t>(positions.integer_at(6));
+            restore.position(position);
+        }
+        finished();
+        if (restore.history) {
+            Statement history(database,
+                              "SELECT jail, prefix, begins, ends, offence, hits, by_hand, reason, "
+                              "ended, why FROM history");
+            while (history.step()) {
+                auto key = key_at(history);
+                if (!key || key->jail == any_jail) continue;
+                Unbanned past;
+                past.ban.key = *key;
+                past.ban.from = {history.integer_at(2)};
+                past.ban.until = {history.integer_at(3)};
+                past.ban.offence = static_cast<std::uint32_t>(history.integer_at(4));
+                past.ban.hits = static_cast<std::uint32_t>(history.integer_at(5));
+                past.ban.by_hand = history.integer_at(6) != 0;
+                past.ban.story = story_for(history.bytes_at(7));
+                past.at = {history.integer_at(8)};
+                past.why = static_cast<Unbanned::Why>(history.integer_at(9));
+                restore.history(past);
+            }
+            finished();
+        }
     }
-    Statement windows(database, "SELECT jail, prefix, times FROM windows ORDER BY last");
-    while (windows.step()) {
-        auto key = key_at(windows);
-        std::string_view bytes = windows.bytes_at(2);
-        if (!key || key->jail == any_jail) continue;
-        WindowChange window{*key, std::vector<Instant>(bytes.size() / sizeof(Instant))};
-        std::memcpy(window.times.data(), bytes.data(), window.times.size() * sizeof(Instant));
-        state.windows.push_back(std::move(window));
-    }
-    Statement offences(database, "SELECT jail, prefix, count, last FROM offences");
-    while (offences.step())
-        if (auto key = key_at(offences))
-            state.offences.emplace_back(*key,
-                                        Offences{static_cast<std::uint32_t>(offences.integer_at(2)),
-                                                 Instant{offences.integer_at(3)}});
-    Statement positions(database,
-                        "SELECT device, inode, path, offset, skipping, fingerprint_length, "
-                        "fingerprint_hash FROM positions");
-    while (positions.step()) {
-        StoredPosition position;
-        position.device = static_cast<std::uint64_t>(positions.integer_at(0));
-        position.inode = static_cast<std::uint64_t>(positions.integer_at(1));
-        position.path = positions.bytes_at(2);
-        position.offset = static_cast<std::uint64_t>(positions.integer_at(3));
-        position.skipping = positions.integer_at(4) != 0;
-        position.fingerprint_length = static_cast<std::uint32_t>(positions.integer_at(5));
-        position.fingerprint_hash = static_cast<std::uint64_t>(positions.integer_at(6));
-        state.positions.push_back(std::move(position));
-    }
-    // Bans of jails that no longer exist, once they are over, and what belonged to them.
-    execute(database,
-            "DELETE FROM bans WHERE ends < (unixepoch() - 86400) * 1000000;"
-            "DELETE FROM matches WHERE (jail, prefix) NOT IN (SELECT jail, prefix FROM bans);"
-            "DELETE FROM fields WHERE (jail, prefix) NOT IN (SELECT jail, prefix FROM bans);");
-    if (int code = sqlite3_errcode(database); code != SQLITE_DONE && code != SQLITE_OK)
-        return std::unexpected(sqlite_error(inside_->path, database, "cannot read it"));
-    return state;
+    std::optional<Error> error;
+    if (broken) error = sqlite_error(inside_->path, database, "cannot read it");
+    execute(database, "COMMIT");
+    if (error) return std::unexpected(*error);
+    return {};
+}
+
+bool Store::find_history(HistoryQuery query, std::function<void(std::vector<PastBan>)> then) {
+    return inside_->ask([query = std::move(query), then = std::move(then)](sqlite3* database) {
+        std::vector<PastBan> found;
+        Statement ask(database,
+                      "SELECT jail, prefix, begins, ends, offence, hits, by_hand, reason, "
+                      "NULL AS ended, 0 FROM bans WHERE begins >= ?1 AND (?2 = '' OR jail = ?2) "
+                      "UNION ALL SELECT jail, prefix, begins, ends, offence, hits, by_hand, reason, "
+                      "ended, why FROM history WHERE begins >= ?1 AND (?2 = '' OR jail = ?2) "
+                      "ORDER BY begins DESC");
+        ask.integer(query.since.us).text(query.jail);
+        while (found.size() < query.limit && ask.step()) {
+            auto prefix = prefix_from(ask.bytes_at(1));
+            if (!prefix) continue;
+            if (query.within && !contains(*query.within, prefix->network) &&
+                !contains(*prefix, query.within->network))
+                continue;
+            PastBan past;
+            past.jail = ask.bytes_at(0);
+            past.prefix = *prefix;
+            past.from = {ask.integer_at(2)};
+            past.until = {ask.integer_at(3)};
+            past.offence = static_cast<std::uint32_t>(ask.integer_at(4));
+            past.hits = static_cast<std::uint32_t>(ask.integer_at(5));
+            past.by_hand = ask.integer_at(6) != 0;
+            past.reason = ask.bytes_at(7);
+            if (!ask.is_null(8)) past.ended = Instant{ask.integer_at(8)};
+            past.why = static_cast<Unbanned::Why>(ask.integer_at(9));
+            found.push_back(std::move(past));
+        }
+        return [then, found = std::move(found)]() mutable { then(std::move(found)); };
+    });
+}
+
+bool Store::find_details(std::vector<PastBan> bans,
+                         std::function<void(std::vector<BanDetails>)> then) {
+    return inside_->ask([bans = std::move(bans), then = std::move(then)](sqlite3* database) {
+        std::vector<BanDetails> details(bans.size());
+        Statement matches(database,
+                          "SELECT time, pattern, line FROM matches WHERE jail=? AND prefix=? AND "
+                          "begins=? ORDER BY number");
+        Statement fields(database,
+                         "SELECT name, value FROM fields WHERE jail=? AND prefix=? AND begins=?");
+        for (std::size_t i = 0; i < bans.size(); ++i) {
+            std::string prefix = prefix_bytes(bans[i].prefix);
+            matches.text(bans[i].jail).blob(prefix).integer(bans[i].from.us);
+            while (matches.step())
+                details[i].matches.push_back({Instant{matches.integer_at(0)},
+                                              std::string(matches.bytes_at(1)),
+                                              std::string(matches.bytes_at(2))});
+            matches.reset();
+            fields.text(bans[i].jail).blob(prefix).integer(bans[i].from.us);
+            while (fields.step())
+                details[i].fields.emplace_back(fields.bytes_at(0), fields.bytes_at(1));
+            fields.reset();
+        }
+        return [then, details = std::move(details)]() mutable { then(std::move(details)); };
+    });
 }
 
 bool Store::idle() const {
@@ -521,8 +755,15 @@ int Store::fd() const { return inside_->done.get(); }
 std::optional<Error> Store::take_result() {
     std::uint64_t count = 0;
     [[maybe_unused]] auto ignored = ::read(inside_->done.get(), &count, sizeof count);
-    std::lock_guard hold(inside_->mutex);
-    return std::exchange(inside_->result, {});
+    std::vector<std::function<void()>> answers;
+    std::optional<Error> result;
+    {
+        std::lock_guard hold(inside_->mutex);
+        answers.swap(inside_->answers);
+        result = inside_->result;
+    }
+    for (const auto& answer : answers) answer();
+    return result;
 }
 
 }  // namespace bandd

@@ -3,6 +3,7 @@
 // transaction on a thread of its own. What is in it is always one moment between two turns.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,17 +28,42 @@ struct Checkpoint {
     Changes changes;
     std::vector<StoredPosition> positions;                      // changed ones
     std::vector<std::pair<std::uint64_t, std::uint64_t>> gone;  // device, inode: no longer read
-    Instant windows_before;   // windows whose last hit is older are forgotten
-    Instant offences_before;  // and offences
+    Instant windows_before{INT64_MIN};   // windows whose last hit is older are forgotten
+    Instant offences_before{INT64_MIN};  // and offences, and ended bans
 };
 
-// Everything that was stored, by the jail names given; what belongs to other jails is left out of
-// it, and stays on disk until it is over.
-struct StoredState {
-    std::vector<Ban> bans;
-    std::vector<WindowChange> windows;
-    std::vector<std::pair<BanKey, Offences>> offences;
-    std::vector<StoredPosition> positions;
+// Where the parts of a stored state go, in this order. What belongs to jails that are not among the
+// names given is left out, and stays on disk until it is over.
+struct Restore {
+    std::function<void(std::size_t bans)> expect;
+    std::function<void(Ban)> ban;  // its story has the reason only: see `find_details`
+    std::function<void(const WindowChange&)> window;
+    std::function<void(const BanKey&, const Offences&)> offences;
+    std::function<void(JailIndex, const JailCounts&)> counts;
+    std::function<void(const StoredPosition&)> position;
+    std::function<void(const Unbanned&)> history;  // may be empty: then it is not read
+};
+
+// A ban that stands or stood.
+struct PastBan {
+    std::string jail;
+    Prefix prefix;
+    Instant from, until;
+    std::optional<Instant> ended;  // nothing: it stands
+    Unbanned::Why why = Unbanned::Why::expired;
+    std::uint32_t offence = 1, hits = 0;
+    bool by_hand = false;
+    std::string reason;
+};
+struct HistoryQuery {
+    std::optional<Prefix> within;
+    std::string jail;  // empty: all
+    Instant since{INT64_MIN};
+    std::size_t limit = 1000;
+};
+struct BanDetails {
+    std::vector<Match> matches;
+    Fields fields;
 };
 
 class Store {
@@ -46,13 +72,23 @@ class Store {
     static Result<> prepare(const std::string& path, uid_t uid, gid_t gid);
 
     // Locks the state (a second daemon on it is refused), opens it and starts the thread.
-    // A file that is no database is moved aside; `warning` tells its new name.
+    // A file that is no database is moved aside; `warning` tells its new name, and the state is new.
     static Result<Store> open(const std::string& path, std::string& warning);
+    // Without the lock, for a look beside a running daemon; nothing can be written.
+    static Result<Store> open_to_read(const std::string& path);
     Store(Store&&) noexcept;
     Store& operator=(Store&&) noexcept;
     ~Store();  // waits for the write under way
 
-    Result<StoredState> load(const std::vector<std::string>& jails);
+    Result<> load(const std::vector<std::string>& jails, const Restore& restore);
+    // All jails that anything is stored of.
+    Result<std::vector<std::string>> jails();
+
+    // Asked of the store's thread; `then` is called by `take_result`, newest ban first. False: too
+    // many questions wait already.
+    static constexpr std::size_t most_questions = 64;
+    bool find_history(HistoryQuery query, std::function<void(std::vector<PastBan>)> then);
+    bool find_details(std::vector<PastBan> bans, std::function<void(std::vector<BanDetails>)> then);
 
     // One checkpoint at a time: call only while `idle`. A checkpoint that fails is tried again by
     // `retry` until it succeeds, so nothing of it is lost.
@@ -61,8 +97,9 @@ class Store {
     void retry();
     void wait();  // until idle or failed
 
-    int fd() const;                      // readable: a write ended
-    std::optional<Error> take_result();  // of the last write; nothing: it succeeded
+    int fd() const;                      // readable: a write ended, or a question was answered
+    // Calls what answered questions are for. The error of the last write, nothing if it succeeded.
+    std::optional<Error> take_result();
     bool failed() const;                 // a checkpoint is waiting for `retry`
 
   private:

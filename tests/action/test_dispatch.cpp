@@ -49,11 +49,10 @@ struct Memory : Backend {
         auto found = set_traits.find(target);
         return found == set_traits.end() ? SetTraits{} : found->second;
     }
-    Result<std::vector<Present>> list(TargetId target) override {
-        std::vector<Present> present;
+    Result<> list(TargetId target, const Visit& visit) override {
         for (auto [prefix, left] : sets[target])
-            present.push_back({prefix, left == forever ? std::nullopt : std::optional(left)});
-        return present;
+            visit({prefix, left == forever ? std::nullopt : std::optional(left)});
+        return {};
     }
     int notice_fd() const override { return telling ? -1 : notice; }
     Notices read_notices() override { return std::exchange(pending, {}); }
@@ -142,7 +141,7 @@ struct Machine {
         hear(report);
     }
     BanState state(const std::string& who, JailIndex jail = 0) {
-        return engine.bans().at({jail, prefix(who)}).state;
+        return engine.bans().find({jail, prefix(who)})->state;
     }
     std::vector<std::string> take() { return std::exchange(heard, {}); }
 };

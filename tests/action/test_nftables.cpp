@@ -46,11 +46,11 @@ struct Fixture {
     }
     // "203.0.113.9 3600" of every element, by address; seconds rounded up.
     std::vector<std::string> elements(TargetId id = 0) {
-        auto list = backend->list(id);
-        REQUIRE(list);
-        std::ranges::sort(*list, {}, &Present::prefix);
+        std::vector<Present> list;
+        REQUIRE(backend->list(id, [&](const Present& present) { list.push_back(present); }));
+        std::ranges::sort(list, {}, &Present::prefix);
         std::vector<std::string> texts;
-        for (const Present& present : *list)
+        for (const Present& present : list)
             texts.push_back(
                 to_string(present.prefix) + " " +
                 (present.remaining

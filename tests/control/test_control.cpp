@@ -29,11 +29,17 @@ class Server {
             [[maybe_unused]] auto got = ::read(wake_[0], &byte, 1);
             if (byte == 'e')
                 server_->tell_watchers({{"kind", "ban"}, {"ip", std::string(1000, 'x')}});
+            if (byte == 'l' && later_) later_(success("late"));
             if (byte == 'q') quit_ = true;
         }));
         server_ = std::make_unique<ControlServer>(
             loop_, std::move(*listening), path, getegid(), geteuid(),
-            [](const std::string& command, const Json& arguments) {
+            [this](const std::string& command, const Json& arguments,
+                   ControlServer::Reply reply) -> std::optional<Json> {
+                if (command == "later") {
+                    later_ = std::move(reply);
+                    return {};
+                }
                 if (command == "big") return success(std::string(8 << 20, 'x'));
                 if (command == "watch") return success("watching");
                 if (command == "echo") return success(arguments);
@@ -63,6 +69,7 @@ class Server {
   private:
     Loop loop_ = std::move(*Loop::create());
     std::unique_ptr<ControlServer> server_;
+    ControlServer::Reply later_;
     std::atomic<bool> quit_ = false;
     int wake_[2] = {-1, -1};
     std::thread thread_;
@@ -115,6 +122,25 @@ TEST_CASE("control: what is no request is answered with what one looks like") {
     CHECK(
         say(fd, "{\"v\":1,\"command\":\"echo\",\"arguments\":{\"a\":\"\xff\"}}\n").find("\"ok\"") !=
         std::string::npos);
+}
+
+TEST_CASE("control: an answer that takes longer holds up nobody, and keeps the order") {
+    Server server;
+    Fd slow = raw_client(server.path);
+    std::string both = "{\"v\":1,\"command\":\"later\"}\n{\"v\":1,\"command\":\"echo\"}\n";
+    REQUIRE(::send(slow.get(), both.data(), both.size(), 0) > 0);
+    Fd other = raw_client(server.path);
+    CHECK(say(other, "{\"v\":1,\"command\":\"echo\"}\n").find("\"ok\":true") != std::string::npos);
+    server.poke('l');
+    CHECK(read_line(slow).find("late") != std::string::npos);
+    CHECK(read_line(slow).find("\"ok\":true") != std::string::npos);
+    // Who has left by the time of the answer is not missed.
+    REQUIRE(::send(slow.get(), both.data(), both.size(), 0) > 0);
+    CHECK(say(other, "{\"v\":1,\"command\":\"echo\"}\n").find("\"ok\":true") != std::string::npos);
+    slow.reset();
+    CHECK(say(other, "{\"v\":1,\"command\":\"echo\"}\n").find("\"ok\":true") != std::string::npos);
+    server.poke('l');
+    CHECK(say(other, "{\"v\":1,\"command\":\"echo\"}\n").find("\"ok\":true") != std::string::npos);
 }
 
 TEST_CASE("control: a request without end is cut off, others are served") {

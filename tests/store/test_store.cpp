@@ -16,6 +16,38 @@ Result<Store> open_store(const std::string& path, std::string* warning = nullptr
     std::string own;
     return Store::open(path, warning != nullptr ? *warning : own);
 }
+struct State {
+    std::vector<Ban> bans;
+    std::vector<WindowChange> windows;
+    std::vector<std::pair<BanKey, Offences>> offences;
+    std::vector<std::pair<JailIndex, JailCounts>> counts;
+    std::vector<StoredPosition> positions;
+    std::vector<Unbanned> history;
+};
+State load(Store& store, const std::vector<std::string>& jails) {
+    State state;
+    Restore restore;
+    restore.expect = [](std::size_t) {};
+    restore.ban = [&](const Ban& ban) { state.bans.push_back(ban); };
+    restore.window = [&](const WindowChange& window) { state.windows.push_back(window); };
+    restore.offences = [&](const BanKey& key, const Offences& o) { state.offences.emplace_back(key, o); };
+    restore.counts = [&](JailIndex jail, const JailCounts& c) { state.counts.emplace_back(jail, c); };
+    restore.position = [&](const StoredPosition& p) { state.positions.push_back(p); };
+    restore.history = [&](const Unbanned& past) { state.history.push_back(past); };
+    auto loaded = store.load(jails, restore);
+    if (!loaded) FAIL(to_line(loaded.error()));
+    return state;
+}
+// Asks, and waits for the answer.
+std::vector<PastBan> history(Store& store, HistoryQuery query) {
+    std::optional<std::vector<PastBan>> answer;
+    REQUIRE(store.find_history(std::move(query), [&](std::vector<PastBan> found) { answer = std::move(found); }));
+    REQUIRE(wait_for([&] {
+        [[maybe_unused]] auto result = store.take_result();
+        return answer.has_value();
+    }));
+    return *answer;
+}
 Checkpoint checkpoint_of(int number) {
     Checkpoint checkpoint;
     checkpoint.jails = {"sshd", "postfix"};
@@ -56,25 +88,31 @@ TEST_CASE("store: what a checkpoint held is there again, under the jails' new in
     }
     auto store = open_store(path);
     REQUIRE(store);
-    auto state = store->load({"new", "postfix", "sshd"});
-    REQUIRE(state);
-    REQUIRE(state->bans.size() == 1);
-    const Ban& ban = state->bans[0];
+    State state = load(*store, {"new", "postfix", "sshd"});
+    REQUIRE(state.bans.size() == 1);
+    const Ban& ban = state.bans[0];
     CHECK(ban.key == BanKey{1, prefix("203.0.113.9")});
     CHECK(ban.from == at(1));
     CHECK(ban.until == never);
     CHECK(ban.offence == 3);
     CHECK(ban.hits == 5);
     CHECK(ban.story->reason == "bad-password");
-    REQUIRE(ban.story->matches.size() == 1);
-    CHECK(ban.story->matches[0].line == std::string("line\0with NUL and \xff", 20));
-    CHECK(ban.story->fields == Fields{{"user", "root"}});
-    REQUIRE(state->windows.size() == 1);
-    CHECK(state->windows[0].key == BanKey{2, prefix("2001:db8::/64")});
-    CHECK(state->windows[0].times == std::vector<Instant>{at(1), at(2)});
-    CHECK(state->offences.size() == 2);
-    REQUIRE(state->positions.size() == 1);
-    CHECK(state->positions[0] ==
+    std::optional<std::vector<BanDetails>> details;
+    REQUIRE(store->find_details({{"postfix", ban.key.prefix, ban.from, ban.until, {}}},
+                                [&](std::vector<BanDetails> found) { details = std::move(found); }));
+    REQUIRE(wait_for([&] {
+        [[maybe_unused]] auto result = store->take_result();
+        return details.has_value();
+    }));
+    REQUIRE(details->at(0).matches.size() == 1);
+    CHECK(details->at(0).matches[0].line == std::string("line\0with NUL and \xff", 20));
+    CHECK(details->at(0).fields == Fields{{"user", "root"}});
+    REQUIRE(state.windows.size() == 1);
+    CHECK(state.windows[0].key == BanKey{2, prefix("2001:db8::/64")});
+    CHECK(state.windows[0].times == std::vector<Instant>{at(1), at(2)});
+    CHECK(state.offences.size() == 2);
+    REQUIRE(state.positions.size() == 1);
+    CHECK(state.positions[0] ==
           StoredPosition{"/var/log/x", 1, 2, 1000, true, 256, 0xfedcba9876543210ULL});
 }
 
@@ -83,8 +121,8 @@ TEST_CASE("store: a jail that is not there now keeps its bans for when it comes 
     auto store = open_store(dir / "state.db");
     REQUIRE(store);
     write(*store, checkpoint_of(9));
-    CHECK(store->load({"sshd"})->bans.empty());
-    CHECK(store->load({"sshd", "postfix"})->bans.size() == 1);
+    CHECK(load(*store, {"sshd"}).bans.empty());
+    CHECK(load(*store, {"sshd", "postfix"}).bans.size() == 1);
 }
 
 TEST_CASE("store: changes replace, ended bans and forgotten windows go") {
@@ -93,27 +131,42 @@ TEST_CASE("store: changes replace, ended bans and forgotten windows go") {
     REQUIRE(store);
     write(*store, checkpoint_of(9));
     Checkpoint next = checkpoint_of(10);
-    next.changes.ended_bans = {{1, prefix("203.0.113.9")}};
+    next.changes.ended_bans = {{checkpoint_of(9).changes.bans[0], Unbanned::Why::by_hand, at(50)}};
+    next.changes.counts = {{1, {.hits = 7, .bans = 2}}};
     next.changes.windows[0].times.clear();
     next.changes.offences = {{{1, prefix("203.0.113.9")}, {0, at(0)}}};
     next.positions[0].offset = 2000;
     next.gone = {{7, 8}};
     REQUIRE_FALSE(write(*store, next));
-    auto state = store->load({"sshd", "postfix"});
-    REQUIRE(state);
-    REQUIRE(state->bans.size() == 1);
-    CHECK(state->bans[0].key.prefix == prefix("203.0.113.10"));
-    CHECK(state->windows.empty());
-    CHECK(state->offences.size() == 1);
-    CHECK(state->positions[0].offset == 2000);
+    State state = load(*store, {"sshd", "postfix"});
+    REQUIRE(state.bans.size() == 1);
+    CHECK(state.bans[0].key.prefix == prefix("203.0.113.10"));
+    CHECK(state.windows.empty());
+    // Those of .9 over all jails, and of .10 over all; its own here were forgotten.
+    CHECK(state.offences.size() == 1);
+    CHECK(state.positions[0].offset == 2000);
+    REQUIRE(state.history.size() == 1);
+    CHECK(state.history[0].ban.key.prefix == prefix("203.0.113.9"));
+    CHECK(state.history[0].at == at(50));
+    CHECK(state.counts == std::vector<std::pair<JailIndex, JailCounts>>{{1, {.hits = 7, .bans = 2}}});
+    auto found = history(*store, {});
+    REQUIRE(found.size() == 2);
+    CHECK(history(*store, {prefix("203.0.113.0/24"), "postfix"}).size() == 2);
+    CHECK(history(*store, {prefix("203.0.113.9")}).size() == 1);
+    CHECK(history(*store, {prefix("203.0.113.9")})[0].ended == at(50));
+    CHECK(history(*store, {prefix("192.0.2.0/24")}).empty());
+    CHECK(history(*store, {{}, "sshd"}).empty());
+    CHECK(history(*store, {{}, "", at(2)}).empty());
+    CHECK(history(*store, {{}, "", at(0), 1}).size() == 1);
     Checkpoint last;
     last.jails = next.jails;
     last.gone = {{1, 2}};
     last.offences_before = at(100);
     REQUIRE_FALSE(write(*store, last));
-    state = store->load({"sshd", "postfix"});
-    CHECK(state->positions.empty());
-    CHECK(state->offences.empty());
+    state = load(*store, {"sshd", "postfix"});
+    CHECK(state.positions.empty());
+    CHECK(state.offences.empty());
+    CHECK(state.history.empty());
 }
 
 TEST_CASE("store: a second daemon on the same state is refused, by its process id") {
@@ -181,7 +234,7 @@ TEST_CASE("store: a full disk is said, loses nothing, and is written once there 
         store->retry();
         store->wait();
         CHECK_FALSE(store->take_result());
-        CHECK(store->load({"sshd", "postfix"})->bans.size() == 2);
+        CHECK(load(*store, {"sshd", "postfix"}).bans.size() == 2);
     }
     must("umount " + mount_point);
 }

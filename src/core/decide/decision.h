@@ -79,7 +79,7 @@ struct Extended {
     Ban ban;
 };
 struct Unbanned {
-    enum class Why { expired, by_hand, jail_gone };
+    enum class Why : std::uint8_t { expired, by_hand, jail_gone };
     Ban ban;
     Why why = Why::expired;
     Instant at;

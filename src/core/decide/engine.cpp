@@ -36,7 +36,7 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
     std::vector<Jail> jails;
     std::vector<std::optional<JailIndex>> moved(rules_.size());
     for (const JailRules& fresh : rules) {
-        jails.push_back({WindowTable(fresh.maxretry, fresh.findtime, fresh.track_limit), {}, {}});
+        jails.push_back({WindowTable(fresh.maxretry, fresh.findtime, fresh.track_limit), {}, {}, {}});
         auto old = find_jail(fresh.name);
         if (!old) continue;
         moved[*old] = static_cast<JailIndex>(jails.size() - 1);
@@ -44,6 +44,7 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
         Jail& to = jails.back();
         const JailRules& was = rules_[*old];
         to.counts = from.counts;
+        to.stored_counts = from.stored_counts;
         if (was.maxretry == fresh.maxretry && was.findtime == fresh.findtime &&
             was.track_limit == fresh.track_limit && was.v4_length == fresh.v4_length &&
             was.v6_length == fresh.v6_length) {
@@ -67,7 +68,6 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
                 if (!moved[key.jail]) continue;
                 at.jail = *moved[key.jail];
             }
-            if constexpr (requires { value.key; }) value.key = at;
             map.emplace(at, std::move(value));
         }
     };
@@ -82,25 +82,33 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
             set.insert(key);
         }
     };
-    move_keys(bans_);
+    BanTable kept;
+    kept.reserve(bans_.size());
+    for (Ban& ban : bans_) {
+        if (!moved[ban.key.jail]) continue;
+        ban.key.jail = *moved[ban.key.jail];
+        kept.put(std::move(ban));
+    }
+    bans_ = std::move(kept);
     move_keys(offences_);
     move_set(changed_bans_);
     move_set(changed_offences_);
     rules_ = std::move(rules);
     jails_ = std::move(jails);
     deadlines_.clear();
-    for (const auto& [key, ban] : bans_) push_deadline(ban);
+    for (const Ban& ban : bans_) push_deadline(ban);
 }
 
 void Engine::push_deadline(const Ban& ban) {
     if (ban.until == never) return;
-    deadlines_.push_back({ban.until, ban.key});
+    deadlines_.push_back({ban.until, bans_.slot_of(ban.key)});
     std::ranges::push_heap(deadlines_, std::greater{});
     // Extensions leave entries behind; they may not outnumber the bans.
     if (deadlines_.size() > 2 * bans_.size() + 1024) {
         deadlines_.clear();
-        for (const auto& [key, kept] : bans_)
-            if (kept.until != never) deadlines_.push_back({kept.until, key});
+        for (std::uint32_t slot = 0; slot < bans_.slots(); ++slot)
+            if (const Ban* kept = bans_.at(slot); kept != nullptr && kept->until != never)
+                deadlines_.push_back({kept->until, slot});
         std::ranges::make_heap(deadlines_, std::greater{});
     }
 }
@@ -160,24 +168,24 @@ void Engine::count_hit(JailIndex index, const Address& address, Instant time, In
 
     Prefix prefix = key_for(index, address);
     BanKey key{index, prefix};
-    if (auto found = bans_.find(key); found != bans_.end() && found->second.until > at) {
-        Ban& ban = found->second;
+    if (Ban* found = bans_.find(key); found != nullptr && found->until > at) {
+        Ban& ban = *found;
         ++ban.hits;
+        changed_bans_.insert(key);
         ++jail.counts.already_banned;
         if (rules.bantime.extend && !ban.by_hand && ban.until != never) {
             Instant until = at + bantime_of(rules, prefix, ban.from, ban.offence);
             if (until > ban.until) {
                 ban.until = until;
                 push_deadline(ban);
-                changed_bans_.insert(key);
                 outcome.events.emplace_back(Extended{ban});
                 return;
             }
         }
         outcome.events.emplace_back(Ignored{index, address, at, Ignored::Why::already_banned});
         return;
-    } else if (found != bans_.end()) {
-        end(key, Unbanned::Why::expired, found->second.until, outcome);
+    } else if (found != nullptr) {
+        end(key, Unbanned::Why::expired, found->until, outcome);
     }
 
     jail.windows.expire(std::max(at, arrival) - rules.findtime);
@@ -263,17 +271,18 @@ void Engine::decide(Ban ban, Outcome& outcome) {
     if (rules_[ban.key.jail].simulate) ban.state = BanState::simulated;
     ++jails_[ban.key.jail].counts.bans;
     changed_bans_.insert(ban.key);
-    auto [place, fresh] = bans_.insert_or_assign(ban.key, std::move(ban));
-    push_deadline(place->second);
-    outcome.events.emplace_back(Banned{place->second, false});
+    const Ban& put = bans_.put(std::move(ban));
+    push_deadline(put);
+    outcome.events.emplace_back(Banned{put, false});
 }
 
 void Engine::end(const BanKey& key, Unbanned::Why why, Instant at, Outcome& outcome) {
-    auto found = bans_.find(key);
+    Ban* found = bans_.find(key);
     ++jails_[key.jail].counts.unbans;
-    changed_bans_.insert(key);
-    outcome.events.emplace_back(Unbanned{std::move(found->second), why, at});
-    bans_.erase(found);
+    changed_bans_.erase(key);
+    ended_bans_.push_back({*found, why, at});
+    outcome.events.emplace_back(Unbanned{std::move(*found), why, at});
+    bans_.erase(BanKey(key));
 }
 
 void Engine::on_time(Instant now, Outcome& outcome) {
@@ -281,9 +290,9 @@ void Engine::on_time(Instant now, Outcome& outcome) {
         std::ranges::pop_heap(deadlines_, std::greater{});
         Deadline due = deadlines_.back();
         deadlines_.pop_back();
-        auto found = bans_.find(due.key);
-        if (found != bans_.end() && found->second.until == due.at)
-            end(due.key, Unbanned::Why::expired, due.at, outcome);
+        const Ban* found = bans_.at(due.slot);
+        if (found != nullptr && found->until == due.at)
+            end(BanKey(found->key), Unbanned::Why::expired, due.at, outcome);
     }
 }
 
@@ -314,13 +323,13 @@ Result<> Engine::ban_by_hand(const BanOrder& order, Instant now, Outcome& outcom
     ban.until = now + order.bantime.value_or(rules.bantime.base);
     jails_[order.jail].windows.erase(order.prefix);
     if (rules.maxretry > 1) jails_[order.jail].changed_windows.insert(order.prefix);
-    if (auto found = bans_.find(ban.key); found != bans_.end()) {
-        found->second.until = ban.until;
-        found->second.by_hand = true;
-        found->second.story = ban.story;
-        push_deadline(found->second);
+    if (Ban* found = bans_.find(ban.key)) {
+        found->until = ban.until;
+        found->by_hand = true;
+        found->story = ban.story;
+        push_deadline(*found);
         changed_bans_.insert(ban.key);
-        outcome.events.emplace_back(Extended{found->second});
+        outcome.events.emplace_back(Extended{*found});
         return {};
     }
     decide(std::move(ban), outcome);
@@ -330,10 +339,10 @@ Result<> Engine::ban_by_hand(const BanOrder& order, Instant now, Outcome& outcom
 std::size_t Engine::unban(std::optional<JailIndex> jail, const Prefix& prefix, Instant now,
                           Outcome& outcome) {
     std::vector<BanKey> ending;
-    for (const auto& [key, ban] : bans_) {
-        if (jail && key.jail != *jail) continue;
-        if (contains(key.prefix, prefix.network) || contains(prefix, key.prefix.network))
-            ending.push_back(key);
+    for (const Ban& ban : bans_) {
+        if (jail && ban.key.jail != *jail) continue;
+        if (contains(ban.key.prefix, prefix.network) || contains(prefix, ban.key.prefix.network))
+            ending.push_back(ban.key);
     }
     for (const BanKey& key : ending) end(key, Unbanned::Why::by_hand, now, outcome);
     // Pardoned is pardoned: the hits so far are forgotten, too.
@@ -348,16 +357,14 @@ std::size_t Engine::unban(std::optional<JailIndex> jail, const Prefix& prefix, I
 
 std::size_t Engine::unban_all(std::optional<JailIndex> jail, Instant now, Outcome& outcome) {
     std::vector<BanKey> ending;
-    for (const auto& [key, ban] : bans_)
-        if (!jail || key.jail == *jail) ending.push_back(key);
+    for (const Ban& ban : bans_)
+        if (!jail || ban.key.jail == *jail) ending.push_back(ban.key);
     for (const BanKey& key : ending) end(key, Unbanned::Why::by_hand, now, outcome);
     return ending.size();
 }
 
 void Engine::set_state(const BanKey& key, BanState state) {
-    auto found = bans_.find(key);
-    if (found == bans_.end() || found->second.state == state) return;
-    found->second.state = state;
+    if (Ban* found = bans_.find(key)) found->state = state;
 }
 
 Changes Engine::take_changes() {
@@ -371,14 +378,13 @@ Changes Engine::take_changes() {
         }
         jails_[i].changed_windows.clear();
     }
-    for (const BanKey& key : changed_bans_) {
-        auto found = bans_.find(key);
-        if (found == bans_.end())
-            changes.ended_bans.push_back(key);
-        else
-            changes.bans.push_back(found->second);
-    }
+    for (const BanKey& key : changed_bans_)
+        if (const Ban* found = bans_.find(key)) changes.bans.push_back(*found);
     changed_bans_.clear();
+    changes.ended_bans = std::exchange(ended_bans_, {});
+    for (std::size_t i = 0; i < jails_.size(); ++i)
+        if (std::exchange(jails_[i].stored_counts, jails_[i].counts) != jails_[i].counts)
+            changes.counts.emplace_back(static_cast<JailIndex>(i), jails_[i].counts);
     for (const BanKey& key : changed_offences_) {
         auto found = offences_.find(key);
         changes.offences.emplace_back(key, found == offences_.end() ? Offences{} : found->second);
@@ -387,18 +393,21 @@ Changes Engine::take_changes() {
     return changes;
 }
 
-void Engine::restore(std::span<const Ban> bans, std::span<const WindowChange> windows,
-                     std::span<const std::pair<BanKey, Offences>> offences) {
-    bans_.reserve(bans.size());
-    for (const Ban& ban : bans) {
-        Ban restored = ban;
-        restored.state = rules_[ban.key.jail].simulate ? BanState::simulated : BanState::pending;
-        bans_.insert_or_assign(ban.key, restored);
-        push_deadline(restored);
-    }
-    for (const WindowChange& window : windows)
-        jails_[window.key.jail].windows.restore(window.key.prefix, window.times);
-    for (const auto& [key, value] : offences) offences_.insert_or_assign(key, value);
+void Engine::restore_ban(Ban ban) {
+    ban.state = rules_[ban.key.jail].simulate ? BanState::simulated : BanState::pending;
+    push_deadline(bans_.put(std::move(ban)));
+}
+
+void Engine::restore_window(const WindowChange& window) {
+    jails_[window.key.jail].windows.restore(window.key.prefix, window.times);
+}
+
+void Engine::restore_offences(const BanKey& key, const Offences& offences) {
+    offences_.insert_or_assign(key, offences);
+}
+
+void Engine::restore_counts(JailIndex jail, const JailCounts& counts) {
+    jails_[jail].counts = jails_[jail].stored_counts = counts;
 }
 
 }  // namespace bandd

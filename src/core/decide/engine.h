@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "core/decide/ban_table.h"
 #include "core/decide/decision.h"
 #include "core/decide/rules.h"
 #include "core/decide/window.h"
@@ -32,14 +33,21 @@ struct WindowChange {
     BanKey key;
     std::vector<Instant> times;
 };
+struct JailCounts {
+    std::uint64_t hits = 0, ignored = 0, too_old = 0, already_banned = 0, bans = 0, unbans = 0;
+    bool operator==(const JailCounts&) const = default;
+};
+
 // What changed since the last call, for the checkpoint.
 struct Changes {
     std::vector<WindowChange> windows;
     std::vector<Ban> bans;
-    std::vector<BanKey> ended_bans;
+    std::vector<Unbanned> ended_bans;  // in the order in which they ended, before `bans` began
     std::vector<std::pair<BanKey, Offences>> offences;  // count 0: forgotten
+    std::vector<std::pair<JailIndex, JailCounts>> counts;
     bool empty() const {
-        return windows.empty() && bans.empty() && ended_bans.empty() && offences.empty();
+        return windows.empty() && bans.empty() && ended_bans.empty() && offences.empty() &&
+               counts.empty();
     }
 };
 
@@ -48,10 +56,6 @@ struct EngineLimits {
     std::size_t offences = 2'000'000;
     std::size_t kept_lines = 20'000;  // matched lines of addresses that are not banned yet
     Duration offence_memory = std::chrono::days(30);  // dbpurgeage
-};
-
-struct JailCounts {
-    std::uint64_t hits = 0, ignored = 0, too_old = 0, already_banned = 0, bans = 0, unbans = 0;
 };
 
 class Engine {
@@ -87,13 +91,16 @@ class Engine {
 
     // From a checkpoint, before the first turn. Bans that are over by `now` end at once, so that
     // their unban is heard.
-    void restore(std::span<const Ban> bans, std::span<const WindowChange> windows,
-                 std::span<const std::pair<BanKey, Offences>> offences);
+    void restore_ban(Ban ban);
+    void restore_window(const WindowChange& window);
+    void restore_offences(const BanKey& key, const Offences& offences);
+    void restore_counts(JailIndex jail, const JailCounts& counts);
+    void expect_bans(std::size_t count) { bans_.reserve(count); }
 
     const std::vector<JailRules>& rules() const { return rules_; }
     const JailCounts& counts(JailIndex jail) const { return jails_[jail].counts; }
     const WindowTable& windows(JailIndex jail) const { return jails_[jail].windows; }
-    const std::unordered_map<BanKey, Ban, BanKeyHash>& bans() const { return bans_; }
+    const BanTable& bans() const { return bans_; }
     std::optional<JailIndex> find_jail(std::string_view name) const;
     Prefix key_for(JailIndex jail, const Address& address) const;
     bool is_ignored(JailIndex jail, const Address& address) const;
@@ -107,6 +114,7 @@ class Engine {
     struct Jail {
         WindowTable windows;
         JailCounts counts;
+        JailCounts stored_counts;  // as of the last checkpoint
         std::unordered_set<Prefix, PrefixHash> changed_windows;
     };
     struct KeptLine {
@@ -115,7 +123,7 @@ class Engine {
     };
     struct Deadline {
         Instant at;
-        BanKey key;
+        std::uint32_t slot = 0;  // in bans_
         bool operator>(const Deadline& other) const { return at > other.at; }
     };
     void count_hit(JailIndex jail, const Address& address, Instant time, Instant arrival,
@@ -134,12 +142,13 @@ class Engine {
     std::vector<JailRules> rules_;
     std::vector<Jail> jails_;
     PrefixSet own_addresses_;
-    std::unordered_map<BanKey, Ban, BanKeyHash> bans_;
+    BanTable bans_;
     std::vector<Deadline> deadlines_;  // heap; an entry whose ban moved or went is skipped
     std::unordered_map<BanKey, Offences, BanKeyHash> offences_;
     std::deque<KeptLine> lines_;
     std::uint64_t first_note_ = 1;  // of lines_.front()
     std::unordered_set<BanKey, BanKeyHash> changed_bans_;
+    std::vector<Unbanned> ended_bans_;  // since the last checkpoint
     std::unordered_set<BanKey, BanKeyHash> changed_offences_;
     std::uint64_t refused_bans_ = 0;
 };

@@ -2,36 +2,19 @@
 #include "core/decide/reconcile.h"
 
 #include <algorithm>
-#include <unordered_map>
 
 namespace bandd {
 
-Plan reconcile(std::span<const Wanted> wanted, std::span<const Present> present, SetTraits traits,
-               Instant now) {
-    Plan plan;
-    std::unordered_map<Prefix, const Present*, PrefixHash> there;
-    there.reserve(present.size());
-    for (const Present& element : present) there.emplace(element.prefix, &element);
-    for (const Wanted& want : wanted) {
-        auto found = there.find(want.prefix);
-        if (found == there.end()) {
-            plan.add.push_back(want);
-            continue;
-        }
-        const Present& element = *found->second;
-        there.erase(found);
-        if (!traits.timed) continue;
-        Duration left = std::min(want.until - now, traits.longest);
-        if (want.until == never && traits.longest == forever) left = forever;
-        Duration has = element.remaining.value_or(forever);
-        if (left == forever && has == forever) continue;
-        bool same =
-            left != forever && has != forever && std::chrono::abs(left - has) < end_tolerance;
-        if (!same) plan.renew.push_back(want);
-    }
-    if (traits.ours)
-        for (const auto& [prefix, element] : there) plan.remove.push_back(prefix);
-    return plan;
+Repair judge(std::optional<Instant> wanted_until, const Present& present, SetTraits traits,
+             Instant now) {
+    if (!wanted_until || *wanted_until <= now) return traits.ours ? Repair::remove : Repair::keep;
+    if (!traits.timed) return Repair::keep;
+    Duration has = present.remaining.value_or(forever);
+    Duration left = *wanted_until == never && traits.longest == forever
+                        ? forever
+                        : std::min(*wanted_until - now, traits.longest);
+    if (left == forever || has == forever) return left == has ? Repair::keep : Repair::renew;
+    return std::chrono::abs(left - has) < end_tolerance ? Repair::keep : Repair::renew;
 }
 
 }  // namespace bandd

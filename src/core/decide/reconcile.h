@@ -1,28 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The one way to make a kernel set right: at start, after a flush, on reload.
+// The one way to make a kernel set right: at start, after a flush, on reload. Elements that are there
+// are judged one by one as they are read; what is wanted and was not among them is added.
 #pragma once
 
 #include <optional>
-#include <span>
-#include <vector>
 
 #include "core/base/address.h"
 #include "core/base/instant.h"
 
 namespace bandd {
 
-struct Wanted {
-    Prefix prefix;
-    Instant until;  // `never` for ever
-};
+// An element of a kernel set.
 struct Present {
     Prefix prefix;
     std::optional<Duration> remaining;  // nothing: it stays until removed
-};
-struct Plan {
-    std::vector<Wanted> add;
-    std::vector<Wanted> renew;  // there, but with another end
-    std::vector<Prefix> remove;
 };
 
 struct SetTraits {
@@ -34,8 +25,10 @@ struct SetTraits {
 // Ends that differ by less than this are the same: the kernel counts ipset's in seconds.
 inline constexpr Duration end_tolerance = std::chrono::seconds(2);
 
-// `wanted` must be in force at `now`. Both may be in any order.
-Plan reconcile(std::span<const Wanted> wanted, std::span<const Present> present, SetTraits traits,
-               Instant now);
+enum class Repair { keep, renew, remove };
+
+// `wanted_until`: `never` for a ban for ever; nothing, or a time that is over, if no ban wants it.
+Repair judge(std::optional<Instant> wanted_until, const Present& present, SetTraits traits,
+             Instant now);
 
 }  // namespace bandd

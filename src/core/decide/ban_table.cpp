@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Linear probing with backward-shift deletion, as core/decide/window.
+#include "core/decide/ban_table.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace bandd {
+
+std::size_t BanTable::bucket_of(const BanKey& key) const {
+    std::size_t mask = buckets_.size() - 1;
+    std::size_t bucket = BanKeyHash{}(key)&mask;
+    while (buckets_[bucket] != none && bans_[buckets_[bucket]].key != key)
+        bucket = (bucket + 1) & mask;
+    return bucket;
+}
+
+std::uint32_t BanTable::slot_of(const BanKey& key) const {
+    return buckets_.empty() ? none : buckets_[bucket_of(key)];
+}
+
+void BanTable::rehash(std::size_t buckets) {
+    buckets_.assign(buckets, none);
+    for (std::uint32_t slot = 0; slot < bans_.size(); ++slot)
+        if (in_use_[slot]) buckets_[bucket_of(bans_[slot].key)] = slot;
+}
+
+void BanTable::reserve(std::size_t bans) {
+    std::size_t buckets = std::bit_ceil(std::max<std::size_t>(16, bans * 4 / 3 + 1));
+    if (buckets > buckets_.size()) rehash(buckets);
+}
+
+Ban& BanTable::put(Ban ban) {
+    if ((used_ + 1) * 4 > buckets_.size() * 3)
+        rehash(std::max<std::size_t>(16, buckets_.size() * 2));
+    std::size_t bucket = bucket_of(ban.key);
+    std::uint32_t slot = buckets_[bucket];
+    if (slot == none) {
+        if (free_.empty()) {
+            slot = slots();
+            bans_.emplace_back();
+            in_use_.push_back(true);
+        } else {
+            slot = free_.back();
+            free_.pop_back();
+            in_use_[slot] = true;
+        }
+        buckets_[bucket] = slot;
+        ++used_;
+    }
+    bans_[slot] = std::move(ban);
+    return bans_[slot];
+}
+
+void BanTable::erase(const BanKey& key) {
+    if (buckets_.empty()) return;
+    std::size_t mask = buckets_.size() - 1;
+    std::size_t hole = bucket_of(key);
+    std::uint32_t slot = buckets_[hole];
+    if (slot == none) return;
+    for (std::size_t next = (hole + 1) & mask; buckets_[next] != none; next = (next + 1) & mask) {
+        std::size_t home = BanKeyHash{}(bans_[buckets_[next]].key) & mask;
+        if (((next - home) & mask) < ((next - hole) & mask)) continue;
+        buckets_[hole] = buckets_[next];
+        hole = next;
+    }
+    buckets_[hole] = none;
+    bans_[slot] = {};
+    in_use_[slot] = false;
+    free_.push_back(slot);
+    --used_;
+    if (used_ == 0) clear();  // a flood that is over gives its memory back
+}
+
+}  // namespace bandd
