@@ -32,7 +32,7 @@ struct Order {
     Kind kind = Kind::add;
     TargetId target = 0;
     Prefix prefix;
-    Duration timeout = forever;  // from now on, for add and renew
+    Duration timeout = forever;      // from now on, for add and renew
     std::shared_ptr<const Ban> ban;  // for backends that tell of it; null for those that enforce
 };
 
@@ -67,6 +67,8 @@ class Backend {
     // Everything that the target's sets hold. Unavailable for exec and syslog.
     using Visit = std::function<void(const Present&)>;
     virtual Result<> list(TargetId target, const Visit& visit) = 0;
+    // Sets of more elements than this are not listed: it would take too long.
+    virtual std::size_t most_listed() const { return SIZE_MAX; }
     // How many elements they hold, if that can be told at little cost.
     virtual std::optional<std::size_t> count(TargetId) { return {}; }
     // Takes everything of ours out of the kernel (`stop: flush`).

@@ -308,7 +308,9 @@ void Dispatch::reconcile_target(TargetId id, Instant now, Report& report, bool r
     SetTraits traits = backend_of(id).traits(id);
     if (sharing_[id].size() > 1) traits.ours = false;
     Repairing repairing{true, std::vector<bool>(engine_.bans().slots()), 0, false, repair, 0};
-    auto listed = backend_of(id).list(id, [&](const Present& present) {
+    // Too many to look at each: all are added, which changes nothing where they are there.
+    bool too_many = engine_.bans().size() > backend_of(id).most_listed();
+    auto listed = too_many ? Result<>{} : backend_of(id).list(id, [&](const Present& present) {
         std::uint32_t slot = engine_.bans().slot_of({jail, present.prefix});
         const Ban* ban = engine_.bans().at(slot);
         bool wanted = ban != nullptr && ban->state != BanState::simulated && ban->until > now;
@@ -321,7 +323,9 @@ void Dispatch::reconcile_target(TargetId id, Instant now, Report& report, bool r
                 arm(id, present.prefix, ban->until, now);
                 holds(id, present.prefix, report);
                 break;
-            case Repair::renew: repairing.renew = true; break;
+            case Repair::renew:
+                repairing.renew = true;
+                break;
             case Repair::remove:
                 queue({Order::Kind::remove, id, present.prefix, forever, {}});
                 break;
@@ -352,8 +356,11 @@ void Dispatch::continue_repairs(Instant now, Report& report) {
                 ban->state == BanState::simulated || ban->until <= now)
                 continue;
             Instant until = wanted_until(id, ban->key.prefix);
-            queue({repairing.renew ? Order::Kind::renew : Order::Kind::add, id, ban->key.prefix,
-                   until - now, {}});
+            queue({repairing.renew ? Order::Kind::renew : Order::Kind::add,
+                   id,
+                   ban->key.prefix,
+                   until - now,
+                   {}});
             arm(id, ban->key.prefix, until, now);
             ++repairing.changes;
             --budget;
@@ -440,8 +447,8 @@ void Dispatch::on_time(Instant now, Report& report) {
         }
         if (retry.reconcile)
             reconcile_target(id, now, report, true);
-        else
-            [[maybe_unused]] bool ready = prepare_target(id, now, report);
+        else [[maybe_unused]]
+            bool ready = prepare_target(id, now, report);
         for (auto& [prefix, order] : orders) {
             if (order.kind != Order::Kind::remove) {
                 Instant until = wanted_until(id, prefix);

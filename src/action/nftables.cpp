@@ -33,7 +33,10 @@ constexpr const char* needs_right = "bandd needs CAP_NET_ADMIN: start it as root
 // nft's own numbers for the types of set keys (nftables, include/datatype.h).
 constexpr std::uint32_t type_ipv4_addr = 7;
 constexpr std::uint32_t type_ipv6_addr = 8;
-constexpr std::size_t orders_a_batch = 4096;  // some 400 KiB of messages
+constexpr std::size_t orders_a_batch = 4096;  // at three messages an order, some 1.2 MiB
+// Each transaction waits for packets under way to be done with the old rules, some milliseconds: so
+// as few as the socket's buffer allows.
+constexpr std::size_t additions_a_batch = 32768;  // 1.5 MiB
 constexpr std::size_t message_space = 4096;   // more than any one message takes
 constexpr std::uint32_t log_rate = 10;        // packets a second that `log_prefix` writes
 // The kernel keeps timeouts in jiffies of 64 bits, given in milliseconds; ten years is for ever.
@@ -509,6 +512,7 @@ Result<> NftablesBackend::ensure_set(const SetKey& key) {
 
 void NftablesBackend::apply(std::span<const Order> orders, std::vector<Failure>& failed) {
     std::vector<std::size_t> batch;
+    bool additions = true;
     for (std::size_t i = 0; i < orders.size(); ++i) {
         const Order& order = orders[i];
         SetKey key{order.target, order.prefix.is_v4(), order.prefix.length};
@@ -521,13 +525,36 @@ void NftablesBackend::apply(std::span<const Order> orders, std::vector<Failure>&
             continue;
         }
         batch.push_back(i);
-        if (batch.size() == orders_a_batch) send(orders, std::exchange(batch, {}), failed);
+        additions = additions && order.kind == Order::Kind::add;
+        if (batch.size() >= (additions ? additions_a_batch : orders_a_batch)) {
+            send(orders, std::exchange(batch, {}), failed);
+            additions = true;
+        }
     }
     send(orders, std::move(batch), failed);
 }
 
-// Many additions, as at a start: messages of many elements each. They share their fate, so this says
-// only whether all took.
+// The number of the rule set's last change, whoever made it.
+std::uint32_t NftablesBackend::generation() {
+    std::array<char, message_space> buffer{};
+    nlmsghdr* request =
+        nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETGEN, NFPROTO_UNSPEC, NLM_F_ACK, sequence_++);
+    std::uint32_t generation = 0;
+    std::vector<NetlinkAnswer> answers;
+    [[maybe_unused]] auto asked = commands_.exchange(
+        {buffer.data(), request->nlmsg_len}, answers, [&](const nlmsghdr& message) {
+            auto visit = [](const nlattr* attribute, void* data) -> int {
+                if (mnl_attr_get_type(attribute) == NFTA_GEN_ID)
+                    *static_cast<std::uint32_t*>(data) = ntohl(mnl_attr_get_u32(attribute));
+                return MNL_CB_OK;
+            };
+            mnl_attr_parse(&message, sizeof(nfgenmsg), visit, &generation);
+        });
+    return generation;
+}
+
+// Many additions, as at a start: messages of many elements each. They share their fate, so this
+// says only whether all took.
 bool NftablesBackend::send_additions(std::span<const Order> orders,
                                      std::span<const std::size_t> indexes) {
     constexpr std::size_t elements_a_message = 75;  // 40 bytes each: within message_space
@@ -541,15 +568,23 @@ bool NftablesBackend::send_additions(std::span<const Order> orders,
         std::string set = set_name({first.target, first.prefix.is_v4(), first.prefix.length});
         nlattr* elements = nullptr;
         nlmsghdr* message = begin_elements(batch, NFT_MSG_NEWSETELEM, set, elements);
-        for (std::size_t count = 0; count < elements_a_message && i < indexes.size() &&
-                                    same_set(orders[indexes[i]]);
+        for (std::size_t count = 0;
+             count < elements_a_message && i < indexes.size() && same_set(orders[indexes[i]]);
              ++count, ++i)
             put_element(message, orders[indexes[i]].prefix, orders[indexes[i]].timeout);
         mnl_attr_nest_end(message, elements);
         batch.end(message);
     }
+    // For a listener the kernel makes a message of every element, even for one that filters it out:
+    // so we do not listen meanwhile, and tell by the generation whether there was anything to hear.
+    std::uint32_t before = generation();
+    notices_.leave(NFNLGRP_NFTABLES);
     std::vector<NetlinkAnswer> answers;
-    if (!commands_.exchange(batch.finish(), answers)) return false;
+    auto sent = commands_.exchange(batch.finish(), answers);
+    bool listening = notices_.join(NFNLGRP_NFTABLES).has_value();
+    std::uint32_t after = generation();
+    if (!listening || (after != before + 1 && after != before)) missed_ = true;
+    if (!sent) return false;
     return std::ranges::all_of(answers, [](const auto& answer) { return answer.error == 0; });
 }
 
@@ -628,6 +663,8 @@ void NftablesBackend::send(std::span<const Order> orders, std::vector<std::size_
 }
 
 Result<> NftablesBackend::list(TargetId target, const Visit& visit) {
+    std::size_t visited = 0;
+    auto enough = [&] { return visited > most_listed(); };
     for (const SetKey& key : sets_) {
         if (key.target != target) continue;
         std::array<char, message_space> buffer{};
@@ -635,27 +672,37 @@ Result<> NftablesBackend::list(TargetId target, const Visit& visit) {
                                                   NLM_F_DUMP, sequence_++);
         mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, table_name);
         mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, set_name(key).c_str());
-        auto dumped = commands_.dump(*request, [&](const nlmsghdr& message) {
-            Set set(nftnl_set_alloc());
-            if (nftnl_set_elems_nlmsg_parse(&message, set.get()) < 0) return;
-            auto* at = nftnl_set_elems_iter_create(set.get());
-            for (auto* element = nftnl_set_elems_iter_next(at); element != nullptr;
-                 element = nftnl_set_elems_iter_next(at)) {
-                std::uint32_t length = 0;
-                const void* data = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &length);
-                if (data == nullptr || length != (key.v4 ? 4U : 16U)) continue;
-                Address address;
-                if (key.v4) address.bytes[10] = address.bytes[11] = 0xff;
-                std::memcpy(address.bytes.data() + (key.v4 ? 12 : 0), data, length);
-                Present element_present{make_prefix(address, key.length), {}};
-                if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPIRATION))
-                    element_present.remaining = std::chrono::milliseconds(
-                        nftnl_set_elem_get_u64(element, NFTNL_SET_ELEM_EXPIRATION));
-                visit(element_present);
-            }
-            nftnl_set_elems_iter_destroy(at);
-        });
+        auto dumped = commands_.dump(
+            *request,
+            [&](const nlmsghdr& message) {
+                Set set(nftnl_set_alloc());
+                if (nftnl_set_elems_nlmsg_parse(&message, set.get()) < 0) return;
+                auto* at = nftnl_set_elems_iter_create(set.get());
+                for (auto* element = nftnl_set_elems_iter_next(at); element != nullptr;
+                     element = nftnl_set_elems_iter_next(at)) {
+                    std::uint32_t length = 0;
+                    const void* data = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &length);
+                    if (data == nullptr || length != (key.v4 ? 4U : 16U)) continue;
+                    Address address;
+                    if (key.v4) address.bytes[10] = address.bytes[11] = 0xff;
+                    std::memcpy(address.bytes.data() + (key.v4 ? 12 : 0), data, length);
+                    Present element_present{make_prefix(address, key.length), {}};
+                    if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPIRATION))
+                        element_present.remaining = std::chrono::milliseconds(
+                            nftnl_set_elem_get_u64(element, NFTNL_SET_ELEM_EXPIRATION));
+                    visit(element_present);
+                    ++visited;
+                }
+                nftnl_set_elems_iter_destroy(at);
+            },
+            enough);
         if (!dumped) return fail("nftables: reading set " + set_name(key), dumped.error().reason);
+        if (!enough()) continue;
+        // The rest of the answer is still on its way: a new socket does not hear it.
+        auto fresh = Netlink::open(NETLINK_NETFILTER);
+        if (!fresh) return std::unexpected(fresh.error());
+        commands_ = std::move(*fresh);
+        return notices_.ignore_port(commands_.port());
     }
     return {};
 }
@@ -672,6 +719,7 @@ void NftablesBackend::clear() {
 
 Backend::Notices NftablesBackend::read_notices() {
     Notices notices;
+    notices.touched = std::exchange(missed_, false);
     bool lost = notices_.read_notices([&](const nlmsghdr& message) {
         if (NFNL_SUBSYS_ID(message.nlmsg_type) != NFNL_SUBSYS_NFTABLES) return;
         if (NFNL_MSG_TYPE(message.nlmsg_type) == NFT_MSG_NEWGEN) return;

@@ -368,11 +368,14 @@ std::optional<Json> Daemon::history(const Json& arguments, ControlServer::Reply 
         // A day alone begins at its midnight; without a zone, it is this machine's.
         std::string stamp = text.size() == 10 ? text + " 00:00:00" : text;
         std::optional<Instant> date;
-        if (auto written = scan_iso_date(stamp); !span && written && written->length == stamp.size())
+        if (auto written = scan_iso_date(stamp);
+            !span && written && written->length == stamp.size())
             if (auto zone = read_zone("")) date = resolve(*written, *zone, now());
         if (!span && !date)
-            return failure({"since \"" + text + "\"", "is neither a duration nor a date",
-                            "write 2d, 12h or 2026-11-21", {}},
+            return failure({"since \"" + text + "\"",
+                            "is neither a duration nor a date",
+                            "write 2d, 12h or 2026-11-21",
+                            {}},
                            exit_usage);
         query.since = date ? *date : now() - *span;
     }
@@ -382,20 +385,15 @@ std::optional<Json> Daemon::history(const Json& arguments, ControlServer::Reply 
     auto answer = [reply](std::vector<PastBan> bans) {
         Json list = Json::array();
         for (const PastBan& past : bans) {
-            Json entry{{"ip", to_string(past.prefix)},
-                       {"jail", past.jail},
-                       {"from", format_rfc3339(past.from)},
-                       {"until", time_or_null(past.until)},
-                       {"offence", past.offence},
-                       {"hits", past.hits},
-                       {"by_hand", past.by_hand},
-                       {"reason", past.reason}};
+            Json entry{{"ip", to_string(past.prefix)},      {"jail", past.jail},
+                       {"from", format_rfc3339(past.from)}, {"until", time_or_null(past.until)},
+                       {"offence", past.offence},           {"hits", past.hits},
+                       {"by_hand", past.by_hand},           {"reason", past.reason}};
             if (past.ended) {
                 entry["ended"] = format_rfc3339(*past.ended);
-                entry["why"] = past.why == Unbanned::Why::expired ? "its time was over"
-                               : past.why == Unbanned::Why::by_hand
-                                   ? "by hand"
-                                   : "its jail went away";
+                entry["why"] = past.why == Unbanned::Why::expired   ? "its time was over"
+                               : past.why == Unbanned::Why::by_hand ? "by hand"
+                                                                    : "its jail went away";
             }
             list.push_back(std::move(entry));
         }

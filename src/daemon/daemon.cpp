@@ -272,12 +272,11 @@ std::vector<TailPosition> Daemon::load_state() {
         engine_->restore_counts(jail, counts);
     };
     restore.position = [&](const StoredPosition& stored) {
-        positions.push_back(
-            {stored.path,
-             {static_cast<dev_t>(stored.device), static_cast<ino_t>(stored.inode)},
-             stored.offset,
-             stored.skipping,
-             {stored.fingerprint_length, stored.fingerprint_hash}});
+        positions.push_back({stored.path,
+                             {static_cast<dev_t>(stored.device), static_cast<ino_t>(stored.inode)},
+                             stored.offset,
+                             stored.skipping,
+                             {stored.fingerprint_length, stored.fingerprint_hash}});
     };
     if (auto loaded = store_->load(jail_names(*engine_), restore); !loaded)
         log_.put(Severity::error, to_line(loaded.error()));
@@ -312,7 +311,8 @@ void Daemon::watch_health() {
     std::vector<bool> needed(watch_->logs().size());
     for (std::size_t jail = 0; jail < engine_->rules().size(); ++jail) {
         const auto& logs = pipeline_->logs_of(static_cast<JailIndex>(jail));
-        bool reads = std::ranges::any_of(logs, [&](std::size_t log) { return !watch_->waiting(log); });
+        bool reads =
+            std::ranges::any_of(logs, [&](std::size_t log) { return !watch_->waiting(log); });
         for (std::size_t log : logs)
             if (!reads) needed[log] = true;
     }
@@ -333,8 +333,7 @@ void Daemon::watch_health() {
             log_.put(Severity::error, problem);
     }
     for (const auto& [path, problem] : log_problems_)
-        if (!problems.contains(path))
-            log_.write(Severity::notice, "log \"{}\" is read now", path);
+        if (!problems.contains(path)) log_.write(Severity::notice, "log \"{}\" is read now", path);
     log_problems_ = std::move(problems);
 }
 

@@ -79,7 +79,7 @@ class Daemon {
     std::unique_ptr<ControlServer> control_;
     std::deque<Checkpoint> unwritten_;  // taken, in this order; the store takes one at a time
     std::optional<Error> store_error_;
-    std::uint64_t health_version_ = 0;  // of Watch, when it was last looked at
+    std::uint64_t health_version_ = 0;                 // of Watch, when it was last looked at
     std::map<std::string, std::string> log_problems_;  // by path: what was last said of it
     Instant started_, last_checkpoint_;
     bool dirty_ = false;  // something happened since the last checkpoint

@@ -31,9 +31,7 @@ Result<Netlink> Netlink::open(int bus, std::span<const int> groups) {
     int on = 1;
     setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
     for (int group : groups)
-        if (mnl_socket_setsockopt(netlink.socket_.get(), NETLINK_ADD_MEMBERSHIP, &group,
-                                  sizeof group) != 0)
-            return fail_errno("netlink group");
+        if (auto joined = netlink.join(group); !joined) return std::unexpected(joined.error());
     netlink.buffer_.resize(read_buffer);
     return netlink;
 }
@@ -60,7 +58,8 @@ Result<> Netlink::exchange(std::span<const char> request, std::vector<NetlinkAns
     }
 }
 
-Result<> Netlink::dump(const nlmsghdr& request, const OnData& on_data) {
+Result<> Netlink::dump(const nlmsghdr& request, const OnData& on_data,
+                       const std::function<bool()>& enough) {
     if (mnl_socket_sendto(socket_.get(), &request, request.nlmsg_len) < 0)
         return fail_errno("netlink send");
     for (int restarts = 0;;) {
@@ -88,7 +87,18 @@ Result<> Netlink::dump(const nlmsghdr& request, const OnData& on_data) {
             }
             if (message->nlmsg_type >= NLMSG_MIN_TYPE) on_data(*message);
         }
+        if (enough && enough()) return {};
     }
+}
+
+Result<> Netlink::join(int group) {
+    if (mnl_socket_setsockopt(socket_.get(), NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
+        return fail_errno("netlink group");
+    return {};
+}
+
+void Netlink::leave(int group) {
+    mnl_socket_setsockopt(socket_.get(), NETLINK_DROP_MEMBERSHIP, &group, sizeof group);
 }
 
 bool Netlink::read_notices(const OnData& on_data) {

@@ -34,8 +34,12 @@ class Netlink {
     Result<> exchange(std::span<const char> request, std::vector<NetlinkAnswer>& answers,
                       const OnData& on_data = {});
     // A dump request: read to its end. EINTR (the list changed meanwhile) starts it anew.
-    Result<> dump(const nlmsghdr& request, const OnData& on_data);
+    // `enough`: asked between packets; true ends it early, and the socket is of no use afterwards.
+    Result<> dump(const nlmsghdr& request, const OnData& on_data,
+                  const std::function<bool()>& enough = {});
 
+    Result<> join(int group);
+    void leave(int group);
     // Multicast: true if messages were lost. Reads all that is there.
     bool read_notices(const OnData& on_data);
     // Never hear of what the socket with that port did.

@@ -261,12 +261,9 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
                                .blob(match.line)
                                .run();
         for (const auto& [name, value] : ban.story->fields)
-            good = good && put_field.text(jail)
-                               .blob(prefix)
-                               .integer(ban.from.us)
-                               .text(name)
-                               .blob(value)
-                               .run();
+            good =
+                good &&
+                put_field.text(jail).blob(prefix).integer(ban.from.us).text(name).blob(value).run();
     };
     for (const Unbanned& ended : checkpoint.changes.ended_bans) {
         const Ban& ban = ended.ban;
@@ -274,18 +271,17 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
         std::string prefix = prefix_bytes(ban.key.prefix);
         good = good && drop_ban.text(jail).blob(prefix).run();
         if (ban.state == BanState::simulated) continue;
-        good = good &&
-               put_ended.text(jail)
-                   .blob(prefix)
-                   .integer(ban.from.us)
-                   .integer(ban.until.us)
-                   .integer(ended.at.us)
-                   .integer(static_cast<int>(ended.why))
-                   .integer(ban.offence)
-                   .integer(ban.hits)
-                   .integer(ban.by_hand ? 1 : 0)
-                   .text(ban.story ? ban.story->reason : "")
-                   .run();
+        good = good && put_ended.text(jail)
+                           .blob(prefix)
+                           .integer(ban.from.us)
+                           .integer(ban.until.us)
+                           .integer(ended.at.us)
+                           .integer(static_cast<int>(ended.why))
+                           .integer(ban.offence)
+                           .integer(ban.hits)
+                           .integer(ban.by_hand ? 1 : 0)
+                           .text(ban.story ? ban.story->reason : "")
+                           .run();
         put_details(jail, prefix, ban);
     }
     for (const Ban& ban : checkpoint.changes.bans) {
@@ -352,8 +348,7 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
     old_history.reset();
     for (const Past& past : old)
         for (Statement& statement : drop_history)
-            good = good &&
-                   statement.text(past.jail).blob(past.prefix).integer(past.begins).run();
+            good = good && statement.text(past.jail).blob(past.prefix).integer(past.begins).run();
     if (good && execute(database, "COMMIT")) return {};
     return sqlite_error(path, database, "cannot write");
 }
@@ -601,9 +596,8 @@ Result<> Store::load(const std::vector<std::string>& jails, const Restore& resto
         Statement offences(database, "SELECT jail, prefix, count, last FROM offences");
         while (offences.step())
             if (auto key = key_at(offences))
-                restore.offences(*key,
-                                 Offences{static_cast<std::uint32_t>(offences.integer_at(2)),
-                                          Instant{offences.integer_at(3)}});
+                restore.offences(*key, Offences{static_cast<std::uint32_t>(offences.integer_at(2)),
+                                                Instant{offences.integer_at(3)}});
         finished();
         Statement counts(
             database,
@@ -614,8 +608,8 @@ Result<> Store::load(const std::vector<std::string>& jails, const Restore& resto
                 return static_cast<std::uint64_t>(counts.integer_at(column));
             };
             if (jail && *jail != any_jail)
-                restore.counts(*jail, {number(1), number(2), number(3), number(4), number(5),
-                                       number(6)});
+                restore.counts(*jail,
+                               {number(1), number(2), number(3), number(4), number(5), number(6)});
         }
         finished();
         Statement positions(database,
@@ -665,12 +659,13 @@ Result<> Store::load(const std::vector<std::string>& jails, const Restore& resto
 bool Store::find_history(HistoryQuery query, std::function<void(std::vector<PastBan>)> then) {
     return inside_->ask([query = std::move(query), then = std::move(then)](sqlite3* database) {
         std::vector<PastBan> found;
-        Statement ask(database,
-                      "SELECT jail, prefix, begins, ends, offence, hits, by_hand, reason, "
-                      "NULL AS ended, 0 FROM bans WHERE begins >= ?1 AND (?2 = '' OR jail = ?2) "
-                      "UNION ALL SELECT jail, prefix, begins, ends, offence, hits, by_hand, reason, "
-                      "ended, why FROM history WHERE begins >= ?1 AND (?2 = '' OR jail = ?2) "
-                      "ORDER BY begins DESC");
+        Statement ask(
+            database,
+            "SELECT jail, prefix, begins, ends, offence, hits, by_hand, reason, "
+            "NULL AS ended, 0 FROM bans WHERE begins >= ?1 AND (?2 = '' OR jail = ?2) "
+            "UNION ALL SELECT jail, prefix, begins, ends, offence, hits, by_hand, reason, "
+            "ended, why FROM history WHERE begins >= ?1 AND (?2 = '' OR jail = ?2) "
+            "ORDER BY begins DESC");
         ask.integer(query.since.us).text(query.jail);
         while (found.size() < query.limit && ask.step()) {
             auto prefix = prefix_from(ask.bytes_at(1));

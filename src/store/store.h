@@ -72,7 +72,8 @@ class Store {
     static Result<> prepare(const std::string& path, uid_t uid, gid_t gid);
 
     // Locks the state (a second daemon on it is refused), opens it and starts the thread.
-    // A file that is no database is moved aside; `warning` tells its new name, and the state is new.
+    // A file that is no database is moved aside; `warning` tells its new name, and the state is
+    // new.
     static Result<Store> open(const std::string& path, std::string& warning);
     // Without the lock, for a look beside a running daemon; nothing can be written.
     static Result<Store> open_to_read(const std::string& path);
@@ -97,10 +98,10 @@ class Store {
     void retry();
     void wait();  // until idle or failed
 
-    int fd() const;                      // readable: a write ended, or a question was answered
+    int fd() const;  // readable: a write ended, or a question was answered
     // Calls what answered questions are for. The error of the last write, nothing if it succeeded.
     std::optional<Error> take_result();
-    bool failed() const;                 // a checkpoint is waiting for `retry`
+    bool failed() const;  // a checkpoint is waiting for `retry`
 
   private:
     struct Inside;

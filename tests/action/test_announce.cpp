@@ -41,8 +41,7 @@ struct Programs {
         backend.set_targets({{0, 0, "sshd", action}});
     }
     void run(std::size_t count = 1, Order::Kind kind = Order::Kind::add) {
-        Order order{kind, 0, prefix("203.0.113.9"), forever,
-                    std::make_shared<const Ban>(a_ban())};
+        Order order{kind, 0, prefix("203.0.113.9"), forever, std::make_shared<const Ban>(a_ban())};
         std::vector<Failure> failed;
         backend.apply(std::vector<Order>(count, order), failed);
         CHECK(failed.empty());
@@ -164,7 +163,7 @@ TEST_CASE("syslog: facility, severity, tag and text, at a ban and at its end") {
     SyslogAction action;
     backend.set_targets({{0, 0, "hmail", action}});
     Order order{Order::Kind::add, 0, prefix("54.240.13.35"), forever,
-                    std::make_shared<const Ban>(a_ban())};
+                std::make_shared<const Ban>(a_ban())};
     Ban ban = a_ban();
     ban.key.prefix = order.prefix;
     order.ban = std::make_shared<const Ban>(ban);

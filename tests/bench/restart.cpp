@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A start with a million bans in the state: once with the kernel's sets empty (after a reboot), once
-// with them as they were (an upgrade, a crash); and after a flush of the whole rule set.
+// A start with a million bans in the state: once with the kernel's sets empty (after a reboot),
+// once with them as they were (an upgrade, a crash); and after a flush of the whole rule set.
 //
 //   sudo tests/support/in-namespace build/release/bench_restart      (BANS=1000000 by default)
 #include <chrono>
@@ -69,8 +69,8 @@ TEST_CASE("restart") {
     }
     DaemonProcess daemon(dir.path());
     auto complete = [&] {
-        return daemon.ctl("status sshd --json").out.find("\"bans\":" + std::to_string(bans) + ",") !=
-               std::string::npos;
+        return daemon.ctl("status sshd --json")
+                   .out.find("\"bans\":" + std::to_string(bans) + ",") != std::string::npos;
     };
     auto seconds_since = [](Clock::time_point begin) {
         return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -82,15 +82,16 @@ TEST_CASE("restart") {
         REQUIRE(started);
         double running = seconds_since(begin);
         REQUIRE(wait_for(complete, 60));
-        std::printf("start with %d bans, %s: running after %.2f s, complete after %.2f s; %s\n", bans,
-                    what, running, seconds_since(begin), memory_of(daemon.pid()).c_str());
+        std::printf("start with %d bans, %s: running after %.2f s, complete after %.2f s; %s\n",
+                    bans, what, running, seconds_since(begin), memory_of(daemon.pid()).c_str());
         if (std::string(what) == "the kernel's sets empty") daemon.stop(SIGKILL);
     }
     auto begin = Clock::now();
     must("nft flush ruleset");
     begin = Clock::now();
     REQUIRE(wait_for([&] { return daemon.said("were put back", 0.01); }, 60));
-    std::printf("nft flush ruleset with %d bans: all back after %.2f s\n", bans, seconds_since(begin));
+    std::printf("nft flush ruleset with %d bans: all back after %.2f s\n", bans,
+                seconds_since(begin));
     begin = Clock::now();
     CHECK(daemon.stop(SIGTERM) == 0);
     std::printf("stop: %.2f s\n", seconds_since(begin));

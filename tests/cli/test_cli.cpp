@@ -75,8 +75,8 @@ TEST_CASE("the configuration that setup installs is without fault") {
 TEST_CASE("usage: help for all and each, exit code 2 for what is not understood") {
     Ran help = bandctl("--help");
     CHECK(help.code == 0);
-    for (const char* command : {"status", "bans", "ban", "unban", "explain", "history", "reload", "check",
-                                "test", "watch", "flush", "version"}) {
+    for (const char* command : {"status", "bans", "ban", "unban", "explain", "history", "reload",
+                                "check", "test", "watch", "flush", "version"}) {
         INFO(command);
         CHECK(has(help.out, std::string("  ") + command + " "));
         Ran one = bandctl(std::string(command) + " --help");

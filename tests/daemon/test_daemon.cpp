@@ -302,8 +302,10 @@ TEST_CASE_METHOD(Setup, "a missing set is said, shown and waited for; other jail
 
 TEST_CASE_METHOD(Setup, "a missing log is said and waited for; its own log is not read") {
     std::string own = dir / "run/bandd.log";
-    configure("  app: {logpath: later/app.log, maxretry: 1}\n  own: {logpath: run/bandd.log, filter: app}\n",
-              "log: {target: run/bandd.log}\n");
+    configure(
+        "  app: {logpath: later/app.log, maxretry: 1}\n  own: {logpath: run/bandd.log, filter: "
+        "app}\n",
+        "log: {target: run/bandd.log}\n");
     must("mkdir " + dir / "run" + "; chown nobody " + dir / "run");
     write_file(dir / "daemon.log", "");
     daemon.start();

@@ -30,8 +30,12 @@ State load(Store& store, const std::vector<std::string>& jails) {
     restore.expect = [](std::size_t) {};
     restore.ban = [&](const Ban& ban) { state.bans.push_back(ban); };
     restore.window = [&](const WindowChange& window) { state.windows.push_back(window); };
-    restore.offences = [&](const BanKey& key, const Offences& o) { state.offences.emplace_back(key, o); };
-    restore.counts = [&](JailIndex jail, const JailCounts& c) { state.counts.emplace_back(jail, c); };
+    restore.offences = [&](const BanKey& key, const Offences& o) {
+        state.offences.emplace_back(key, o);
+    };
+    restore.counts = [&](JailIndex jail, const JailCounts& c) {
+        state.counts.emplace_back(jail, c);
+    };
     restore.position = [&](const StoredPosition& p) { state.positions.push_back(p); };
     restore.history = [&](const Unbanned& past) { state.history.push_back(past); };
     auto loaded = store.load(jails, restore);
@@ -41,7 +45,8 @@ State load(Store& store, const std::vector<std::string>& jails) {
 // Asks, and waits for the answer.
 std::vector<PastBan> history(Store& store, HistoryQuery query) {
     std::optional<std::vector<PastBan>> answer;
-    REQUIRE(store.find_history(std::move(query), [&](std::vector<PastBan> found) { answer = std::move(found); }));
+    REQUIRE(store.find_history(std::move(query),
+                               [&](std::vector<PastBan> found) { answer = std::move(found); }));
     REQUIRE(wait_for([&] {
         [[maybe_unused]] auto result = store.take_result();
         return answer.has_value();
@@ -98,8 +103,9 @@ TEST_CASE("store: what a checkpoint held is there again, under the jails' new in
     CHECK(ban.hits == 5);
     CHECK(ban.story->reason == "bad-password");
     std::optional<std::vector<BanDetails>> details;
-    REQUIRE(store->find_details({{"postfix", ban.key.prefix, ban.from, ban.until, {}}},
-                                [&](std::vector<BanDetails> found) { details = std::move(found); }));
+    REQUIRE(
+        store->find_details({{"postfix", ban.key.prefix, ban.from, ban.until, {}}},
+                            [&](std::vector<BanDetails> found) { details = std::move(found); }));
     REQUIRE(wait_for([&] {
         [[maybe_unused]] auto result = store->take_result();
         return details.has_value();
@@ -148,7 +154,8 @@ TEST_CASE("store: changes replace, ended bans and forgotten windows go") {
     REQUIRE(state.history.size() == 1);
     CHECK(state.history[0].ban.key.prefix == prefix("203.0.113.9"));
     CHECK(state.history[0].at == at(50));
-    CHECK(state.counts == std::vector<std::pair<JailIndex, JailCounts>>{{1, {.hits = 7, .bans = 2}}});
+    CHECK(state.counts ==
+          std::vector<std::pair<JailIndex, JailCounts>>{{1, {.hits = 7, .bans = 2}}});
     auto found = history(*store, {});
     REQUIRE(found.size() == 2);
     CHECK(history(*store, {prefix("203.0.113.0/24"), "postfix"}).size() == 2);

@@ -36,7 +36,8 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
     std::vector<Jail> jails;
     std::vector<std::optional<JailIndex>> moved(rules_.size());
     for (const JailRules& fresh : rules) {
-        jails.push_back({WindowTable(fresh.maxretry, fresh.findtime, fresh.track_limit), {}, {}, {}});
+        jails.push_back(
+            {WindowTable(fresh.maxretry, fresh.findtime, fresh.track_limit), {}, {}, {}});
         auto old = find_jail(fresh.name);
         if (!old) continue;
         moved[*old] = static_cast<JailIndex>(jails.size() - 1);

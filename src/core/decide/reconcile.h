@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The one way to make a kernel set right: at start, after a flush, on reload. Elements that are there
-// are judged one by one as they are read; what is wanted and was not among them is added.
+// The one way to make a kernel set right: at start, after a flush, on reload. Elements that are
+// there are judged one by one as they are read; what is wanted and was not among them is added.
 #pragma once
 
 #include <optional>

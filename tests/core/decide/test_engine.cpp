@@ -227,7 +227,8 @@ TEST_CASE("what a checkpoint took gives the same machine again") {
     Machine again({jail(3)});
     for (const Ban& ban : changes.bans) again.engine.restore_ban(ban);
     for (const WindowChange& window : changes.windows) again.engine.restore_window(window);
-    for (const auto& [key, offences] : changes.offences) again.engine.restore_offences(key, offences);
+    for (const auto& [key, offences] : changes.offences)
+        again.engine.restore_offences(key, offences);
     CHECK(again.hit("203.0.113.8", 5, 5) == Said{"ban 203.0.113.8 test for 1h"});
     CHECK(again.hit("203.0.113.9", 6, 6) == Said{"ignored 3"});
     CHECK(again.wait(3602) == Said{"unban 203.0.113.9"});
@@ -262,8 +263,9 @@ TEST_CASE("the table of bans finds what was put in, and no more, through any com
     std::map<std::pair<JailIndex, Prefix>, std::uint32_t> expected;
     for (int round = 0; round < 100'000; ++round) {
         Ban ban;
-        ban.key = {static_cast<JailIndex>(random() % 3),
-                   prefix("10.0." + std::to_string(random() % 8) + "." + std::to_string(random() % 64))};
+        ban.key = {
+            static_cast<JailIndex>(random() % 3),
+            prefix("10.0." + std::to_string(random() % 8) + "." + std::to_string(random() % 64))};
         std::pair key{ban.key.jail, ban.key.prefix};
         if (random() % 2 == 0) {
             ban.hits = static_cast<std::uint32_t>(round);
