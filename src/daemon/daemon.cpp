@@ -209,7 +209,10 @@ Result<> Daemon::start() {
     if (!store) return std::unexpected(store.error());
     store_ = std::make_unique<Store>(std::move(*store));
     if (!warning.empty()) log_.put(Severity::warning, warning);
-    auto watch = Watch::create({config_.line_limit});
+    Watch::Limits limits;
+    limits.line_limit = config_.line_limit;
+    limits.scratch = fs::path(config_.state).parent_path().string();
+    auto watch = Watch::create(limits);
     if (!watch) return std::unexpected(watch.error());
     watch_ = std::make_unique<Watch>(std::move(*watch));
 

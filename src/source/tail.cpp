@@ -48,6 +48,17 @@ Result<Tail> Tail::open(const std::string& path, Encoding encoding, std::size_t 
     return tail;
 }
 
+Tail Tail::adopt(Fd fd, const std::string& path, FileId id, Encoding encoding,
+                 std::size_t line_limit) {
+    Tail tail;
+    tail.path_ = path;
+    tail.id_ = id;
+    tail.fd_ = std::move(fd);
+    tail.wanted_ = tail.encoding_ = encoding;
+    tail.line_limit_ = line_limit;
+    return tail;
+}
+
 Tail Tail::dormant(const std::string& path, FileId id, std::uint64_t size, Encoding encoding,
                    std::size_t line_limit) {
     Tail tail;
@@ -106,8 +117,11 @@ bool Tail::matches(const Fingerprint& fingerprint) const {
     std::array<char, Fingerprint::longest> head{};
     if (fingerprint.length > head.size() || !fd_) return false;
     ssize_t got = pread(fd_.get(), head.data(), fingerprint.length, 0);
-    return got == static_cast<ssize_t>(fingerprint.length) &&
-           fnv1a({head.data(), fingerprint.length}) == fingerprint.hash;
+    return got > 0 && fingerprint.matches({head.data(), static_cast<std::size_t>(got)});
+}
+
+bool Fingerprint::matches(std::string_view head) const {
+    return head.size() >= length && fnv1a(head.substr(0, length)) == hash;
 }
 
 void Tail::detect_encoding() {

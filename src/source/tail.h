@@ -29,6 +29,8 @@ struct Fingerprint {
     std::uint32_t length = 0;  // bytes hashed; 0: the file was still empty
     std::uint64_t hash = 0;
     bool operator==(const Fingerprint&) const = default;
+    // True if `head`, a file's first bytes, is what was hashed.
+    bool matches(std::string_view head) const;
 };
 
 // Where reading goes on: everything before `offset` was handed on, nothing behind it.
@@ -54,6 +56,10 @@ class Tail {
     static Tail dormant(const std::string& path, FileId id, std::uint64_t size, Encoding encoding,
                         std::size_t line_limit);
     Result<> wake();
+
+    // A file that is open already, and stands for the one that `path` and `id` name.
+    static Tail adopt(Fd fd, const std::string& path, FileId id, Encoding encoding,
+                      std::size_t line_limit);
 
     struct Read {
         std::string_view bytes;  // whole lines, valid until the next call

@@ -13,6 +13,8 @@
 #include <array>
 #include <filesystem>
 
+#include "source/archive.h"
+
 namespace bandd {
 namespace fs = std::filesystem;
 namespace {
@@ -156,44 +158,113 @@ void Watch::unwatch_file(Reader& reader) {
 
 // Reads on where a checkpoint stopped. True if `reader`'s position is settled.
 bool Watch::resume(std::size_t log, Reader& reader, Instant now) {
+    bool known = false;
     for (const TailPosition& saved : saved_) {
         if (saved.id != reader.tail.id() || !reader.tail.matches(saved.fingerprint) ||
             saved.offset > reader.tail.size())
             continue;
         reader.tail.seek(saved.offset, saved.skipping);
-        reader.backlog = true;
         saved_used_.insert(saved.id);
-        return true;
+        known = true;
+        break;
     }
-    // The name is known but was another file then: it was rotated while we were away. What is left
-    // of that one comes first, and this one is new to us from its beginning.
-    for (const TailPosition& saved : saved_) {
-        if (saved.path != reader.tail.path() || saved_used_.contains(saved.id)) continue;
-        finish_rotated(log, saved, now);
-        reader.backlog = true;
-        return true;
-    }
-    return false;
+    // The name was other files, too: it was rotated while we were away, perhaps more than once.
+    // What is left of those comes first; a file that is new to us is read from its beginning.
+    bool rotated = std::ranges::any_of(saved_, [&](const TailPosition& saved) {
+        return saved.path == reader.tail.path() && !saved_used_.contains(saved.id);
+    });
+    if (rotated) finish_rotated(log, reader, known, now);
+    reader.backlog = known || rotated;
+    return reader.backlog;
 }
 
-void Watch::finish_rotated(std::size_t log, const TailPosition& saved, Instant now) {
-    saved_used_.insert(saved.id);
+// Files beside `path` that a rotation may have made of it: log.1, log-20261121, log.2.gz. With the
+// saved position that is theirs: by inode, or by fingerprint if they were copied or compressed.
+std::vector<Watch::Rotated> Watch::find_rotated(const std::string& path, const FileId& current) {
+    constexpr std::uint32_t telling = 32;  // bytes: less could be alike by chance
+    std::vector<Rotated> found;
+    fs::path log(path);
     std::error_code fault;
-    for (const auto& entry : fs::directory_iterator(fs::path(saved.path).parent_path(), fault)) {
-        std::string path = entry.path().string();
-        if (file_id(path) != saved.id) continue;
-        auto tail = Tail::open(path, logs_[log].spec.encoding, limits_.line_limit);
-        if (!tail || !tail->matches(saved.fingerprint) || tail->size() < saved.offset) return;
-        if (find_reader(saved.id, logs_[log].spec) != nullptr) return;
+    for (const auto& entry : fs::directory_iterator(log.parent_path(), fault)) {
+        std::string name = entry.path().filename().string();
+        std::string base = log.filename().string();
+        if (name.size() <= base.size() || !name.starts_with(base)) continue;
+        struct stat status{};
+        if (::stat(entry.path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+        Rotated rotated{entry.path().string(),
+                        {status.st_dev, status.st_ino},
+                        status.st_mtim.tv_sec * std::int64_t{1'000'000'000} + status.st_mtim.tv_nsec};
+        if (rotated.id == current) continue;
+        // Not yet taken away after it was compressed.
+        if (is_archive(rotated.path) &&
+            fs::exists(rotated.path.substr(0, rotated.path.size() - 3), fault))
+            continue;
+        std::string head;
+        if (is_archive(rotated.path)) {
+            if (auto content = archive_head(rotated.path, Fingerprint::longest))
+                head = std::move(*content);
+        } else if (auto tail = Tail::open(rotated.path, Encoding::automatic, limits_.line_limit)) {
+            head.resize(Fingerprint::longest);
+            ssize_t got = pread(tail->fd(), head.data(), head.size(), 0);
+            head.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+        }
+        for (const TailPosition& saved : saved_) {
+            if (saved.path != path || saved_used_.contains(saved.id)) continue;
+            if (!saved.fingerprint.matches(head)) continue;
+            if (saved.id != rotated.id && saved.fingerprint.length < telling) continue;
+            rotated.saved = &saved;
+            if (saved.id == rotated.id) break;
+        }
+        found.push_back(std::move(rotated));
+    }
+    std::ranges::sort(found, {}, &Rotated::modified);
+    return found;
+}
+
+void Watch::finish_rotated(std::size_t log, const Reader& current, bool current_known,
+                           Instant now) {
+    const std::string path = current.tail.path();
+    std::vector<Rotated> rotated = find_rotated(path, current.tail.id());
+    auto newest_known = std::ranges::find_if(
+        rotated.rbegin(), rotated.rend(), [](const Rotated& r) { return r.saved != nullptr; });
+    Reader* before = nullptr;
+    for (auto it = rotated.begin(); it != rotated.end(); ++it) {
+        // Files newer than the newest that we know were written while we were away; unless we know
+        // the current one, which is newer still.
+        bool missed = !current_known && newest_known != rotated.rend() &&
+                      it > newest_known.base() - 1;
+        if (it->saved == nullptr && !missed) continue;
+        if (find_reader(it->id, logs_[log].spec) != nullptr) continue;
+        Result<Tail> tail = fail("");
+        if (is_archive(it->path)) {
+            if (auto content = unpack_archive(it->path, limits_.scratch))
+                tail = Tail::adopt(std::move(*content), path, it->id, logs_[log].spec.encoding,
+                                   limits_.line_limit);
+            else
+                tail = std::unexpected(content.error());
+        } else {
+            tail = Tail::open(it->path, logs_[log].spec.encoding, limits_.line_limit);
+        }
+        if (!tail) {
+            errors_[log] = tail.error();
+            continue;
+        }
+        if (it->saved != nullptr && it->saved->offset > tail->size()) continue;
         Reader& reader = readers_.emplace_back(Reader{std::move(*tail)});
         reader.logs.insert(log);
-        reader.tail.seek(saved.offset, saved.skipping);
+        reader.tail.set_path(path);
+        if (it->saved != nullptr)
+            reader.tail.seek(it->saved->offset, it->saved->skipping);
+        else
+            reader.tail.seek(0);
         reader.backlog = true;
         reader.ready = true;
-        watch_file(reader);
+        reader.after = std::exchange(before, &reader);
+        if (!is_archive(it->path)) watch_file(reader);
         mark_finished(reader, now);
-        return;
     }
+    for (const TailPosition& saved : saved_)
+        if (saved.path == path) saved_used_.insert(saved.id);
 }
 
 void Watch::begin(std::size_t log, const std::string& path, FileId id, Reader* before,

@@ -42,6 +42,7 @@ class Watch {
         // A writer may hold a rotated file open for a while (until it gets its SIGHUP).
         Duration linger = std::chrono::seconds(60);
         std::size_t readers = 4096;
+        std::string scratch = "/tmp";  // where compressed logs are unpacked to
     };
     static Result<Watch> create(Limits limits);
 
@@ -97,7 +98,14 @@ class Watch {
     void sight(std::size_t log, const std::string& path, Instant now);
     void begin(std::size_t log, const std::string& path, FileId id, Reader* before, Instant now);
     bool resume(std::size_t log, Reader& reader, Instant now);
-    void finish_rotated(std::size_t log, const TailPosition& saved, Instant now);
+    struct Rotated {  // a file that had this log's name once
+        std::string path;
+        FileId id;
+        std::int64_t modified = 0;  // nanoseconds
+        const TailPosition* saved = nullptr;
+    };
+    std::vector<Rotated> find_rotated(const std::string& path, const FileId& current);
+    void finish_rotated(std::size_t log, const Reader& current, bool current_known, Instant now);
     void watch_file(Reader& reader);
     void unwatch_file(Reader& reader);
     void mark_finished(Reader& reader, Instant now);

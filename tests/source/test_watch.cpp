@@ -324,6 +324,38 @@ TEST_CASE("watch: reading goes on where a checkpoint stopped, through a rotation
         f.follow({log}, Start::findtime, saved);
         CHECK(f.got() == Lines{"0:three", "0:four"});
     }
+    SECTION("rotated many times, the oldest compressed, as logrotate does it") {
+        std::string text = "three\n";
+        fs::rename(log, log + ".1");
+        for (int i = 4; i < 14; ++i) {
+            write_file(log, "line number " + std::to_string(i) + " of another file\n");
+            for (int old = 12; old > 0; --old)
+                for (const char* ending : {"", ".gz"})
+                    if (fs::exists(log + "." + std::to_string(old) + ending))
+                        fs::rename(log + "." + std::to_string(old) + ending,
+                                   log + "." + std::to_string(old + 1) + ending);
+            if (fs::exists(log + ".2")) must("gzip " + log + ".2");
+            fs::rename(log, log + ".1");
+        }
+        write_file(log, "now\n");
+        auto f = Follower::make();
+        f.follow({log}, Start::findtime, saved);
+        auto got = f.got();
+        REQUIRE(got.size() == 12);
+        CHECK(got.front() == "0:three");
+        CHECK(got[1] == "0:line number 4 of another file");
+        CHECK(got[10] == "0:line number 13 of another file");
+        CHECK(got.back() == "0:now");
+    }
+    SECTION("rotated by copying, the copy compressed: the inode is no help") {
+        fs::copy_file(log, log + ".1");
+        must("gzip " + log + ".1");
+        fs::resize_file(log, 0);
+        append_file(log, "four\n");
+        auto f = Follower::make();
+        f.follow({log}, Start::findtime, saved);
+        CHECK(f.got() == Lines{"0:three", "0:four"});
+    }
     SECTION("truncated and written anew under the same inode") {
         fs::resize_file(log, 0);
         append_file(log,
