@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Linear probing with backward-shift deletion: no tombstones, so that a flood of keys that come and
-// go never slows look-ups down. Slots are threaded by last hit; since findtime is one per jail,
-// that is the order in which they expire.
+// go never slows look-ups down. Slots of each group are threaded by last hit; since findtime is one
+// per jail, that is the order in which they expire.
 #include "core/decide/window.h"
 
 #include <algorithm>
@@ -35,15 +35,25 @@ std::optional<WindowTable::View> WindowTable::find(const Prefix& key) const {
 
 void WindowTable::unlink(std::uint32_t slot) {
     Slot& s = slots_[slot];
-    (s.older == none ? oldest_ : slots_[s.older].newer) = s.newer;
-    (s.newer == none ? newest_ : slots_[s.newer].older) = s.older;
+    Line& line = lines_[s.group];
+    (s.older == none ? line.oldest : slots_[s.older].newer) = s.newer;
+    (s.newer == none ? line.newest : slots_[s.newer].older) = s.older;
 }
 
 void WindowTable::link_newest(std::uint32_t slot) {
-    slots_[slot].older = newest_;
-    slots_[slot].newer = none;
-    (newest_ == none ? oldest_ : slots_[newest_].newer) = slot;
-    newest_ = slot;
+    Slot& s = slots_[slot];
+    s.group = group_of(s.count);
+    Line& line = lines_[s.group];
+    s.older = line.newest;
+    s.newer = none;
+    (line.newest == none ? line.oldest : slots_[line.newest].newer) = slot;
+    line.newest = slot;
+}
+
+// 0 for one hit, groups - 1 for one that lacks a single hit.
+std::uint8_t WindowTable::group_of(std::uint32_t count) const {
+    if (count <= 1 || stride_ <= 1) return 0;
+    return static_cast<std::uint8_t>((count - 1) * (groups - 1) / (stride_ - 1));
 }
 
 void WindowTable::grow() {
@@ -55,7 +65,8 @@ void WindowTable::grow() {
 
 std::uint32_t WindowTable::insert(const Prefix& key) {
     if (used_ >= limit_) {
-        remove(oldest_);
+        auto line = std::ranges::find_if(lines_, [](const Line& l) { return l.oldest != none; });
+        remove(line->oldest);
         ++evicted_;
     }
     if ((used_ + 1) * 4 > buckets_.size() * 3) grow();
@@ -96,12 +107,7 @@ WindowTable::Added WindowTable::add(const Prefix& key, Instant at, std::uint64_t
     if (maxretry_ <= 1) return {1, true, 0};
     if (buckets_.empty()) grow();
     std::uint32_t slot = buckets_[bucket_of(key)];
-    if (slot == none) {
-        slot = insert(key);
-    } else {
-        unlink(slot);
-        link_newest(slot);
-    }
+    if (slot == none) slot = insert(key);
     Slot& s = slots_[slot];
     added.previous_note = s.note;
     s.note = note;
@@ -124,6 +130,8 @@ WindowTable::Added WindowTable::add(const Prefix& key, Instant at, std::uint64_t
         *place = at;
         ++s.count;
     }
+    unlink(slot);
+    link_newest(slot);
     added.hits = s.count;
     return added;
 }
@@ -138,12 +146,13 @@ bool WindowTable::erase(const Prefix& key) {
 
 std::size_t WindowTable::expire(Instant now) {
     std::size_t gone = 0;
-    while (oldest_ != none) {
-        const Slot& s = slots_[oldest_];
-        if (s.count > 0 && times(oldest_)[s.count - 1] >= now - findtime_) break;
-        remove(oldest_);
-        ++gone;
-    }
+    for (Line& line : lines_)
+        while (line.oldest != none) {
+            const Slot& s = slots_[line.oldest];
+            if (s.count > 0 && times(line.oldest)[s.count - 1] >= now - findtime_) break;
+            remove(line.oldest);
+            ++gone;
+        }
     return gone;
 }
 
@@ -156,7 +165,9 @@ void WindowTable::restore(const Prefix& key, std::span<const Instant> times) {
     std::uint32_t slot = insert(key);
     std::size_t count = std::min(times.size(), stride_);
     std::ranges::copy(times.last(count), this->times(slot));
+    unlink(slot);
     slots_[slot].count = static_cast<std::uint16_t>(count);
+    link_newest(slot);
 }
 
 std::size_t WindowTable::memory() const {

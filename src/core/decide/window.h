@@ -2,6 +2,7 @@
 // The sliding windows of one jail: for each key the times of its last hits.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -16,7 +17,9 @@ namespace bandd {
 // Hits may come out of order; a key keeps its newest maxretry-1.
 //
 // Memory: open addressing over slots in arrays, some 60 bytes a key and 8 for each kept hit. At
-// `limit` keys the one that was hit longest ago makes room (it expires first), and is counted.
+// `limit` keys one makes room and is counted: of those furthest from a ban the one that was hit
+// longest ago, so that a flood of addresses with one hit each pushes out no attacker who is about to
+// be banned.
 class WindowTable {
   public:
     WindowTable(std::uint32_t maxretry, Duration findtime, std::size_t limit);
@@ -40,11 +43,12 @@ class WindowTable {
     };
     std::optional<View> find(const Prefix& key) const;
 
-    // In order of last hit, oldest first.
+    // Those furthest from a ban first, each group in order of last hit, oldest first.
     template <class Visitor>
     void for_each(Visitor&& visit) const {
-        for (std::uint32_t slot = oldest_; slot != none; slot = slots_[slot].newer)
-            visit(slots_[slot].key, view(slot));
+        for (const Line& line : lines_)
+            for (std::uint32_t slot = line.oldest; slot != none; slot = slots_[slot].newer)
+                visit(slots_[slot].key, view(slot));
     }
     // As `add`, for a key read back from a checkpoint; `times` ascending.
     void restore(const Prefix& key, std::span<const Instant> times);
@@ -55,9 +59,14 @@ class WindowTable {
 
   private:
     static constexpr std::uint32_t none = UINT32_MAX;
+    static constexpr std::size_t groups = 8;  // by how near a key is to a ban
+    struct Line {                             // keys of one group, threaded by last hit
+        std::uint32_t oldest = none, newest = none;
+    };
     struct Slot {
         Prefix key;
         std::uint16_t count = 0;
+        std::uint8_t group = 0;
         std::uint32_t older = none, newer = none;
         std::uint64_t note = 0;
     };
@@ -69,6 +78,7 @@ class WindowTable {
     void remove(std::uint32_t slot);
     void unlink(std::uint32_t slot);
     void link_newest(std::uint32_t slot);
+    std::uint8_t group_of(std::uint32_t count) const;
     void grow();
 
     std::uint32_t maxretry_;
@@ -80,7 +90,7 @@ class WindowTable {
     std::vector<Instant> times_;
     std::vector<std::uint32_t> free_;
     std::size_t used_ = 0;
-    std::uint32_t oldest_ = none, newest_ = none;
+    std::array<Line, groups> lines_;
     std::uint64_t evicted_ = 0;
 };
 

@@ -100,3 +100,33 @@ TEST_CASE("a million keys at maxretry 5 take at most 100 bytes each") {
     CHECK(table.size() == 1'000'000);
     CHECK(table.memory() / table.size() <= 100);
 }
+
+TEST_CASE("a flood of addresses with one hit each does not push out who is about to be banned") {
+    WindowTable table(5, 600s, 1000);
+    Prefix attacker = prefix("203.0.113.9/32");
+    for (int i = 0; i < 4; ++i) table.add(attacker, at(i), 1);
+    for (int i = 0; i < 100'000; ++i) {
+        Address noise = ip("10.0.0.0");
+        noise.bytes[13] = static_cast<std::uint8_t>(i >> 16);
+        noise.bytes[14] = static_cast<std::uint8_t>(i >> 8);
+        noise.bytes[15] = static_cast<std::uint8_t>(i);
+        table.add(make_prefix(noise, 32), at(10 + i * 0.001), 1);
+    }
+    CHECK(table.size() == 1000);
+    CHECK(table.evicted() == 100'000 + 1 - 1000);
+    CHECK(table.add(attacker, at(200), 1).full);
+}
+
+TEST_CASE("a million addresses that are counted take at most 100 bytes each") {
+    WindowTable table(5, 600s, 1'000'000);
+    for (int i = 0; i < 1'000'000; ++i) {
+        Address address = ip("10.0.0.0");
+        address.bytes[13] = static_cast<std::uint8_t>(i >> 16);
+        address.bytes[14] = static_cast<std::uint8_t>(i >> 8);
+        address.bytes[15] = static_cast<std::uint8_t>(i);
+        table.add(make_prefix(address, 32), at(i * 1e-4), 1);
+    }
+    CHECK(table.size() == 1'000'000);
+    INFO("bytes a key: " << table.memory() / 1'000'000);
+    CHECK(table.memory() <= 100'000'000);
+}
