@@ -262,8 +262,8 @@ Result<> Daemon::start() {
     return {};
 }
 
-std::vector<TailPosition> Daemon::load_state() {
-    std::vector<TailPosition> positions;
+Watch::Saved Daemon::load_state() {
+    Watch::Saved saved;
     Restore restore;
     restore.expect = [&](std::size_t bans) { engine_->expect_bans(bans); };
     restore.ban = [&](Ban ban) { engine_->restore_ban(std::move(ban)); };
@@ -274,8 +274,13 @@ std::vector<TailPosition> Daemon::load_state() {
     restore.counts = [&](JailIndex jail, const JailCounts& counts) {
         engine_->restore_counts(jail, counts);
     };
+    restore.history_since = now() - lateness;
+    restore.history = [&](const Unbanned& ended) {
+        if (ended.why == Unbanned::Why::expired) engine_->restore_ended(ended);
+    };
+    restore.written = [&](Instant at) { saved.at = at; };
     restore.position = [&](const StoredPosition& stored) {
-        positions.push_back({stored.path,
+        saved.positions.push_back({stored.path,
                              {static_cast<dev_t>(stored.device), static_cast<ino_t>(stored.inode)},
                              stored.offset,
                              stored.skipping,
@@ -283,10 +288,10 @@ std::vector<TailPosition> Daemon::load_state() {
     };
     if (auto loaded = store_->load(jail_names(*engine_), restore); !loaded)
         log_.put(Severity::error, to_line(loaded.error()));
-    return positions;
+    return saved;
 }
 
-void Daemon::apply_config(std::vector<TailPosition> saved, Instant at) {
+void Daemon::apply_config(Watch::Saved saved, Instant at) {
     Report report;
     dispatch_->set_targets(actions_of(config_), at, report);
     on_report(report);
@@ -408,6 +413,7 @@ void Daemon::on_signal(int signal) {
 void Daemon::take_checkpoint(Instant at) {
     Checkpoint checkpoint;
     checkpoint.jails = jail_names(*engine_);
+    checkpoint.at = at;
     pipeline_->take_positions(checkpoint.positions, checkpoint.gone);
     checkpoint.changes = engine_->take_changes();
     Duration longest{0};

@@ -34,8 +34,8 @@ class Daemon {
     Result<> load(Config& config, std::shared_ptr<const Compiled>& compiled);
     Result<> enter_rights();
     Result<> make_backends(const Config& config);
-    std::vector<TailPosition> load_state();
-    void apply_config(std::vector<TailPosition> saved, Instant now);
+    Watch::Saved load_state();
+    void apply_config(Watch::Saved saved, Instant now);
     Result<> reload();
     void on_signal(int signal);
     void take_checkpoint(Instant now);

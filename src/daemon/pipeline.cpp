@@ -6,7 +6,7 @@
 namespace bandd {
 
 void Pipeline::configure(const Config& config, std::shared_ptr<const Compiled> compiled,
-                         std::vector<TailPosition> saved, std::optional<FileId> own_log,
+                         Watch::Saved saved, std::optional<FileId> own_log,
                          Instant now) {
     compiled_ = std::move(compiled);
     line_limit_ = config.line_limit;
@@ -65,6 +65,17 @@ void Pipeline::put(Outcome& outcome, Instant now) {
     outcome.events.clear();
 }
 
+// While files are read in log time, time stands where the slowest of them is: a ban that has ended
+// meanwhile still stood when those lines were written.
+Instant Pipeline::log_time(Instant now) const {
+    for (const Reader& reader : watch_.readers()) {
+        if (!reader.backlog) continue;
+        auto reached = backlog_time_.find(reader.tail.id());
+        now = std::min(now, reached == backlog_time_.end() ? Instant{INT64_MIN} : reached->second);
+    }
+    return now;
+}
+
 bool Pipeline::turn(Instant now) {
     for (Reader* reader : watch_.ready()) {
         auto read = reader->tail.read();
@@ -73,6 +84,7 @@ bool Pipeline::turn(Instant now) {
             watch_.read_done(*reader, false);
             continue;
         }
+        if (read->truncated) watch_.find_copy(*reader, *read->truncated, now);
         scan_bytes(*reader, read->bytes, now);
         watch_.read_done(*reader, read->more);
         if (!read->more) backlog_time_.erase(reader->tail.id());
@@ -83,7 +95,7 @@ bool Pipeline::turn(Instant now) {
         watch_.drop(*reader);
     }
     Outcome outcome;
-    engine_.on_time(now, outcome);
+    engine_.on_time(log_time(now), outcome);
     put(outcome, now);
     Report report;
     dispatch_.flush(now, report);

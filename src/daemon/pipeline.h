@@ -31,7 +31,7 @@ class Pipeline {
 
     // The configuration to run on. `saved`: positions of a checkpoint, at start.
     void configure(const Config& config, std::shared_ptr<const Compiled> compiled,
-                   std::vector<TailPosition> saved, std::optional<FileId> own_log, Instant now);
+                   Watch::Saved saved, std::optional<FileId> own_log, Instant now);
 
     // One turn. True: there is more to read at once.
     bool turn(Instant now);
@@ -49,6 +49,7 @@ class Pipeline {
 
   private:
     const Ruleset& ruleset_for(const Reader& reader);
+    Instant log_time(Instant now) const;
     void scan_bytes(const Reader& reader, std::string_view bytes, Instant now);
 
     Engine& engine_;

@@ -158,7 +158,12 @@ Result<Tail::Read> Tail::read() {
     if (fstat(fd_.get(), &status) != 0) return fail_errno("fstat \"" + path_ + "\"");
     auto size = static_cast<std::uint64_t>(status.st_size);
     // Shrunk, or shrunk and grown past us again (copytruncate with a busy writer).
-    if (size < offset_ || (offset_ > 0 && !matches(fingerprint_))) restart();
+    if (size < offset_ || (offset_ > 0 && !matches(fingerprint_))) {
+        TailPosition before = position();
+        restart();
+        // Its copy, if there is one, comes first: nothing of the new content is read yet.
+        return Read{{}, true, before};
+    }
 
     std::size_t kept = raw_.size();
     std::size_t room = std::min<std::uint64_t>(read_size, size > offset_ ? size - offset_ : 0);

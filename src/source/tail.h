@@ -64,6 +64,8 @@ class Tail {
     struct Read {
         std::string_view bytes;  // whole lines, valid until the next call
         bool more = false;       // there may be more at once
+        // The file was truncated; what was written to it after this and before that was not read.
+        std::optional<TailPosition> truncated = std::nullopt;
     };
     // At most `read_size` bytes. Finds truncation first: then reading begins anew at 0.
     Result<Read> read();

@@ -159,6 +159,7 @@ void Watch::unwatch_file(Reader& reader) {
 // Reads on where a checkpoint stopped. True if `reader`'s position is settled.
 bool Watch::resume(std::size_t log, Reader& reader, Instant now) {
     bool known = false;
+    bool sure = false;  // an empty file may have been filled, copied and emptied since
     for (const TailPosition& saved : saved_) {
         if (saved.id != reader.tail.id() || !reader.tail.matches(saved.fingerprint) ||
             saved.offset > reader.tail.size())
@@ -166,21 +167,24 @@ bool Watch::resume(std::size_t log, Reader& reader, Instant now) {
         reader.tail.seek(saved.offset, saved.skipping);
         saved_used_.insert(saved.id);
         known = true;
+        sure = saved.fingerprint.length > 0;
         break;
     }
     // The name was other files, too: it was rotated while we were away, perhaps more than once.
     // What is left of those comes first; a file that is new to us is read from its beginning.
     bool rotated = std::ranges::any_of(saved_, [&](const TailPosition& saved) {
-        return saved.path == reader.tail.path() && !saved_used_.contains(saved.id);
+        return saved.path == reader.tail.path() &&
+               (!saved_used_.contains(saved.id) || (known && !sure));
     });
-    if (rotated) finish_rotated(log, reader, known, now);
+    if (rotated) finish_rotated(log, reader, sure, now);
     reader.backlog = known || rotated;
     return reader.backlog;
 }
 
 // Files beside `path` that a rotation may have made of it: log.1, log-20261121, log.2.gz. With the
 // saved position that is theirs: by inode, or by fingerprint if they were copied or compressed.
-std::vector<Watch::Rotated> Watch::find_rotated(const std::string& path, const FileId& current) {
+std::vector<Watch::Rotated> Watch::find_rotated(const std::string& path, const FileId& current,
+                                                const std::vector<TailPosition>& positions) {
     constexpr std::uint32_t telling = 32;  // bytes: less could be alike by chance
     std::vector<Rotated> found;
     fs::path log(path);
@@ -208,7 +212,7 @@ std::vector<Watch::Rotated> Watch::find_rotated(const std::string& path, const F
             ssize_t got = pread(tail->fd(), head.data(), head.size(), 0);
             head.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
         }
-        for (const TailPosition& saved : saved_) {
+        for (const TailPosition& saved : positions) {
             if (saved.path != path || saved_used_.contains(saved.id)) continue;
             if (!saved.fingerprint.matches(head)) continue;
             if (saved.id != rotated.id && saved.fingerprint.length < telling) continue;
@@ -221,18 +225,19 @@ std::vector<Watch::Rotated> Watch::find_rotated(const std::string& path, const F
     return found;
 }
 
-void Watch::finish_rotated(std::size_t log, const Reader& current, bool current_known,
+void Watch::finish_rotated(std::size_t log, const Reader& current, bool current_sure,
                            Instant now) {
     const std::string path = current.tail.path();
-    std::vector<Rotated> rotated = find_rotated(path, current.tail.id());
+    std::vector<Rotated> rotated = find_rotated(path, current.tail.id(), saved_);
     auto newest_known = std::ranges::find_if(
         rotated.rbegin(), rotated.rend(), [](const Rotated& r) { return r.saved != nullptr; });
     Reader* before = nullptr;
     for (auto it = rotated.begin(); it != rotated.end(); ++it) {
         // Files newer than the newest that we know were written while we were away; unless we know
         // the current one, which is newer still.
-        bool missed = !current_known && newest_known != rotated.rend() &&
-                      it > newest_known.base() - 1;
+        bool newer = newest_known != rotated.rend() ? it > newest_known.base() - 1
+                                                    : it->modified / 1000 > saved_at_.us;
+        bool missed = !current_sure && newer;
         if (it->saved == nullptr && !missed) continue;
         if (find_reader(it->id, logs_[log].spec) != nullptr) continue;
         Result<Tail> tail = fail("");
@@ -397,8 +402,8 @@ void Watch::rescan_all(Instant now) {
     for (std::size_t log = 0; log < logs_.size(); ++log) rescan(log, now);
 }
 
-void Watch::set_logs(std::vector<WatchedLog> logs, std::vector<TailPosition> saved,
-                     std::optional<FileId> forbidden, Instant now) {
+void Watch::set_logs(std::vector<WatchedLog> logs, Saved saved, std::optional<FileId> forbidden,
+                     Instant now) {
     // Readers follow their log to its new index; those whose log is gone are dropped.
     std::vector<std::optional<std::size_t>> moved(logs_.size());
     for (std::size_t i = 0; i < logs_.size(); ++i)
@@ -418,7 +423,8 @@ void Watch::set_logs(std::vector<WatchedLog> logs, std::vector<TailPosition> sav
     }
     for (auto& [watch, directory] : directories_) directory.wishes.clear();
     errors_.assign(logs_.size(), std::nullopt);
-    saved_ = std::move(saved);
+    saved_ = std::move(saved.positions);
+    saved_at_ = saved.at;
     saved_used_.clear();
     forbidden_ = forbidden;
     starting_ = true;
@@ -522,6 +528,26 @@ std::vector<Reader*> Watch::ready() {
 void Watch::read_done(Reader& reader, bool more) {
     reader.ready = more;
     if (!more) reader.backlog = false;
+}
+
+void Watch::find_copy(Reader& reader, const TailPosition& before, Instant now) {
+    std::size_t log = *reader.logs.begin();
+    std::vector<TailPosition> positions{before};
+    for (const Rotated& copy : find_rotated(before.path, before.id, positions)) {
+        if (copy.saved == nullptr || is_archive(copy.path) ||
+            find_reader(copy.id, logs_[log].spec) != nullptr)
+            continue;
+        auto tail = Tail::open(copy.path, logs_[log].spec.encoding, limits_.line_limit);
+        if (!tail || tail->size() <= before.offset) continue;
+        Reader& rest = readers_.emplace_back(Reader{std::move(*tail)});
+        rest.logs = reader.logs;
+        rest.tail.set_path(before.path);
+        rest.tail.seek(before.offset, before.skipping);
+        rest.ready = true;
+        mark_finished(rest, now);
+        reader.after = &rest;
+        return;
+    }
 }
 
 std::vector<Reader*> Watch::expired(Instant now) {

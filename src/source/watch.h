@@ -48,16 +48,24 @@ class Watch {
 
     int fd() const { return inotify_.fd(); }
 
-    // The whole wish list. Files already read for an equal spec go on where they are. `saved` are
-    // the positions of a checkpoint; `forbidden` is never read (our own log).
-    void set_logs(std::vector<WatchedLog> logs, std::vector<TailPosition> saved,
-                  std::optional<FileId> forbidden, Instant now);
+    // The positions of a checkpoint, and when it was taken.
+    struct Saved {
+        std::vector<TailPosition> positions;
+        Instant at = never;
+    };
+    // The whole wish list. Files already read for an equal spec go on where they are. `forbidden` is
+    // never read (our own log).
+    void set_logs(std::vector<WatchedLog> logs, Saved saved, std::optional<FileId> forbidden,
+                  Instant now);
     void on_notify(Instant now);
     std::optional<Instant> next_deadline() const;
 
     // Readers that have something, oldest file first. Call `read_done` after reading one.
     std::vector<Reader*> ready();
     void read_done(Reader& reader, bool more);
+    // It was truncated, perhaps with lines in it that were not read (copytruncate): if the copy is
+    // found, what is left of it is read first.
+    void find_copy(Reader& reader, const TailPosition& before, Instant now);
     // A finished reader's last words, before it is dropped.
     std::vector<Reader*> expired(Instant now);
     void drop(Reader& reader);
@@ -104,8 +112,9 @@ class Watch {
         std::int64_t modified = 0;  // nanoseconds
         const TailPosition* saved = nullptr;
     };
-    std::vector<Rotated> find_rotated(const std::string& path, const FileId& current);
-    void finish_rotated(std::size_t log, const Reader& current, bool current_known, Instant now);
+    std::vector<Rotated> find_rotated(const std::string& path, const FileId& current,
+                                      const std::vector<TailPosition>& positions);
+    void finish_rotated(std::size_t log, const Reader& current, bool current_sure, Instant now);
     void watch_file(Reader& reader);
     void unwatch_file(Reader& reader);
     void mark_finished(Reader& reader, Instant now);
@@ -120,6 +129,7 @@ class Watch {
     std::map<int, Directory> directories_;
     std::multimap<int, Reader*> by_watch_;  // one inode may be read in two encodings
     std::vector<TailPosition> saved_;
+    Instant saved_at_ = never;
     std::set<FileId> saved_used_;
     std::optional<FileId> forbidden_;
     bool starting_ = false;  // files seen now were there before us

@@ -39,6 +39,7 @@ CREATE TABLE history(
     by_hand INTEGER NOT NULL, reason TEXT NOT NULL,
     PRIMARY KEY(jail, prefix, begins)) WITHOUT ROWID;
 CREATE INDEX history_begins ON history(begins);
+CREATE INDEX history_ended ON history(ended);
 CREATE TABLE matches(
     jail TEXT, prefix BLOB, begins INTEGER, number INTEGER, time INTEGER NOT NULL,
     pattern TEXT NOT NULL, line BLOB NOT NULL,
@@ -46,6 +47,7 @@ CREATE TABLE matches(
 CREATE TABLE fields(
     jail TEXT, prefix BLOB, begins INTEGER, name TEXT, value BLOB NOT NULL,
     PRIMARY KEY(jail, prefix, begins, name)) WITHOUT ROWID;
+CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE counts(
     jail TEXT PRIMARY KEY, hits INTEGER NOT NULL, ignored INTEGER NOT NULL,
     too_old INTEGER NOT NULL, already_banned INTEGER NOT NULL, bans INTEGER NOT NULL,
@@ -324,6 +326,8 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
                                                   .integer(offences.last.us)
                                                   .run());
     }
+    Statement put_written(database, "INSERT OR REPLACE INTO meta VALUES('written', ?)");
+    good = good && put_written.integer(checkpoint.at.us).run();
     Statement purge_windows(database, "DELETE FROM windows WHERE last < ?");
     Statement purge_offences(database, "DELETE FROM offences WHERE last < ?");
     good = good && purge_windows.integer(checkpoint.windows_before.us).run();
@@ -612,6 +616,8 @@ Result<> Store::load(const std::vector<std::string>& jails, const Restore& resto
                                {number(1), number(2), number(3), number(4), number(5), number(6)});
         }
         finished();
+        Statement written(database, "SELECT value FROM meta WHERE name='written'");
+        if (written.step() && restore.written) restore.written({written.integer_at(0)});
         Statement positions(database,
                             "SELECT device, inode, path, offset, skipping, fingerprint_length, "
                             "fingerprint_hash FROM positions");
@@ -630,7 +636,8 @@ Result<> Store::load(const std::vector<std::string>& jails, const Restore& resto
         if (restore.history) {
             Statement history(database,
                               "SELECT jail, prefix, begins, ends, offence, hits, by_hand, reason, "
-                              "ended, why FROM history");
+                              "ended, why FROM history WHERE ended >= ?");
+            history.integer(restore.history_since.us);
             while (history.step()) {
                 auto key = key_at(history);
                 if (!key || key->jail == any_jail) continue;

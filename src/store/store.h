@@ -25,6 +25,7 @@ struct StoredPosition {
 
 struct Checkpoint {
     std::vector<std::string> jails;  // names of the indexes in `changes`
+    Instant at;
     Changes changes;
     std::vector<StoredPosition> positions;                      // changed ones
     std::vector<std::pair<std::uint64_t, std::uint64_t>> gone;  // device, inode: no longer read
@@ -40,8 +41,10 @@ struct Restore {
     std::function<void(const WindowChange&)> window;
     std::function<void(const BanKey&, const Offences&)> offences;
     std::function<void(JailIndex, const JailCounts&)> counts;
+    std::function<void(Instant)> written;  // when the last checkpoint was taken
     std::function<void(const StoredPosition&)> position;
     std::function<void(const Unbanned&)> history;  // may be empty: then it is not read
+    Instant history_since{INT64_MIN};              // bans that ended since
 };
 
 // A ban that stands or stood.

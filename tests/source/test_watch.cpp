@@ -38,7 +38,7 @@ struct Follower {
             log.findtime = std::chrono::minutes(10);
             logs.push_back(log);
         }
-        watch.set_logs(logs, std::move(saved), forbidden, now);
+        watch.set_logs(logs, {std::move(saved)}, forbidden, now);
         turn();
     }
     void take(const Reader& reader, std::string_view bytes) {
@@ -59,6 +59,7 @@ struct Follower {
             if (readers.empty()) break;
             for (Reader* reader : readers) {
                 auto read = reader->tail.read();
+                if (read && read->truncated) watch.find_copy(*reader, *read->truncated, now);
                 if (read) take(*reader, read->bytes);
                 watch.read_done(*reader, read && read->more);
             }
@@ -170,6 +171,25 @@ TEST_CASE("watch: copytruncate") {
     fs::resize_file(log, 0);
     append_file(log, "three\n");
     CHECK(f.got() == Lines{"0:three"});
+}
+
+TEST_CASE("watch: lines written just before copytruncate are read from the copy") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "a line long enough to be told by its fingerprint\n");
+    auto f = Follower::make();
+    f.follow({log});
+    f.got();
+    append_file(log, "not read yet\n");
+    fs::copy_file(log, log + ".1");
+    fs::resize_file(log, 0);
+    append_file(log, "new\n");
+    CHECK(f.got() == Lines{"0:not read yet", "0:new"});
+    append_file(log, "newer\n");
+    CHECK(f.got() == Lines{"0:newer"});
+    f.now = at(61);
+    f.got();
+    CHECK(f.watch.readers().size() == 1);
 }
 
 TEST_CASE("watch: copytruncate with a glob that holds the copy does not read it twice") {

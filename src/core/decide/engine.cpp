@@ -93,6 +93,8 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
     bans_ = std::move(kept);
     move_keys(offences_);
     move_set(changed_bans_);
+    recent_.clear();
+    recent_order_.clear();
     move_set(changed_offences_);
     rules_ = std::move(rules);
     jails_ = std::move(jails);
@@ -189,6 +191,12 @@ void Engine::count_hit(JailIndex index, const Address& address, Instant time, In
         end(key, Unbanned::Why::expired, found->until, outcome);
     }
 
+    if (was_banned(key, at)) {
+        ++jail.counts.already_banned;
+        outcome.events.emplace_back(Ignored{index, address, at, Ignored::Why::already_banned});
+        return;
+    }
+
     jail.windows.expire(std::max(at, arrival) - rules.findtime);
     std::uint64_t previous = 0;
     if (auto view = jail.windows.find(prefix)) previous = view->note;
@@ -282,11 +290,34 @@ void Engine::end(const BanKey& key, Unbanned::Why why, Instant at, Outcome& outc
     ++jails_[key.jail].counts.unbans;
     changed_bans_.erase(key);
     ended_bans_.push_back({*found, why, at});
+    if (why == Unbanned::Why::expired) remember(ended_bans_.back());
     outcome.events.emplace_back(Unbanned{std::move(*found), why, at});
     bans_.erase(BanKey(key));
 }
 
+void Engine::remember(const Unbanned& ended) {
+    if (recent_.size() >= most_remembered) return;
+    recent_.insert_or_assign(ended.ban.key, ended);
+    recent_order_.emplace_back(ended.at, ended.ban.key);
+}
+
+// A hit of a ban that is over by now, written before its end: counted to that ban.
+bool Engine::was_banned(const BanKey& key, Instant at) {
+    auto found = recent_.find(key);
+    if (found == recent_.end()) return false;
+    Unbanned& ended = found->second;
+    if (at < ended.ban.from || at >= ended.ban.until) return false;
+    ++ended.ban.hits;
+    ended_bans_.push_back(ended);
+    return true;
+}
+
 void Engine::on_time(Instant now, Outcome& outcome) {
+    while (!recent_order_.empty() && recent_order_.front().first < now - lateness) {
+        auto found = recent_.find(recent_order_.front().second);
+        if (found != recent_.end() && found->second.at < now - lateness) recent_.erase(found);
+        recent_order_.pop_front();
+    }
     while (!deadlines_.empty() && deadlines_.front().at <= now) {
         std::ranges::pop_heap(deadlines_, std::greater{});
         Deadline due = deadlines_.back();

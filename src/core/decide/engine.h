@@ -58,6 +58,12 @@ struct EngineLimits {
     Duration offence_memory = std::chrono::days(30);  // dbpurgeage
 };
 
+// A line is read some time after it was written. Whether it was written during a ban is told by its
+// own time, so bans that expired are remembered this long. Otherwise a decision would depend on how
+// busy we were.
+inline constexpr Duration lateness = std::chrono::seconds(60);
+inline constexpr std::size_t most_remembered = 100'000;
+
 class Engine {
   public:
     explicit Engine(EngineLimits limits = {}) : limits_(limits) {}
@@ -93,6 +99,8 @@ class Engine {
     // their unban is heard.
     void restore_ban(Ban ban);
     void restore_window(const WindowChange& window);
+    // A ban that ended less than `lateness` ago.
+    void restore_ended(const Unbanned& ended) { remember(ended); }
     void restore_offences(const BanKey& key, const Offences& offences);
     void restore_counts(JailIndex jail, const JailCounts& counts);
     void expect_bans(std::size_t count) { bans_.reserve(count); }
@@ -129,6 +137,8 @@ class Engine {
     void count_hit(JailIndex jail, const Address& address, Instant time, Instant arrival,
                    const Pattern* pattern, std::string_view pattern_id, std::string_view line,
                    const Fields& fields, Outcome& outcome);
+    void remember(const Unbanned& ended);
+    bool was_banned(const BanKey& key, Instant at);
     void decide(Ban ban, Outcome& outcome);
     void end(const BanKey& key, Unbanned::Why why, Instant at, Outcome& outcome);
     Duration bantime_of(const JailRules& rules, const Prefix& prefix, Instant from,
@@ -149,6 +159,8 @@ class Engine {
     std::uint64_t first_note_ = 1;  // of lines_.front()
     std::unordered_set<BanKey, BanKeyHash> changed_bans_;
     std::vector<Unbanned> ended_bans_;  // since the last checkpoint
+    std::unordered_map<BanKey, Unbanned, BanKeyHash> recent_;  // expired less than `lateness` ago
+    std::deque<std::pair<Instant, BanKey>> recent_order_;
     std::unordered_set<BanKey, BanKeyHash> changed_offences_;
     std::uint64_t refused_bans_ = 0;
 };

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Two daemons follow one log, each in a network namespace of its own. One is killed with SIGKILL at
+// random instants; the other is left alone. The log grows in lines stamped with the time of writing,
+// and is rotated by renaming, by copytruncate, and compressed. In the end both must have decided the
+// same: every ban with its start, end, hits and number; the counters of each jail; the kernel's sets.
+//
+//   chaos [--kills N] [--seed S] [--faults none|full-disk|writes]
+#define CATCH_CONFIG_RUNNER
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <iostream>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <thread>
+
+#include "os/clock.h"
+#include "support/common.h"
+#include "support/machine.h"
+
+using namespace bandd;
+using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Options {
+    int kills = 20;
+    unsigned seed = 1;
+    std::string faults = "none";
+};
+
+Options parse(int argc, char** argv) {
+    Options options;
+    options.seed = static_cast<unsigned>(now().us / 1000);
+    for (int i = 1; i + 1 < argc; i += 2) {
+        std::string key = argv[i];
+        if (key == "--kills") options.kills = std::atoi(argv[i + 1]);
+        if (key == "--seed") options.seed = static_cast<unsigned>(std::strtoul(argv[i + 1], nullptr, 10));
+        if (key == "--faults") options.faults = argv[i + 1];
+    }
+    return options;
+}
+
+constexpr const char* jails = R"(
+  quick: {logpath: LOG, filter: app, maxretry: 3, findtime: 2s, bantime: 1h}
+  slow: {logpath: LOG, filter: app, maxretry: 8, findtime: 60s, bantime: 2s, bantime.increment: {factor: 3, jitter: 5s}}
+  extending: {logpath: LOG, filter: app, maxretry: 2, findtime: 10s, bantime: 1h, bantime.extend: true}
+  recidive: {source: bans, maxretry: 4, findtime: 1h, bantime: 1w}
+)";
+
+// The log: written by one thread, at any speed, rotated in any way.
+class Writer {
+  public:
+    Writer(std::string log, unsigned seed) : log_(std::move(log)), random_(seed) {
+        write_file(log_, "");
+        thread_ = std::thread([this] { run(); });
+    }
+    ~Writer() { stop(); }
+    void stop() {
+        quit_ = true;
+        if (thread_.joinable()) thread_.join();
+    }
+    std::uint64_t lines = 0, rotations = 0;
+
+  private:
+    void run() {
+        std::ofstream out(log_, std::ios::app);
+        auto rotate_at = std::chrono::steady_clock::now();
+        while (!quit_) {
+            for (unsigned burst = 1 + random_() % 20; burst > 0; --burst) {
+                unsigned who = random_() % 10 == 0 ? random_() % 250 : random_() % 25;
+                bool attack = random_() % 3 == 0;
+                out << format_rfc3339(now()) << " mx app: "
+                    << (attack ? "denied 203.0.113." : "welcome 203.0.113.") << who << "\n";
+                ++lines;
+                if (random_() % 4 == 0) out.flush();  // lines in pieces, too
+            }
+            out.flush();
+            std::this_thread::sleep_for(std::chrono::microseconds(random_() % 8000));
+            if (std::chrono::steady_clock::now() < rotate_at) continue;
+            rotate_at = std::chrono::steady_clock::now() + std::chrono::milliseconds(200 + random_() % 1000);
+            rotate(out);
+        }
+    }
+    void rotate(std::ofstream& out) {
+        ++rotations;
+        for (int old = 9; old > 0; --old)
+            for (const char* ending : {"", ".gz"}) {
+                std::string from = log_ + "." + std::to_string(old) + ending;
+                if (fs::exists(from)) fs::rename(from, log_ + "." + std::to_string(old + 1) + ending);
+            }
+        for (const char* ending : {"", ".gz"}) fs::remove(log_ + ".10" + ending);
+        // As logrotate with delaycompress.
+        if (random_() % 2 == 0 && fs::exists(log_ + ".2")) sh("gzip " + log_ + ".2");
+        if (random_() % 3 == 0) {
+            fs::copy_file(log_, log_ + ".1", fs::copy_options::overwrite_existing);
+            fs::resize_file(log_, 0);
+            return;
+        }
+        fs::rename(log_, log_ + ".1");
+        if (random_() % 2 == 0) out << format_rfc3339(now()) << " mx app: denied 203.0.113.1\n" << std::flush;
+        out.close();
+        out.open(log_, std::ios::app);
+    }
+
+    std::string log_;
+    std::mt19937 random_;
+    std::atomic<bool> quit_ = false;
+    std::thread thread_;
+};
+
+std::string configure(const TempDirectory& dir, const std::string& name, const std::string& log) {
+    std::string directory = dir / name;
+    std::string text = jails;
+    for (std::size_t at = 0; (at = text.find("LOG", at)) != std::string::npos;) text.replace(at, 3, log);
+    write_file(directory + "/bandd.yaml",
+               "state: run/state.db\nsocket: run/socket\nuser: root\ngroup: root\ncheckpoint: 0.2s\n"
+               "jails:" + text);
+    write_file(directory + "/filters/app.yaml",
+               "description: test\nfailregex:\n  - {id: denied, regex: '^denied <HOST>$'}\n");
+    return directory;
+}
+
+// Everything that was decided, one line each, sorted.
+std::vector<std::string> decided(const DaemonProcess& daemon) {
+    std::vector<std::string> lines;
+    Json bans = Json::parse(daemon.ctl("history --limit 10000 --json").out, nullptr, false);
+    if (bans.is_discarded() || !bans.contains("bans")) return {"history can't be read"};
+    for (const Json& ban : bans["bans"])
+        lines.push_back(ban["jail"].get<std::string>() + " " + ban["ip"].get<std::string>() + " " +
+                        ban["from"].get<std::string>() + " to " + ban["until"].dump() + " ended " +
+                        ban.value("ended", "no") + " hits " + ban["hits"].dump() + " number " +
+                        ban["offence"].dump());
+    Json status = Json::parse(daemon.ctl("status --json").out, nullptr, false);
+    for (const Json& jail : status["jails"])
+        lines.push_back("jail " + jail["jail"].get<std::string>() + " hits " + jail["hits"].dump() +
+                        " bans " + jail["total_bans"].dump() + " already banned " +
+                        jail["already_banned"].dump() + " unbans " + jail["total_unbans"].dump());
+    std::ranges::sort(lines);
+    return lines;
+}
+
+std::string kernel_set(const std::string& where, const std::string& set) {
+    return sh("ip netns exec " + where + " nft list set inet bandd " + set +
+              " | tr ',' '\\n' | grep -o '203[0-9.]*' | sort").out;
+}
+
+int run(const Options& options) {
+    sh("ip netns del calm 2>/dev/null; ip netns del chaos 2>/dev/null");
+    must("ip netns add calm && ip netns add chaos");
+    TempDirectory dir;
+    fs::create_directory(dir / "logs");
+    std::string log = dir / "logs/app.log";
+    std::string calm_dir = configure(dir, "calm", log);
+    std::string chaos_dir = configure(dir, "chaos", log);
+    std::string ballast = chaos_dir + "/run/ballast";
+    if (options.faults == "full-disk") {
+        fs::create_directory(chaos_dir + "/run");
+        must("mount -t tmpfs -o size=4m tmpfs " + chaos_dir + "/run");
+    }
+    std::string prefix = "ip netns exec chaos";
+    if (options.faults == "writes")
+        prefix += " env BANDD_FAULT_ONE_IN=20 LD_PRELOAD=" + built("libfaulty_writes.so");
+    std::printf("chaos: %d kills, seed %u, faults %s\n", options.kills, options.seed, options.faults.c_str());
+    std::mt19937 random(options.seed);
+    write_file(log, "");
+    DaemonProcess calm(calm_dir, "ip netns exec calm");
+    DaemonProcess chaos(chaos_dir, prefix);
+    if (!calm.start() || !chaos.start()) {
+        std::cout << calm.log() << chaos.log() << "chaos: a daemon did not start\n";
+        return 1;
+    }
+    std::uint64_t lines = 0;
+    {
+        Writer writer(log, options.seed);
+        for (int kill = 0; kill < options.kills; ++kill) {
+            std::this_thread::sleep_for(std::chrono::microseconds(random() % 250'000));
+            if (options.faults == "full-disk") {
+                if (kill % 2 == 0)
+                    sh("dd if=/dev/zero of=" + ballast + " bs=64k 2>/dev/null");
+                else
+                    fs::remove(ballast);
+            }
+            chaos.stop(SIGKILL);
+            if (options.faults == "full-disk") fs::remove(ballast);  // it could not start otherwise
+            std::this_thread::sleep_for(std::chrono::microseconds(random() % 60'000));
+            // With writes that fail, an opening may, too: tried again, as systemd would.
+            bool started = false;
+            for (int attempt = 0; attempt < 50 && !started; ++attempt) started = chaos.start();
+            if (!started) {
+                std::cout << chaos.log() << "chaos: the daemon did not start after kill " << kill << "\n";
+                return 1;
+            }
+        }
+        writer.stop();
+        lines = writer.lines;
+        std::printf("chaos: %llu lines, %llu rotations\n", static_cast<unsigned long long>(writer.lines),
+                    static_cast<unsigned long long>(writer.rotations));
+    }
+    fs::remove(ballast);
+    // Short bans end by themselves; then both have said all that they will say.
+    std::vector<std::string> expected;
+    std::vector<std::string> got;
+    bool same = wait_for(
+        [&] {
+            expected = decided(calm);
+            got = decided(chaos);
+            return expected == got && expected.size() > 5;
+        },
+        15);
+    int differences = 0;
+    if (!same) {
+        std::vector<std::string> missing;
+        std::vector<std::string> more;
+        std::ranges::set_difference(expected, got, std::back_inserter(missing));
+        std::ranges::set_difference(got, expected, std::back_inserter(more));
+        for (const std::string& line : missing) std::cout << "  undisturbed only: " << line << "\n";
+        for (const std::string& line : more) std::cout << "  killed only:      " << line << "\n";
+        differences = static_cast<int>(std::max(missing.size(), more.size()));
+        std::cout << chaos.log().substr(chaos.log().size() - std::min<std::size_t>(chaos.log().size(), 3000));
+    }
+    for (const char* set : {"quick-ipv4", "extending-ipv4", "recidive-ipv4"})
+        if (kernel_set("calm", set) != kernel_set("chaos", set)) {
+            std::cout << "  set " << set << " differs in the kernel\n";
+            ++differences;
+        }
+    calm.stop(SIGTERM);
+    chaos.stop(SIGTERM);
+    if (options.faults == "full-disk") sh("umount " + chaos_dir + "/run");
+    std::printf("chaos: %zu decisions and counters compared, %d differences (%d kills, %llu lines, seed %u)\n",
+                expected.size(), differences, options.kills, static_cast<unsigned long long>(lines),
+                options.seed);
+    return differences == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+Options chaos_options;
+
+TEST_CASE("chaos") {
+    clean_namespace();
+    CHECK(run(chaos_options) == 0);
+}
+
+int main(int argc, char** argv) {
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
+    chaos_options = parse(argc, argv);
+    char name[] = "chaos";
+    char* own[] = {name, nullptr};
+    return Catch::Session().run(1, own);
+}
