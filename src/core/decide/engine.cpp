@@ -159,7 +159,8 @@ void Engine::count_hit(JailIndex index, const Address& address, Instant time, In
                        const Fields& fields, Outcome& outcome) {
     const JailRules& rules = rules_[index];
     Jail& jail = jails_[index];
-    Instant at = std::min(time, arrival);  // a line from the future counts as now
+    // A line from the future counts as now.
+    Instant at = time <= arrival + future_tolerance ? time : arrival;
     auto ignore = [&](Ignored::Why why, std::uint64_t& counter) {
         ++counter;
         outcome.events.emplace_back(Ignored{index, address, at, why});

@@ -62,6 +62,9 @@ struct EngineLimits {
 // own time, so bans that expired are remembered this long. Otherwise a decision would depend on how
 // busy we were.
 inline constexpr Duration lateness = std::chrono::seconds(60);
+// A line may be written after its turn's time was taken and still be read in that turn; its own time
+// is right then.
+inline constexpr Duration future_tolerance = std::chrono::seconds(1);
 inline constexpr std::size_t most_remembered = 100'000;
 
 class Engine {
