@@ -23,7 +23,7 @@ bool Dispatch::is_exec(TargetId target) const {
 }
 
 void Dispatch::set_targets(const std::vector<std::vector<ActionConfig>>& actions, Instant now,
-                           Report& report) {
+                           Report& report, bool adopt) {
     const auto& rules = engine_.rules();
     targets_.clear();
     by_jail_.assign(rules.size(), {});
@@ -59,6 +59,10 @@ void Dispatch::set_targets(const std::vector<std::vector<ActionConfig>>& actions
     }
     repairs_.assign(targets_.size(), {});
     repairing_ = 0;
+    if (adopt)
+        for (const TargetStatus& target : targets_)
+            if (enforces(target.spec.id) && prepare_target(target.spec.id, now, report))
+                adopt_bans(target.spec.id, now);
     // Whatever is not proven to be in the kernel is pending until reconciliation says otherwise.
     std::vector<BanState> state_of(rules.size(), BanState::active);
     for (std::size_t jail = 0; jail < rules.size(); ++jail)
@@ -68,6 +72,23 @@ void Dispatch::set_targets(const std::vector<std::vector<ActionConfig>>& actions
     for (const TargetStatus& target : targets_)
         if (enforces(target.spec.id)) reconcile_target(target.spec.id, now, report, false);
     flush(now, report);
+}
+
+void Dispatch::adopt_bans(TargetId id, Instant now) {
+    if (!backend_of(id).traits(id).ours) return;  // what is the user's own can't be told from ours
+    auto story = std::make_shared<Story>();
+    story->reason = "found in the kernel";
+    JailIndex jail = targets_[id].spec.jail;
+    [[maybe_unused]] auto listed = backend_of(id).list(id, [&](const Present& present) {
+        BanKey key{jail, present.prefix};
+        if (engine_.bans().find(key) != nullptr) return;
+        Ban ban;
+        ban.key = key;
+        ban.from = now;
+        ban.until = present.remaining ? now + *present.remaining : never;
+        ban.story = story;
+        engine_.restore_ban(std::move(ban));
+    });
 }
 
 std::uint64_t Dispatch::enforcing_bits(JailIndex jail) const {

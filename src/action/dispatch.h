@@ -54,9 +54,10 @@ class Dispatch {
     using Backends = std::array<std::unique_ptr<Backend>, 4>;
     Dispatch(Engine& engine, Backends backends) : engine_(engine), backends_(std::move(backends)) {}
 
-    // Actions of each jail, by jail index. Prepares and reconciles all targets.
+    // Actions of each jail, by jail index. Prepares and reconciles all targets. `adopt`: the state was
+    // lost, so what our own sets hold is taken for bans.
     void set_targets(const std::vector<std::vector<ActionConfig>>& actions, Instant now,
-                     Report& report);
+                     Report& report, bool adopt = false);
     void add_backend(std::size_t kind, std::unique_ptr<Backend> backend) {
         backends_[kind] = std::move(backend);
     }
@@ -100,6 +101,7 @@ class Dispatch {
         bool repair = false;
         std::size_t changes = 0;
     };
+    void adopt_bans(TargetId target, Instant now);
     void continue_repairs(Instant now, Report& report);
     void check_blind_sets(Instant now, Report& report);
     bool enforces(TargetId target) const;

@@ -43,5 +43,9 @@ struct TestOptions {
 };
 int run_test(const CommonOptions& common, const TestOptions& options);
 int run_keys(const CommonOptions& common);
+struct StateOptions {
+    std::string verb, file;  // export or import; empty is standard output or input
+};
+int run_state(const CommonOptions& common, const StateOptions& options);
 
 }  // namespace bandd

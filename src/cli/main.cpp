@@ -122,6 +122,15 @@ int main(int argc, char** argv) {
     test->add_option("--timezone", test_options.timezone, "of dates that name none");
     test->add_flag("-a,--all", test_options.all, "show lines that do not match, too, and why");
 
+    StateOptions state_options;
+    CLI::App* state = app.add_subcommand(
+        "state",
+        "export the state as JSON (also beside a running bandd), or import it (stop bandd first)");
+    state->add_option("verb", state_options.verb, "export or import")
+        ->required()
+        ->check(CLI::IsMember({"export", "import"}));
+    state->add_option("file", state_options.file, "file (default: standard output or input)");
+
     CLI::App* keys = app.add_subcommand("keys", "all configuration keys, as Markdown or JSON");
     app.allow_extras();  // to say better than CLI11 what is wrong with them
 
@@ -138,6 +147,7 @@ int main(int argc, char** argv) {
     if (int refused = refuse_leftovers(app); refused != exit_done) return refused;
     if (check->parsed()) return run_check(common, directory);
     if (test->parsed()) return run_test(common, test_options);
+    if (state->parsed()) return run_state(common, state_options);
     if (keys->parsed()) return run_keys(common);
     for (const auto& [name, function] : run)
         if (app.get_subcommand(name)->parsed()) return function(common, remote);

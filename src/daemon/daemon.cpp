@@ -18,6 +18,7 @@
 #include "action/syslog.h"
 #include "os/clock.h"
 #include "os/interfaces.h"
+#include "os/seccomp.h"
 #include "os/signals.h"
 #include "os/zoneinfo.h"
 
@@ -197,6 +198,7 @@ Result<> Daemon::start() {
     listening_ = std::move(*listening);
     if (!unprivileged_)
         if (auto dropped = drop_privileges(account_); !dropped) return dropped;
+    if (auto forbidden = forbid_dangerous_calls(); !forbidden) return forbidden;
 
     auto signals = open_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
     if (!signals) return std::unexpected(signals.error());
@@ -209,6 +211,7 @@ Result<> Daemon::start() {
     if (!store) return std::unexpected(store.error());
     store_ = std::make_unique<Store>(std::move(*store));
     if (!warning.empty()) log_.put(Severity::warning, warning);
+    state_lost_ = !warning.empty();
     Watch::Limits limits;
     limits.line_limit = config_.line_limit;
     limits.scratch = fs::path(config_.state).parent_path().string();
@@ -248,6 +251,12 @@ Result<> Daemon::start() {
     Outcome outcome;
     engine_->set_rules(rules_of(config_), at, outcome);
     auto saved = load_state();
+    if (store_->broken()) {
+        if (auto replaced = replace_state(); !replaced) return replaced;
+        saved = {};
+        engine_->set_rules(rules_of(config_), at, outcome);
+        engine_->set_own_addresses(PrefixSet(own_addresses()));
+    }
     if (auto made = make_backends(config_); !made) return made;
     apply_config(std::move(saved), at);
     control_ = std::make_unique<ControlServer>(
@@ -280,20 +289,40 @@ Watch::Saved Daemon::load_state() {
     };
     restore.written = [&](Instant at) { saved.at = at; };
     restore.position = [&](const StoredPosition& stored) {
-        saved.positions.push_back({stored.path,
-                             {static_cast<dev_t>(stored.device), static_cast<ino_t>(stored.inode)},
-                             stored.offset,
-                             stored.skipping,
-                             {stored.fingerprint_length, stored.fingerprint_hash}});
+        saved.positions.push_back(
+            {stored.path,
+             {static_cast<dev_t>(stored.device), static_cast<ino_t>(stored.inode)},
+             stored.offset,
+             stored.skipping,
+             {stored.fingerprint_length, stored.fingerprint_hash}});
     };
     if (auto loaded = store_->load(jail_names(*engine_), restore); !loaded)
         log_.put(Severity::error, to_line(loaded.error()));
     return saved;
 }
 
+// The database is broken inside: a new one, and a new engine, as half of the old state is worse
+// than none. Bans come back from the kernel's sets, windows from the logs.
+Result<> Daemon::replace_state() {
+    loop_->remove(store_->fd());
+    store_.reset();
+    auto aside = Store::set_aside(config_.state);
+    if (!aside) return std::unexpected(aside.error());
+    log_.write(Severity::warning,
+               "state \"{}\" is broken; it was moved to \"{}\", and bandd begins with an empty one",
+               config_.state, *aside);
+    std::string warning;
+    auto store = Store::open(config_.state, warning);
+    if (!store) return std::unexpected(store.error());
+    store_ = std::make_unique<Store>(std::move(*store));
+    *engine_ = Engine(limits_of(config_));
+    state_lost_ = true;
+    return loop_->add(store_->fd(), EPOLLIN, [this](std::uint32_t) { on_stored(); });
+}
+
 void Daemon::apply_config(Watch::Saved saved, Instant at) {
     Report report;
-    dispatch_->set_targets(actions_of(config_), at, report);
+    dispatch_->set_targets(actions_of(config_), at, report, std::exchange(state_lost_, false));
     on_report(report);
     std::optional<FileId> own_log;
     if (config_.log.target.find('/') != std::string::npos) own_log = file_id(config_.log.target);

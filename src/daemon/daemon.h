@@ -35,6 +35,7 @@ class Daemon {
     Result<> enter_rights();
     Result<> make_backends(const Config& config);
     Watch::Saved load_state();
+    Result<> replace_state();
     void apply_config(Watch::Saved saved, Instant now);
     Result<> reload();
     void on_signal(int signal);
@@ -82,6 +83,7 @@ class Daemon {
     std::uint64_t health_version_ = 0;                 // of Watch, when it was last looked at
     std::map<std::string, std::string> log_problems_;  // by path: what was last said of it
     Instant started_, last_checkpoint_;
+    bool state_lost_ = false;  // begun anew at this start
     bool dirty_ = false;  // something happened since the last checkpoint
     bool ending_ = false;
     std::uint64_t seen_lines_ = 0;

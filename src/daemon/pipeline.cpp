@@ -6,8 +6,7 @@
 namespace bandd {
 
 void Pipeline::configure(const Config& config, std::shared_ptr<const Compiled> compiled,
-                         Watch::Saved saved, std::optional<FileId> own_log,
-                         Instant now) {
+                         Watch::Saved saved, std::optional<FileId> own_log, Instant now) {
     compiled_ = std::move(compiled);
     line_limit_ = config.line_limit;
     rulesets_.clear();

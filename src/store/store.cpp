@@ -364,6 +364,7 @@ struct Store::Inside {
     Fd lock;
     Database database;
     Fd done;  // eventfd
+    bool broken = false;
 
     mutable std::mutex mutex;
     std::condition_variable changed;
@@ -480,13 +481,10 @@ Result<Store> Store::open(const std::string& path, std::string& warning) {
         execute(raw, "PRAGMA user_version; SELECT count(*) FROM sqlite_master;");
         if (!is_broken(raw)) return std::unexpected(database.error());
         again.reset();
-        std::string aside = path + ".broken-" + std::to_string(std::time(nullptr));
-        std::error_code fault;
-        std::filesystem::rename(path, aside, fault);
-        if (fault) return std::unexpected(database.error());
-        for (const char* ending : {"-wal", "-shm"}) std::filesystem::remove(path + ending, fault);
+        auto aside = set_aside(path);
+        if (!aside) return std::unexpected(database.error());
         warning = "state \"" + path + "\" is no database (" + database.error().reason +
-                  "); it was moved to \"" + aside + "\", and bandd begins with an empty one";
+                  "); it was moved to \"" + *aside + "\", and bandd begins with an empty one";
         database = open_database(path);
         if (!database) return std::unexpected(database.error());
     }
@@ -497,6 +495,17 @@ Result<Store> Store::open(const std::string& path, std::string& warning) {
     inside->thread = std::thread([raw] { raw->run(); });
     return Store(std::move(inside));
 }
+
+Result<std::string> Store::set_aside(const std::string& path) {
+    std::string aside = path + ".broken-" + std::to_string(std::time(nullptr));
+    std::error_code fault;
+    std::filesystem::rename(path, aside, fault);
+    if (fault) return fail("state \"" + path + "\": cannot move it aside", fault.message());
+    for (const char* ending : {"-wal", "-shm"}) std::filesystem::remove(path + ending, fault);
+    return aside;
+}
+
+bool Store::broken() const { return inside_->broken; }
 
 Result<Store> Store::open_to_read(const std::string& path) {
     auto inside = std::make_unique<Inside>();
@@ -534,6 +543,7 @@ Result<> Store::load(const std::vector<std::string>& jails, const Restore& resto
     auto finished = [&] {
         int code = sqlite3_errcode(database);
         broken = broken || (code != SQLITE_DONE && code != SQLITE_OK && code != SQLITE_ROW);
+        inside_->broken = inside_->broken || is_broken(database);
     };
     std::map<std::string, JailIndex, std::less<>> index;
     for (std::size_t i = 0; i < jails.size(); ++i) index[jails[i]] = static_cast<JailIndex>(i);

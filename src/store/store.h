@@ -78,6 +78,10 @@ class Store {
     // A file that is no database is moved aside; `warning` tells its new name, and the state is
     // new.
     static Result<Store> open(const std::string& path, std::string& warning);
+    // A database found to be broken while it was read: moved aside by hand, as `open` does by
+    // itself. Gives its new name. Only while no Store has it open.
+    static Result<std::string> set_aside(const std::string& path);
+    bool broken() const;  // found by the last `load`
     // Without the lock, for a look beside a running daemon; nothing can be written.
     static Result<Store> open_to_read(const std::string& path);
     Store(Store&&) noexcept;

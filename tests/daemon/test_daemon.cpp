@@ -174,6 +174,7 @@ TEST_CASE_METHOD(Setup, "rights: another user, two capabilities, logs that only 
     CHECK(has(status, "CapPrm:\t0000000000001004"));
     CHECK(has(status, "CapBnd:\t0000000000001004"));
     CHECK(has(status, "NoNewPrivs:\t1"));
+    CHECK(has(status, "Seccomp:\t2"));
     CHECK(must("stat -c '%a %U' " + dir / "run/state.db") == "600 nobody\n");
     CHECK(must("stat -c '%a %U %G' " + dir / "run/socket") == "660 nobody nogroup\n");
     denied("203.0.113.9");
@@ -250,6 +251,97 @@ TEST_CASE_METHOD(Setup, "a restart forgets nothing: windows, bans, offences, log
     REQUIRE(bans_become("203.0.113.1 app active\n203.0.113.2 app active\n"));
     CHECK(has(daemon.ctl("explain 203.0.113.1").out, "ban number 2"));
     CHECK(has(must("nft list set inet bandd app-ipv4"), "203.0.113.1 timeout 3h"));
+}
+
+TEST_CASE_METHOD(
+    Setup, "a broken state is moved aside; bans come back from the kernel, counts from the logs") {
+    configure_app("    bantime: 2h\n");
+    REQUIRE(daemon.start());
+    for (int i = 1; i <= 3; ++i)
+        for (int hit = 0; hit < 2; ++hit) denied("203.0.113." + std::to_string(i));
+    REQUIRE(wait_for([&] { return json("bans")["total"] == 3; }));
+    daemon.stop(SIGTERM);
+    std::string state = dir / "run/state.db";
+    // What SQLite's log beside it could bring back goes, too.
+    std::filesystem::remove(state + "-wal");
+    std::filesystem::remove(state + "-shm");
+    SECTION("it is no database at all") { write_file(state, std::string(50'000, 'x')); }
+    SECTION("pages in its middle are broken") {
+        std::string bytes = read_file(state);
+        // Everything but the first pages: the schema is readable, the tables are not.
+        for (std::size_t i = 4096; i < bytes.size(); ++i) bytes[i] = 'x';
+        write_file(state, bytes);
+    }
+    must("chown nobody " + state + "*");
+    REQUIRE(daemon.start());
+    CHECK(daemon.said("it was moved to \"" + state + ".broken-"));
+    CHECK(wait_for([&] { return json("bans")["total"] == 3; }));
+    CHECK(has(daemon.ctl("explain 203.0.113.1").out, "found in the kernel"));
+    CHECK(in_set("app-ipv4", "203.0.113.3"));
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    CHECK(wait_for([&] { return json("bans")["total"] == 4; }));
+}
+
+TEST_CASE_METHOD(Setup,
+                 "the state moves to another machine: export beside the running daemon, import "
+                 "into a stopped one") {
+    configure_app("    bantime: 1h\n    bantime.increment: true\n");
+    REQUIRE(daemon.start());
+    for (const char* ip :
+         {"203.0.113.1", "203.0.113.1", "203.0.113.2", "2001:db8::1", "2001:db8::2"})
+        denied(ip);
+    REQUIRE(bans_become("203.0.113.1 app active\n2001:db8::/64 app active\n"));
+    CHECK(daemon.ctl("unban 2001:db8::1").code == 0);
+    Json before = json("bans");
+    daemon.ctl("history");  // writes what is not written yet
+    std::string file = dir / "state.json";
+    CHECK(wait_for([&] { return has(daemon.ctl("state export").out, "\"why\":1"); }));
+    CHECK(daemon.ctl("state export " + file).code == 0);
+    Ran busy = daemon.ctl("state import " + file);
+    CHECK(busy.code == 2);
+    CHECK(has(busy.out, "is using it; stop that one first"));
+    daemon.stop(SIGKILL);
+    must("rm " + dir / "run/state.db" + "*; nft flush ruleset; : > " + log);
+    Ran bad = sh("echo '{\"ban\":{\"jail\":\"app\",\"prefix\":\"x\"}}' | " + built("bandctl") +
+                 " --config " + dir.path() + " state import");
+    CHECK(bad.code == 2);
+    CHECK(bad.out ==
+          "-:1: \"ban\": \"prefix\": must be an address or a CIDR block; nothing was imported\n");
+    Ran done = daemon.ctl("state import " + file);
+    CHECK(done.out == "imported 1 ban and 1 earlier ban into " + dir / "run/state.db" + "\n");
+    REQUIRE(daemon.start());
+    CHECK(bans_become("203.0.113.1 app active\n"));
+    CHECK(json("bans") == before);
+    CHECK(in_set("app-ipv4", "203.0.113.1"));
+    denied("203.0.113.2");  // its first hit came along
+    CHECK(bans_become("203.0.113.1 app active\n203.0.113.2 app active\n"));
+    CHECK(has(daemon.ctl("explain 2001:db8::1").out, "banned 1 time so far"));
+}
+
+TEST_CASE_METHOD(Setup, "history: who was banned, when, why, how often; across restarts") {
+    configure_app("    bantime: 1s\n");
+    REQUIRE(daemon.start());
+    CHECK(daemon.ctl("history").out == "nobody was banned\n");
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    REQUIRE(daemon.said("unban 203.0.113.9 jail=app"));
+    CHECK(daemon.ctl("ban 198.51.100.0/24 --reason loud").code == 0);
+    daemon.stop(SIGTERM);
+    REQUIRE(daemon.start());
+    Ran all = daemon.ctl("history");
+    INFO(all.out);
+    CHECK(has(all.out, "203.0.113.9"));
+    CHECK(has(all.out, "denied"));
+    CHECK(has(all.out, "its time was over"));
+    CHECK(has(all.out, "still banned"));
+    CHECK(json("history 203.0.113.9")["bans"].size() == 1);
+    CHECK(json("history --jail manual")["bans"].size() == 1);
+    CHECK(json("history --since 1h")["bans"].size() == 2);
+    CHECK(json("history --since 2020-01-01")["bans"].size() == 2);
+    CHECK(json("history 192.0.2.0/24")["bans"].empty());
+    CHECK(daemon.ctl("history --since yesterday").code == 2);
+    CHECK(json("status app")["jails"][0]["total_bans"] == 1);
 }
 
 TEST_CASE_METHOD(Setup, "stop: flush takes the bans out of the kernel") {
