@@ -338,12 +338,12 @@ void Daemon::say_what_is_watched() {
             "nothing to watch: no jail has a log that exists here; name one with \"logpath:\" "
             "in {}/jails/NAME.yaml, then run bandctl reload",
             config_.directory);
-    watch_health();
+    watch_health(true);
 }
 
 // What is wrong with logs, said once for each change.
-void Daemon::watch_health() {
-    if (std::exchange(health_version_, watch_->version()) == watch_->version()) return;
+void Daemon::watch_health(bool starting) {
+    if (std::exchange(health_version_, watch_->version()) == watch_->version() && !starting) return;
     // A jail may name several places of which one exists here.
     std::vector<bool> needed(watch_->logs().size());
     for (std::size_t jail = 0; jail < engine_->rules().size(); ++jail) {
@@ -364,13 +364,18 @@ void Daemon::watch_health() {
     for (const auto& [path, problem] : problems) {
         auto known = log_problems_.find(path);
         if (known != log_problems_.end() && known->second == problem) continue;
+        // Once bandd runs, a log is away for a moment whenever it is rotated: `status` tells.
         if (problem.empty())
-            log_.write(Severity::warning, "log \"{}\" does not exist; waiting for it", path);
+            log_.write(starting ? Severity::warning : Severity::info,
+                       "log \"{}\" does not exist; waiting for it", path);
         else
             log_.put(Severity::error, problem);
+        if (starting || !problem.empty()) said_problems_.insert(path);
     }
     for (const auto& [path, problem] : log_problems_)
-        if (!problems.contains(path)) log_.write(Severity::notice, "log \"{}\" is read now", path);
+        if (!problems.contains(path))
+            log_.write(said_problems_.erase(path) > 0 ? Severity::notice : Severity::info,
+                       "log \"{}\" is read now", path);
     log_problems_ = std::move(problems);
 }
 
@@ -522,7 +527,7 @@ int Daemon::run() {
             last_checkpoint_ = at;
             checkpoint(at, false);
         }
-        watch_health();
+        watch_health(false);
         set_deadline(at);
         loop_->turn();
     }

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "config/load.h"
@@ -44,7 +45,7 @@ class Daemon {
     void on_stored();
     void set_deadline(Instant now);
     void say_what_is_watched();
-    void watch_health();
+    void watch_health(bool starting);
 
     // daemon/events.cpp: what is logged, what watchers hear
     void on_event(const Event& event);
@@ -80,6 +81,7 @@ class Daemon {
     std::unique_ptr<ControlServer> control_;
     std::deque<Checkpoint> unwritten_;  // taken, in this order; the store takes one at a time
     std::optional<Error> store_error_;
+    std::set<std::string> said_problems_;  // of those, what was said louder than `info`
     std::uint64_t health_version_ = 0;                 // of Watch, when it was last looked at
     std::map<std::string, std::string> log_problems_;  // by path: what was last said of it
     Instant started_, last_checkpoint_;

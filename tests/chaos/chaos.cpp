@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Two daemons follow one log, each in a network namespace of its own. One is killed with SIGKILL at
-// random instants; the other is left alone. The log grows in lines stamped with the time of writing,
-// and is rotated by renaming, by copytruncate, and compressed. In the end both must have decided the
-// same: every ban with its start, end, hits and number; the counters of each jail; the kernel's sets.
+// random instants; the other is left alone. The log grows in lines stamped with the time of
+// writing, and is rotated by renaming, by copytruncate, and compressed. In the end both must have
+// decided the same: every ban with its start, end, hits and number; the counters of each jail; the
+// kernel's sets.
 //
 //   chaos [--kills N] [--seed S] [--faults none|full-disk|writes]
 #define CATCH_CONFIG_RUNNER
@@ -41,7 +42,8 @@ Options parse(int argc, char** argv) {
     for (int i = 1; i + 1 < argc; i += 2) {
         std::string key = argv[i];
         if (key == "--kills") options.kills = std::atoi(argv[i + 1]);
-        if (key == "--seed") options.seed = static_cast<unsigned>(std::strtoul(argv[i + 1], nullptr, 10));
+        if (key == "--seed")
+            options.seed = static_cast<unsigned>(std::strtoul(argv[i + 1], nullptr, 10));
         if (key == "--faults") options.faults = argv[i + 1];
     }
     return options;
@@ -76,15 +78,17 @@ class Writer {
             for (unsigned burst = 1 + random_() % 20; burst > 0; --burst) {
                 unsigned who = random_() % 10 == 0 ? random_() % 250 : random_() % 25;
                 bool attack = random_() % 3 == 0;
-                out << format_rfc3339(now()) << " mx app: "
-                    << (attack ? "denied 203.0.113." : "welcome 203.0.113.") << who << "\n";
+                out << format_rfc3339(now())
+                    << " mx app: " << (attack ? "denied 203.0.113." : "welcome 203.0.113.") << who
+                    << "\n";
                 ++lines;
                 if (random_() % 4 == 0) out.flush();  // lines in pieces, too
             }
             out.flush();
             std::this_thread::sleep_for(std::chrono::microseconds(random_() % 8000));
             if (std::chrono::steady_clock::now() < rotate_at) continue;
-            rotate_at = std::chrono::steady_clock::now() + std::chrono::milliseconds(200 + random_() % 1000);
+            rotate_at = std::chrono::steady_clock::now() +
+                        std::chrono::milliseconds(200 + random_() % 1000);
             rotate(out);
         }
     }
@@ -93,7 +97,8 @@ class Writer {
         for (int old = 9; old > 0; --old)
             for (const char* ending : {"", ".gz"}) {
                 std::string from = log_ + "." + std::to_string(old) + ending;
-                if (fs::exists(from)) fs::rename(from, log_ + "." + std::to_string(old + 1) + ending);
+                if (fs::exists(from))
+                    fs::rename(from, log_ + "." + std::to_string(old + 1) + ending);
             }
         for (const char* ending : {"", ".gz"}) fs::remove(log_ + ".10" + ending);
         // As logrotate with delaycompress.
@@ -104,7 +109,8 @@ class Writer {
             return;
         }
         fs::rename(log_, log_ + ".1");
-        if (random_() % 2 == 0) out << format_rfc3339(now()) << " mx app: denied 203.0.113.1\n" << std::flush;
+        if (random_() % 2 == 0)
+            out << format_rfc3339(now()) << " mx app: denied 203.0.113.1\n" << std::flush;
         out.close();
         out.open(log_, std::ios::app);
     }
@@ -118,10 +124,13 @@ class Writer {
 std::string configure(const TempDirectory& dir, const std::string& name, const std::string& log) {
     std::string directory = dir / name;
     std::string text = jails;
-    for (std::size_t at = 0; (at = text.find("LOG", at)) != std::string::npos;) text.replace(at, 3, log);
-    write_file(directory + "/bandd.yaml",
-               "state: run/state.db\nsocket: run/socket\nuser: root\ngroup: root\ncheckpoint: 0.2s\n"
-               "jails:" + text);
+    for (std::size_t at = 0; (at = text.find("LOG", at)) != std::string::npos;)
+        text.replace(at, 3, log);
+    write_file(
+        directory + "/bandd.yaml",
+        "state: run/state.db\nsocket: run/socket\nuser: root\ngroup: root\ncheckpoint: 0.2s\n"
+        "jails:" +
+            text);
     write_file(directory + "/filters/app.yaml",
                "description: test\nfailregex:\n  - {id: denied, regex: '^denied <HOST>$'}\n");
     return directory;
@@ -148,7 +157,8 @@ std::vector<std::string> decided(const DaemonProcess& daemon) {
 
 std::string kernel_set(const std::string& where, const std::string& set) {
     return sh("ip netns exec " + where + " nft list set inet bandd " + set +
-              " | tr ',' '\\n' | grep -o '203[0-9.]*' | sort").out;
+              " | tr ',' '\\n' | grep -o '203[0-9.]*' | sort")
+        .out;
 }
 
 int run(const Options& options) {
@@ -166,8 +176,10 @@ int run(const Options& options) {
     }
     std::string prefix = "ip netns exec chaos";
     if (options.faults == "writes")
-        prefix += " env ASAN_OPTIONS=verify_asan_link_order=0 BANDD_FAULT_ONE_IN=20 LD_PRELOAD=" + built("libfaulty_writes.so");
-    std::printf("chaos: %d kills, seed %u, faults %s\n", options.kills, options.seed, options.faults.c_str());
+        prefix += " env ASAN_OPTIONS=verify_asan_link_order=0 BANDD_FAULT_ONE_IN=20 LD_PRELOAD=" +
+                  built("libfaulty_writes.so");
+    std::printf("chaos: %d kills, seed %u, faults %s\n", options.kills, options.seed,
+                options.faults.c_str());
     std::mt19937 random(options.seed);
     write_file(log, "");
     DaemonProcess calm(calm_dir, "ip netns exec calm");
@@ -197,13 +209,15 @@ int run(const Options& options) {
             if (options.faults == "full-disk") fs::remove(ballast);  // it could not start otherwise
             std::this_thread::sleep_for(std::chrono::microseconds(random() % 60'000));
             if (!start_chaos()) {
-                std::cout << chaos.log() << "chaos: the daemon did not start after kill " << kill << "\n";
+                std::cout << chaos.log() << "chaos: the daemon did not start after kill " << kill
+                          << "\n";
                 return 1;
             }
         }
         writer.stop();
         lines = writer.lines;
-        std::printf("chaos: %llu lines, %llu rotations\n", static_cast<unsigned long long>(writer.lines),
+        std::printf("chaos: %llu lines, %llu rotations\n",
+                    static_cast<unsigned long long>(writer.lines),
                     static_cast<unsigned long long>(writer.rotations));
     }
     fs::remove(ballast);
@@ -236,7 +250,8 @@ int run(const Options& options) {
         for (const std::string& line : missing) std::cout << "  undisturbed only: " << line << "\n";
         for (const std::string& line : more) std::cout << "  killed only:      " << line << "\n";
         differences = static_cast<int>(std::max(missing.size(), more.size()));
-        std::cout << chaos.log().substr(chaos.log().size() - std::min<std::size_t>(chaos.log().size(), 3000));
+        std::cout << chaos.log().substr(chaos.log().size() -
+                                        std::min<std::size_t>(chaos.log().size(), 3000));
     }
     for (const char* set : {"quick-ipv4", "extending-ipv4", "recidive-ipv4"})
         if (kernel_set("calm", set) != kernel_set("chaos", set)) {
@@ -247,9 +262,11 @@ int run(const Options& options) {
     chaos.stop(SIGTERM);
     healed.stop(SIGTERM);
     if (options.faults == "full-disk") sh("umount " + chaos_dir + "/run");
-    std::printf("chaos: %zu decisions and counters compared, %d differences (%d kills, %llu lines, seed %u)\n",
-                expected.size(), differences, options.kills, static_cast<unsigned long long>(lines),
-                options.seed);
+    std::printf(
+        "chaos: %zu decisions and counters compared, %d differences (%d kills, %llu lines, seed "
+        "%u)\n",
+        expected.size(), differences, options.kills, static_cast<unsigned long long>(lines),
+        options.seed);
     return differences == 0 ? 0 : 1;
 }
 

@@ -45,7 +45,9 @@ ssize_t pwrite64(int fd, const void* data, size_t size, off64_t at) {
     static auto next = real<ssize_t (*)(int, const void*, size_t, off64_t)>("pwrite64");
     return fails(fd) ? -1 : next(fd, data, size, at);
 }
-ssize_t pwrite(int fd, const void* data, size_t size, off_t at) { return pwrite64(fd, data, size, at); }
+ssize_t pwrite(int fd, const void* data, size_t size, off_t at) {
+    return pwrite64(fd, data, size, at);
+}
 int fdatasync(int fd) {
     static auto next = real<int (*)(int)>("fdatasync");
     return fails(fd) ? -1 : next(fd);

@@ -37,7 +37,7 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
     std::vector<std::optional<JailIndex>> moved(rules_.size());
     for (const JailRules& fresh : rules) {
         jails.push_back(
-            {WindowTable(fresh.maxretry, fresh.findtime, fresh.track_limit), {}, {}, {}});
+            {WindowTable(fresh.maxretry, fresh.findtime, fresh.track_limit), {}, {}});
         auto old = find_jail(fresh.name);
         if (!old) continue;
         moved[*old] = static_cast<JailIndex>(jails.size() - 1);
@@ -50,11 +50,9 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
             was.track_limit == fresh.track_limit && was.v4_length == fresh.v4_length &&
             was.v6_length == fresh.v6_length) {
             to.windows = std::move(from.windows);
-            to.changed_windows = std::move(from.changed_windows);
         } else if (was.v4_length == fresh.v4_length && was.v6_length == fresh.v6_length) {
             from.windows.for_each([&](const Prefix& key, const WindowTable::View& view) {
-                to.windows.restore(key, view.times);
-                to.changed_windows.insert(key);
+                to.windows.restore(key, view.times, false);
             });
         }
     }
@@ -204,7 +202,6 @@ void Engine::count_hit(JailIndex index, const Address& address, Instant time, In
     std::uint64_t note = keep_line(
         {at, std::string(pattern_id), std::string(line.substr(0, longest_kept_line))}, previous);
     auto added = jail.windows.add(prefix, at, note);
-    if (rules.maxretry > 1) jail.changed_windows.insert(prefix);
     outcome.events.emplace_back(Found{index, address, std::string(pattern_id), at, added.hits});
     if (!added.full) return;
 
@@ -355,7 +352,6 @@ Result<> Engine::ban_by_hand(const BanOrder& order, Instant now, Outcome& outcom
     ban.offence = 1;
     ban.until = now + order.bantime.value_or(rules.bantime.base);
     jails_[order.jail].windows.erase(order.prefix);
-    if (rules.maxretry > 1) jails_[order.jail].changed_windows.insert(order.prefix);
     if (Ban* found = bans_.find(ban.key)) {
         found->until = ban.until;
         found->by_hand = true;
@@ -383,7 +379,7 @@ std::size_t Engine::unban(std::optional<JailIndex> jail, const Prefix& prefix, I
         if (jail && *jail != i) continue;
         Prefix key =
             prefix.is_single() ? key_for(static_cast<JailIndex>(i), prefix.network) : prefix;
-        if (jails_[i].windows.erase(key)) jails_[i].changed_windows.insert(key);
+        jails_[i].windows.erase(key);
     }
     return ending.size();
 }
@@ -403,13 +399,10 @@ void Engine::set_state(const BanKey& key, BanState state) {
 Changes Engine::take_changes() {
     Changes changes;
     for (std::size_t i = 0; i < jails_.size(); ++i) {
-        for (const Prefix& key : jails_[i].changed_windows) {
-            WindowChange change{{static_cast<JailIndex>(i), key}, {}};
-            if (auto view = jails_[i].windows.find(key))
-                change.times.assign(view->times.begin(), view->times.end());
-            changes.windows.push_back(std::move(change));
-        }
-        jails_[i].changed_windows.clear();
+        jails_[i].windows.take_changes([&](const Prefix& key, std::span<const Instant> times) {
+            changes.windows.push_back(
+                {{static_cast<JailIndex>(i), key}, {times.begin(), times.end()}});
+        });
     }
     for (const BanKey& key : changed_bans_)
         if (const Ban* found = bans_.find(key)) changes.bans.push_back(*found);
@@ -432,7 +425,7 @@ void Engine::restore_ban(Ban ban) {
 }
 
 void Engine::restore_window(const WindowChange& window) {
-    jails_[window.key.jail].windows.restore(window.key.prefix, window.times);
+    jails_[window.key.jail].windows.restore(window.key.prefix, window.times, true);
 }
 
 void Engine::restore_offences(const BanKey& key, const Offences& offences) {

@@ -126,7 +126,6 @@ class Engine {
         WindowTable windows;
         JailCounts counts;
         JailCounts stored_counts;  // as of the last checkpoint
-        std::unordered_set<Prefix, PrefixHash> changed_windows;
     };
     struct KeptLine {
         Match match;

@@ -5,6 +5,7 @@
 #include "core/decide/window.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace bandd {
 
@@ -87,7 +88,19 @@ std::uint32_t WindowTable::insert(const Prefix& key) {
     return slot;
 }
 
+void WindowTable::mark(std::uint32_t slot) {
+    if (std::exchange(slots_[slot].dirty, true)) return;
+    dirty_.push_back(slot);
+    // Slots that were removed and used again stand in it more than once.
+    if (dirty_.size() <= 2 * slots_.size() + 16) return;
+    std::ranges::sort(dirty_);
+    auto [first, last] = std::ranges::unique(dirty_);
+    dirty_.erase(first, last);
+}
+
 void WindowTable::remove(std::uint32_t slot) {
+    if (slots_[slot].stored) gone_.push_back(slots_[slot].key);
+    slots_[slot].dirty = slots_[slot].stored = false;
     std::size_t mask = buckets_.size() - 1;
     std::size_t hole = bucket_of(slots_[slot].key);
     for (std::size_t next = (hole + 1) & mask; buckets_[next] != none; next = (next + 1) & mask) {
@@ -132,6 +145,7 @@ WindowTable::Added WindowTable::add(const Prefix& key, Instant at, std::uint64_t
     }
     unlink(slot);
     link_newest(slot);
+    mark(slot);
     added.hits = s.count;
     return added;
 }
@@ -158,7 +172,7 @@ std::size_t WindowTable::expire(Instant now) {
 
 void WindowTable::clear() { *this = WindowTable(maxretry_, findtime_, limit_); }
 
-void WindowTable::restore(const Prefix& key, std::span<const Instant> times) {
+void WindowTable::restore(const Prefix& key, std::span<const Instant> times, bool stored) {
     if (maxretry_ <= 1 || times.empty()) return;
     if (buckets_.empty()) grow();
     if (buckets_[bucket_of(key)] != none) return;
@@ -168,6 +182,8 @@ void WindowTable::restore(const Prefix& key, std::span<const Instant> times) {
     unlink(slot);
     slots_[slot].count = static_cast<std::uint16_t>(count);
     link_newest(slot);
+    slots_[slot].stored = stored;
+    if (!stored) mark(slot);
 }
 
 std::size_t WindowTable::memory() const {

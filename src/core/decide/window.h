@@ -50,8 +50,28 @@ class WindowTable {
             for (std::uint32_t slot = line.oldest; slot != none; slot = slots_[slot].newer)
                 visit(slots_[slot].key, view(slot));
     }
-    // As `add`, for a key read back from a checkpoint; `times` ascending.
-    void restore(const Prefix& key, std::span<const Instant> times);
+    // As `add`, for a key read back from a checkpoint; `times` ascending. `stored`: it is in the
+    // checkpoint as it is.
+    void restore(const Prefix& key, std::span<const Instant> times, bool stored);
+
+    // Keys that changed since the last call, with their times; none: a checkpoint has the key, and
+    // shall forget it.
+    template <class Visitor>
+    void take_changes(Visitor&& visit) {
+        for (const Prefix& key : gone_) {
+            std::uint32_t slot = buckets_.empty() ? none : buckets_[bucket_of(key)];
+            if (slot == none) visit(key, std::span<const Instant>{});
+        }
+        gone_ = {};
+        for (std::uint32_t slot : dirty_) {
+            Slot& s = slots_[slot];
+            if (!s.dirty) continue;
+            s.dirty = false;
+            s.stored = true;
+            visit(s.key, std::span<const Instant>{times(slot), s.count});
+        }
+        dirty_ = {};
+    }
 
     std::size_t size() const { return used_; }
     std::uint64_t evicted() const { return evicted_; }
@@ -67,6 +87,8 @@ class WindowTable {
         Prefix key;
         std::uint16_t count = 0;
         std::uint8_t group = 0;
+        bool dirty = false;   // in dirty_, and to be told of
+        bool stored = false;  // a checkpoint has it
         std::uint32_t older = none, newer = none;
         std::uint64_t note = 0;
     };
@@ -80,6 +102,7 @@ class WindowTable {
     void link_newest(std::uint32_t slot);
     std::uint8_t group_of(std::uint32_t count) const;
     void grow();
+    void mark(std::uint32_t slot);
 
     std::uint32_t maxretry_;
     Duration findtime_;
@@ -91,6 +114,8 @@ class WindowTable {
     std::vector<std::uint32_t> free_;
     std::size_t used_ = 0;
     std::array<Line, groups> lines_;
+    std::vector<std::uint32_t> dirty_;
+    std::vector<Prefix> gone_;  // stored keys that were removed
     std::uint64_t evicted_ = 0;
 };
 

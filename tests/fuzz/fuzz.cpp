@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Fuzz targets: what takes bytes from strangers must neither crash nor hang, whatever they are.
+// Built with -DBANDD_FUZZ=NAME (an own program for each). With clang's -fsanitize=fuzzer it is a
+// libFuzzer target; without, it mutates its own seeds for a while, so that every build runs it.
+//
+//   fuzz_NAME [runs] [seed]
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "cli/state_json.h"
+#include "config/document.h"
+#include "core/match/pattern.h"
+#include "core/match/scanner.h"
+#include "core/text/envelope.h"
+#include "core/text/unescape.h"
+
+using namespace bandd;
+
+namespace {
+
+struct Target {
+    std::vector<std::string> seeds;
+    void (*run)(const std::string& bytes);
+};
+
+void use(const std::string& text) {
+    // An empty asm with the text as its input: the compiler must make it.
+    asm volatile("" : : "r"(text.data()) : "memory");
+}
+
+[[maybe_unused]] void run_envelope(const std::string& bytes) {
+    Envelope envelope = open_envelope(bytes, Zone{}, Instant{1'700'000'000'000'000});
+    std::string message;
+    unescape(envelope.message, message);
+    use(message);
+}
+[[maybe_unused]] void run_scan(const std::string& bytes) {
+    static const Ruleset rules = [] {
+        auto filter = std::make_shared<Filter>();
+        for (const char* regex :
+             {"^denied <HOST>$", "<F-USER>.*</F-USER> from <HOST>", "^\"A\"\\t\"<HOST>\""})
+            filter->patterns.push_back(std::move(*compile_pattern("p", regex, {}, true)));
+        Ruleset made;
+        made.rules.push_back({filter, {0}});
+        prepare(made);
+        return made;
+    }();
+    Scratch scratch;
+    std::vector<Hit> hits;
+    scan(rules, Chunk{0, bytes}, Arrival::log_time, Instant{1'700'000'000'000'000}, scratch, hits);
+}
+[[maybe_unused]] void run_pattern(const std::string& bytes) {
+    auto compiled = compile_pattern("p", bytes, {}, true);
+    if (!compiled) use(to_line(compiled.error()));
+}
+[[maybe_unused]] void run_state(const std::string& bytes) {
+    Checkpoint checkpoint;
+    auto read = read_state_line(bytes, checkpoint);
+    if (!read) use(to_line(read.error()));
+}
+// What the control socket does with a line, up to the command.
+[[maybe_unused]] void run_control(const std::string& bytes) {
+    Json request = Json::parse(bytes, nullptr, false);
+    if (request.is_object() && request.value("command", Json()).is_string())
+        use(to_line_of_json(success(request)));
+    use(to_line_of_json(failure({bytes, bytes, {}, {}})));
+}
+[[maybe_unused]] void run_yaml(const std::string& bytes) {
+    auto document = parse_document(bytes, "fuzz");
+    if (!document) use(to_line(document.error()));
+}
+
+const std::vector<std::string> lines{
+    "Nov 21 10:00:00 mx postfix/smtpd[1]: warning: unknown[203.0.113.9]: SASL LOGIN authentication "
+    "failed: x",
+    "<165>1 2026-11-21T10:00:00.003Z mx app 8710 ID47 [x@32473 a=\"b\\]\"] denied 2001:db8::1",
+    "\"SMTPD\"\t2824\t9493\t\"2020-08-20 17:02:34.406\"\t\"203.0.113.9\"\t\"SENT: 503 Bad\"",
+    "203.0.113.9 - - [21/Nov/2026:10:00:00 +0100] \"GET / HTTP/1.1\" 401 5",
+    "1763719200.123 x#011y#000z from ::ffff:203.0.113.9",
+    "[Sat Nov 21 10:00:00.123 2026] [error] x\r\n\n"};
+
+Target target_of_this_program() {
+    std::string name = BANDD_FUZZ;
+    if (name == "envelope") return {lines, run_envelope};
+    if (name == "scan") return {lines, run_scan};
+    if (name == "pattern")
+        return {{"^(?:a|b)*?[^\"]{1,20}<HOST>\\s+$", "(?i)x<F-USER>\\S+</F-USER> (?P<n>y) <IP4>",
+                 "[[:alpha:]]\\d{,3}<ADDR>"},
+                run_pattern};
+    if (name == "state")
+        return {
+            {R"({"ban":{"jail":"a","prefix":"203.0.113.9","from":1,"until":null,"offence":1,"hits":2,"by_hand":false,"reason":"x"}})",
+             R"({"window":{"jail":"a","prefix":"2001:db8::/64","times":[1,2,3]}})",
+             R"({"position":{"path":"/x","device":1,"inode":2,"offset":3,"skipping":true,"fingerprint_length":4,"fingerprint":5}})"},
+            run_state};
+    if (name == "control")
+        return {{R"({"v":1,"command":"ban","arguments":{"ip":"203.0.113.9","for":"1h"}})"},
+                run_control};
+    return {{"jails:\n  sshd: {logpath: [/a, /b], ignoreip: \"::1\"}\n",
+             "a: &x [1, 2]\nb: *x\nc: !include none\n"},
+            run_yaml};
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    static const Target target = target_of_this_program();
+    target.run({reinterpret_cast<const char*>(data), size});
+    return 0;
+}
+
+#ifndef BANDD_LIBFUZZER
+int main(int argc, char** argv) {
+    const Target target = target_of_this_program();
+    long runs = argc > 1 ? std::atol(argv[1]) : 20'000;
+    std::mt19937 random(argc > 2 ? static_cast<unsigned>(std::atol(argv[2])) : 1U);
+    auto any = [&](std::size_t below) {
+        return static_cast<std::size_t>(random() % std::max<std::size_t>(below, 1));
+    };
+    for (long run = 0; run < runs; ++run) {
+        std::string input = target.seeds[any(target.seeds.size())];
+        for (std::size_t changes = any(8); changes > 0; --changes) {
+            std::size_t at = any(input.size());
+            switch (any(5)) {
+                case 0:
+                    input.insert(at, 1, static_cast<char>(random()));
+                    break;
+                case 1:
+                    if (!input.empty()) input[at] = static_cast<char>(random());
+                    break;
+                case 2:
+                    input.erase(at, any(10));
+                    break;
+                case 3:
+                    input.insert(at, input.substr(any(input.size()), any(40)));
+                    break;
+                default: {
+                    const std::string& other = target.seeds[any(target.seeds.size())];
+                    input.insert(at, other.substr(any(other.size()), any(60)));
+                }
+            }
+        }
+        target.run(input);
+    }
+    std::printf("%s: %ld inputs, none did harm\n", BANDD_FUZZ, runs);
+}
+#endif
