@@ -439,6 +439,12 @@ void Dispatch::on_notice(std::size_t kind, Instant now, Report& report) {
     flush(now, report);
 }
 
+void Dispatch::on_clock_change(Instant now, Report& report) {
+    for (const TargetStatus& target : targets_)
+        if (enforces(target.spec.id)) reconcile_target(target.spec.id, now, report, false);
+    flush(now, report);
+}
+
 void Dispatch::on_time(Instant now, Report& report) {
     for (TargetStatus& target : targets_) {
         TargetId id = target.spec.id;

@@ -71,6 +71,8 @@ class Dispatch {
     bool busy() const { return repairing_ > 0; }
     void on_notice(std::size_t kind, Instant now, Report& report);
     void on_time(Instant now, Report& report);
+    // The wall clock was set: the kernel's timeouts did not see that, and are made right.
+    void on_clock_change(Instant now, Report& report);
     std::optional<Instant> next_deadline() const;
 
     // Takes every ban out of the kernel again, for `stop: flush`.

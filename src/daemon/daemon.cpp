@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/daemon.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -246,6 +247,11 @@ Result<> Daemon::start() {
             return added;
     }
     engine_->set_own_addresses(PrefixSet(own_addresses()));
+    // proc(5): this file is exceptional whenever something was mounted or unmounted.
+    mounts_ = Fd(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
+    if (mounts_) [[maybe_unused]]
+        auto added = loop_->add(mounts_.get(), EPOLLPRI,
+                                [this](std::uint32_t) { watch_->look_again(now()); });
 
     Instant at = now();
     Outcome outcome;
@@ -510,6 +516,12 @@ int Daemon::run() {
     while (!ending_) {
         Instant at = now();
         bool more = pipeline_->turn(at);
+        if (loop_->take_clock_change()) {
+            log_.write(Severity::notice, "the clock was set; the ends of bans are made right");
+            Report report;
+            dispatch_->on_clock_change(at, report);
+            on_report(report);
+        }
         if (more) {
             loop_->again();
             dirty_ = true;

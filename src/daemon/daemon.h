@@ -71,7 +71,7 @@ class Daemon {
     gid_t group_ = 0;
     bool unprivileged_ = false;  // not started by root
     std::unique_ptr<Loop> loop_;
-    Fd signals_, address_notices_, listening_;
+    Fd signals_, address_notices_, mounts_, listening_;
     std::unique_ptr<Spawner> spawner_;
     std::unique_ptr<Store> store_;
     std::unique_ptr<Engine> engine_;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <CLI/CLI.hpp>
+#include <cstdio>
+#include <new>
 
 #include "daemon/daemon.h"
 
@@ -27,5 +29,11 @@ int main(int argc, char** argv) {
         app.exit(error);
         return bandd::exit_usage;
     }
-    return bandd::Daemon(options).run();
+    try {
+        return bandd::Daemon(options).run();
+    } catch (const std::bad_alloc&) {
+        // Nothing is half done in the kernel or in the state; a supervisor starts us again.
+        std::fputs("bandd: out of memory\n", stderr);
+        return 1;
+    }
 }

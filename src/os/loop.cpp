@@ -66,7 +66,12 @@ void Loop::turn() {
     again_ = false;
     for (int i = 0; i < count; ++i) {
         const epoll_event& event = events[static_cast<std::size_t>(i)];
-        if (event.data.fd == timer_.get()) deadline_.reset();
+        if (event.data.fd == timer_.get()) {
+            std::uint64_t expirations = 0;
+            if (::read(timer_.get(), &expirations, sizeof expirations) < 0 && errno == ECANCELED)
+                clock_changed_ = true;
+            deadline_.reset();
+        }
         auto found = callbacks_.find(event.data.fd);
         if (found == callbacks_.end()) continue;
         auto callback = found->second;

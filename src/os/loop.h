@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "core/base/instant.h"
 #include "os/fd.h"
@@ -26,6 +27,8 @@ class Loop {
 
     // Wakes the loop at that wall-clock time, also if the clock is set past it. Nothing: never.
     void set_deadline(std::optional<Instant> at);
+    // True once after somebody set the clock while a deadline was pending.
+    bool take_clock_change() { return std::exchange(clock_changed_, false); }
     // There is work left that no descriptor will announce: do not sleep before the next turn.
     void again() { again_ = true; }
 
@@ -37,6 +40,7 @@ class Loop {
     Fd epoll_, timer_;
     std::optional<Instant> deadline_;
     bool again_ = false;
+    bool clock_changed_ = false;
     // Shared, so that a callback may remove itself while it runs.
     std::unordered_map<int, std::shared_ptr<Callback>> callbacks_;
 };

@@ -58,6 +58,8 @@ class Watch {
     void set_logs(std::vector<WatchedLog> logs, Saved saved, std::optional<FileId> forbidden,
                   Instant now);
     void on_notify(Instant now);
+    // Something that inotify does not tell of may have changed what paths mean: a mount.
+    void look_again(Instant now) { rescan_all(now); }
     std::optional<Instant> next_deadline() const;
 
     // Readers that have something, oldest file first. Call `read_done` after reading one.

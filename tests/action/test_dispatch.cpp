@@ -224,6 +224,28 @@ TEST_CASE("a flushed set is filled again, with the time that is left") {
     CHECK(m.take().empty());
 }
 
+TEST_CASE(
+    "the clock is set forward or back: the kernel is told the time that is left by the clock") {
+    Machine m({"sshd"}, {{NftablesAction{}}});
+    m.ban("203.0.113.9");
+    m.ban("203.0.113.10", 0, std::chrono::hours(24));
+    auto change_clock = [&](double seconds) {
+        m.turn(seconds);
+        Report report;
+        m.dispatch->on_clock_change(m.now, report);
+    };
+    SECTION("three hours forward: what is over by the clock is let in, the rest ends earlier") {
+        change_clock(3 * 3600);
+        CHECK_FALSE(m.nftables->sets[0].contains(prefix("203.0.113.9")));
+        CHECK(m.nftables->sets[0].at(prefix("203.0.113.10")) == std::chrono::hours(21));
+    }
+    SECTION("three hours back: bans last until the time that was said") {
+        change_clock(-3 * 3600);
+        CHECK(m.nftables->sets[0].at(prefix("203.0.113.9")) == std::chrono::hours(4));
+        CHECK(m.state("203.0.113.9") == BanState::active);
+    }
+}
+
 TEST_CASE("a set that cannot tell is looked at every 30 seconds while it should hold bans") {
     Machine m({"sshd"}, {{set_named("x")}});
     CHECK_FALSE(m.dispatch->next_deadline());

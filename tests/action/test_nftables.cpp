@@ -196,6 +196,22 @@ TEST_CASE_METHOD(Fixture, "nftables: whoever touches our table is noticed, other
     CHECK(has(must("nft list chain inet bandd prerouting"), "@sshd-ipv4"));
 }
 
+TEST_CASE_METHOD(Fixture, "nftables: lost notifications count as a touch") {
+    targets({target(0, "sshd")});
+    // More than the socket's buffer holds, in a table that is none of ours.
+    std::string elements;
+    for (int i = 0; i < 300'000; ++i)
+        elements += (i > 0 ? "," : "") + std::string("10.") + std::to_string(i / 65536) + "." + std::to_string(i / 256 % 256) + "." +
+                    std::to_string(i % 256);
+    TempDirectory dir;
+    write_file(dir / "rules",
+               "add table inet other\nadd set inet other s { type ipv4_addr; }\n"
+               "add element inet other s { " +
+                   elements + " }\n");
+    must("nft -f " + dir / "rules");
+    CHECK(backend->read_notices().touched);
+}
+
 TEST_CASE_METHOD(Fixture,
                  "nftables: a reload keeps bans of jails that stay and clears away the others") {
     targets({target(0, "sshd"), target(1, "postfix")});

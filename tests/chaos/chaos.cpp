@@ -94,13 +94,14 @@ class Writer {
     }
     void rotate(std::ofstream& out) {
         ++rotations;
-        for (int old = 9; old > 0; --old)
+        // Kept for as long as a daemon that can hardly write may need to come back to them.
+        for (int old = 99; old > 0; --old)
             for (const char* ending : {"", ".gz"}) {
                 std::string from = log_ + "." + std::to_string(old) + ending;
                 if (fs::exists(from))
                     fs::rename(from, log_ + "." + std::to_string(old + 1) + ending);
             }
-        for (const char* ending : {"", ".gz"}) fs::remove(log_ + ".10" + ending);
+        for (const char* ending : {"", ".gz"}) fs::remove(log_ + ".100" + ending);
         // As logrotate with delaycompress.
         if (random_() % 2 == 0 && fs::exists(log_ + ".2")) sh("gzip " + log_ + ".2");
         if (random_() % 3 == 0) {

@@ -468,6 +468,74 @@ TEST_CASE_METHOD(Setup, "a disk that is full at the start is an error with what 
     must("umount " + small);
 }
 
+TEST_CASE_METHOD(Setup, "a log directory that is unmounted and comes back is read on") {
+    std::string mount_point = dir / "logs";
+    must("mkdir " + mount_point + "; mount -t tmpfs tmpfs " + mount_point);
+    write_file(mount_point + "/app.log", "");
+    configure("  app: {logpath: logs/app.log, maxretry: 1}\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.1", mount_point + "/app.log");
+    REQUIRE(bans_become("203.0.113.1 app active\n"));
+    must("umount -l " + mount_point);
+    must("mount -t tmpfs tmpfs " + mount_point);
+    denied("203.0.113.2", mount_point + "/app.log");
+    CHECK(bans_become("203.0.113.1 app active\n203.0.113.2 app active\n"));
+    daemon.stop(SIGTERM);
+    must("umount " + mount_point);
+}
+
+TEST_CASE_METHOD(Setup, "out of file descriptors: said, and the logs that are open go on") {
+    for (int i = 0; i < 60; ++i) write_file(dir / ("many/" + std::to_string(i) + ".log"), "");
+    configure(
+        "  app: {logpath: app.log, maxretry: 1}\n  many: {logpath: 'many/*.log', filter: app, "
+        "maxretry: 1}\n");
+    DaemonProcess small(dir.path(), "prlimit --nofile=40:40");
+    REQUIRE(small.start());
+    CHECK(small.said("Too many open files"));
+    denied("203.0.113.1");
+    CHECK(wait_for([&] { return in_set("app-ipv4", "203.0.113.1"); }));
+    CHECK(small.stop(SIGTERM) == 0);
+}
+
+TEST_CASE_METHOD(Setup, "out of inotify watches: said with the sysctl to raise") {
+    write_file(dir / "bandd.yaml",
+               "state: run/state.db\nsocket: run/socket\nuser: root\ngroup: root\n"
+               "defaults: {action: [syslog]}\njails:\n  app: {logpath: [app.log, a/app.log, "
+               "b/app.log, c/app.log]}\n");
+    for (const char* sub : {"a", "b", "c"}) write_file(dir / (std::string(sub) + "/app.log"), "");
+    // The limit belongs to the user namespace, so that this touches nobody else's.
+    write_file(dir / "start",
+               "#!/bin/sh\necho 3 > /proc/sys/user/max_inotify_watches\nexec \"$@\"\n");
+    must("chmod 755 " + dir / "start");
+    DaemonProcess limited(dir.path(), "unshare --user --map-root-user " + dir / "start");
+    bool started = limited.start();
+    INFO(limited.log());
+    REQUIRE(started);
+    CHECK(limited.said("No space left on device; raise the sysctl fs.inotify.max_user_watches"));
+}
+
+#ifndef __SANITIZE_ADDRESS__  // which needs terabytes of address space
+TEST_CASE_METHOD(Setup,
+                 "out of memory it ends at worst, its bans stay, and the next start knows them") {
+    configure_app();
+    DaemonProcess limited(dir.path(), "prlimit --as=105000000");
+    REQUIRE(limited.start());
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    REQUIRE(bans_become("203.0.113.9 app active\n"));
+    must("sleep 3");  // a checkpoint
+    std::string much(60'000, 'x');
+    for (int i = 0; i < 600 && limited.ctl("version").code == 0; ++i)
+        limited.ctl("ban 10." + std::to_string(i / 256) + "." + std::to_string(i % 256) +
+                    ".1 --reason " + much);
+    INFO(limited.log());
+    CHECK(in_set("app-ipv4", "203.0.113.9"));
+    limited.stop(SIGKILL);
+    REQUIRE(daemon.start());
+    CHECK(wait_for([&] { return has(bans(), "203.0.113.9 app active"); }));
+}
+#endif
+
 TEST_CASE_METHOD(Setup, "with nothing to watch it says so and how to add a log") {
     write_file(dir / "bandd.yaml",
                "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n");
