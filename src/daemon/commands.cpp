@@ -82,6 +82,8 @@ std::optional<Json> Daemon::on_command(const std::string& command, const Json& a
                                        ControlServer::Reply reply) {
     if (command == "status") return status(arguments);
     if (command == "bans") return list_bans(arguments);
+    // What a person orders stands in no log to be read again: written at once.
+    if (command == "ban" || command == "unban" || command == "flush") write_soon();
     if (command == "ban") return ban(arguments);
     if (command == "unban") return unban(arguments);
     if (command == "explain") return explain(arguments, std::move(reply));

@@ -450,6 +450,12 @@ void Daemon::on_signal(int signal) {
     }
 }
 
+// The next turn takes a checkpoint, whenever the last one was.
+void Daemon::write_soon() {
+    dirty_ = true;
+    last_checkpoint_ = now() - config_.checkpoint;
+}
+
 void Daemon::take_checkpoint(Instant at) {
     Checkpoint checkpoint;
     checkpoint.jails = jail_names(*engine_);

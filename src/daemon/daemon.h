@@ -40,6 +40,7 @@ class Daemon {
     void apply_config(Watch::Saved saved, Instant now);
     Result<> reload();
     void on_signal(int signal);
+    void write_soon();
     void take_checkpoint(Instant now);
     void checkpoint(Instant now, bool last);
     void on_stored();

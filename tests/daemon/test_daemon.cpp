@@ -344,6 +344,19 @@ TEST_CASE_METHOD(Setup, "history: who was banned, when, why, how often; across r
     CHECK(json("status app")["jails"][0]["total_bans"] == 1);
 }
 
+TEST_CASE_METHOD(Setup, "what a person ordered survives a kill right after") {
+    configure_app("", "checkpoint: 1h\n");
+    REQUIRE(daemon.start());
+    CHECK(daemon.ctl("ban 203.0.113.1").code == 0);
+    CHECK(daemon.ctl("ban 203.0.113.2").code == 0);
+    CHECK(daemon.ctl("unban 203.0.113.1").code == 0);
+    must("sleep 0.5");
+    daemon.stop(SIGKILL);
+    REQUIRE(daemon.start());
+    CHECK(bans_become("203.0.113.2 manual active\n"));
+    CHECK_FALSE(in_set("manual-ipv4", "203.0.113.1"));
+}
+
 TEST_CASE_METHOD(Setup, "stop: flush takes the bans out of the kernel") {
     must("ipset create users hash:net; ipset add users 192.0.2.1");
     configure(
