@@ -195,9 +195,10 @@ std::vector<Watch::Rotated> Watch::find_rotated(const std::string& path, const F
         if (name.size() <= base.size() || !name.starts_with(base)) continue;
         struct stat status{};
         if (::stat(entry.path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
-        Rotated rotated{entry.path().string(),
-                        {status.st_dev, status.st_ino},
-                        status.st_mtim.tv_sec * std::int64_t{1'000'000'000} + status.st_mtim.tv_nsec};
+        Rotated rotated{
+            entry.path().string(),
+            {status.st_dev, status.st_ino},
+            status.st_mtim.tv_sec * std::int64_t{1'000'000'000} + status.st_mtim.tv_nsec};
         if (rotated.id == current) continue;
         // Not yet taken away after it was compressed.
         if (is_archive(rotated.path) &&
@@ -225,12 +226,31 @@ std::vector<Watch::Rotated> Watch::find_rotated(const std::string& path, const F
     return found;
 }
 
-void Watch::finish_rotated(std::size_t log, const Reader& current, bool current_sure,
-                           Instant now) {
+// A rotation may be under way while we look: a listing counts once it is the same twice, and a file
+// once what was opened is what was listed.
+void Watch::finish_rotated(std::size_t log, const Reader& current, bool current_sure, Instant now) {
+    constexpr int most_looks = 20;
     const std::string path = current.tail.path();
-    std::vector<Rotated> rotated = find_rotated(path, current.tail.id(), saved_);
-    auto newest_known = std::ranges::find_if(
-        rotated.rbegin(), rotated.rend(), [](const Rotated& r) { return r.saved != nullptr; });
+    auto ids_of = [](const std::vector<Rotated>& files) {
+        std::set<FileId> ids;
+        for (const Rotated& file : files) ids.insert(file.id);
+        return ids;
+    };
+    for (int look = 0; look < most_looks; ++look) {
+        std::vector<Rotated> rotated = find_rotated(path, current.tail.id(), saved_);
+        if (ids_of(rotated) != ids_of(find_rotated(path, current.tail.id(), saved_))) continue;
+        if (take_rotated(log, path, rotated, current_sure, now)) break;
+    }
+    for (const TailPosition& saved : saved_)
+        if (saved.path == path) saved_used_.insert(saved.id);
+}
+
+// False: a file went elsewhere meanwhile.
+bool Watch::take_rotated(std::size_t log, const std::string& path,
+                         const std::vector<Rotated>& rotated, bool current_sure, Instant now) {
+    bool all = true;
+    auto newest_known = std::ranges::find_if(rotated.rbegin(), rotated.rend(),
+                                             [](const Rotated& r) { return r.saved != nullptr; });
     Reader* before = nullptr;
     for (auto it = rotated.begin(); it != rotated.end(); ++it) {
         // Files newer than the newest that we know were written while we were away; unless we know
@@ -250,6 +270,10 @@ void Watch::finish_rotated(std::size_t log, const Reader& current, bool current_
         } else {
             tail = Tail::open(it->path, logs_[log].spec.encoding, limits_.line_limit);
         }
+        if (file_id(it->path) != it->id || (tail && tail->id() != it->id)) {
+            all = false;
+            continue;
+        }
         if (!tail) {
             errors_[log] = tail.error();
             continue;
@@ -268,8 +292,7 @@ void Watch::finish_rotated(std::size_t log, const Reader& current, bool current_
         if (!is_archive(it->path)) watch_file(reader);
         mark_finished(reader, now);
     }
-    for (const TailPosition& saved : saved_)
-        if (saved.path == path) saved_used_.insert(saved.id);
+    return all;
 }
 
 void Watch::begin(std::size_t log, const std::string& path, FileId id, Reader* before,

@@ -53,8 +53,8 @@ class Watch {
         std::vector<TailPosition> positions;
         Instant at = never;
     };
-    // The whole wish list. Files already read for an equal spec go on where they are. `forbidden` is
-    // never read (our own log).
+    // The whole wish list. Files already read for an equal spec go on where they are. `forbidden`
+    // is never read (our own log).
     void set_logs(std::vector<WatchedLog> logs, Saved saved, std::optional<FileId> forbidden,
                   Instant now);
     void on_notify(Instant now);
@@ -116,6 +116,8 @@ class Watch {
     };
     std::vector<Rotated> find_rotated(const std::string& path, const FileId& current,
                                       const std::vector<TailPosition>& positions);
+    bool take_rotated(std::size_t log, const std::string& path, const std::vector<Rotated>& rotated,
+                      bool current_sure, Instant now);
     void finish_rotated(std::size_t log, const Reader& current, bool current_sure, Instant now);
     void watch_file(Reader& reader);
     void unwatch_file(Reader& reader);
