@@ -176,7 +176,7 @@ bool Watch::resume(std::size_t log, Reader& reader, Instant now) {
         return saved.path == reader.tail.path() &&
                (!saved_used_.contains(saved.id) || (known && !sure));
     });
-    if (rotated) finish_rotated(log, reader, sure, now);
+    if (rotated) finish_rotated(log, reader.tail.path(), reader.tail.id(), sure, now);
     reader.backlog = known || rotated;
     return reader.backlog;
 }
@@ -228,17 +228,17 @@ std::vector<Watch::Rotated> Watch::find_rotated(const std::string& path, const F
 
 // A rotation may be under way while we look: a listing counts once it is the same twice, and a file
 // once what was opened is what was listed.
-void Watch::finish_rotated(std::size_t log, const Reader& current, bool current_sure, Instant now) {
+void Watch::finish_rotated(std::size_t log, const std::string& path, const FileId& current,
+                           bool current_sure, Instant now) {
     constexpr int most_looks = 20;
-    const std::string path = current.tail.path();
     auto ids_of = [](const std::vector<Rotated>& files) {
         std::set<FileId> ids;
         for (const Rotated& file : files) ids.insert(file.id);
         return ids;
     };
     for (int look = 0; look < most_looks; ++look) {
-        std::vector<Rotated> rotated = find_rotated(path, current.tail.id(), saved_);
-        if (ids_of(rotated) != ids_of(find_rotated(path, current.tail.id(), saved_))) continue;
+        std::vector<Rotated> rotated = find_rotated(path, current, saved_);
+        if (ids_of(rotated) != ids_of(find_rotated(path, current, saved_))) continue;
         if (take_rotated(log, path, rotated, current_sure, now)) break;
     }
     for (const TailPosition& saved : saved_)
@@ -452,6 +452,12 @@ void Watch::set_logs(std::vector<WatchedLog> logs, Saved saved, std::optional<Fi
     forbidden_ = forbidden;
     starting_ = true;
     rescan_all(now);
+    // A log that is just being rotated has no file of its name, but what it was has lines left.
+    for (std::size_t log = 0; log < logs_.size(); ++log)
+        for (const TailPosition& position : saved_)
+            if (!saved_used_.contains(position.id) && !file_id(position.path) &&
+                fnmatch(logs_[log].spec.path.c_str(), position.path.c_str(), FNM_PATHNAME) == 0)
+                finish_rotated(log, position.path, {}, false, now);
     starting_ = false;
     saved_.clear();
 }

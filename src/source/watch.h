@@ -118,7 +118,8 @@ class Watch {
                                       const std::vector<TailPosition>& positions);
     bool take_rotated(std::size_t log, const std::string& path, const std::vector<Rotated>& rotated,
                       bool current_sure, Instant now);
-    void finish_rotated(std::size_t log, const Reader& current, bool current_sure, Instant now);
+    void finish_rotated(std::size_t log, const std::string& path, const FileId& current,
+                        bool current_sure, Instant now);
     void watch_file(Reader& reader);
     void unwatch_file(Reader& reader);
     void mark_finished(Reader& reader, Instant now);

@@ -367,6 +367,17 @@ TEST_CASE("watch: reading goes on where a checkpoint stopped, through a rotation
         CHECK(got[10] == "0:line number 13 of another file");
         CHECK(got.back() == "0:now");
     }
+    SECTION("just being rotated: there is no file of its name yet") {
+        fs::rename(log, log + ".1");
+        auto f = Follower::make();
+        f.follow({log}, Start::findtime, saved);
+        CHECK(f.got() == Lines{"0:three"});
+        append_file(log + ".1", "late\n");
+        write_file(log, "four\n");
+        auto got = f.got();
+        CHECK(std::set<std::string>(got.begin(), got.end()) ==
+              std::set<std::string>{"0:late", "0:four"});
+    }
     SECTION("rotated by copying, the copy compressed: the inode is no help") {
         fs::copy_file(log, log + ".1");
         must("gzip " + log + ".1");
