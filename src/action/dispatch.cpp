@@ -142,9 +142,9 @@ void Dispatch::arm(TargetId target, const Prefix& prefix, Instant until, Instant
     rearm_.emplace(now + (traits.longest - margin), std::pair{target, prefix});
 }
 
-void Dispatch::enforce(const Ban& ban, bool announced, Instant now) {
+void Dispatch::enforce(const Ban& ban, Instant now) {
     if (ban.state == BanState::simulated) return;
-    Progress progress{enforcing_bits(ban.key.jail), announced};
+    Progress progress{enforcing_bits(ban.key.jail)};
     for (TargetId target : by_jail_[ban.key.jail]) {
         if (!enforces(target)) continue;
         Instant until = wanted_until(target, ban.key.prefix);
@@ -187,7 +187,7 @@ void Dispatch::lift(const Unbanned& event, Instant now) {
 void Dispatch::on_events(std::span<const Event> events, Instant now) {
     for (const Event& event : events) {
         if (const auto* banned = std::get_if<Banned>(&event)) {
-            if (banned->ban.until > now) enforce(banned->ban, !banned->restored, now);
+            if (banned->ban.until > now) enforce(banned->ban, now);
         } else if (const auto* extended = std::get_if<Extended>(&event)) {
             if (extended->ban.state == BanState::simulated) continue;
             bool waiting = progress_.contains(extended->ban.key);
@@ -217,7 +217,7 @@ void Dispatch::in_force(const BanKey& key, Report& report) {
     if (enforced) announce(Order::Kind::add, *ban);
 }
 
-void Dispatch::acknowledged(const Order& order, Instant, Report& report) {
+void Dispatch::acknowledged(const Order& order, Report& report) {
     TargetStatus& status = targets_[order.target];
     ++status.applied;
     // A program was only started: its end is what tells.
@@ -285,7 +285,7 @@ void Dispatch::flush(Instant now, Report& report) {
                 if (errors[i] != nullptr)
                     failed(std::move(possible[i]), *errors[i], now, report);
                 else
-                    acknowledged(possible[i], now, report);
+                    acknowledged(possible[i], report);
             }
         }
     }

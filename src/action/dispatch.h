@@ -54,8 +54,8 @@ class Dispatch {
     using Backends = std::array<std::unique_ptr<Backend>, 4>;
     Dispatch(Engine& engine, Backends backends) : engine_(engine), backends_(std::move(backends)) {}
 
-    // Actions of each jail, by jail index. Prepares and reconciles all targets. `adopt`: the state was
-    // lost, so what our own sets hold is taken for bans.
+    // Actions of each jail, by jail index. Prepares and reconciles all targets. `adopt`: the state
+    // was lost, so what our own sets hold is taken for bans.
     void set_targets(const std::vector<std::vector<ActionConfig>>& actions, Instant now,
                      Report& report, bool adopt = false);
     void add_backend(std::size_t kind, std::unique_ptr<Backend> backend) {
@@ -109,11 +109,11 @@ class Dispatch {
     bool enforces(TargetId target) const;
     bool is_exec(TargetId target) const;
     Backend& backend_of(TargetId target) const;
-    void enforce(const Ban& ban, bool announce, Instant now);
+    void enforce(const Ban& ban, Instant now);
     void lift(const Unbanned& event, Instant now);
     void announce(Order::Kind kind, const Ban& ban);
     void queue(Order order);
-    void acknowledged(const Order& order, Instant now, Report& report);
+    void acknowledged(const Order& order, Report& report);
     void failed(Order order, Error error, Instant now, Report& report);
     void reconcile_target(TargetId target, Instant now, Report& report, bool repair);
     bool prepare_target(TargetId target, Instant now, Report& report);

@@ -37,8 +37,8 @@ constexpr std::size_t orders_a_batch = 4096;  // at three messages an order, som
 // Each transaction waits for packets under way to be done with the old rules, some milliseconds: so
 // as few as the socket's buffer allows.
 constexpr std::size_t additions_a_batch = 32768;  // 1.5 MiB
-constexpr std::size_t message_space = 4096;   // more than any one message takes
-constexpr std::uint32_t log_rate = 10;        // packets a second that `log_prefix` writes
+constexpr std::size_t message_space = 4096;       // more than any one message takes
+constexpr std::uint32_t log_rate = 10;            // packets a second that `log_prefix` writes
 // The kernel keeps timeouts in jiffies of 64 bits, given in milliseconds; ten years is for ever.
 constexpr Duration longest_timeout = std::chrono::days(3650);
 
@@ -537,8 +537,8 @@ void NftablesBackend::apply(std::span<const Order> orders, std::vector<Failure>&
 // The number of the rule set's last change, whoever made it.
 std::uint32_t NftablesBackend::generation() {
     std::array<char, message_space> buffer{};
-    nlmsghdr* request =
-        nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETGEN, NFPROTO_UNSPEC, NLM_F_ACK, sequence_++);
+    nlmsghdr* request = nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETGEN, NFPROTO_UNSPEC,
+                                              NLM_F_ACK, sequence_++);
     std::uint32_t generation = 0;
     std::vector<NetlinkAnswer> answers;
     [[maybe_unused]] auto asked = commands_.exchange(

@@ -97,7 +97,7 @@ std::optional<Json> Daemon::on_command(const std::string& command, const Json& a
     }
     if (command == "flush") {
         Outcome outcome;
-        std::size_t count = engine_->unban_all({}, now(), outcome);
+        std::size_t count = engine_->unban_all({}, Unbanned::Why::by_hand, now(), outcome);
         pipeline_->put(outcome, now());
         return success({{"unbanned", count}});
     }
@@ -283,7 +283,7 @@ Json Daemon::unban(const Json& arguments) {
     Instant at = now();
     std::size_t count = 0;
     if (arguments.value("all", Json(false)) == true) {
-        count = engine_->unban_all(jail, at, outcome);
+        count = engine_->unban_all(jail, Unbanned::Why::by_hand, at, outcome);
     } else {
         std::string text = argument(arguments, "ip");
         auto prefix = parse_prefix(text);

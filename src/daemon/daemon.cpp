@@ -413,7 +413,8 @@ Result<> Daemon::reload() {
         bool kept = std::ranges::any_of(fresh.jails, [&](const JailConfig& other) {
             return other.rules.name == engine_->rules()[jail].name;
         });
-        if (!kept) engine_->unban_all(static_cast<JailIndex>(jail), at, outcome);
+        if (!kept)
+            engine_->unban_all(static_cast<JailIndex>(jail), Unbanned::Why::jail_gone, at, outcome);
     }
     pipeline_->put(outcome, at);
     Report report;

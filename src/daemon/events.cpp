@@ -52,7 +52,6 @@ void Daemon::on_event(const Event& event) {
                     {"time", format_rfc3339(ignored->time)}};
     } else if (const auto* banned = std::get_if<Banned>(&event)) {
         const Ban& ban = banned->ban;
-        if (banned->restored) return;
         if (ban.state == BanState::simulated)
             log_.write(Severity::notice, "would ban {} jail={} {} reason=\"{}\" hits={} (simulate)",
                        to_string(ban.key.prefix), jail_name(ban.key.jail), until_text(ban),

@@ -19,7 +19,7 @@ int main(int argc, char** argv) {
     app.footer(
         "Signals: SIGHUP loads the configuration anew, SIGUSR1 opens the log anew,\n"
         "SIGTERM ends (bans stay in the kernel unless \"stop: flush\").\n"
-        "Exit codes: 0 ended by a signal, 2 usage or configuration.\n"
+        "Exit codes: 0 ended by a signal, 1 out of memory, 2 usage or configuration.\n"
         "Manual: bandd(8), bandctl(8), bandd.yaml(5)\n");
     try {
         app.parse(argc, argv);

@@ -436,12 +436,24 @@ Store::~Store() {
     if (inside_->thread.joinable()) inside_->thread.join();
 }
 
+namespace {
+
+// What to do about `errno` at one of the state's files.
+std::string advice(const char* otherwise) {
+    if (errno == ENOSPC || errno == EDQUOT) return "free some space there";
+    if (errno == EROFS) return "mount it writable, or set \"state:\" to a file elsewhere";
+    return otherwise;
+}
+
+}  // namespace
+
 Result<> Store::prepare(const std::string& path, uid_t uid, gid_t gid) {
     ::umask(0077);
     for (const char* ending : {"", "-wal", "-shm", ".lock"}) {
         std::string file = path + ending;
         Fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-        if (!fd) return fail_errno("state \"" + file + "\"", "check \"state:\" in bandd.yaml");
+        if (!fd)
+            return fail_errno("state \"" + file + "\"", advice("check \"state:\" in bandd.yaml"));
         if (fchmod(fd.get(), 0600) != 0 || (geteuid() == 0 && fchown(fd.get(), uid, gid) != 0))
             return fail_errno("state \"" + file + "\"");
     }
@@ -456,7 +468,7 @@ Result<Store> Store::open(const std::string& path, std::string& warning) {
     inside->lock = Fd(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!inside->lock)
         return fail_errno("state \"" + lock_path + "\"",
-                          "the daemon's user must be able to write to this directory");
+                          advice("the daemon's user must be able to write to this directory"));
     if (flock(inside->lock.get(), LOCK_EX | LOCK_NB) != 0) {
         std::array<char, 32> pid{};
         ssize_t got = pread(inside->lock.get(), pid.data(), pid.size() - 1, 0);
@@ -469,8 +481,7 @@ Result<Store> Store::open(const std::string& path, std::string& warning) {
     std::string pid = std::to_string(getpid());
     if (ftruncate(inside->lock.get(), 0) != 0 ||
         pwrite(inside->lock.get(), pid.data(), pid.size(), 0) < 0)
-        return fail_errno("state \"" + lock_path + "\"",
-                          errno == ENOSPC ? "free some space there" : "");
+        return fail_errno("state \"" + lock_path + "\"", advice(""));
 
     auto database = open_database(path);
     if (!database) {

@@ -319,7 +319,7 @@ TEST_CASE("a hundred thousand bans and their end take no longer than their numbe
     m.finish(outcome);
     CHECK(m.nftables->sets[0].size() == 100'000);
     outcome.events.clear();
-    m.engine.unban_all({}, m.now, outcome);
+    m.engine.unban_all({}, Unbanned::Why::by_hand, m.now, outcome);
     m.finish(outcome);  // quadratic here would be minutes
     CHECK(m.nftables->sets[0].empty());
 }

@@ -319,6 +319,62 @@ TEST_CASE_METHOD(Setup,
     CHECK(has(daemon.ctl("explain 2001:db8::1").out, "banned 1 time so far"));
 }
 
+TEST_CASE_METHOD(Setup,
+                 "a clock that is set, or stood still while the machine slept: bans end in time") {
+    std::string file = dir / "shift";
+    auto set_clock = [&](std::int64_t seconds) {
+        std::fstream out(file, std::ios::binary | std::ios::in | std::ios::out);
+        out.write(reinterpret_cast<const char*>(&seconds), sizeof seconds);
+    };
+    write_file(file, std::string(8, '\0'));
+    DaemonProcess shifted(dir.path(), "env ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD=" +
+                                          built("libshifted_clock.so") +
+                                          " BANDD_CLOCK_SHIFT=" + file);
+    configure_app("    bantime: 1h\n");
+    REQUIRE(shifted.start());
+    auto bans_now = [&] {
+        Json all = Json::parse(shifted.ctl("bans --json").out, nullptr, false);
+        std::string text;
+        for (const Json& ban : all["bans"])
+            text += ban["ip"].get<std::string>() + " " + ban["until"].get<std::string>() + "\n";
+        return text;
+    };
+    auto expires = [&](const std::string& text) {
+        bool done = wait_for(
+            [&] { return has(sh("nft list set inet bandd app-ipv4").out, "expires " + text); });
+        if (!done) UNSCOPED_INFO(sh("nft list set inet bandd app-ipv4").out << shifted.log());
+        return done;
+    };
+    denied("203.0.113.1");
+    denied("203.0.113.1");
+    REQUIRE(expires("59m"));
+    std::string bans_then = bans_now();
+    SECTION("forward and back: the kernel gets the time that is left by the new clock") {
+        set_clock(1800);
+        CHECK(expires("29m"));
+        CHECK(bans_now() == bans_then);
+        set_clock(-7200);
+        CHECK(expires("2h59m"));
+        CHECK(bans_now() == bans_then);
+        denied("203.0.113.2");
+        denied("203.0.113.2");
+        CHECK(wait_for([&] { return in_set("app-ipv4", "203.0.113.2"); }));
+    }
+    SECTION("past the end: the ban is over, and a hit from before does not count") {
+        denied("203.0.113.2");
+        REQUIRE(wait_for([&] { return has(shifted.ctl("explain 203.0.113.2").out, "1 of 2"); }));
+        set_clock(2 * 3600);
+        CHECK(wait_for([&] { return bans_now().empty(); }));
+        CHECK(wait_for([&] { return !in_set("app-ipv4", "203.0.113.1"); }));
+        denied("203.0.113.2");
+        denied("203.0.113.3");
+        denied("203.0.113.3");
+        CHECK(wait_for([&] { return in_set("app-ipv4", "203.0.113.3"); }));
+        CHECK_FALSE(in_set("app-ipv4", "203.0.113.2"));
+    }
+    CHECK(shifted.stop(SIGTERM) == 0);
+}
+
 TEST_CASE_METHOD(Setup, "history: who was banned, when, why, how often; across restarts") {
     configure_app("    bantime: 1s\n");
     REQUIRE(daemon.start());
@@ -465,6 +521,26 @@ TEST_CASE_METHOD(Setup,
     must("rm " + small + "/ballast");
     CHECK(daemon.said("is written again"));
     CHECK(daemon.stop(SIGTERM) == 0);
+    must("umount " + small);
+}
+
+TEST_CASE_METHOD(Setup,
+                 "a state on a read-only file system at the start is an error with what to do") {
+    std::string small = dir / "small";
+    must("mkdir " + small + "; mount -t tmpfs tmpfs " + small);
+    write_file(dir / "bandd.yaml",
+               "state: small/db\nsocket: run/socket\nuser: root\ngroup: root\njails:\n"
+               "  app: {logpath: app.log, maxretry: 1}\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.8");
+    REQUIRE(bans_become("203.0.113.8 app active\n"));
+    daemon.stop(SIGTERM);
+    must("mount -o remount,ro " + small);
+    CHECK_FALSE(daemon.start());
+    INFO(daemon.log());
+    CHECK(has(daemon.log(), "state \"" + small +
+                                "/db\": Read-only file system; mount it writable, "
+                                "or set \"state:\" to a file elsewhere"));
     must("umount " + small);
 }
 

@@ -73,7 +73,6 @@ struct Ignored {
 };
 struct Banned {
     Ban ban;
-    bool restored = false;  // from a checkpoint: not news to anybody
 };
 struct Extended {
     Ban ban;

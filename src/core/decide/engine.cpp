@@ -36,8 +36,7 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
     std::vector<Jail> jails;
     std::vector<std::optional<JailIndex>> moved(rules_.size());
     for (const JailRules& fresh : rules) {
-        jails.push_back(
-            {WindowTable(fresh.maxretry, fresh.findtime, fresh.track_limit), {}, {}});
+        jails.push_back({WindowTable(fresh.maxretry, fresh.findtime, fresh.track_limit), {}, {}});
         auto old = find_jail(fresh.name);
         if (!old) continue;
         moved[*old] = static_cast<JailIndex>(jails.size() - 1);
@@ -57,7 +56,7 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
         }
     }
     for (std::size_t i = 0; i < moved.size(); ++i)
-        if (!moved[i]) unban_all(static_cast<JailIndex>(i), now, outcome);
+        if (!moved[i]) unban_all(static_cast<JailIndex>(i), Unbanned::Why::jail_gone, now, outcome);
     auto move_keys = [&](auto& map) {
         auto old = std::move(map);
         map.clear();
@@ -280,7 +279,7 @@ void Engine::decide(Ban ban, Outcome& outcome) {
     changed_bans_.insert(ban.key);
     const Ban& put = bans_.put(std::move(ban));
     push_deadline(put);
-    outcome.events.emplace_back(Banned{put, false});
+    outcome.events.emplace_back(Banned{put});
 }
 
 void Engine::end(const BanKey& key, Unbanned::Why why, Instant at, Outcome& outcome) {
@@ -384,11 +383,12 @@ std::size_t Engine::unban(std::optional<JailIndex> jail, const Prefix& prefix, I
     return ending.size();
 }
 
-std::size_t Engine::unban_all(std::optional<JailIndex> jail, Instant now, Outcome& outcome) {
+std::size_t Engine::unban_all(std::optional<JailIndex> jail, Unbanned::Why why, Instant now,
+                              Outcome& outcome) {
     std::vector<BanKey> ending;
     for (const Ban& ban : bans_)
         if (!jail || ban.key.jail == *jail) ending.push_back(ban.key);
-    for (const BanKey& key : ending) end(key, Unbanned::Why::by_hand, now, outcome);
+    for (const BanKey& key : ending) end(key, why, now, outcome);
     return ending.size();
 }
 

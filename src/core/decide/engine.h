@@ -62,8 +62,8 @@ struct EngineLimits {
 // own time, so bans that expired are remembered this long. Otherwise a decision would depend on how
 // busy we were.
 inline constexpr Duration lateness = std::chrono::seconds(60);
-// A line may be written after its turn's time was taken and still be read in that turn; its own time
-// is right then.
+// A line may be written after its turn's time was taken and still be read in that turn; its own
+// time is right then.
 inline constexpr Duration future_tolerance = std::chrono::seconds(1);
 inline constexpr std::size_t most_remembered = 100'000;
 
@@ -91,7 +91,8 @@ class Engine {
     // Ends every ban that covers `prefix` or lies within it, of one jail or all. Returns how many.
     std::size_t unban(std::optional<JailIndex> jail, const Prefix& prefix, Instant now,
                       Outcome& outcome);
-    std::size_t unban_all(std::optional<JailIndex> jail, Instant now, Outcome& outcome);
+    std::size_t unban_all(std::optional<JailIndex> jail, Unbanned::Why why, Instant now,
+                          Outcome& outcome);
     // The sets acknowledged a ban, or lost it again.
     void set_state(const BanKey& key, BanState state);
 
@@ -160,7 +161,7 @@ class Engine {
     std::deque<KeptLine> lines_;
     std::uint64_t first_note_ = 1;  // of lines_.front()
     std::unordered_set<BanKey, BanKeyHash> changed_bans_;
-    std::vector<Unbanned> ended_bans_;  // since the last checkpoint
+    std::vector<Unbanned> ended_bans_;                         // since the last checkpoint
     std::unordered_map<BanKey, Unbanned, BanKeyHash> recent_;  // expired less than `lateness` ago
     std::deque<std::pair<Instant, BanKey>> recent_order_;
     std::unordered_set<BanKey, BanKeyHash> changed_offences_;

@@ -18,8 +18,8 @@ namespace bandd {
 //
 // Memory: open addressing over slots in arrays, some 60 bytes a key and 8 for each kept hit. At
 // `limit` keys one makes room and is counted: of those furthest from a ban the one that was hit
-// longest ago, so that a flood of addresses with one hit each pushes out no attacker who is about to
-// be banned.
+// longest ago, so that a flood of addresses with one hit each pushes out no attacker who is about
+// to be banned.
 class WindowTable {
   public:
     WindowTable(std::uint32_t maxretry, Duration findtime, std::size_t limit);

@@ -207,7 +207,7 @@ TEST_CASE("new rules keep bans and windows of jails that stay, and end those of 
     machine.hit("203.0.113.9", 0, 0, 1);
     machine.hit("203.0.113.9", 1, 1, 1);
     Outcome outcome;
-    machine.engine.unban_all(JailIndex{0}, at(2), outcome);
+    machine.engine.unban_all(JailIndex{0}, Unbanned::Why::by_hand, at(2), outcome);
     machine.engine.set_rules({jail(3)}, at(2), outcome);
     machine.hear(outcome);
     CHECK(machine.said == Said{"unban 203.0.113.1"});
