@@ -248,6 +248,8 @@ void Watch::finish_rotated(std::size_t log, const std::string& path, const FileI
 // False: a file went elsewhere meanwhile.
 bool Watch::take_rotated(std::size_t log, const std::string& path,
                          const std::vector<Rotated>& rotated, bool current_sure, Instant now) {
+    // The kernel stamps files with the time of its last tick: up to this much too early.
+    constexpr std::int64_t tick_us = 10'000;
     bool all = true;
     auto newest_known = std::ranges::find_if(rotated.rbegin(), rotated.rend(),
                                              [](const Rotated& r) { return r.saved != nullptr; });
@@ -256,7 +258,7 @@ bool Watch::take_rotated(std::size_t log, const std::string& path,
         // Files newer than the newest that we know were written while we were away; unless we know
         // the current one, which is newer still.
         bool newer = newest_known != rotated.rend() ? it > newest_known.base() - 1
-                                                    : it->modified / 1000 > saved_at_.us;
+                                                    : it->modified / 1000 + tick_us > saved_at_.us;
         bool missed = !current_sure && newer;
         if (it->saved == nullptr && !missed) continue;
         if (find_reader(it->id, logs_[log].spec) != nullptr) continue;
@@ -460,6 +462,7 @@ void Watch::set_logs(std::vector<WatchedLog> logs, Saved saved, std::optional<Fi
                 finish_rotated(log, position.path, {}, false, now);
     starting_ = false;
     saved_.clear();
+    saved_used_.clear();
 }
 
 // A log that was created, written and renamed away since the last look was never seen under its

@@ -192,6 +192,26 @@ TEST_CASE("watch: lines written just before copytruncate are read from the copy"
     CHECK(f.watch.readers().size() == 1);
 }
 
+TEST_CASE("watch: the same, of a file that a checkpoint knew") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "a line long enough to be told by its fingerprint\n");
+    TailPosition saved;
+    {
+        auto before = Follower::make();
+        before.follow({log});
+        saved = before.watch.readers().front().tail.position();
+    }
+    auto f = Follower::make();
+    f.follow({log}, Start::beginning, {saved});
+    CHECK(f.got().empty());
+    append_file(log, "not read yet\n");
+    fs::copy_file(log, log + ".1");
+    fs::resize_file(log, 0);
+    append_file(log, "new\n");
+    CHECK(f.got() == Lines{"0:not read yet", "0:new"});
+}
+
 TEST_CASE("watch: copytruncate with a glob that holds the copy does not read it twice") {
     TempDirectory dir;
     std::string log = dir / "log";
