@@ -13,7 +13,6 @@
 #include "config/compile.h"
 #include "config/load.h"
 #include "core/base/suggest.h"
-#include "core/text/unescape.h"
 #include "os/clock.h"
 #include "os/log.h"
 #include "os/zoneinfo.h"
@@ -44,6 +43,13 @@ Result<std::string> find_filter(const CommonOptions& common, const std::string& 
     }
     std::vector<std::string_view> views(names.begin(), names.end());
     return fail("filter \"" + name + "\"", "there is no such filter", did_you_mean(name, views));
+}
+
+// The address, or the name, or that another line of the same connection tells it.
+std::string host_of(const Captured& captured) {
+    if (captured.address) return to_string(*captured.address);
+    if (!captured.name.empty()) return captured.name;
+    return "(address in another line of this connection)";
 }
 
 int test_samples(const CommonOptions& common, const FilterConfig& filter) {
@@ -99,18 +105,12 @@ int run_test(const CommonOptions& common, const TestOptions& options) {
     std::size_t hits = 0;
     std::size_t undated = 0;
     std::string line;
-    std::string message;
+    std::string buffer;
     while (std::getline(in, line)) {
         ++lines;
-        Envelope envelope = open_envelope(line, *zone, now());
-        if (!envelope.time) ++undated;
-        message.clear();
-        if (envelope.syslog)
-            unescape(envelope.message, message);
-        else
-            message = envelope.message;
-        if (message.ends_with('\r')) message.pop_back();
-        FilterMatch found = match(*filter, envelope.tag, message);
+        Seen seen = see(*filter, line, *zone, now(), Escapes::automatic, buffer);
+        if (!seen.time) ++undated;
+        FilterMatch found = match(*filter, seen.tag, seen.text);
         std::string verdict;
         std::string why;
         switch (found.fate) {
@@ -118,7 +118,7 @@ int run_test(const CommonOptions& common, const TestOptions& options) {
                 ++hits;
                 ++by_pattern[found.pattern->id];
                 verdict = "hit";
-                why = found.pattern->id + "  " + to_string(found.captured.address);
+                why = found.pattern->id + "  " + host_of(found.captured);
                 for (const auto& [name, value] : found.captured.fields)
                     why += "  " + name + "=" + value;
                 break;
@@ -130,16 +130,20 @@ int run_test(const CommonOptions& common, const TestOptions& options) {
                 verdict = "no address";
                 why = found.pattern->id + " matches, but there is no IP address at <HOST>";
                 break;
+            case LineFate::gave_up:
+                verdict = "gave up";
+                why = found.pattern->id + " took more steps than PCRE2 may take";
+                break;
             case LineFate::wrong_tag:
                 verdict = "no match";
-                why = envelope.tag.empty()
+                why = seen.tag.empty()
                           ? "the line has no syslog tag, the filter wants " + loaded.filter.tag
-                          : "the tag is " + std::string(envelope.tag) + ", the filter wants " +
+                          : "the tag is " + std::string(seen.tag) + ", the filter wants " +
                                 loaded.filter.tag;
                 break;
             case LineFate::no_match:
                 verdict = "no match";
-                why = "no pattern matches the message: " + message;
+                why = "no pattern matches the message: " + std::string(seen.text);
                 break;
         }
         bool missed = found.fate == LineFate::no_match || found.fate == LineFate::wrong_tag;
@@ -151,12 +155,12 @@ int run_test(const CommonOptions& common, const TestOptions& options) {
             Json json{{"line", lines}, {"verdict", verdict}, {"text", line}};
             if (found.pattern != nullptr) json["pattern"] = found.pattern->id;
             if (found.fate == LineFate::hit) {
-                json["ip"] = to_string(found.captured.address);
+                json["ip"] = host_of(found.captured);
                 for (const auto& [name, value] : found.captured.fields)
                     json["fields"][name] = value;
             }
             if (found.fate != LineFate::hit) json["why"] = why;
-            if (envelope.time) json["time"] = format_rfc3339(*envelope.time);
+            if (seen.time) json["time"] = format_rfc3339(*seen.time);
             fmt::print("{}", to_line_of_json(json));
         } else {
             std::string shown = verdict == "hit" ? green(verdict) : yellow(verdict);

@@ -6,17 +6,49 @@
 #include <tuple>
 
 #include "core/match/forgery.h"
-#include "core/text/unescape.h"
 
 namespace bandd {
 
-std::shared_ptr<const Filter> compile_filter(const FilterConfig& config,
-                                             const std::vector<std::string>& modes,
-                                             const WordLists& more_words,
-                                             std::vector<Error>& errors,
-                                             std::vector<Error>& warnings) {
+namespace {
+
+std::shared_ptr<const DatePatterns> date_patterns(const FilterConfig& config, SharedDates* known,
+                                                  std::vector<Error>& errors) {
+    if (known != nullptr)
+        if (auto found = known->find(config.datepattern); found != known->end())
+            return found->second;
+    auto compiled = DatePatterns::compile(config.datepattern);
+    if (!compiled) {
+        Error error = compiled.error();
+        error.where = config.datepattern_where;
+        errors.push_back(std::move(error));
+        return nullptr;
+    }
+    auto made = std::make_shared<const DatePatterns>(std::move(*compiled));
+    if (known != nullptr) known->emplace(config.datepattern, made);
+    return made;
+}
+
+bool names_host(const Pattern& pattern) {
+    return std::ranges::any_of(pattern.fields, [](const auto& field) {
+        std::string_view name = field.first;
+        for (std::string_view prefix : {"alt_", "tuple_"})
+            if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+        for (std::string_view host : {"ip4", "ip6", "dns", "fid", "id", "mlfid"})
+            if (name.starts_with(host)) return true;
+        return false;
+    });
+}
+
+}  // namespace
+
+std::shared_ptr<const Filter> compile_filter(
+    const FilterConfig& config, const std::vector<std::string>& modes, const WordLists& more_words,
+    std::vector<Error>& errors, std::vector<Error>& warnings, SharedDates* shared_dates) {
     auto filter = std::make_shared<Filter>();
     filter->name = config.name;
+    filter->identity = config.name;
+    for (const std::string& mode : modes) filter->identity += "," + mode;
+    filter->dialect = config.dialect;
     WordLists lists = config.lists;
     for (const auto& [name, words] : more_words)
         lists[name].insert(lists[name].end(), words.begin(), words.end());
@@ -26,6 +58,23 @@ std::shared_ptr<const Filter> compile_filter(const FilterConfig& config,
             errors.push_back(
                 {"tag", "RE2 refuses it: " + filter->tag->error(), {}, config.tag_where});
     }
+    bool fail2ban = config.dialect == Dialect::fail2ban;
+    Fail2banOptions options{config.usedns != UseDns::no, config.maxlines > 1};
+    auto compile_one = [&](const PatternConfig& from, bool needs_host) -> std::optional<Pattern> {
+        auto pattern = fail2ban ? compile_fail2ban(from.id, from.regex, options)
+                                : compile_pattern(from.id, from.regex, lists, needs_host);
+        if (pattern) return std::move(*pattern);
+        Error error = pattern.error();
+        error.where = from.where;
+        errors.push_back(std::move(error));
+        return {};
+    };
+    if (fail2ban) {
+        filter->dates = date_patterns(config, shared_dates, errors);
+        filter->lines = config.maxlines;
+        filter->usedns = config.usedns;
+        if (!config.prefregex.regex.empty()) filter->prefix = compile_one(config.prefregex, false);
+    }
     auto wanted = [&](const std::string& mode) {
         return mode.empty() || std::ranges::find(modes, mode) != modes.end() ||
                std::ranges::find(modes, "aggressive") != modes.end();
@@ -33,14 +82,17 @@ std::shared_ptr<const Filter> compile_filter(const FilterConfig& config,
     auto compile_into = [&](const PatternConfig& from, std::vector<Pattern>& into,
                             bool fail_pattern) {
         if (!wanted(from.mode) || names_empty_list(from.regex, lists)) return;
-        auto pattern = compile_pattern(from.id, from.regex, lists, fail_pattern);
-        if (!pattern) {
-            Error error = pattern.error();
-            error.where = from.where;
-            errors.push_back(std::move(error));
+        auto pattern = compile_one(from, fail_pattern);
+        if (!pattern) return;
+        if (fail2ban && fail_pattern && !names_host(*pattern) &&
+            !(filter->prefix && names_host(*filter->prefix))) {
+            errors.push_back({"pattern \"" + from.id + "\"", "has no <HOST>",
+                              "mark where the address stands with <HOST>, <ADDR> or <F-ID>",
+                              from.where});
             return;
         }
-        if (auto forgery = fail_pattern ? find_forgery(from.regex) : std::nullopt)
+        // fail2ban's patterns come with their own guards, which the check does not know.
+        if (auto forgery = fail_pattern && !fail2ban ? find_forgery(from.regex) : std::nullopt)
             warnings.push_back(
                 {"pattern \"" + from.id + "\"", "a client could name another host: " + *forgery,
                  "anchor it with ^, and write [^\"]* or \\S+ where .* stands", from.where});
@@ -50,11 +102,18 @@ std::shared_ptr<const Filter> compile_filter(const FilterConfig& config,
         compile_into(pattern, filter->patterns, true);
     for (const PatternConfig& pattern : config.ignoreregex)
         compile_into(pattern, filter->ignore, false);
+    auto converses = [](const Pattern& pattern) {
+        return std::ranges::any_of(pattern.fields,
+                                   [](const auto& field) { return field.first == "mlfid"; });
+    };
+    filter->converses = std::ranges::any_of(filter->patterns, converses) ||
+                        (filter->prefix && converses(*filter->prefix));
     return filter;
 }
 
 Compiled compile(const Config& config) {
     Compiled compiled;
+    SharedDates dates;
     std::map<std::tuple<std::string, std::vector<std::string>, WordLists>,
              std::shared_ptr<const Filter>>
         made;
@@ -67,7 +126,7 @@ Compiled compile(const Config& config) {
         auto& shared = made[{jail.filter, jail.modes, jail.lists}];
         if (!shared)
             shared = compile_filter(filter->second, jail.modes, jail.lists, compiled.errors,
-                                    compiled.warnings);
+                                    compiled.warnings, &dates);
         compiled.filters.push_back(shared);
     }
     return compiled;
@@ -98,19 +157,16 @@ std::vector<Error> check_samples(const FilterConfig& config, const Zone& zone) {
     std::vector<Error> ignored;
     auto filter = compile_filter(config, {"aggressive"}, config.sample_lists, errors, ignored);
     if (!errors.empty()) return errors;
+    constexpr Instant arrival = Instant::from_seconds(4102444800);  // 2100
     for (const Sample& sample : config.samples) {
-        Envelope envelope = open_envelope(sample.line, zone, Instant::from_seconds(4102444800));
-        std::string message;
-        if (envelope.syslog)
-            unescape(envelope.message, message);
-        else
-            message = envelope.message;
-        FilterMatch found = match(*filter, envelope.tag, message);
+        std::string buffer;
+        Seen seen = see(*filter, sample.line, zone, arrival, Escapes::automatic, buffer);
+        FilterMatch found = match(*filter, seen.tag, seen.text);
         std::string got = "none";
         if (found.fate == LineFate::hit) got = found.pattern->id;
         if (found.fate == LineFate::ignored) got = "ignored";
         if (found.fate == LineFate::wrong_tag && sample.match != "none")
-            got = "none (its tag is \"" + std::string(envelope.tag) + "\")";
+            got = "none (its tag is \"" + std::string(seen.tag) + "\")";
         auto wrong = [&](const std::string& what, const std::string& is,
                          const std::string& should) {
             errors.push_back({"sample", what + " is " + is + ", but should be " + should,
@@ -121,12 +177,12 @@ std::vector<Error> check_samples(const FilterConfig& config, const Zone& zone) {
             continue;
         }
         if (found.fate != LineFate::hit) continue;
-        std::string ip = to_string(found.captured.address);
+        const Captured& captured = found.captured;
+        std::string ip = captured.address ? to_string(*captured.address) : captured.name;
         if (!sample.ip.empty() && ip != sample.ip) wrong("ip", ip, sample.ip);
         if (!sample.user.empty()) {
-            auto user =
-                std::ranges::find(found.captured.fields, "user", &Fields::value_type::first);
-            std::string text = user == found.captured.fields.end() ? "absent" : user->second;
+            const std::string* user = find_field(captured.fields, "user");
+            std::string text = user == nullptr ? "absent" : *user;
             if (text != sample.user) wrong("user", text, sample.user);
         }
     }

@@ -2,6 +2,7 @@
 // Config to what the core runs on.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -9,13 +10,14 @@
 
 namespace bandd {
 
+// Filters whose dates are read alike share one reader, and so one look at each line.
+using SharedDates = std::map<std::vector<std::string>, std::shared_ptr<const DatePatterns>>;
+
 // The filter as one jail uses it: its modes chosen, its words added. All faulty patterns are
 // reported; `warnings` gets patterns through which a client could name another host.
-std::shared_ptr<const Filter> compile_filter(const FilterConfig& config,
-                                             const std::vector<std::string>& modes,
-                                             const WordLists& more_words,
-                                             std::vector<Error>& errors,
-                                             std::vector<Error>& warnings);
+std::shared_ptr<const Filter> compile_filter(
+    const FilterConfig& config, const std::vector<std::string>& modes, const WordLists& more_words,
+    std::vector<Error>& errors, std::vector<Error>& warnings, SharedDates* shared_dates = nullptr);
 
 struct Compiled {
     std::vector<std::shared_ptr<const Filter>> filters;  // by jail; null for jails without logs

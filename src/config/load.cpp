@@ -483,9 +483,10 @@ void read_patterns(const Section& section, std::string_view key,
 
 }  // namespace
 
-LoadedFilter load_filter(const std::string& path) {
+LoadedFilter load_filter(const std::string& path) { return load_filter(path, read_document(path)); }
+
+LoadedFilter load_filter(const std::string& path, Result<Value> file) {
     LoadedFilter out;
-    auto file = read_document(path);
     if (!file) {
         out.errors.push_back(file.error());
         return out;
@@ -499,6 +500,26 @@ LoadedFilter load_filter(const std::string& path) {
     if (const Value* tag = section.find("tag")) filter.tag_where = tag->where;
     read_patterns(section, "failregex", filter.failregex);
     read_patterns(section, "ignoreregex", filter.ignoreregex);
+    section.choice("dialect", filter.dialect,
+                   {{"bandd", Dialect::bandd}, {"fail2ban", Dialect::fail2ban}});
+    if (const Value* prefix = section.find("prefregex")) {
+        filter.prefregex.id = "prefregex";
+        filter.prefregex.where = prefix->where;
+        section.text("prefregex", filter.prefregex.regex);
+    }
+    for (const Value* word : section.words("datepattern")) {
+        filter.datepattern.push_back(word->text);
+        filter.datepattern_where = word->where;
+    }
+    section.number("maxlines", filter.maxlines, 1, 100);
+    section.choice(
+        "usedns", filter.usedns,
+        {{"yes", UseDns::yes}, {"warn", UseDns::warn}, {"no", UseDns::no}, {"raw", UseDns::raw}});
+    if (filter.dialect == Dialect::bandd)
+        for (const char* key : {"prefregex", "datepattern", "maxlines", "usedns"})
+            if (const Value* value = section.find(key))
+                section.error(*value, "\"" + std::string(key) + "\"", "is of another dialect",
+                              "add \"dialect: fail2ban\" if the patterns are written for that");
     filter.lists = parse_lists(section, "lists");
     filter.sample_lists = parse_lists(section, "sample_lists");
     if (const Value* samples = section.find("samples")) {

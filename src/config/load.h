@@ -31,6 +31,8 @@ struct LoadedFilter {
     std::vector<Error> errors;
 };
 LoadedFilter load_filter(const std::string& path);
+// The same of a document that is at hand; `path` names it.
+LoadedFilter load_filter(const std::string& path, Result<Value> document);
 
 // Installed data, $BANDD_DATA, and the source tree that the program was built in.
 std::vector<std::string> data_directories();

@@ -82,6 +82,13 @@ struct FilterConfig {
     std::string name, description, tag;
     Place where, tag_where;
     std::vector<PatternConfig> failregex, ignoreregex;
+    Dialect dialect = Dialect::bandd;
+    // Of fail2ban's dialect.
+    PatternConfig prefregex;  // none if its regex is empty
+    std::vector<std::string> datepattern;
+    Place datepattern_where;
+    std::size_t maxlines = 1;
+    UseDns usedns = UseDns::warn;
     WordLists lists, sample_lists;
     std::vector<Sample> samples;
 };

@@ -144,11 +144,38 @@ std::vector<Match> Engine::kept_lines(JailIndex jail, const Prefix& key) const {
     return chain(view->note, static_cast<std::uint32_t>(view->times.size()));
 }
 
-void Engine::on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome) {
-    for (const Hit& hit : hits)
+void Engine::count_hits(const Hit& hit, Instant now, Outcome& outcome) {
+    if (hit.filter != nullptr && hit.filter->converses) {
+        Hit merged = hit;
+        if (!conversations_.merge(merged)) return;
+        if (!merged.address) {
+            ++hits_of_names_;
+            return;
+        }
         for (JailIndex jail : hit.jails)
-            count_hit(jail, hit.address, hit.time, std::min(hit.arrival, now), hit.pattern,
-                      hit.pattern->id, hit.line, hit.fields, outcome);
+            count_hit(jail, *merged.address, hit.time, std::min(hit.arrival, now), hit.pattern,
+                      hit.pattern->id, hit.line, merged.fields, outcome);
+        return;
+    }
+    if (!hit.address) {
+        ++hits_of_names_;
+        return;
+    }
+    for (JailIndex jail : hit.jails)
+        count_hit(jail, *hit.address, hit.time, std::min(hit.arrival, now), hit.pattern,
+                  hit.pattern->id, hit.line, hit.fields, outcome);
+}
+
+void Engine::on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome) {
+    for (const Hit& hit : hits) {
+        if (hit.pattern != nullptr) {
+            count_hits(hit, now, outcome);
+            continue;
+        }
+        joined_.clear();
+        conversations_.join(hit, joined_);
+        for (const Hit& one : joined_) count_hits(one, now, outcome);
+    }
 }
 
 void Engine::count_hit(JailIndex index, const Address& address, Instant time, Instant arrival,

@@ -15,6 +15,7 @@
 
 #include "core/base/result.h"
 #include "core/decide/ban_table.h"
+#include "core/decide/conversation.h"
 #include "core/decide/decision.h"
 #include "core/decide/rules.h"
 #include "core/decide/window.h"
@@ -121,6 +122,7 @@ class Engine {
     // The matched lines of a key that is not banned yet, oldest first.
     std::vector<Match> kept_lines(JailIndex jail, const Prefix& key) const;
     std::uint64_t refused_bans() const { return refused_bans_; }
+    std::uint64_t hits_of_names() const { return hits_of_names_; }
 
   private:
     struct Jail {
@@ -137,6 +139,7 @@ class Engine {
         std::uint32_t slot = 0;  // in bans_
         bool operator>(const Deadline& other) const { return at > other.at; }
     };
+    void count_hits(const Hit& hit, Instant now, Outcome& outcome);
     void count_hit(JailIndex jail, const Address& address, Instant time, Instant arrival,
                    const Pattern* pattern, std::string_view pattern_id, std::string_view line,
                    const Fields& fields, Outcome& outcome);
@@ -166,6 +169,9 @@ class Engine {
     std::deque<std::pair<Instant, BanKey>> recent_order_;
     std::unordered_set<BanKey, BanKeyHash> changed_offences_;
     std::uint64_t refused_bans_ = 0;
+    Conversations conversations_;
+    std::uint64_t hits_of_names_ = 0;  // hits of host names, which are not looked up
+    std::vector<Hit> joined_;
 };
 
 }  // namespace bandd

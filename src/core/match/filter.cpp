@@ -1,10 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/match/filter.h"
 
+#include "core/match/fail2ban_regex.h"
+
 namespace bandd {
 
 bool accepts_tag(const Filter& filter, std::string_view tag) {
     return !filter.tag || RE2::FullMatch(re2::StringPiece(tag.data(), tag.size()), *filter.tag);
+}
+
+Seen see(const Filter& filter, std::string_view line, const Zone& zone, Instant arrival,
+         Escapes escapes, std::string& buffer) {
+    if (filter.dialect == Dialect::fail2ban) {
+        while (line.ends_with('\r')) line.remove_suffix(1);
+        auto date = filter.dates->find(line, zone, arrival);
+        if (!date) return {line, {}, {}};
+        if (date->from == date->to) return {line, {}, date->time};
+        if (date->from == 0) return {line.substr(date->to), {}, date->time};
+        buffer = line.substr(0, date->from);
+        buffer += line.substr(date->to);
+        return {buffer, {}, date->time};
+    }
+    Envelope envelope = open_envelope(line, zone, arrival);
+    return {message_of(envelope, escapes, buffer), envelope.tag, envelope.time};
+}
+
+std::string_view message_of(const Envelope& envelope, Escapes escapes, std::string& buffer) {
+    std::string_view message = envelope.message;
+    bool escaped = escapes == Escapes::undo || (escapes == Escapes::automatic && envelope.syslog);
+    if (escaped && has_escape(message)) {
+        buffer.clear();
+        unescape(message, buffer);
+        message = buffer;
+    }
+    if (message.ends_with('\r')) message.remove_suffix(1);
+    return message;
+}
+
+bool is_ignored(const Filter& filter, std::string_view text, FilterMatch& found) {
+    thread_local std::vector<std::string_view> groups;
+    for (const Pattern& ignore : filter.ignore) {
+        if (search(ignore, text, groups) != Pcre::Outcome::match) continue;
+        found.fate = LineFate::ignored;
+        found.ignore = &ignore;
+        return true;
+    }
+    return false;
 }
 
 bool match_pattern(const Filter& filter, const Pattern& pattern, std::string_view message,
@@ -16,22 +57,62 @@ bool match_pattern(const Filter& filter, const Pattern& pattern, std::string_vie
             found.fate = LineFate::no_address;
             found.pattern = &pattern;
             return false;
+        case CaptureResult::gave_up:
+            found.fate = LineFate::gave_up;
+            found.pattern = &pattern;
+            return false;
         case CaptureResult::captured:
             break;
     }
     found.pattern = &pattern;
     found.fate = LineFate::hit;
-    for (const Pattern& ignore : filter.ignore) {
-        re2::StringPiece text(message.data(), message.size());
-        if (!RE2::PartialMatch(text, *ignore.re2)) continue;
-        found.fate = LineFate::ignored;
-        found.ignore = &ignore;
-        break;
-    }
+    is_ignored(filter, message, found);
     return true;
 }
 
+namespace {
+
+// As fail2ban goes about it: the prefix, then each pattern on what the prefix left.
+FilterMatch match_fail2ban(const Filter& filter, std::string_view text) {
+    FilterMatch found;
+    Captured before;
+    std::string_view content = text;
+    if (filter.prefix) {
+        thread_local std::vector<std::string_view> groups;
+        if (search(*filter.prefix, text, groups) != Pcre::Outcome::match) return found;
+        take_fail2ban_fields(*filter.prefix, groups, before);
+        for (const auto& [name, index] : filter.prefix->fields)
+            if (name == "content" && !groups[static_cast<std::size_t>(index)].empty())
+                content = groups[static_cast<std::size_t>(index)];
+        std::erase_if(before.fields, [](const auto& field) { return field.first == "content"; });
+    }
+    for (const Pattern& pattern : filter.patterns) {
+        if (!match_pattern(filter, pattern, content, found)) continue;
+        // With few ignoreregex, fail2ban looks at the whole line first.
+        if (found.fate == LineFate::hit && filter.ignore.size() + 2 < filter.patterns.size() &&
+            filter.prefix)
+            is_ignored(filter, text, found);
+        if (found.fate == LineFate::ignored) return found;
+        Captured& captured = found.captured;
+        for (auto& [name, value] : before.fields)
+            if (find_field(captured.fields, name) == nullptr)
+                captured.fields.emplace_back(name, std::move(value));
+        if (!captured.address && captured.name.empty()) {
+            captured.address = before.address;
+            captured.name = before.name;
+        }
+        if (!captured.address && captured.name.empty() &&
+            find_field(captured.fields, "mlfid") == nullptr)
+            found.fate = LineFate::no_address;
+        return found;
+    }
+    return found;
+}
+
+}  // namespace
+
 FilterMatch match(const Filter& filter, std::string_view tag, std::string_view message) {
+    if (filter.dialect == Dialect::fail2ban) return match_fail2ban(filter, message);
     FilterMatch found;
     if (!accepts_tag(filter, tag)) {
         found.fate = LineFate::wrong_tag;

@@ -3,26 +3,59 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/match/pattern.h"
+#include "core/text/datepattern.h"
 #include "core/text/envelope.h"
+#include "core/text/unescape.h"
 
 namespace bandd {
 
+// Whether <HOST> takes host names, and what becomes of them: fail2ban's `usedns`.
+enum class UseDns : std::uint8_t {
+    no,    // addresses only
+    raw,   // taken, but never looked up: they ban nobody
+    warn,  // looked up, and said
+    yes,   // looked up
+};
+
 struct Filter {
     std::string name;
+    std::string identity;  // name and modes: what stays the same over a reload and a restart
+    Dialect dialect = Dialect::bandd;
     std::unique_ptr<RE2> tag;  // what the syslog tag must match in full; none: any line
     std::vector<Pattern> patterns;
     std::vector<Pattern> ignore;  // ignoreregex: a line that one of these matches is no hit
+
+    // Of fail2ban's dialect only.
+    std::shared_ptr<const DatePatterns> dates;
+    std::optional<Pattern>
+        prefix;              // prefregex: must match first; its <F-CONTENT> is what is matched
+    std::size_t lines = 1;   // maxlines: so many lines are matched as one text
+    bool converses = false;  // some pattern names a connection (<F-MLFID>)
+    UseDns usedns = UseDns::no;
 };
+
+// What a filter looks at.
+struct Seen {
+    std::string_view text;  // into the line or the buffer
+    std::string_view tag;
+    std::optional<Instant> time;
+};
+// Takes the head off and undoes escapes, or cuts the date out, as the filter's dialect wants it.
+// `buffer` may be written to; the views point into it or the line.
+Seen see(const Filter& filter, std::string_view line, const Zone& zone, Instant arrival,
+         Escapes escapes, std::string& buffer);
 
 enum class LineFate {
     no_match,
     wrong_tag,
     ignored,     // a pattern matched, and an ignoreregex too
     no_address,  // a pattern matched, but with no address at <HOST>
+    gave_up,     // a PCRE2 pattern needed more than its limits: as good as no match
     hit,
 };
 
@@ -33,11 +66,17 @@ struct FilterMatch {
     Captured captured;
 };
 
+// The message of a line's head, its escapes undone.
+std::string_view message_of(const Envelope& envelope, Escapes escapes, std::string& buffer);
+
 bool accepts_tag(const Filter& filter, std::string_view tag);
 
 // Plain and slow: every pattern, one by one, the first that matches wins. `scan` must agree with
-// it.
+// it. In fail2ban's dialect a hit can lack an address, if its filter converses.
 FilterMatch match(const Filter& filter, std::string_view tag, std::string_view message);
+
+// True, with the fate set, if an ignoreregex matches.
+bool is_ignored(const Filter& filter, std::string_view text, FilterMatch& found);
 
 // The second half of a match, with the pattern already chosen. False: try the next pattern.
 bool match_pattern(const Filter& filter, const Pattern& pattern, std::string_view message,

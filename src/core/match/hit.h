@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "core/base/instant.h"
-#include "core/match/pattern.h"
+#include "core/match/filter.h"
 
 namespace bandd {
 
@@ -16,12 +16,15 @@ using JailIndex = std::uint16_t;
 // point into the ruleset: a hit lives for one turn.
 struct Hit {
     std::span<const JailIndex> jails;
-    const Pattern* pattern = nullptr;
-    Instant time;     // as the line says; arrival, if it has no date
-    Instant arrival;  // what "now" was for this line
-    Address address;
+    const Filter* filter = nullptr;
+    const Pattern* pattern = nullptr;  // none: a line of a filter that looks at several at once
+    Instant time;                      // as the line says; arrival, if it has no date
+    Instant arrival;                   // what "now" was for this line
+    std::optional<Address> address;    // can come from another line, if the filter converses
+    std::string name;                  // a host name in its place
     Fields fields;
     std::string_view line;  // raw
+    std::string text;       // as the filter sees it; only without a pattern
 };
 
 }  // namespace bandd

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <array>
 
+#include "core/base/ascii.h"
+#include "core/match/fail2ban_regex.h"
+
 namespace bandd {
 namespace {
 
 // A DFA of a single pattern stays far below; over it RE2 falls back to its NFA, slower but exact.
 constexpr std::int64_t pattern_memory = 8 << 20;
-constexpr int most_groups = 32;
 
 constexpr std::string_view ipv4 = R"((?:::[fF]{4}:)?\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})";
 constexpr std::string_view ipv6 =
@@ -99,7 +101,7 @@ class Translation {
             std::string_view field = name.substr(2);
             bool empty = field.ends_with('/');
             if (empty) field.remove_suffix(1);
-            pattern.fields.emplace_back(lower(field), ++groups_);
+            pattern.fields.emplace_back(ascii_lower(field), ++groups_);
             out_ += empty ? R"((\S*))" : "(";
             if (!empty) open_fields_.emplace_back(field);
         } else if (name.starts_with("/F-")) {
@@ -138,14 +140,6 @@ class Translation {
             }
         }
         out_ += ")";
-    }
-
-    static std::string lower(std::string_view text) {
-        std::string out(text);
-        std::ranges::transform(out, out.begin(), [](char c) {
-            return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-        });
-        return out;
     }
 
     std::string_view source_;
@@ -203,22 +197,49 @@ bool names_empty_list(std::string_view source, const WordLists& lists) {
     return false;
 }
 
-CaptureResult capture(const Pattern& pattern, std::string_view message, Captured& captured) {
-    std::array<re2::StringPiece, most_groups> groups;
+const std::string* find_field(const Fields& fields, std::string_view name) {
+    for (const auto& [key, value] : fields)
+        if (key == name) return &value;
+    return nullptr;
+}
+
+Pcre::Outcome search(const Pattern& pattern, std::string_view text,
+                     std::vector<std::string_view>& groups) {
+    if (pattern.pcre) return pattern.pcre->search(text, groups);
+    std::array<re2::StringPiece, most_groups> pieces;
     int count = pattern.re2->NumberOfCapturingGroups() + 1;
-    re2::StringPiece text(message.data(), message.size());
-    if (!pattern.re2->Match(text, 0, text.size(), RE2::UNANCHORED, groups.data(), count))
-        return CaptureResult::no_match;
-    auto group = [&](int index) {
-        const auto& piece = groups[static_cast<std::size_t>(index)];
-        return std::string_view(piece.data(), piece.size());
-    };
-    std::optional<Address> address;
-    for (int index : pattern.host_groups)
-        if (!group(index).empty() && (address = parse_address(group(index)))) break;
-    if (!address && !pattern.host_groups.empty()) return CaptureResult::no_address;
-    if (address) captured.address = *address;
+    re2::StringPiece piece(text.data(), text.size());
+    if (!pattern.re2->Match(piece, 0, piece.size(), RE2::UNANCHORED, pieces.data(), count))
+        return Pcre::Outcome::no_match;
+    groups.clear();
+    for (int i = 0; i < count; ++i) {
+        const auto& group = pieces[static_cast<std::size_t>(i)];
+        groups.emplace_back(group.data(), group.size());
+    }
+    return Pcre::Outcome::match;
+}
+
+CaptureResult capture(const Pattern& pattern, std::string_view message, Captured& captured) {
+    thread_local std::vector<std::string_view> groups;
+    switch (search(pattern, message, groups)) {
+        case Pcre::Outcome::no_match:
+            return CaptureResult::no_match;
+        case Pcre::Outcome::gave_up:
+            return CaptureResult::gave_up;
+        case Pcre::Outcome::match:
+            break;
+    }
+    auto group = [&](int index) { return groups[static_cast<std::size_t>(index)]; };
+    captured.address.reset();
+    captured.name.clear();
     captured.fields.clear();
+    if (pattern.dialect == Dialect::fail2ban) {
+        take_fail2ban_fields(pattern, groups, captured);
+        return CaptureResult::captured;
+    }
+    for (int index : pattern.host_groups)
+        if (!group(index).empty() && (captured.address = parse_address(group(index)))) break;
+    if (!captured.address && !pattern.host_groups.empty()) return CaptureResult::no_address;
     for (const auto& [name, index] : pattern.fields)
         if (!group(index).empty()) captured.fields.emplace_back(name, group(index));
     return CaptureResult::captured;

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +14,7 @@
 
 #include "core/base/address.h"
 #include "core/base/result.h"
+#include "core/text/pcre.h"
 
 namespace bandd {
 
@@ -20,24 +22,34 @@ namespace bandd {
 // of characters but space, quotes and angle brackets; letter case does not matter.
 using WordLists = std::map<std::string, std::vector<std::string>, std::less<>>;
 
+// What a filter's patterns are written for.
+enum class Dialect : std::uint8_t {
+    bandd,     // the message without its head; <HOST> is an address; RE2
+    fail2ban,  // the line without its date; Python's syntax; RE2, or PCRE2 for what that lacks
+};
+
 struct Pattern {
     std::string id;
     std::string source;  // as the user wrote it
-    std::string regex;   // as RE2 gets it
-    std::unique_ptr<RE2> re2;
-    std::vector<int> host_groups;                     // one for each <HOST>, <ADDR>, <IP4>, <IP6>
+    std::string regex;   // as its engine gets it
+    Dialect dialect = Dialect::bandd;
+    std::unique_ptr<RE2> re2;  // one of these two
+    std::shared_ptr<const Pcre> pcre;
+    std::vector<int> host_groups;  // one for each <HOST>, <ADDR>, <IP4>, <IP6>; of bandd's dialect
     std::vector<std::pair<std::string, int>> fields;  // "user" -> group, from <F-USER> or (?P<…>)
 };
 
 // Fields of a match, by name. Copies: they outlive the line.
 using Fields = std::vector<std::pair<std::string, std::string>>;
+const std::string* find_field(const Fields& fields, std::string_view name);
 
 struct Captured {
-    Address address;
+    std::optional<Address> address;
+    std::string name;  // a host name at <HOST>, where a filter takes these
     Fields fields;
 };
 
-enum class CaptureResult { no_match, no_address, captured };
+enum class CaptureResult { no_match, no_address, captured, gave_up };
 
 // How patterns are compiled: bytes are Latin-1, so that a broken UTF-8 sequence cannot hide a line;
 // '.' matches everything, as a message holds no line end but one that a client sent escaped.
@@ -47,10 +59,25 @@ RE2::Options pattern_options();
 Result<Pattern> compile_pattern(std::string_view id, std::string_view source,
                                 const WordLists& lists, bool needs_host);
 
+struct Fail2banOptions {
+    bool names = true;       // <HOST> takes host names, too (usedns)
+    bool multiline = false;  // ^ and $ match at every line (maxlines)
+};
+// A failregex, prefregex or ignoreregex as fail2ban reads it. RE2 where that means the same, else
+// PCRE2.
+Result<Pattern> compile_fail2ban(std::string_view id, std::string_view source,
+                                 const Fail2banOptions& options);
+
 // True if a list that the pattern names is empty: it can't match anything then, and is left out.
 bool names_empty_list(std::string_view source, const WordLists& lists);
 
-// Matches and takes the captures. `no_address`: it matched, but what stands at <HOST> is none.
+// The groups of a match anywhere in `text`, the whole first; unset ones have no data.
+Pcre::Outcome search(const Pattern& pattern, std::string_view text,
+                     std::vector<std::string_view>& groups);
+
+// Matches and takes the captures. `no_address`: it matched, but what stands at <HOST> is none
+// (never in fail2ban's dialect, where an address can come from another line of the same
+// connection).
 CaptureResult capture(const Pattern& pattern, std::string_view message, Captured& captured);
 
 }  // namespace bandd

@@ -14,9 +14,6 @@
 
 namespace bandd {
 
-// Whether "#ooo" in a source's lines is undone: always, never, or for lines with a syslog head.
-enum class Escapes { automatic, undo, keep };
-
 struct Rule {
     std::shared_ptr<const Filter> filter;
     std::vector<JailIndex> jails;  // that want this filter's hits
@@ -29,9 +26,18 @@ struct Ruleset {
     Escapes escapes = Escapes::automatic;
     std::size_t line_limit = 65536;  // the rest of a longer line is not looked at
 
-    // Filled by `prepare`.
-    std::unique_ptr<RE2::Set> set;                            // all patterns of all rules
-    std::vector<std::pair<std::uint32_t, std::uint32_t>> at;  // set index -> rule, pattern
+    // Filled by `prepare`. Rules that see a line alike share one set.
+    struct View {
+        Dialect dialect = Dialect::bandd;
+        std::shared_ptr<const DatePatterns> dates;
+        std::unique_ptr<RE2::Set> set;
+        // Set index -> rule, pattern. In fail2ban's dialect a rule is tried whole once one of its
+        // patterns (or its prefix, if it has one) matches.
+        std::vector<std::pair<std::uint32_t, std::uint32_t>> at;
+        std::vector<std::uint32_t> always;   // rules that no set can speak for: PCRE2
+        std::vector<std::uint32_t> joining;  // rules that look at several lines at once
+    };
+    std::vector<View> views;
 };
 
 // For the set's program and its DFA. What does not fit is matched one by one, so this bounds
@@ -50,12 +56,14 @@ struct ScanCounts {
     std::uint64_t lines = 0, candidates = 0, hits = 0, ignored = 0, no_address = 0, undated = 0;
     std::uint64_t cut = 0;           // lines over the limit
     std::uint64_t set_failures = 0;  // RE2::Set gave up, patterns were tried one by one
+    std::uint64_t gave_up = 0;       // PCRE2 reached its limits: counted as no match
 };
 
 // Reused between calls, one for each thread.
 struct Scratch {
     std::string message;
     std::vector<int> matched;
+    std::vector<std::uint32_t> rules;
     FilterMatch found;
     ScanCounts counts;
     Instant latest{INT64_MIN};  // log time so far, for Arrival::log_time

@@ -7,6 +7,9 @@
 
 namespace bandd {
 
+// Whether "#ooo" in a source's lines is undone: always, never, or for lines with a syslog head.
+enum class Escapes { automatic, undo, keep };
+
 bool has_escape(std::string_view text);
 
 // Appends `text` with each "#ooo" (000..377) as the byte it stands for; "#0112824" is a tab and

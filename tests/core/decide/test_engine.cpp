@@ -39,7 +39,7 @@ struct Machine {
                                  JailIndex jail = 0) {
         std::array<JailIndex, 1> jails{jail};
         std::string line = "line of " + address;
-        Hit one{jails, &some_pattern(), at(time), at(now), ip(address), {}, line};
+        Hit one{jails, nullptr, &some_pattern(), at(time), at(now), ip(address), {}, {}, line, {}};
         Outcome outcome;
         engine.on_time(at(now), outcome);
         engine.on_hits({&one, 1}, at(now), outcome);

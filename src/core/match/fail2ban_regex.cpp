@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The tags and what they match are those of fail2ban's man page jail.conf(5), section FILTER FILES,
+// and of its behaviour (1.0.2, 1.1). Group numbers stay as Python counts them, for back-references.
+#include "core/match/fail2ban_regex.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "core/base/ascii.h"
+
+namespace bandd {
+namespace {
+
+constexpr std::string_view ip4_group = R"((?:::f{4,6}:)?(?P<ip4>(?:\d{1,3}\.){3}\d{1,3}))";
+constexpr std::string_view ip6_group =
+    R"((?P<ip6>(?:[0-9a-fA-F]{1,4}::?|::){1,7}(?:[0-9a-fA-F]{1,4}|:)))";
+constexpr std::string_view dns_group = R"((?P<dns>[\w\-.^_]*\w))";
+constexpr std::string_view cidr_group = R"((?P<cidr>\d+))";
+
+// Names of groups that fail2ban calls otherwise than their tag.
+std::string group_name(std::string_view tag) {
+    std::string name = ascii_lower(tag);
+    if (name == "id") return "fid";
+    if (name == "port") return "fport";
+    return name;
+}
+
+bool is_field_name(std::string_view name) {
+    return !name.empty() && std::ranges::all_of(name, [](char c) {
+        return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    });
+}
+
+// "<name>", "</name>" or "<name/>" at `at`: its inside. Empty if there is none.
+std::string_view tag_at(std::string_view text, std::size_t at) {
+    auto close = text.find('>', at);
+    if (close == std::string_view::npos) return {};
+    std::string_view inside = text.substr(at + 1, close - at - 1);
+    std::string_view word = inside;
+    if (word.starts_with('/')) word.remove_prefix(1);
+    if (word.ends_with('/')) word.remove_suffix(1);
+    bool good = !word.empty() && std::ranges::all_of(word, [](char c) {
+        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+               c == '_' || c == '-';
+    });
+    return good ? inside : std::string_view{};
+}
+
+std::string alternation(std::string_view a, std::string_view b) {
+    return "(?:" + std::string(a) + "|" + std::string(b) + ")";
+}
+
+// "((?i)text)" and "(?:(?i)text)": flags that Python would apply to the whole are kept within.
+std::string keep_flags_local(std::string text) {
+    for (std::size_t at = 0; (at = text.find("(?", at)) != std::string::npos; ++at) {
+        std::size_t end = at + 2;
+        while (end < text.size() && text[end] >= 'a' && text[end] <= 'z') ++end;
+        if (end == at + 2 || end >= text.size() || text[end] != ')') continue;
+        std::size_t open = std::string::npos;
+        if (at >= 3 && text.compare(at - 3, 3, "(?:") == 0)
+            open = at - 3;
+        else if (at >= 1 && text[at - 1] == '(')
+            open = at - 1;
+        if (open == std::string::npos || (open > 0 && text[open - 1] == '\\')) continue;
+        std::string flags = text.substr(at, end - at) + ":";
+        text.replace(open, end + 1 - open, flags);
+        at = open;
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string put_tags_in(std::string_view regex, bool names) {
+    std::string addr = R"(\[?)" + alternation(ip4_group, ip6_group) + R"(\]?)";
+    std::string out;
+    std::set<std::string, std::less<>> open;
+    int skips = 0;
+    std::size_t at = 0;
+    while (at < regex.size()) {
+        std::string_view tag = regex[at] == '<' ? tag_at(regex, at) : std::string_view{};
+        if (tag.empty()) {
+            out += regex[at++];
+            continue;
+        }
+        std::string_view name = tag;
+        bool closes = name.starts_with('/');
+        if (closes) name.remove_prefix(1);
+        bool field = name.starts_with("F-");
+        std::string_view known =
+            field && name.ends_with('/') ? name.substr(2, name.size() - 3) : tag;
+        std::string by;
+        if (known == "HOST" && !field)
+            by = names ? alternation(addr, dns_group) : addr;
+        else if (known == "ADDR")
+            by = addr;
+        else if (known == "IP4")
+            by = ip4_group;
+        else if (known == "IP6")
+            by = ip6_group;
+        else if (known == "DNS")
+            by = dns_group;
+        else if (known == "CIDR")
+            by = cidr_group;
+        else if (known == "SUBNET")
+            by = R"(\[?)" + alternation(ip4_group, ip6_group) + "(?:/" + std::string(cidr_group) +
+                 R"()?\]?)";
+        else if (known == "SKIPLINES" && !field)
+            by = R"(\n(?P<skiplines)" + std::to_string(skips++) + R"(>(?:(?:.*\n)*?)))";
+        else if (field && known == "ID")
+            by = R"((?P<fid>\S+))";
+        else if (field && known == "PORT")
+            by = R"((?P<fport>\w+))";
+        else if (field && is_field_name(name.substr(2)) && !closes) {
+            open.insert(std::string(name));
+            by = "(?P<" + group_name(name.substr(2)) + ">";
+        } else if (field && closes && open.contains(name))
+            by = ")";
+        else
+            by = "<" + std::string(tag) + ">";
+        out += by;
+        at += tag.size() + 2;
+    }
+    return keep_flags_local(std::move(out));
+}
+
+std::optional<std::string> to_re2(std::string_view python) {
+    std::string out;
+    std::size_t at = 0;
+    auto rest = [&] { return python.substr(at); };
+    bool in_class = false;
+    std::size_t class_begin = 0;
+    while (at < python.size()) {
+        char c = python[at];
+        if (c == '\\') {
+            if (at + 1 >= python.size()) return {};
+            char next = python[at + 1];
+            if (next == 'Z') {
+                out += "\\z";
+            } else if (next == '_' || next == '/' || next == '"' || next == '\'' || next == '<' ||
+                       next == '>' || next == ' ' || next == ':' || next == ',') {
+                out += next;
+            } else if (next >= '1' && next <= '9' && !in_class) {
+                return {};  // a back-reference
+            } else if (next == '0' || next == 'u' || next == 'U' || next == 'N' ||
+                       (in_class && next == 'b')) {
+                return {};  // rare, and PCRE2 or an error are as good
+            } else {
+                out += c;
+                out += next;
+            }
+            at += 2;
+            continue;
+        }
+        if (in_class) {
+            // "]" first in a class is itself.
+            if (c == ']' && at > class_begin) in_class = false;
+            if (c == '[' && at + 1 < python.size() && python[at + 1] == ':')
+                out += "\\[";  // RE2 would see the beginning of [:alpha:]
+            else
+                out += c;
+            ++at;
+            continue;
+        }
+        if (c == '[') {
+            in_class = true;
+            out += c;
+            ++at;
+            if (rest().starts_with('^')) out += python[at++];
+            class_begin = at;
+            continue;
+        }
+        if (c == '{' && rest().starts_with("{,")) {
+            auto close = python.find('}', at);
+            std::string_view digits =
+                close == std::string_view::npos ? "" : python.substr(at + 2, close - at - 2);
+            bool counts = !digits.empty() &&
+                          std::ranges::all_of(digits, [](char d) { return d >= '0' && d <= '9'; });
+            out += counts ? "{0," : "\\{,";
+            at += 2;
+            continue;
+        }
+        if (rest().starts_with("(?#")) {
+            auto close = python.find(')', at);
+            if (close == std::string_view::npos) return {};
+            at = close + 1;
+            continue;
+        }
+        if (rest().starts_with("(?")) {
+            std::string_view kind = rest().substr(2);
+            if (kind.starts_with('=') || kind.starts_with('!') || kind.starts_with("<=") ||
+                kind.starts_with("<!") || kind.starts_with("P=") || kind.starts_with('('))
+                return {};
+            // Flags: those for Unicode and locale mean nothing for bytes.
+            if (!kind.starts_with("P<") && !kind.starts_with(':')) {
+                std::string flags;
+                std::size_t i = 0;
+                for (; i < kind.size() && kind[i] != ')' && kind[i] != ':'; ++i) {
+                    if (kind[i] == 'x') return {};
+                    if (kind[i] != 'u' && kind[i] != 'a' && kind[i] != 'L') flags += kind[i];
+                }
+                if (i == kind.size()) return {};
+                bool group = kind[i] == ':';
+                if (group || !flags.empty()) out += "(?" + flags + kind[i];
+                at += 2 + i + 1;
+                continue;
+            }
+            out += "(?";
+            at += 2;
+            continue;
+        }
+        out += c;
+        ++at;
+    }
+    if (in_class) return {};
+    return out;
+}
+
+Result<Pattern> compile_fail2ban(std::string_view id, std::string_view source,
+                                 const Fail2banOptions& options) {
+    Pattern pattern;
+    pattern.id = id;
+    pattern.source = source;
+    pattern.dialect = Dialect::fail2ban;
+    std::string python = put_tags_in(source, options.names);
+    std::string what = "pattern \"" + pattern.id + "\"";
+    if (!options.multiline) {
+        if (auto regex = to_re2(python)) {
+            RE2::Options re2_options = pattern_options();
+            re2_options.set_dot_nl(false);
+            pattern.re2 = std::make_unique<RE2>(*regex, re2_options);
+            if (pattern.re2->ok()) {
+                pattern.regex = std::move(*regex);
+                for (const auto& [name, index] : pattern.re2->NamedCapturingGroups())
+                    pattern.fields.emplace_back(name, index);
+            } else {
+                pattern.re2.reset();
+            }
+        }
+    }
+    if (!pattern.re2) {
+        pattern.regex = (options.multiline ? "(?m)" : "") + python;
+        auto pcre = Pcre::compile(pattern.regex);
+        if (!pcre) return fail(what, pcre.error().what + ": " + pcre.error().reason);
+        pattern.pcre = std::make_shared<const Pcre>(std::move(*pcre));
+        pattern.fields = pattern.pcre->names();
+    }
+    int groups = pattern.re2 ? pattern.re2->NumberOfCapturingGroups() : pattern.pcre->group_count();
+    if (groups >= most_groups)
+        return fail(what, "has more than " + std::to_string(most_groups - 1) + " groups",
+                    "write (?:…) where nothing is captured");
+    std::ranges::sort(pattern.fields);  // alt_user_1 before alt_user_2
+    return pattern;
+}
+
+void take_fail2ban_fields(const Pattern& pattern, const std::vector<std::string_view>& groups,
+                          Captured& captured) {
+    std::string_view ip4;
+    std::string_view ip6;
+    std::string_view dns;
+    Fields& fields = captured.fields;
+    std::vector<std::pair<std::string, std::string_view>> composed;
+    for (const auto& [name, index] : pattern.fields) {
+        std::string_view value = groups[static_cast<std::size_t>(index)];
+        if (name == "ip4")
+            ip4 = value;
+        else if (name == "ip6")
+            ip6 = value;
+        else if (name == "dns")
+            dns = value;
+        else if (name.starts_with("alt_") || name.starts_with("tuple_"))
+            composed.emplace_back(name, value);
+        else if (value.data() != nullptr && !name.starts_with("skiplines"))
+            fields.emplace_back(name, value);
+    }
+    auto put = [&](std::string_view name, std::string_view value, bool join) {
+        auto known = std::ranges::find(fields, name, &Fields::value_type::first);
+        if (known == fields.end())
+            fields.emplace_back(name, value);
+        else if (join)
+            known->second += ", " + std::string(value);
+        else if (known->second.empty())
+            known->second = value;
+    };
+    for (const auto& [name, value] : composed) {
+        bool join = name.starts_with("tuple_");
+        std::string_view base = std::string_view(name).substr(join ? 6 : 4);
+        // The number at the end tells the parts apart.
+        auto digits = base.find_last_not_of("0123456789");
+        if (digits != std::string_view::npos && digits + 1 < base.size() && base[digits] == '_')
+            base = base.substr(0, digits);
+        std::string target = group_name(base);
+        if (target == "ip4" && ip4.empty()) ip4 = value;
+        if (target == "ip6" && ip6.empty()) ip6 = value;
+        if (target == "dns" && dns.empty()) dns = value;
+        bool host = target == "ip4" || target == "ip6" || target == "dns";
+        if (value.data() != nullptr && !host && (join || !value.empty())) put(target, value, join);
+    }
+    std::string_view text = !ip4.empty() ? ip4 : ip6;
+    if (!text.empty())
+        captured.address = parse_address(text);
+    else if (!dns.empty())
+        captured.name = dns;
+    else if (const std::string* id = find_field(fields, "fid"))
+        captured.address = parse_address(*id);
+    if (!captured.address && captured.name.empty() && !text.empty()) captured.name = text;
+}
+
+}  // namespace bandd

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Dates found anywhere in a line, as fail2ban finds them, and its `datepattern` language: a regular
+// expression in which %Y, %b, … stand for parts of a date, and {DATE}, {EPOCH}, {^LN-BEG}, … for
+// whole ones. For logs whose head `open_envelope` does not know, and for imported filters.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/zone.h"
+#include "core/text/pcre.h"
+
+namespace bandd {
+
+struct FoundDate {
+    std::size_t from = 0, to = 0;  // where it stands in the line; from == to: nothing to cut out
+    std::optional<Instant> time;   // nothing if it stands there but is no date: 31 February
+};
+
+class DatePatterns {
+  public:
+    // Without patterns: the usual formats.
+    static Result<DatePatterns> compile(const std::vector<std::string>& patterns);
+
+    // The date that begins leftmost; of several that begin there, that of the first pattern. What
+    // it leaves out (year, day, zone) follows from `arrival` and `zone`, as in fail2ban: no year is
+    // the newest one that puts the date at most a day ahead, no day is today or yesterday.
+    std::optional<FoundDate> find(std::string_view line, const Zone& zone, Instant arrival) const;
+
+  private:
+    enum class Kind { civil, epoch, tai64n, none };
+    struct Template {
+        Kind kind = Kind::civil;
+        Pcre regex;
+        bool at_line_begin = false;  // can only match there: nothing can be further left
+        int value_group = 1;         // epoch: the digits
+        // Groups of the parts of a date, by the letter of strptime; 0: none. Lower case a to z,
+        // then upper case.
+        std::vector<std::pair<char, int>> parts;
+    };
+    static Result<Template> compile_one(std::string pattern);
+    static Result<> add(std::vector<Template>& into, const std::string& pattern);
+    std::optional<Instant> evaluate(const Template& from,
+                                    const std::vector<std::string_view>& groups, const Zone& zone,
+                                    Instant arrival) const;
+    std::vector<Template> templates_;
+};
+
+}  // namespace bandd

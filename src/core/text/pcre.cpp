@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/text/pcre.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <algorithm>
+#include <array>
+
+namespace bandd {
+namespace {
+
+struct FreeData {
+    void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
+};
+struct FreeContext {
+    void operator()(pcre2_match_context* context) const { pcre2_match_context_free(context); }
+};
+
+// More groups than this are not captured.
+constexpr std::uint32_t most_groups = 128;
+
+// One for each thread: searches allocate nothing.
+struct Workspace {
+    std::unique_ptr<pcre2_match_data, FreeData> data{pcre2_match_data_create(most_groups, nullptr)};
+    std::unique_ptr<pcre2_match_context, FreeContext> context{pcre2_match_context_create(nullptr)};
+    Workspace() {
+        pcre2_set_match_limit(context.get(), Pcre::match_limit);
+        pcre2_set_depth_limit(context.get(), Pcre::depth_limit);
+        pcre2_set_heap_limit(context.get(), Pcre::heap_limit_kib);
+    }
+};
+
+}  // namespace
+
+void Pcre::Free::operator()(void* code) const { pcre2_code_free(static_cast<pcre2_code*>(code)); }
+
+Result<Pcre> Pcre::compile(std::string_view pattern) {
+    int fault = 0;
+    PCRE2_SIZE where = 0;
+    pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+                                     0, &fault, &where, nullptr);
+    if (code == nullptr) {
+        std::array<PCRE2_UCHAR, 256> text{};
+        pcre2_get_error_message(fault, text.data(), text.size());
+        return fail("PCRE2 refuses it at byte " + std::to_string(where + 1),
+                    reinterpret_cast<const char*>(text.data()));
+    }
+    Pcre out;
+    out.code_.reset(code);
+    // Where memory may not be both written and executed there is no JIT; it is only slower then.
+    pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
+    std::uint32_t groups = 0;
+    std::uint32_t count = 0;
+    std::uint32_t size = 0;
+    PCRE2_SPTR table = nullptr;
+    pcre2_pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &groups);
+    pcre2_pattern_info(code, PCRE2_INFO_NAMECOUNT, &count);
+    pcre2_pattern_info(code, PCRE2_INFO_NAMEENTRYSIZE, &size);
+    pcre2_pattern_info(code, PCRE2_INFO_NAMETABLE, &table);
+    out.group_count_ = static_cast<int>(groups);
+    for (std::uint32_t i = 0; i < count; ++i, table += size)
+        out.names_.emplace_back(reinterpret_cast<const char*>(table + 2),
+                                table[0] * 256 + table[1]);
+    std::ranges::sort(out.names_, {}, &std::pair<std::string, int>::second);
+    return out;
+}
+
+Pcre::Outcome Pcre::search(std::string_view text, std::vector<std::string_view>& groups) const {
+    thread_local Workspace workspace;
+    const auto* code = static_cast<const pcre2_code*>(code_.get());
+    const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data() == nullptr ? "" : text.data());
+    int count = pcre2_match(code, subject, text.size(), 0, 0, workspace.data.get(),
+                            workspace.context.get());
+    if (count == PCRE2_ERROR_NOMATCH) return Outcome::no_match;
+    if (count < 0) return Outcome::gave_up;
+    const PCRE2_SIZE* offsets = pcre2_get_ovector_pointer(workspace.data.get());
+    groups.assign(static_cast<std::size_t>(group_count_) + 1, {});
+    auto captured = std::min<std::size_t>(static_cast<std::size_t>(count), groups.size());
+    for (std::size_t i = 0; i < captured; ++i)
+        if (offsets[2 * i] != PCRE2_UNSET)
+            groups[i] = text.substr(offsets[2 * i], offsets[2 * i + 1] - offsets[2 * i]);
+    return Outcome::match;
+}
+
+}  // namespace bandd

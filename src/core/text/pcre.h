@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// PCRE2, for what RE2 cannot do: look-around and back-references of imported patterns. It can take
+// exponential time, so every search is bounded.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/base/result.h"
+
+namespace bandd {
+
+class Pcre {
+  public:
+    // What one search may do before it is given up, which counts as no match: far more than any
+    // honest line needs. An interpreted million of steps takes some 20 ms.
+    static constexpr std::uint32_t match_limit = 1'000'000;
+    static constexpr std::uint32_t depth_limit = 20'000;
+    static constexpr std::uint32_t heap_limit_kib = 4096;
+
+    // Bytes, not characters, as everywhere here. The error has no place.
+    static Result<Pcre> compile(std::string_view pattern);
+
+    enum class Outcome { no_match, match, gave_up };
+    // Groups of the match, the whole first; those that took no part have no data. Any thread.
+    Outcome search(std::string_view text, std::vector<std::string_view>& groups) const;
+
+    const std::vector<std::pair<std::string, int>>& names() const { return names_; }
+    int group_count() const { return group_count_; }
+
+  private:
+    struct Free {
+        void operator()(void* code) const;
+    };
+    std::unique_ptr<void, Free> code_;
+    std::vector<std::pair<std::string, int>> names_;
+    int group_count_ = 0;
+};
+
+}  // namespace bandd
