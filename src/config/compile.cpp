@@ -103,8 +103,9 @@ std::shared_ptr<const Filter> compile_filter(
     for (const PatternConfig& pattern : config.ignoreregex)
         compile_into(pattern, filter->ignore, false);
     auto converses = [](const Pattern& pattern) {
-        return std::ranges::any_of(pattern.fields,
-                                   [](const auto& field) { return field.first == "mlfid"; });
+        return std::ranges::any_of(pattern.fields, [](const auto& field) {
+            return field.first == "mlfid" || field.first == "nofail";
+        });
     };
     filter->converses = std::ranges::any_of(filter->patterns, converses) ||
                         (filter->prefix && converses(*filter->prefix));

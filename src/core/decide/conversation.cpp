@@ -25,7 +25,7 @@ void set_field(Fields& fields, const std::string& name, const std::string& value
 
 bool Conversations::merge(Hit& hit) {
     const std::string* id = find_field(hit.fields, "mlfid");
-    if (id == nullptr) return true;
+    if (id == nullptr) return !says(hit.fields, "nofail");
     std::string key = *id;
     OfFilter& filter = by_filter_[hit.filter->identity];
     bool gained = says(hit.fields, "mlfgained");
@@ -83,7 +83,9 @@ bool Conversations::merge(Hit& hit) {
 
 void Conversations::join(const Hit& line, std::vector<Hit>& hits) {
     const Filter& filter = *line.filter;
-    std::deque<std::string>& lines = by_filter_[filter.identity].lines;
+    OfFilter& known = by_filter_[filter.identity];
+    std::deque<std::string>& lines = known.lines;
+    if (line.dated) known.time = line.time;
     lines.push_back(line.text);
     while (lines.size() > filter.lines) lines.pop_front();
     std::string text;
@@ -133,6 +135,10 @@ void Conversations::join(const Hit& line, std::vector<Hit>& hits) {
         lines = std::move(left);
         if (ignored) return;
         Hit hit = line;
+        if (!line.dated && known.time) {
+            hit.time = *known.time;
+            hit.dated = true;
+        }
         hit.pattern = &pattern;
         hit.text.clear();
         hit.address = captured.address;

@@ -47,6 +47,7 @@ class Conversations {
         std::map<std::string, Conversation, std::less<>> by_id;
         std::list<std::string> by_silence;  // ids, longest silent first
         std::deque<std::string> lines;
+        std::optional<Instant> time;  // of the newest line with a date: others are as old
     };
     std::map<std::string, OfFilter, std::less<>> by_filter_;
     std::uint64_t evicted_ = 0;

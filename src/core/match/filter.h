@@ -35,7 +35,7 @@ struct Filter {
     std::optional<Pattern>
         prefix;              // prefregex: must match first; its <F-CONTENT> is what is matched
     std::size_t lines = 1;   // maxlines: so many lines are matched as one text
-    bool converses = false;  // some pattern names a connection (<F-MLFID>)
+    bool converses = false;  // patterns name a connection (<F-MLFID>) or lines that are no failure
     UseDns usedns = UseDns::no;
 };
 

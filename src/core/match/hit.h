@@ -25,6 +25,7 @@ struct Hit {
     Fields fields;
     std::string_view line;  // raw
     std::string text;       // as the filter sees it; only without a pattern
+    bool dated = true;      // the line told its time
 };
 
 }  // namespace bandd

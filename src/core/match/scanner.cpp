@@ -47,7 +47,8 @@ void add_hit(const Rule& rule, const Line& line, Scratch& scratch, std::vector<H
                     std::move(found.captured.name),
                     std::move(found.captured.fields),
                     line.raw,
-                    {}});
+                    {},
+                    line.time.has_value()});
 }
 
 void scan_messages(const Ruleset& ruleset, const Ruleset::View& view, const Envelope& envelope,
@@ -92,7 +93,8 @@ void scan_undated(const Ruleset& ruleset, const Ruleset::View& view, const Seen&
                         {},
                         {},
                         line.raw,
-                        std::string(seen.text)});
+                        std::string(seen.text),
+                        line.time.has_value()});
     }
     find_candidates(view, seen.text, scratch);
     std::vector<std::uint32_t>& rules = scratch.rules;

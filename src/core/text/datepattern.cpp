@@ -562,7 +562,8 @@ std::optional<FoundDate> DatePatterns::find(std::string_view line, const Zone& z
     }
     if (best == nullptr) return {};
     FoundDate found;
-    if (best->kind == Kind::none) return found;
+    // An empty match says that this line needs no date of its own.
+    if (best->kind == Kind::none || best_groups[1].empty()) return found;
     found.from = static_cast<std::size_t>(best_groups[1].data() - line.data());
     found.to = found.from + best_groups[1].size();
     found.time = evaluate(*best, best_groups, zone, arrival);

@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "import/fail2ban_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "core/base/ascii.h"
+
+namespace bandd::fail2ban {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr int most_replacements = 25;  // of one tag within one value, as fail2ban
+
+bool is_option_char(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+}
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+std::string strip(std::string_view text) {
+    while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+    while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+    return std::string(text);
+}
+
+std::vector<std::string> lines_of(std::string_view text) {
+    std::vector<std::string> lines;
+    while (!text.empty()) {
+        auto end = text.find('\n');
+        if (std::string line = strip(text.substr(0, end)); !line.empty())
+            lines.push_back(std::move(line));
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    }
+    return lines;
+}
+
+bool is_true(std::string_view text) {
+    std::string lower = ascii_lower(text);
+    return lower == "1" || lower == "on" || lower == "true" || lower == "yes";
+}
+
+constexpr std::array filter_options{"usedns",   "prefregex",   "ignoreregex", "failregex",
+                                    "maxlines", "datepattern", "journalmatch"};
+constexpr std::array jail_options{"enabled",
+                                  "backend",
+                                  "maxretry",
+                                  "maxmatches",
+                                  "findtime",
+                                  "bantime",
+                                  "bantime.increment",
+                                  "bantime.factor",
+                                  "bantime.formula",
+                                  "bantime.multipliers",
+                                  "bantime.maxtime",
+                                  "bantime.rndtime",
+                                  "bantime.overalljails",
+                                  "ignorecommand",
+                                  "ignoreself",
+                                  "ignoreip",
+                                  "ignorecache",
+                                  "filter",
+                                  "logtimezone",
+                                  "logencoding",
+                                  "logpath",
+                                  "action",
+                                  "skip_if_nologs",
+                                  "systemd_if_nologs",
+                                  "port",
+                                  "protocol",
+                                  "usedns",
+                                  "prefregex",
+                                  "ignoreregex",
+                                  "failregex",
+                                  "maxlines",
+                                  "datepattern",
+                                  "journalmatch"};
+
+// Reads what a filter or an action file has, under the options that the jail gives.
+struct Definition {
+    Ini ini;
+    Options own;   // [Definition], as far as the jail did not say it
+    Options init;  // the reference's options, then [Init]
+    Options vars;  // what %(…)s sees first
+
+    Result<> read(const Options& jail, Options given, bool all) {
+        vars = jail;
+        for (const auto& [name, value] : given) vars.insert_or_assign(name, value);
+        init = std::move(given);
+        std::vector<std::string> wanted(filter_options.begin(), filter_options.end());
+        if (all) wanted = ini.options("Definition", true);
+        for (const std::string& option : wanted) {
+            if (vars.contains(option)) continue;
+            auto value = ini.get("Definition", option, vars);
+            if (!value) return std::unexpected(value.error());
+            if (*value) own.insert_or_assign(option, **value);
+        }
+        for (const std::string& option : ini.options("Init", false)) {
+            auto value = ini.get("Init", option);
+            if (!value) return std::unexpected(value.error());
+            if (!option.starts_with("known/")) init.insert_or_assign("known/" + option, **value);
+            init.try_emplace(option, **value);
+        }
+        return {};
+    }
+    Result<Options> combined(std::string_view condition = {}) const {
+        Options all = own;
+        for (const auto& [name, value] : init) all.insert_or_assign(name, value);
+        return replace_tags(std::move(all), ini, vars, condition);
+    }
+};
+
+}  // namespace
+
+Result<Reference> parse_reference(std::string_view text) {
+    Reference reference;
+    auto bracket = text.find('[');
+    reference.name = strip(text.substr(0, bracket));
+    std::string what = "\"" + std::string(text.substr(0, 60)) + "\"";
+    if (reference.name.empty()) return fail(what, "has no name");
+    if (bracket == std::string_view::npos) return reference;
+    std::string whole = strip(text.substr(bracket + 1));
+    if (!whole.ends_with(']')) return fail(what, "\"[\" is not closed");
+    whole.pop_back();
+    std::string_view rest = whole;
+    auto skip_space = [&] {
+        while (!rest.empty() && is_space(rest.front())) rest.remove_prefix(1);
+    };
+    while (true) {
+        skip_space();
+        if (rest.starts_with(',')) {
+            rest.remove_prefix(1);
+            continue;
+        }
+        if (rest.empty()) return reference;
+        std::size_t length = 0;
+        while (length < rest.size() && is_option_char(rest[length])) ++length;
+        std::string name(rest.substr(0, length));
+        rest.remove_prefix(length);
+        if (name.empty() || !rest.starts_with('='))
+            return fail(what,
+                        "option=value is expected at \"" + std::string(rest.substr(0, 25)) + "\"");
+        rest.remove_prefix(1);
+        std::string value;
+        if (rest.starts_with('"') || rest.starts_with('\'')) {
+            auto close = rest.find(rest.front(), 1);
+            if (close == std::string_view::npos)
+                return fail(what, "the quote of \"" + name + "\" is not closed");
+            value = strip(rest.substr(1, close - 1));
+            rest.remove_prefix(close + 1);
+        } else {
+            auto end = rest.find_first_of(",]");
+            value = strip(rest.substr(0, end));
+            rest.remove_prefix(end == std::string_view::npos ? rest.size() : end);
+        }
+        reference.options.insert_or_assign(name, value);
+        skip_space();
+        if (rest.empty()) return reference;
+        if (rest.starts_with(',')) {
+            rest.remove_prefix(1);
+        } else if (rest.starts_with(']')) {
+            rest.remove_prefix(1);
+            skip_space();
+            if (!rest.starts_with('['))
+                return fail(what, "has something behind \"]\": \"" +
+                                      std::string(rest.substr(0, 25)) + "\"");
+            rest.remove_prefix(1);
+        } else {
+            return fail(
+                what, "\",\" or \"]\" is expected at \"" + std::string(rest.substr(0, 25)) + "\"");
+        }
+    }
+}
+
+std::vector<std::string> split_references(std::string_view text) {
+    std::vector<std::string> parts;
+    std::string part;
+    int depth = 0;
+    char quote = '\0';
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        char c = text[i];
+        if (quote != '\0') {
+            if (c == quote) quote = '\0';
+        } else if (depth > 0 && (c == '"' || c == '\'') && i > 0 && text[i - 1] == '=') {
+            quote = c;
+        } else if (c == '[') {
+            ++depth;
+        } else if (c == ']') {
+            --depth;
+        } else if (depth <= 0 && is_space(c)) {
+            // "name [option=…]" and "…][…]" belong together.
+            std::size_t next = text.find_first_not_of(" \t\n\r", i);
+            bool goes_on = next != std::string_view::npos && text[next] == '[';
+            if (!goes_on && !part.empty()) parts.push_back(std::exchange(part, {}));
+            continue;
+        }
+        part += c;
+    }
+    if (!part.empty()) parts.push_back(std::move(part));
+    return parts;
+}
+
+Result<Options> replace_tags(Options options, const Ini& ini, const Options& vars,
+                             std::string_view condition) {
+    std::map<std::string, int> counts;
+    for (bool again = true; again;) {
+        again = false;
+        for (auto& [name, value] : options) {
+            // "option?family=inet6" stands in for "option" and is not replaced itself.
+            if (name.find('?') != std::string::npos) continue;
+            bool changed = false;
+            std::size_t at = 0;
+            while ((at = value.find('<', at)) != std::string::npos) {
+                auto end = value.find_first_of("<> ", at + 1);
+                if (end == std::string::npos) break;
+                if (value[end] != '>' || end == at + 1) {
+                    at = value[end] == '<' ? end : end + 1;
+                    continue;
+                }
+                std::string tag = value.substr(at + 1, end - at - 1);
+                const std::string* by = nullptr;
+                std::string from_elsewhere;
+                if (!condition.empty())
+                    if (auto found = options.find(tag + "?" + std::string(condition));
+                        found != options.end())
+                        by = &found->second;
+                if (by == nullptr)
+                    if (auto found = options.find(tag); found != options.end()) by = &found->second;
+                if (by == nullptr) {
+                    auto elsewhere = ini.get_anywhere("Definition", tag, vars);
+                    if (elsewhere && *elsewhere) {
+                        from_elsewhere = **elsewhere;
+                        by = &from_elsewhere;
+                    }
+                }
+                if (by == nullptr) {
+                    at = end + 1;
+                    continue;
+                }
+                if (tag == name || ++counts[name + "\n" + tag] > most_replacements)
+                    return fail("<" + tag + "> in \"" + name + "\"",
+                                "refers to itself and cannot be filled in");
+                std::string replacement = *by;
+                std::string whole = "<" + tag + ">";
+                for (std::size_t i = at; (i = value.find(whole, i)) != std::string::npos;
+                     i += replacement.size())
+                    value.replace(i, whole.size(), replacement);
+                changed = true;
+            }
+            again = again || changed;
+        }
+    }
+    return options;
+}
+
+Result<FilterDefinition> read_filter(const std::string& base, const Reference& reference,
+                                     const std::string& backend, const Options& vars,
+                                     std::vector<Error>& faults) {
+    Definition definition;
+    std::string path =
+        reference.name.starts_with("./") ? reference.name : "filter.d/" + reference.name;
+    if (!definition.ini.read(base, path, faults))
+        return fail("filter \"" + reference.name + "\"",
+                    "there is no " + base + "/filter.d/" + reference.name + ".conf");
+    Options given = reference.options;
+    auto own = definition.ini.options("Definition", false);
+    if (!given.contains("logtype") && std::ranges::find(own, "logtype") == own.end())
+        given["logtype"] = backend.starts_with("systemd") ? "journal" : "file";
+    FilterDefinition filter;
+    filter.name = reference.name;
+    filter.files = definition.ini.files();
+    auto take_all = [&](bool all) -> Result<Options> {
+        definition.own.clear();
+        if (auto done = definition.read(vars, given, all); !done)
+            return std::unexpected(done.error());
+        return definition.combined();
+    };
+    auto everything = take_all(true);
+    if (!everything) return std::unexpected(everything.error());
+    filter.all = std::move(*everything);
+    auto options = take_all(false);
+    if (!options) return std::unexpected(options.error());
+    auto text = [&](const char* name) {
+        auto found = options->find(name);
+        return found == options->end() ? std::string() : found->second;
+    };
+    filter.prefregex = text("prefregex");
+    filter.failregex = lines_of(text("failregex"));
+    filter.ignoreregex = lines_of(text("ignoreregex"));
+    filter.datepattern = lines_of(text("datepattern"));
+    filter.journalmatch = lines_of(text("journalmatch"));
+    filter.maxlines = text("maxlines");
+    filter.usedns = text("usedns");
+    filter.logtype = text("logtype");
+    return filter;
+}
+
+namespace {
+
+// An option's value, or why it has none that can be used.
+std::optional<std::string> option_of(const Ini& ini, const std::string& jail, const char* name,
+                                     std::vector<Error>& problems) {
+    auto value = ini.get(jail, name);
+    if (value) return *value;
+    problems.push_back(value.error());
+    return {};
+}
+
+JailDefinition read_jail(const std::string& base, Ini ini, const std::string& name,
+                         std::vector<Error>& faults) {
+    JailDefinition jail;
+    jail.name = name;
+    std::string backend = option_of(ini, name, "backend", jail.problems).value_or("auto");
+    std::string filter = option_of(ini, name, "filter", jail.problems).value_or("");
+    jail.enabled = is_true(option_of(ini, name, "enabled", jail.problems).value_or("false"));
+    Options first{
+        {"backend", backend}, {"enabled", jail.enabled ? "true" : "false"}, {"filter", filter}};
+    std::optional<Reference> reference;
+    if (!filter.empty()) {
+        if (auto parsed = parse_reference(filter)) {
+            reference = std::move(*parsed);
+            if (auto read = read_filter(base, *reference, backend, first, faults)) {
+                for (const auto& [option, value] : read->all) {
+                    std::string escaped;  // it is filled in already
+                    for (char c : value) escaped += c == '%' ? "%%" : std::string(1, c);
+                    ini.set(name, option.starts_with("known/") ? option : "known/" + option,
+                            escaped);
+                }
+            } else {
+                jail.problems.push_back(read.error());
+                reference.reset();
+            }
+        } else {
+            jail.problems.push_back(parsed.error());
+        }
+    }
+    for (const char* option : jail_options)
+        if (auto value = option_of(ini, name, option, jail.problems))
+            jail.options.insert_or_assign(option, *value);
+    if (reference) {
+        std::vector<Error> again;  // said once
+        auto read = read_filter(base, *reference, backend, jail.options, again);
+        if (read)
+            jail.filter = std::move(*read);
+        else
+            jail.problems.push_back(read.error());
+    }
+    // What the jail itself says of these stands above the filter.
+    auto take = [&](const char* option, std::vector<std::string>& into) {
+        if (auto found = jail.options.find(option); found != jail.options.end())
+            into = lines_of(found->second);
+    };
+    take("failregex", jail.filter.failregex);
+    take("ignoreregex", jail.filter.ignoreregex);
+    take("datepattern", jail.filter.datepattern);
+    take("journalmatch", jail.filter.journalmatch);
+    for (auto [option, into] :
+         {std::pair{"prefregex", &jail.filter.prefregex},
+          std::pair{"maxlines", &jail.filter.maxlines}, std::pair{"usedns", &jail.filter.usedns}})
+        if (auto found = jail.options.find(option); found != jail.options.end())
+            *into = found->second;
+
+    for (const std::string& text : split_references(
+             jail.options.contains("action") ? jail.options["action"] : std::string())) {
+        ActionDefinition action;
+        auto parsed = parse_reference(text);
+        if (!parsed) {
+            jail.problems.push_back(parsed.error());
+            continue;
+        }
+        action.reference = std::move(*parsed);
+        if (action.reference.name.ends_with(".py")) {
+            action.python = true;
+            jail.actions.push_back(std::move(action));
+            continue;
+        }
+        Definition definition;
+        if (!definition.ini.read(base, "action.d/" + action.reference.name, faults)) {
+            jail.problems.push_back(
+                {"action \"" + action.reference.name + "\"",
+                 "there is no " + base + "/action.d/" + action.reference.name + ".conf",
+                 {},
+                 {}});
+            continue;
+        }
+        action.files = definition.ini.files();
+        Options vars;
+        auto done = definition.read(vars, action.reference.options, true);
+        auto combined =
+            done ? definition.combined() : Result<Options>(std::unexpected(done.error()));
+        if (combined)
+            action.options = std::move(*combined);
+        else
+            jail.problems.push_back(combined.error());
+        jail.actions.push_back(std::move(action));
+    }
+    return jail;
+}
+
+}  // namespace
+
+Result<Definitions> read_definitions(const std::string& base, bool with_disabled) {
+    Definitions all;
+    Ini ini;
+    std::error_code fault;
+    if (!fs::is_directory(base, fault))
+        return fail("\"" + base + "\"", "is no directory",
+                    "name fail2ban's configuration with --from DIR");
+    if (!ini.read(base, "jail", all.faults))
+        return fail("\"" + base + "\"", "holds no jail.conf and no jail.local",
+                    "name fail2ban's configuration with --from DIR");
+    ini.set_default("fail2ban_version", "1.0.2");
+    ini.set_default("fail2ban_confpath", base);
+    Ini server;
+    if (server.read(base, "fail2ban", all.faults))
+        for (const std::string& option : server.options("Definition", true))
+            if (auto value = server.get("Definition", option); value && *value)
+                all.server.insert_or_assign(option, **value);
+    for (const std::string& name : ini.sections()) {
+        if (name == "INCLUDES") continue;
+        auto enabled = ini.get(name, "enabled");
+        bool wanted = enabled && *enabled && is_true(**enabled);
+        if (!wanted && !with_disabled) {
+            JailDefinition jail;
+            jail.name = name;
+            all.jails.push_back(std::move(jail));
+            continue;
+        }
+        all.jails.push_back(read_jail(base, ini, name, all.faults));
+    }
+    return all;
+}
+
+}  // namespace bandd::fail2ban

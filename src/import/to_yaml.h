@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// fail2ban's definitions as bandd's configuration files.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "import/fail2ban_reader.h"
+
+namespace bandd::fail2ban {
+
+// A YAML scalar that is read as this very text.
+std::string yaml_text(std::string_view text);
+
+// filters/NAME.yaml. `origin`: where it came from, for the comment.
+std::string filter_to_yaml(const FilterDefinition& filter, const std::string& origin);
+
+struct Imported {
+    std::map<std::string, std::string> files;  // name below the output directory -> content
+    std::vector<std::string> notes;            // what was not carried over, and why; one line each
+    std::size_t jails = 0, enabled = 0, filters = 0;
+};
+Imported to_yaml(const Definitions& definitions, const std::string& origin);
+
+}  // namespace bandd::fail2ban
