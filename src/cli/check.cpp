@@ -43,7 +43,8 @@ int run_check(const CommonOptions& common, const std::string& directory) {
             std::ranges::move(check_samples(filter, Zone{}), std::back_inserter(errors));
         else
             std::ranges::move(ignored, std::back_inserter(errors));
-        if (filter.samples.empty())
+        // Imported filters have their samples where they come from.
+        if (filter.samples.empty() && filter.dialect == Dialect::bandd)
             warnings.push_back({"filter \"" + filter.name + "\"",
                                 "has no samples",
                                 "add lines under \"samples:\", some that must match and some that "

@@ -42,6 +42,16 @@ struct TestOptions {
     bool all = false;
 };
 int run_test(const CommonOptions& common, const TestOptions& options);
+struct ImportOptions {
+    std::string from = "/etc/fail2ban", to = "/etc/bandd";
+    bool all = false, force = false;
+};
+int run_import(const CommonOptions& common, const ImportOptions& options);
+struct ReplayOptions {
+    std::vector<std::string> logs;
+    std::string jail;
+};
+int run_replay(const CommonOptions& common, const ReplayOptions& options);
 int run_keys(const CommonOptions& common);
 struct StateOptions {
     std::string verb, file;  // export or import; empty is standard output or input

@@ -122,6 +122,26 @@ int main(int argc, char** argv) {
     test->add_option("--timezone", test_options.timezone, "of dates that name none");
     test->add_flag("-a,--all", test_options.all, "show lines that do not match, too, and why");
 
+    ReplayOptions replay_options;
+    CLI::App* replay = app.add_subcommand(
+        "replay", "who would have been banned by old logs, and why, without daemon and kernel");
+    replay->add_option("log", replay_options.logs, "logs, also .gz and .zst")->required();
+    replay->add_option("-j,--jail", replay_options.jail,
+                       "through this jail (default: those whose logpath names the log, or all)");
+
+    ImportOptions import_options;
+    CLI::App* import = app.add_subcommand("import", "another program's configuration to bandd's");
+    std::string import_what;
+    import->add_option("what", import_what, "fail2ban")
+        ->required()
+        ->check(CLI::IsMember({"fail2ban"}));
+    import->add_option("--from", import_options.from, "its configuration directory")
+        ->capture_default_str();
+    import->add_option("--to", import_options.to, "where bandd's is written")
+        ->capture_default_str();
+    import->add_flag("-a,--all", import_options.all, "jails that are not enabled, too");
+    import->add_flag("--force", import_options.force, "write over what is there");
+
     StateOptions state_options;
     CLI::App* state = app.add_subcommand(
         "state",
@@ -147,6 +167,8 @@ int main(int argc, char** argv) {
     if (int refused = refuse_leftovers(app); refused != exit_done) return refused;
     if (check->parsed()) return run_check(common, directory);
     if (test->parsed()) return run_test(common, test_options);
+    if (replay->parsed()) return run_replay(common, replay_options);
+    if (import->parsed()) return run_import(common, import_options);
     if (state->parsed()) return run_state(common, state_options);
     if (keys->parsed()) return run_keys(common);
     for (const auto& [name, function] : run)

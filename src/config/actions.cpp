@@ -20,12 +20,18 @@ constexpr std::size_t longest_ipset_name = 31;
 constexpr std::size_t longest_log_prefix = 127;
 
 // The services that jails are about; /etc/services need not exist on a router.
-constexpr std::array<std::pair<std::string_view, std::uint16_t>, 20> services{{
-    {"ftp", 21},    {"ssh", 22},          {"telnet", 23},  {"smtp", 25},         {"domain", 53},
-    {"http", 80},   {"pop3", 110},        {"imap", 143},   {"imap2", 143},       {"https", 443},
-    {"smtps", 465}, {"submissions", 465}, {"ssmtp", 465},  {"submission", 587},  {"imaps", 993},
-    {"pop3s", 995}, {"mysql", 3306},      {"sieve", 4190}, {"postgresql", 5432}, {"sip", 5060},
+constexpr std::array<std::pair<std::string_view, std::uint16_t>, 32> services{{
+    {"ftp-data", 20}, {"ftps-data", 989},  {"ftps", 990},         {"ldap", 389},
+    {"ldaps", 636},   {"socks", 1080},     {"ms-sql-s", 1433},    {"mdns", 5353},
+    {"rsync", 873},   {"openvpn", 1194},   {"xmpp-client", 5222}, {"sip-tls", 5061},
+    {"ftp", 21},      {"ssh", 22},         {"telnet", 23},        {"smtp", 25},
+    {"domain", 53},   {"http", 80},        {"pop3", 110},         {"imap", 143},
+    {"imap2", 143},   {"https", 443},      {"smtps", 465},        {"submissions", 465},
+    {"ssmtp", 465},   {"submission", 587}, {"imaps", 993},        {"pop3s", 995},
+    {"mysql", 3306},  {"sieve", 4190},     {"postgresql", 5432},  {"sip", 5060},
 }};
+
+}  // namespace
 
 std::optional<std::uint16_t> parse_port(std::string_view text) {
     for (const auto& [name, port] : services)
@@ -35,6 +41,8 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
     if (fault != std::errc{} || rest != text.data() + text.size() || port == 0) return {};
     return port;
 }
+
+namespace {
 
 constexpr std::array<std::string_view, 8> severities{"emerg",   "alert",  "crit", "err",
                                                      "warning", "notice", "info", "debug"};

@@ -22,6 +22,8 @@ std::vector<ActionConfig> parse_actions(const Value& value, const ActionContext&
                                         std::vector<Error>& errors);
 
 // Reads `port:` and `protocol:`: 25, smtp, 1000-2000, "25,465", [25, smtp].
+// A number, or the name of a service that jails are about.
+std::optional<std::uint16_t> parse_port(std::string_view text);
 std::vector<PortRange> parse_ports(const std::vector<const Value*>& words,
                                    std::vector<Error>& errors);
 std::vector<Protocol> parse_protocols(const std::vector<const Value*>& words,

@@ -17,15 +17,16 @@
 
 namespace bandd {
 namespace fs = std::filesystem;
-namespace {
 
-bool is_name(std::string_view text) {
+bool is_jail_name(std::string_view text) {
     auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
     if (text.empty() || text.size() > 63 || !letter(text.front())) return false;
     return std::ranges::all_of(text, [&](char c) {
         return letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
     });
 }
+
+namespace {
 
 WordLists parse_lists(const Section& section, std::string_view key) {
     WordLists lists;
@@ -159,7 +160,7 @@ class Loader {
         }
         for (const auto& [name, keys] : jails.entries) {
             read_files_.insert(name.where.file);
-            if (!is_name(name.text)) {
+            if (!is_jail_name(name.text)) {
                 out_.errors.push_back({"jail \"" + name.text + "\"",
                                        "a jail's name is letters, digits, \"-\", \"_\" and \".\", "
                                        "begins with a letter and has at most 63 characters",

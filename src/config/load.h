@@ -26,6 +26,9 @@ struct Loaded {
 Loaded load_config(const std::string& path, const std::vector<std::string>& data_directories,
                    const ZoneReader& read_zone);
 
+// Letters, digits, "-", "_" and "."; begins with a letter, as the name of a kernel set does.
+bool is_jail_name(std::string_view text);
+
 struct LoadedFilter {
     FilterConfig filter;
     std::vector<Error> errors;

@@ -104,10 +104,11 @@ struct Definition {
         }
         return {};
     }
-    Result<Options> combined(std::string_view condition = {}) const {
+    Result<Options> combined(std::string_view condition = {},
+                             const std::set<std::string, std::less<>>& left_alone = {}) const {
         Options all = own;
         for (const auto& [name, value] : init) all.insert_or_assign(name, value);
-        return replace_tags(std::move(all), ini, vars, condition);
+        return replace_tags(std::move(all), ini, vars, condition, left_alone);
     }
 };
 
@@ -202,7 +203,8 @@ std::vector<std::string> split_references(std::string_view text) {
 }
 
 Result<Options> replace_tags(Options options, const Ini& ini, const Options& vars,
-                             std::string_view condition) {
+                             std::string_view condition,
+                             const std::set<std::string, std::less<>>& left_alone) {
     std::map<std::string, int> counts;
     for (bool again = true; again;) {
         again = false;
@@ -219,6 +221,10 @@ Result<Options> replace_tags(Options options, const Ini& ini, const Options& var
                     continue;
                 }
                 std::string tag = value.substr(at + 1, end - at - 1);
+                if (left_alone.contains(tag)) {
+                    at = end + 1;
+                    continue;
+                }
                 const std::string* by = nullptr;
                 std::string from_elsewhere;
                 if (!condition.empty())
@@ -385,14 +391,22 @@ JailDefinition read_jail(const std::string& base, Ini ini, const std::string& na
             continue;
         }
         action.files = definition.ini.files();
-        Options vars;
-        auto done = definition.read(vars, action.reference.options, true);
-        auto combined =
-            done ? definition.combined() : Result<Options>(std::unexpected(done.error()));
-        if (combined)
-            action.options = std::move(*combined);
-        else
-            jail.problems.push_back(combined.error());
+        // Known only when a ban happens.
+        static const std::set<std::string, std::less<>> at_ban{
+            "ip",       "family",        "fid",  "matches",  "ipmatches", "failures",  "bantime",
+            "bancount", "ipjailmatches", "time", "restored", "timeout",   "ipfailures"};
+        action.reference.options.try_emplace("name", name);
+        action.reference.options.try_emplace("actname", action.reference.name);
+        auto done = definition.read(jail.options, action.reference.options, true);
+        for (auto [condition, into] : {std::pair{"family=inet4", &action.options},
+                                       std::pair{"family=inet6", &action.options_ipv6}}) {
+            auto combined = done ? definition.combined(condition, at_ban)
+                                 : Result<Options>(std::unexpected(done.error()));
+            if (combined)
+                *into = std::move(*combined);
+            else if (into == &action.options)
+                jail.problems.push_back(combined.error());
+        }
         jail.actions.push_back(std::move(action));
     }
     return jail;

@@ -3,6 +3,7 @@
 // it is bandd's.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,9 +23,11 @@ Result<Reference> parse_reference(std::string_view text);
 std::vector<std::string> split_references(std::string_view text);
 
 // <tags> in values replaced by the values of other options, again and again; what is no option
-// stays (<HOST>). `elsewhere` is asked for what `options` does not have.
+// stays (<HOST>). `ini` is asked for what `options` does not have; tags in `left_alone` stay, too.
+// With a condition ("family=inet6"), options that hold under it come first.
 Result<Options> replace_tags(Options options, const Ini& ini, const Options& vars,
-                             std::string_view condition = {});
+                             std::string_view condition = {},
+                             const std::set<std::string, std::less<>>& left_alone = {});
 
 // A filter as one jail uses it.
 struct FilterDefinition {
@@ -44,8 +47,9 @@ Result<FilterDefinition> read_filter(const std::string& base, const Reference& r
 struct ActionDefinition {
     Reference reference;
     std::vector<std::string> files;
-    Options options;
-    bool python = false;  // a .py: cannot be carried over
+    Options options;       // for IPv4
+    Options options_ipv6;  // the same, where the action tells the families apart
+    bool python = false;   // a .py: cannot be carried over
 };
 
 struct JailDefinition {

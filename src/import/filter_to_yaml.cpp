@@ -28,6 +28,25 @@ std::string yaml_text(std::string_view text) {
     return out + "\"";
 }
 
+std::string yaml_block(std::string_view text, std::string_view indent) {
+    bool plain = std::ranges::all_of(text, [](char c) {
+        return c == '\n' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
+    });
+    // A block cannot begin with a space or end with an empty line of its own.
+    if (!plain || text.find('\n') == std::string_view::npos || text.front() == ' ' ||
+        text.front() == '\n' || text.back() == '\n')
+        return yaml_text(text);
+    std::string out = "|-";
+    while (true) {
+        auto end = text.find('\n');
+        std::string_view line = text.substr(0, end);
+        out += "\n";
+        if (!line.empty()) out += std::string(indent) + std::string(line);
+        if (end == std::string_view::npos) return out;
+        text.remove_prefix(end + 1);
+    }
+}
+
 std::string filter_to_yaml(const FilterDefinition& filter, const std::string& origin) {
     std::string out;
     for (const std::string& file : filter.files) out += "# from " + file + "\n";

@@ -246,6 +246,10 @@ Result<std::string> Ini::fill_in(std::string_view section, std::string_view opti
                         "write %% for a percent sign");
         std::string_view name = text.substr(2, close - 2);
         text.remove_prefix(close + 2);
+        if (name == "__name__") {
+            out += section;
+            continue;
+        }
         const std::string* value = find(section, ascii_lower(name), vars);
         if (auto halves = value == nullptr ? split(name) : std::nullopt) {
             auto [from, wanted] = *halves;

@@ -12,6 +12,8 @@ namespace bandd::fail2ban {
 
 // A YAML scalar that is read as this very text.
 std::string yaml_text(std::string_view text);
+// The same, a text of several lines as such, each after `indent`.
+std::string yaml_block(std::string_view text, std::string_view indent);
 
 // filters/NAME.yaml. `origin`: where it came from, for the comment.
 std::string filter_to_yaml(const FilterDefinition& filter, const std::string& origin);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Rotated logs that were compressed (gzip).
+// Compressed logs: gzip and zstd.
 #pragma once
 
 #include <string>
@@ -9,16 +9,17 @@
 
 namespace bandd {
 
-// Larger content is refused: it would be a bomb, or take the disk.
+// More than this is not unpacked: a log of a router is smaller, a bomb is larger.
 inline constexpr std::uint64_t largest_archive = std::uint64_t{4} << 30;
 
 bool is_archive(const std::string& path);  // by its name
+// Its name without that ending.
+std::string unpacked_name(const std::string& path);
 
-// The first bytes of the content, at most `length`; fewer if there are no more.
+// The first bytes of what is in it.
 Result<std::string> archive_head(const std::string& path, std::size_t length);
 
-// The whole content in a file without a name in `directory`. Takes as long as it takes: for the
-// start, when nothing else waits.
+// All of it, in a file without a name below `directory`.
 Result<Fd> unpack_archive(const std::string& path, const std::string& directory);
 
 }  // namespace bandd

@@ -202,7 +202,7 @@ std::vector<Watch::Rotated> Watch::find_rotated(const std::string& path, const F
         if (rotated.id == current) continue;
         // Not yet taken away after it was compressed.
         if (is_archive(rotated.path) &&
-            fs::exists(rotated.path.substr(0, rotated.path.size() - 3), fault))
+            fs::exists(unpacked_name(rotated.path), fault))
             continue;
         std::string head;
         if (is_archive(rotated.path)) {

@@ -552,6 +552,12 @@ std::optional<FoundDate> DatePatterns::find(std::string_view line, const Zone& z
     std::size_t best_at = 0;
     for (const Template& one : templates_) {
         if (one.regex.search(line, groups) != Pcre::Outcome::match) continue;
+        // Three letters before a date can be a host's name, too.
+        bool zone_known = std::ranges::all_of(one.parts, [&](const auto& part) {
+            std::string_view text = groups[static_cast<std::size_t>(part.second)];
+            return (part.first != 'z' && part.first != 'Z') || text.empty() || zone_minutes(text);
+        });
+        if (!zone_known) continue;
         auto at = static_cast<std::size_t>(groups[0].data() - line.data());
         if (best == nullptr || at < best_at) {
             best = &one;

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Old logs through the jails, in the time of the logs: who would have been banned, when and why.
+// The very code of the daemon reads, matches and decides; only the kernel is left out.
+#include <fmt/format.h>
+#include <fnmatch.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/output.h"
+#include "config/compile.h"
+#include "config/load.h"
+#include "core/base/suggest.h"
+#include "core/decide/engine.h"
+#include "os/clock.h"
+#include "os/interfaces.h"
+#include "os/log.h"
+#include "os/zoneinfo.h"
+#include "source/archive.h"
+#include "source/tail.h"
+
+namespace bandd {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+// A hit that outlives its chunk.
+struct KeptHit {
+    Hit hit;
+    std::string line;
+};
+
+// One file on its way through the jails that read it.
+struct Replayed {
+    std::string path;
+    Tail tail;
+    std::shared_ptr<const Ruleset> ruleset;
+    Scratch scratch;
+    std::vector<Hit> hits;
+    std::vector<KeptHit> kept;  // not decided yet, in the order of the lines
+    std::size_t next = 0;       // of them
+    bool ended = false;
+};
+
+// A log's name as logrotate and others change it: mail.log.2.gz, mail.log-20261121.
+std::string without_rotation(std::string name) {
+    name = unpacked_name(name);
+    auto end = name.find_last_not_of("0123456789");
+    if (end != std::string::npos && end + 1 < name.size() && (name[end] == '.' || name[end] == '-'))
+        name.resize(end);
+    return name;
+}
+
+// The jails that a log is for: those whose logpath names it, rotated or not; else all.
+std::vector<JailIndex> jails_for(const Config& config, const std::string& path,
+                                 std::optional<JailIndex> only) {
+    if (only) return {*only};
+    std::error_code fault;
+    std::string whole = fs::absolute(path, fault).lexically_normal().string();
+    std::vector<JailIndex> named;
+    std::vector<JailIndex> all;
+    for (std::size_t i = 0; i < config.jails.size(); ++i) {
+        const JailConfig& jail = config.jails[i];
+        if (jail.filter.empty()) continue;
+        all.push_back(static_cast<JailIndex>(i));
+        bool names = std::ranges::any_of(jail.logs, [&](const LogSpec& log) {
+            return fnmatch(log.path.c_str(), whole.c_str(), FNM_PATHNAME) == 0 ||
+                   fnmatch(log.path.c_str(), without_rotation(whole).c_str(), FNM_PATHNAME) == 0;
+        });
+        if (names) named.push_back(static_cast<JailIndex>(i));
+    }
+    return named.empty() ? all : named;
+}
+
+class Progress {
+  public:
+    Progress(std::uint64_t total, bool wanted)
+        : total_(std::max<std::uint64_t>(total, 1)),
+          wanted_(wanted && isatty(STDERR_FILENO) == 1) {}
+    ~Progress() {
+        if (wanted_) fmt::print(stderr, "\r\033[K");
+    }
+    void show(std::uint64_t done) {
+        if (!wanted_ || Clock::now() < next_) return;
+        next_ = Clock::now() + std::chrono::milliseconds(100);
+        auto percent = std::min<std::uint64_t>(done * 100 / total_, 100);
+        std::string bar(percent / 4, '#');
+        fmt::print(stderr, "\r[{:<25}] {:>3} %", bar, percent);
+    }
+
+  private:
+    std::uint64_t total_;
+    bool wanted_;
+    Clock::time_point next_ = Clock::now() + std::chrono::milliseconds(300);
+};
+
+class Replay {
+  public:
+    Replay(const CommonOptions& common, const ReplayOptions& options)
+        : common_(common), options_(options), now_(now()) {}
+
+    int run() {
+        Loaded loaded = load_config(common_.config, data_directories(), read_zone);
+        if (loaded.errors.empty()) {
+            compiled_ = compile(loaded.config);
+            loaded.errors = compiled_.errors;
+        }
+        for (const Error& error : loaded.errors) print_error(error);
+        if (!loaded.errors.empty()) return exit_usage;
+        config_ = std::move(loaded.config);
+        std::optional<JailIndex> only;
+        if (!options_.jail.empty()) {
+            std::vector<std::string_view> names;
+            for (std::size_t i = 0; i < config_.jails.size(); ++i) {
+                const JailConfig& jail = config_.jails[i];
+                names.push_back(jail.rules.name);
+                if (jail.rules.name == options_.jail && !jail.filter.empty())
+                    only = static_cast<JailIndex>(i);
+            }
+            if (!only) {
+                print_error({"jail \"" + options_.jail + "\"",
+                             "there is no such jail that reads logs",
+                             did_you_mean(options_.jail, names),
+                             {}});
+                return exit_usage;
+            }
+        }
+        std::uint64_t total = 0;
+        for (const std::string& path : options_.logs) {
+            if (auto opened = open(path, only); !opened) {
+                print_error(opened.error());
+                return exit_usage;
+            }
+            total += files_.back()->tail.size();
+        }
+        std::vector<JailRules> rules;
+        for (const JailConfig& jail : config_.jails) rules.push_back(jail.rules);
+        Outcome outcome;
+        engine_.set_rules(std::move(rules), Instant{0}, outcome);
+        engine_.set_own_addresses(PrefixSet(own_addresses()));
+
+        Progress progress(total, !common_.json);
+        auto begin = Clock::now();
+        decide_all(progress);
+        double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+        summarize(seconds);
+        return failed_ ? exit_said_no : exit_done;
+    }
+
+  private:
+    Result<> open(const std::string& path, std::optional<JailIndex> only) {
+        auto jails = jails_for(config_, path, only);
+        LogSpec spec;
+        if (!jails.empty() && !config_.jails[jails.front()].logs.empty())
+            spec = config_.jails[jails.front()].logs.front();
+        Result<Tail> tail = fail("");
+        if (is_archive(path)) {
+            std::error_code fault;
+            auto content = unpack_archive(path, fs::temp_directory_path(fault).string());
+            if (!content) return std::unexpected(content.error());
+            auto id = file_id(path);
+            tail = Tail::adopt(std::move(*content), path, id.value_or(FileId{}), spec.encoding,
+                               config_.line_limit);
+        } else {
+            tail = Tail::open(path, spec.encoding, config_.line_limit);
+        }
+        if (!tail) return std::unexpected(tail.error());
+        tail->seek(0);
+        auto file = std::make_unique<Replayed>(Replayed{path, std::move(*tail), {}, {}, {}, {}});
+        file->ruleset = make_ruleset(compiled_, jails, config_.zones.at(spec.timezone),
+                                     spec.escapes, config_.line_limit);
+        files_.push_back(std::move(file));
+        return {};
+    }
+
+    // Reads on until there is a hit to decide, or the end.
+    void fill(Replayed& file, Progress& progress) {
+        while (file.next == file.kept.size() && !file.ended) {
+            file.kept.clear();
+            file.next = 0;
+            auto read = file.tail.read();
+            if (!read) {
+                print_error(read.error());
+                failed_ = file.ended = true;
+                return;
+            }
+            std::string_view bytes = read->bytes;
+            if (bytes.empty() && !read->more) {
+                bytes = file.tail.flush_partial();
+                file.ended = true;
+            }
+            file.hits.clear();
+            scan(*file.ruleset, Chunk{0, bytes}, Arrival::log_time, now_, file.scratch, file.hits);
+            for (Hit& hit : file.hits) {
+                KeptHit& kept = file.kept.emplace_back(KeptHit{hit, std::string(hit.line)});
+                kept.hit.line = {};
+            }
+            done_ += bytes.size();
+            progress.show(done_);
+        }
+    }
+
+    void decide_all(Progress& progress) {
+        while (true) {
+            // Of several logs, the one that is furthest behind in time goes on.
+            Replayed* next = nullptr;
+            for (auto& file : files_) {
+                fill(*file, progress);
+                if (file->next == file->kept.size()) continue;
+                if (next == nullptr ||
+                    file->kept[file->next].hit.arrival < next->kept[next->next].hit.arrival)
+                    next = file.get();
+            }
+            if (next == nullptr) break;
+            KeptHit& kept = next->kept[next->next++];
+            kept.hit.line = kept.line;
+            Outcome outcome;
+            engine_.on_time(kept.hit.arrival, outcome);
+            engine_.on_hits({&kept.hit, 1}, kept.hit.arrival, outcome);
+            for (const Event& event : outcome.events) tell(event);
+        }
+    }
+
+    void tell(const Event& event) {
+        if (const auto* found = std::get_if<Found>(&event)) {
+            ++by_pattern_[engine_.rules()[found->jail].name][found->pattern];
+            return;
+        }
+        const auto* banned = std::get_if<Banned>(&event);
+        const auto* extended = std::get_if<Extended>(&event);
+        if (banned == nullptr && extended == nullptr) return;
+        const Ban& ban = banned != nullptr ? banned->ban : extended->ban;
+        const std::string& jail = engine_.rules()[ban.key.jail].name;
+        if (banned != nullptr) ++bans_[jail];
+        if (common_.json) {
+            Json json{
+                {"kind", banned == nullptr                  ? "extended"
+                         : ban.state == BanState::simulated ? "would-ban"
+                                                            : "ban"},
+                {"ip", to_string(ban.key.prefix)},
+                {"jail", jail},
+                {"from", format_rfc3339(ban.from)},
+                {"until", ban.until == never ? Json("never") : Json(format_rfc3339(ban.until))},
+                {"hits", ban.hits},
+                {"offence", ban.offence},
+                {"reason", ban.story->reason}};
+            if (banned != nullptr) {
+                json["fields"] = Json::object();
+                for (const auto& [name, value] : ban.story->fields) json["fields"][name] = value;
+                json["matches"] = Json::array();
+                for (const Match& match : ban.story->matches)
+                    json["matches"].push_back({{"time", format_rfc3339(match.time)},
+                                               {"pattern", match.pattern},
+                                               {"line", match.line}});
+            }
+            fmt::print("{}", to_line_of_json(json));
+            return;
+        }
+        std::string until = ban.until == never
+                                ? std::string("for ever")
+                                : "until " + local_time(format_rfc3339(ban.until)) + " (" +
+                                      format_duration(ban.until - ban.from) + ")";
+        if (banned == nullptr) {
+            fmt::print("{}  extended {}  {}  {}\n", local_time(format_rfc3339(ban.from)),
+                       to_string(ban.key.prefix), jail, until);
+            return;
+        }
+        fmt::print("{}  {} {}  {}  {}, ban number {}\n", local_time(format_rfc3339(ban.from)),
+                   ban.state == BanState::simulated ? yellow("would ban") : red("ban"),
+                   bold(to_string(ban.key.prefix)), jail, until, ban.offence);
+        for (const Match& match : ban.story->matches)
+            fmt::print("    {}: {}\n", match.pattern, printable(match.line));
+    }
+
+    void summarize(double seconds) {
+        ScanCounts counts;
+        for (const auto& file : files_) {
+            counts.lines += file->scratch.counts.lines;
+            counts.undated += file->scratch.counts.undated;
+            counts.ignored += file->scratch.counts.ignored;
+            counts.gave_up += file->scratch.counts.gave_up;
+        }
+        auto speed =
+            static_cast<std::uint64_t>(static_cast<double>(counts.lines) / std::max(seconds, 1e-6));
+        Json jails = Json::object();
+        for (std::size_t i = 0; i < engine_.rules().size(); ++i) {
+            const JailCounts& jail = engine_.counts(static_cast<JailIndex>(i));
+            const std::string& name = engine_.rules()[i].name;
+            if (jail.hits == 0 && jail.ignored == 0) continue;
+            jails[name] = {{"bans", bans_[name]},
+                           {"hits", jail.hits},
+                           {"ignored", jail.ignored},
+                           {"patterns", by_pattern_[name]}};
+        }
+        if (common_.json) {
+            fmt::print("{}", to_line_of_json({{"summary",
+                                               {{"lines", counts.lines},
+                                                {"jails", jails},
+                                                {"undated", counts.undated},
+                                                {"names", engine_.hits_of_names()},
+                                                {"seconds", seconds},
+                                                {"lines_per_second", speed}}}}));
+            return;
+        }
+        fmt::print("\n");
+        for (const auto& [name, jail] : jails.items()) {
+            fmt::print("{}: {}, {}, {} ignored\n", bold(name),
+                       count_of(jail["bans"].get<std::size_t>(), "ban"),
+                       count_of(jail["hits"].get<std::size_t>(), "hit"),
+                       jail["ignored"].get<std::size_t>());
+            for (const auto& [pattern, count] : jail["patterns"].items())
+                fmt::print("  {:>7}  {}\n", count.get<std::size_t>(), pattern);
+        }
+        if (counts.undated > 0)
+            fmt::print("{} without a date counted as now: see \"timezone\" and \"datepattern\"\n",
+                       count_of(counts.undated, "hit"));
+        if (engine_.hits_of_names() > 0)
+            fmt::print("{} of host names, which are not looked up\n",
+                       count_of(engine_.hits_of_names(), "hit"));
+        fmt::print("{} in {:.1f} s, {} lines/s\n", count_of(counts.lines, "line"), seconds, speed);
+    }
+
+    const CommonOptions& common_;
+    const ReplayOptions& options_;
+    Instant now_;
+    Config config_;
+    Compiled compiled_;
+    Engine engine_;
+    std::vector<std::unique_ptr<Replayed>> files_;
+    std::map<std::string, std::map<std::string, std::size_t>> by_pattern_;
+    std::map<std::string, std::size_t> bans_;
+    std::uint64_t done_ = 0;
+    bool failed_ = false;
+};
+
+}  // namespace
+
+int run_replay(const CommonOptions& common, const ReplayOptions& options) {
+    return Replay(common, options).run();
+}
+
+}  // namespace bandd

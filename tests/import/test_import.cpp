@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A hand-made tree with what people do in fail2ban's files, and what becomes of each line of it.
+#include "config/compile.h"
+#include "config/load.h"
+#include "import/to_yaml.h"
+#include "support/common.h"
+
+using namespace bandd;
+using namespace bandd::fail2ban;
+
+namespace {
+
+struct Tree {
+    TempDirectory dir;
+    Tree() {
+        write_file(dir / "fail2ban.conf", "[Definition]\nloglevel = INFO\ndbpurgeage = 2d\n");
+        write_file(dir / "jail.conf",
+                   "[DEFAULT]\nignoreip = 127.0.0.1/8 ::1\nbantime = 10m\nfindtime = 600\n"
+                   "maxretry = 5\nbackend = auto\nusedns = warn\nlogencoding = auto\n"
+                   "enabled = false\nmode = normal\nfilter = %(__name__)s[mode=%(mode)s]\n"
+                   "protocol = tcp\nport = 0:65535\nbanaction = fw\n"
+                   "action = %(banaction)s[name=%(__name__)s, port=\"%(port)s\", "
+                   "protocol=\"%(protocol)s\"]\n[app]\nlogpath = /var/log/app.log\n[other]\n"
+                   "filter = app\nlogpath = /var/log/other.log\n");
+        write_file(dir / "filter.d/common.conf", "[DEFAULT]\n__prefix = \\S+ %(_daemon)s:\\s\n");
+        write_file(dir / "filter.d/app.conf",
+                   "[INCLUDES]\nbefore = common.conf\n[Definition]\n_daemon = app\n"
+                   "prefregex = ^%(__prefix)s<F-CONTENT>.+</F-CONTENT>$\n"
+                   "failregex = ^denied <F-USER>\\S+</F-USER> <HOST>$\n            <mdre-<mode>>\n"
+                   "mdre-normal =\nmdre-extra = ^it's odd: <HOST>$\nmode = normal\n"
+                   "ignoreregex = ^denied backup\ndatepattern = {^LN-BEG}%%Y-%%m-%%d %%H:%%M:%%S\n"
+                   "[Init]\nmaxlines = 1\n");
+        write_file(dir / "action.d/fw.conf", "[Definition]\nactionban = fw add <ip>\n");
+        write_file(dir / "action.d/iptables.conf",
+                   "[Definition]\nactionban = iptables <ip>\n[Init]\nblocktype = REJECT\n");
+        write_file(
+            dir / "action.d/mail.conf",
+            "[Definition]\nactionstart = hello\nactionban = printf \"<matches>\" | mail -s "
+            "\"<name>: <ip> <F-USER> <matches>\" <dest>\nactionunban = \n[Init]\ndest = root\n");
+        write_file(dir / "action.d/six.conf",
+                   "[Definition]\nactionban = <prog> <ip>\n[Init]\nprog = four\n"
+                   "[Init?family=inet6]\nprog = six\n");
+    }
+    void local(const std::string& text) { write_file(dir / "jail.local", text); }
+    Imported import(bool all = false) {
+        auto read = read_definitions(dir.path(), all);
+        INFO((read ? "" : to_line(read.error())));
+        REQUIRE(read);
+        return to_yaml(*read, "F2B");
+    }
+    std::string jail(const std::string& options) {
+        local("[app]\nenabled = true\n" + options);
+        imported = import();
+        // Whatever it says, bandd must take it.
+        TempDirectory out;
+        for (const auto& [name, text] : imported.files) write_file(out / name, text);
+        Loaded loaded = load_config(out.path(), {}, [](const std::string& name) -> Result<Zone> {
+            if (name.empty()) return Zone{};
+            if (auto zone = Zone::from_offset(name)) return *zone;
+            return fail("zone");
+        });
+        for (const Error& error : loaded.errors) FAIL(to_line(error));
+        for (const Error& error : compile(loaded.config).errors) FAIL(to_line(error));
+        return imported.files["jails/app.yaml"];
+    }
+    bool noted(const std::string& part) const {
+        for (const std::string& note : imported.notes) {
+            UNSCOPED_INFO(note);
+            if (note.find(part) != std::string::npos) return true;
+        }
+        return false;
+    }
+    Imported imported;
+};
+
+bool has(const std::string& text, const std::string& part) {
+    UNSCOPED_INFO(text << "\nlacks: " << part);
+    return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(Tree, "import: a jail and its filter, readable, with where they come from") {
+    CHECK(jail("banaction = iptables\nport = http,https\n") ==
+          "# from [app] of F2B, by bandctl import fail2ban\n"
+          "app:\n"
+          "  enabled: true\n"
+          "  filter: 'app'\n"
+          "  logpath:\n"
+          "    - '/var/log/app.log'\n"
+          "  maxretry: 5\n"
+          "  findtime: '600'\n"
+          "  bantime: '10m'\n"
+          "  ignoreip: ['127.0.0.1/8', '::1']\n"
+          "  action:\n"
+          "    - nftables: {verdict: reject}\n"
+          "  port: ['http', 'https']\n"
+          "  protocol: [tcp]\n");
+    CHECK(imported.files["filters/app.yaml"] ==
+          "# from " + dir.path() + "/filter.d/common.conf\n# from " + dir.path() +
+              "/filter.d/app.conf\n"
+              "description: 'imported from fail2ban: app'\n"
+              "dialect: fail2ban\n"
+              "usedns: 'warn'\n"
+              "maxlines: 1\n"
+              "datepattern:\n"
+              "  - '{^LN-BEG}%Y-%m-%d %H:%M:%S'\n"
+              "prefregex: '^\\S+ app:\\s<F-CONTENT>.+</F-CONTENT>$'\n"
+              "failregex:\n"
+              "  - '^denied <F-USER>\\S+</F-USER> <HOST>$'\n"
+              "ignoreregex:\n"
+              "  - '^denied backup'\n");
+    CHECK(imported.files["bandd.yaml"] ==
+          "# Imported from F2B by bandctl import fail2ban.\n"
+          "# Jails are in jails/, their filters in filters/.\n"
+          "dbpurgeage: '2d'\nlog: {level: info}\n");
+    CHECK(imported.notes ==
+          std::vector<std::string>{
+              "1 jails are not enabled there and were left out; --all takes them, too"});
+}
+
+TEST_CASE_METHOD(Tree,
+                 "import: modes and options choose patterns; what the jail says stands above") {
+    jail("filter = app[mode=extra]\n");
+    CHECK(has(imported.files["filters/app.yaml"], "  - '^it''s odd: <HOST>$'\n"));
+    jail("mode = extra\n");
+    CHECK(has(imported.files["filters/app.yaml"], "  - '^it''s odd: <HOST>$'\n"));
+    jail("failregex = %(known/failregex)s\n            ^mine <HOST>$\nusedns = no\n");
+    CHECK(has(imported.files["filters/app.yaml"],
+              "  - '^denied <F-USER>\\S+</F-USER> <HOST>$'\n  - '^mine <HOST>$'\n"));
+    CHECK(has(imported.files["filters/app.yaml"], "usedns: 'no'\n"));
+}
+
+TEST_CASE_METHOD(Tree,
+                 "import: two jails of one filter share its file only if it came out the same") {
+    local(
+        "[app]\nenabled=true\n[other]\nenabled=true\n[third]\nenabled=true\nfilter=app[mode=extra]"
+        "\n"
+        "logpath=/x\n");
+    Imported out = import();
+    CHECK(has(out.files["jails/other.yaml"], "filter: 'app'"));
+    CHECK(has(out.files["jails/third.yaml"], "filter: 'third'"));
+    CHECK(out.filters == 2);
+}
+
+TEST_CASE_METHOD(Tree, "import: times, numbers, logs, encodings, zones") {
+    std::string text = jail(
+        "bantime = -1\nmaxretry = 3\nlogpath = /var/log/a.log tail\n          /var/log/b*.log\n"
+        "logencoding = ISO-8859-1\nlogtimezone = UTC+0200\nignoreself = false\n");
+    for (const char* line : {"  bantime: forever\n", "  maxretry: 3\n", "    - '/var/log/a.log'\n",
+                             "    - '/var/log/b*.log'\n", "  start: end\n", "  encoding: latin1\n",
+                             "  timezone: 'UTC+0200'\n", "  ignoreself: false\n"})
+        CHECK(has(text, line));
+}
+
+TEST_CASE_METHOD(Tree, "import: growing ban times, and what of them cannot be said") {
+    CHECK(has(jail("bantime.increment = true\nbantime.maxtime = 5w\nbantime.rndtime = 10m\n"
+                   "bantime.overalljails = true\n"),
+              "  bantime.increment: {factor: 2, maximum: '5w', jitter: '10m', all_jails: true}\n"));
+    CHECK(has(jail("bantime.increment = true\nbantime.multipliers = 1 4 16 64\n"), "{factor: 4}"));
+    CHECK(noted("bantime.multipliers = 1 4 16 64 became a factor of 4"));
+    jail("bantime.increment = true\nbantime.multipliers = 1 5 30 60\n");
+    CHECK(noted("bandd only knows a constant factor"));
+    jail("bantime.increment = true\nbantime.formula = ban.Time * 3\n");
+    CHECK(noted("bantime.formula cannot be carried over"));
+}
+
+TEST_CASE_METHOD(Tree, "import: nothing is dropped in silence") {
+    jail("ignoreip = 192.0.2.0/24 my.example.com\nignorecommand = /bin/x <ip>\n");
+    CHECK(noted("jail app: ignoreip = my.example.com is a host name"));
+    CHECK(noted("jail app: ignorecommand is not carried over: /bin/x <ip>"));
+    jail("action = gone[x=1]\n         smtp.py[dest=\"a\"]\n         iptables[blocktype=RETURN]\n");
+    CHECK(noted("action \"gone\": there is no "));
+    CHECK(noted("action smtp.py is written in Python and cannot be carried over"));
+    CHECK(noted("lets addresses through (blocktype = return)"));
+    CHECK(noted("it bans nobody"));
+    jail("banaction = iptables\nport = http,nosuch\n");
+    CHECK(noted("port = nosuch is no service that bandd knows"));
+    local("[app]\nenabled=true\nfilter=nosuch\n[other]\nenabled=true\nlogpath = %(nothing)s\n");
+    imported = import();
+    CHECK(noted("jail app: filter \"nosuch\": there is no "));
+    CHECK(noted("jail app: left out: it has no failregex"));
+    CHECK(noted("jail other: [other] logpath: names %(nothing)s, which is not defined"));
+}
+
+TEST_CASE_METHOD(Tree,
+                 "import: other actions become programs; clients' text is never a part of them") {
+    std::string text = jail("action = fw\n         mail[name=app, dest=me]\n         six\n");
+    CHECK(has(text,
+              "    - exec:  # fw\n        ban:\n          - '/bin/sh'\n          - '-c'\n"
+              "          - 'fw add <ip>'\n          - 'fw'\n"));
+    CHECK(has(text,
+              "          - 'printf \"${1}\" | mail -s \"app: <ip> ${2} ${1}\" me'\n"
+              "          - 'mail'\n          - '<matches>'\n          - '<F-USER>'\n"));
+    CHECK(noted("action mail: actionstart has no counterpart"));
+    CHECK(has(text, "case <family> in\n"));
+    CHECK(has(text, "            six <ip>\n"));
+}
+
+TEST_CASE_METHOD(Tree, "import: a firewall's jail with all ports, several protocols, drop") {
+    std::string text = jail(
+        "action = iptables[port=\"25\", protocol=tcp, blocktype=DROP]\n"
+        "         iptables[port=\"26:28\", protocol=udp]\n");
+    CHECK(has(text,
+              "    - nftables: {verdict: drop}\n  port: ['25', '26-28']\n"
+              "  protocol: [tcp, udp]\n"));
+    CHECK_FALSE(has(jail("banaction = iptables\n"), "port:"));
+}
+
+TEST_CASE("import: a directory that is none of fail2ban's is said") {
+    TempDirectory dir;
+    auto read = read_definitions(dir / "nothing", false);
+    REQUIRE_FALSE(read);
+    CHECK(to_line(read.error()) == "\"" + dir.path() +
+                                       "/nothing\": is no directory; name fail2ban's "
+                                       "configuration with --from DIR");
+    CHECK_FALSE(read_definitions(dir.path(), false));
+}
+
+TEST_CASE("import: YAML text is read back as it was") {
+    for (const std::string& text :
+         {std::string("it's"), std::string("a\tb\x01\x7f\"\\"), std::string("# no comment: x"),
+          std::string("two\nlines"), std::string(" begins\nwith space"), std::string("")}) {
+        auto read = parse_document(
+            "a: " + yaml_text(text) + "\nb: " + yaml_block(text, "    ") + "\n", "t");
+        INFO(text);
+        REQUIRE(read);
+        CHECK(read->find("a")->text == text);
+        CHECK(read->find("b")->text == text);
+    }
+}
