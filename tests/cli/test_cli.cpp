@@ -150,6 +150,85 @@ TEST_CASE("test: which lines match which pattern, and why not") {
     CHECK(none.code == 1);
 }
 
+TEST_CASE("import and check: all of Debian's default fail2ban, without an error") {
+    if (!fs::exists("/etc/fail2ban/jail.conf")) {
+        WARN("skipped: needs Debian's package fail2ban");
+        return;
+    }
+    TempDirectory dir;
+    std::string out = dir / "out";
+    Ran ran = bandctl("import fail2ban --all --to " + out);
+    INFO(ran.out);
+    REQUIRE(ran.code == 0);
+    CHECK(has(ran.out, "note: jail 3proxy: is called jail-3proxy here"));
+    CHECK(has(ran.out, " written to " + out + "\n"));
+    Ran check = bandctl("check " + out);
+    INFO(check.out);
+    CHECK(check.code == 0);
+    CHECK(has(check.out, "all is well: "));
+    // Every jail, enabled.
+    std::size_t jails = 0;
+    for (const auto& entry : fs::directory_iterator(out + "/jails")) {
+        write_file(entry.path().string(),
+                   replaced(read_file(entry.path().string()), "enabled: false", "enabled: true"));
+        ++jails;
+    }
+    CHECK(jails > 80);
+    Ran all = bandctl("check " + out);
+    INFO(all.out);
+    CHECK(all.code == 0);
+    CHECK(has(bandctl("import fail2ban --to " + out).out, "is there and not empty"));
+    CHECK(bandctl("import fail2ban --to " + out).code == 2);
+    CHECK(bandctl("import fail2ban --from " + dir.path() + " --to " + out).code == 2);
+    CHECK(bandctl("import crowdsec").code == 2);
+}
+
+TEST_CASE(
+    "replay: who would have been banned by old logs, plain and compressed, and by which lines") {
+    TempDirectory dir;
+    write_file(
+        dir / "bandd.yaml",
+        "jails:\n  sshd: {logpath: /var/log/auth.log, maxretry: 2, findtime: 1h, bantime: 1h}\n"
+        "  other: {filter: sshd, logpath: /var/log/other.log, maxretry: 1}\n");
+    std::string failed = " mx sshd[7]: Failed password for root from 203.0.113.9 port 4711 ssh2\n";
+    write_file(dir / "auth.log.2",
+               "2026-01-02T03:00:00Z" + failed + "2026-01-02T03:00:01Z mx x: y\n");
+    write_file(dir / "auth.log.1", "2026-01-02T03:30:00Z" + failed);
+    must("gzip " + dir.path() + "/auth.log.2; zstd -q --rm " + dir.path() + "/auth.log.1");
+    std::string logs = dir / "auth.log.1.zst " + dir.path() + "/auth.log.2.gz";
+    Ran ran = bandctl("--config " + dir.path() + " replay --jail sshd " + logs);
+    INFO(ran.out);
+    CHECK(ran.code == 0);
+    CHECK(has(ran.out, "  ban 203.0.113.9  sshd  until "));
+    CHECK(has(ran.out, " (1h), ban number 1\n"));
+    CHECK(has(ran.out, "    failed-password: 2026-01-02T03:00:00Z mx sshd[7]: Failed password"));
+    CHECK(has(ran.out, "sshd: 1 ban, 2 hits, 0 ignored\n        2  failed-password\n"));
+    CHECK(has(ran.out, "3 lines in "));
+    Ran machine = bandctl("--json --config " + dir.path() + " replay -j sshd " + logs);
+    CHECK(has(machine.out, R"("from":"2026-01-02T03:30:00Z")"));
+    CHECK(has(machine.out, R"("until":"2026-01-02T04:30:00Z")"));
+    // A log that a jail names goes through that jail; one that nobody names, through all.
+    write_file(dir / "bandd.yaml", "jails:\n  sshd: {logpath: " + dir.path() +
+                                       "/a.log, maxretry: 1}\n"
+                                       "  other: {filter: sshd, logpath: /x.log, maxretry: 1}\n");
+    write_file(dir / "a.log", "2026-01-02T03:00:00Z" + failed);
+    write_file(dir / "b.log", "2026-01-02T03:00:00Z" + failed);
+    CHECK(has(bandctl("--config " + dir.path() + " replay " + dir / "a.log").out, "sshd: 1 ban"));
+    CHECK_FALSE(
+        has(bandctl("--config " + dir.path() + " replay " + dir / "a.log").out, "other: 1 ban"));
+    CHECK(has(bandctl("--config " + dir.path() + " replay " + dir / "b.log").out, "other: 1 ban"));
+
+    Ran missing = bandctl("--config " + dir.path() + " replay " + dir / "nothing");
+    CHECK(missing.code == 2);
+    CHECK(
+        has(missing.out, "cannot read \"" + dir.path() + "/nothing\": No such file or directory"));
+    Ran nojail = bandctl("--config " + dir.path() + " replay -j ssdh " + dir / "a.log");
+    CHECK(nojail.code == 2);
+    CHECK(has(nojail.out, "did you mean \"sshd\"?"));
+    must("printf broken > " + dir / "c.log.gz; printf broken > " + dir / "c.log.zst");
+    CHECK(bandctl("--config " + dir.path() + " replay " + dir / "c.log.zst").code == 2);
+}
+
 TEST_CASE("the configuration reference in docs/ is what `bandctl keys` prints") {
     CHECK(bandctl("keys").out == read_file(BANDD_SOURCE "/docs/configuration.md"));
 }

@@ -3,8 +3,13 @@
 // it.
 #include <csignal>
 #include <ctime>
+#include <fstream>
+#include <random>
+#include <sstream>
+#include <thread>
 
 #include "control/protocol.h"
+#include "os/clock.h"
 #include "support/common.h"
 #include "support/machine.h"
 
@@ -411,6 +416,82 @@ TEST_CASE_METHOD(Setup, "what a person ordered survives a kill right after") {
     REQUIRE(daemon.start());
     CHECK(bans_become("203.0.113.2 manual active\n"));
     CHECK_FALSE(in_set("manual-ipv4", "203.0.113.1"));
+}
+
+TEST_CASE_METHOD(
+    Setup, "replay decides as the daemon did: 100,000 lines, four jails, three dialects of time") {
+    // Filters of both dialects, one that joins lines of a connection.
+    write_file(
+        dir / "filters/old.yaml",
+        "dialect: fail2ban\nfailregex:\n"
+        "  - '^ mx app\\[<F-MLFID>\\d+</F-MLFID>\\]: <F-NOFAIL>connect</F-NOFAIL> from <HOST>$'\n"
+        "  - '^ mx app\\[<F-MLFID>\\d+</F-MLFID>\\]: refused$'\n");
+    configure(
+        "  app: {logpath: app.log, maxretry: 4, findtime: 2s, bantime: 3s}\n"
+        "  long: {logpath: app.log, filter: app, maxretry: 9, findtime: 1m, bantime: 1h,\n"
+        "         bantime.increment: {factor: 2, jitter: 10s}}\n"
+        "  old: {logpath: app.log, maxretry: 3, findtime: 1m, bantime: 4s}\n"
+        "  recidive: {source: bans, maxretry: 3, findtime: 1h, bantime: 1d}\n");
+    REQUIRE(daemon.start());
+    {
+        std::ofstream out(log, std::ios::app);
+        std::mt19937 random(7);
+        for (int line = 0; line < 100'000; ++line) {
+            Instant when = now();
+            auto host = std::to_string(random() % 200 + 1);
+            auto id = std::to_string(random() % 300);
+            out << format_rfc3339(when);
+            switch (random() % 20) {
+                case 0:
+                    out << " mx app: denied bob 203.0.113." << host << "\n";
+                    break;
+                case 1:
+                    out << " mx app[" << id << "]: connect from 198.51.100." << host << "\n";
+                    break;
+                case 2:
+                    out << " mx app[" << id << "]: refused\n";
+                    break;
+                default:
+                    out << " mx app: welcome bob 203.0.113." << host << "\n";
+            }
+            if (line % 1000 == 999) {
+                out.flush();
+                std::this_thread::sleep_for(std::chrono::milliseconds(60));
+            }
+        }
+    }
+    auto decisions = [](const Json& bans) {
+        std::vector<std::string> lines;
+        for (const Json& ban : bans)
+            lines.push_back(ban["jail"].get<std::string>() + " " + ban["ip"].get<std::string>() +
+                            " " + ban["from"].get<std::string>() + " " + ban["until"].dump() + " " +
+                            ban["offence"].dump());
+        std::ranges::sort(lines);
+        return lines;
+    };
+    REQUIRE(wait_for([&] { return json("status")["lines"] == 100'000; }, 30));
+    std::vector<std::string> live;
+    REQUIRE(wait_for([&] {
+        live = decisions(json("history --limit 10000")["bans"]);
+        return live.size() > 100;
+    }));
+    Json replayed = Json::array();
+    std::istringstream out(daemon.ctl("replay --json " + log).out);
+    Json summary;
+    for (std::string line; std::getline(out, line);) {
+        Json one = Json::parse(line, nullptr, false);
+        REQUIRE_FALSE(one.is_discarded());
+        if (one.contains("summary"))
+            summary = one["summary"];
+        else if (one["kind"] == "ban")
+            replayed.push_back(one);
+    }
+    CHECK(summary["lines"] == 100'000);
+    std::vector<std::string> told = decisions(replayed);
+    for (const char* jail : {"app ", "long ", "old ", "recidive "})
+        CHECK(std::ranges::any_of(told, [&](const std::string& l) { return l.starts_with(jail); }));
+    wait_for([&] { return decisions(json("history --limit 10000")["bans"]) == told; }, 5);
+    CHECK(decisions(json("history --limit 10000")["bans"]) == told);
 }
 
 TEST_CASE_METHOD(Setup, "stop: flush takes the bans out of the kernel") {
