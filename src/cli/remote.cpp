@@ -129,6 +129,11 @@ void print_jail(const Json& jail) {
             state = red(text(log, "error"));
         else if (log.value("waiting", false))
             state = yellow("waiting for it to appear");
+        if (log.contains("messages"))
+            state = fmt::format("listening, {} messages, {} refused, {} dropped by the kernel",
+                                text(log, "messages"), text(log, "refused"), text(log, "dropped"));
+        if (log.contains("entries") && !log.contains("error"))
+            state = fmt::format("reading, {} entries", text(log, "entries"));
         fmt::print("  log {}: {}\n", text(log, "path"), state);
         for (const Json& file : log["files"])
             if (text(file, "path") != text(log, "path") || log["files"].size() > 1)

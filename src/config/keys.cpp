@@ -40,6 +40,9 @@ constexpr std::array keys{
     Key{"jail", "description", "text", "", "for people"},
     Key{"jail", "logpath", "path, glob, or a list of them", "",
         "logs to watch; they need not exist yet"},
+    Key{"jail", "journal", "true | map", "",
+        "read the systemd journal: all of it, or what unit and match name"},
+    Key{"jail", "syslog", "map", "", "listen for syslog messages from other machines"},
     Key{"jail", "source", "bans", "",
         "`bans`: this jail counts the bans of all other jails (recidive)"},
     Key{"jail", "filter", "filter name", "the jail's name",
@@ -74,6 +77,16 @@ constexpr std::array keys{
         "where reading begins in a log seen for the first time"},
     Key{"jail", "escapes", "auto | undo | keep", "auto",
         "whether #011 in a line is rsyslog's tab; auto: in lines with a syslog head"},
+
+    Key{"journal", "unit", "unit, or a list", "", "entries of these units: ssh.service"},
+    Key{"journal", "match", "match, or a list", "",
+        "entries with these fields: `_COMM=sshd PRIORITY=6 + _COMM=cron`; + stands for or"},
+    Key{"journal", "directory", "path", "this machine's", "where the journal's files are"},
+
+    Key{"syslog", "listen", "address, or a list", "",
+        "udp://ADDRESS:PORT, tcp://ADDRESS:PORT or unix:/PATH; opened when bandd starts"},
+    Key{"syslog", "from", "list of addresses and CIDRs", "",
+        "whose messages are believed; needed for udp and tcp"},
 
     Key{"bantime.increment", "factor", "number", "2",
         "each ban lasts this many times the one before"},

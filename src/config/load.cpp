@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -187,15 +188,26 @@ class Loader {
 
     void finish_jail(const Section& section, const Value& name, JailConfig jail) {
         if (jail.enabled == Enabled::no) return;
-        if (jail.enabled == Enabled::automatic) {
-            bool any = std::ranges::any_of(
-                jail.logs, [](const LogSpec& log) { return !glob_files(log.path).empty(); });
-            if (!any && !jail.rules.fed_by_bans) return;
+        bool any = std::ranges::any_of(
+            jail.logs, [](const LogSpec& log) { return !glob_files(log.path).empty(); });
+        // The journal is for machines without the log: both would count everything twice.
+        if (jail.journal && !jail.logs.empty()) {
+            if (any || (jail.journal->directory.empty() && !machine_has_journal()))
+                jail.journal.reset();
+            else
+                jail.logs.clear();
         }
-        if (jail.logs.empty() && !jail.rules.fed_by_bans && name.text != manual_jail)
-            section.error(name, section.what(), "watches nothing",
-                          "give it a \"logpath\", or \"enabled: false\"");
-        if (jail.logs.empty()) jail.filter.clear();
+        if (jail.enabled == Enabled::automatic) {
+            bool reads =
+                any || jail.syslog || jail.rules.fed_by_bans ||
+                (jail.journal && (machine_has_journal() || !jail.journal->directory.empty()));
+            if (!reads) return;
+        }
+        if (!jail.reads_anything() && !jail.rules.fed_by_bans && name.text != manual_jail)
+            section.error(
+                name, section.what(), "watches nothing",
+                "give it a \"logpath\", \"journal\" or \"syslog\", or \"enabled: false\"");
+        if (!jail.reads_anything()) jail.filter.clear();
         out_.config.jails.push_back(std::move(jail));
     }
 
@@ -242,6 +254,119 @@ class Loader {
                               "logs are named with \"logpath\"");
         }
         read_logs(section, jail, name);
+        read_journal(section, jail);
+        read_syslog(section, jail);
+    }
+
+    static bool machine_has_journal() {
+        std::error_code fault;
+        return fs::exists("/run/systemd/journal/socket", fault);
+    }
+
+    void read_journal(const Section& section, JailConfig& jail) {
+        const Value* value = section.find("journal");
+        if (value == nullptr) return;
+        JournalSpec spec;
+        if (value->kind == Value::Kind::scalar) {
+            bool wanted = false;
+            section.boolean("journal", wanted);
+            if (wanted) jail.journal = spec;
+            return;
+        }
+        Section keys(*value, "journal", "journal", out_.errors);
+        for (const Value* unit : keys.words("unit")) {
+            std::string name = unit->text;
+            if (name.find('.') == std::string::npos) name += ".service";
+            spec.alternatives.push_back({"_SYSTEMD_UNIT=" + name});
+        }
+        for (const Value* match : keys.words("match")) {
+            std::vector<std::string> terms;
+            std::string_view rest = match->text;
+            auto end_alternative = [&] {
+                if (!terms.empty()) spec.alternatives.push_back(std::exchange(terms, {}));
+            };
+            while (!rest.empty()) {
+                auto space = rest.find(' ');
+                std::string term(rest.substr(0, space));
+                rest.remove_prefix(space == std::string_view::npos ? rest.size() : space + 1);
+                auto equals = term.find('=');
+                if (term == "+")
+                    end_alternative();
+                else if (equals != std::string::npos && equals > 0)
+                    terms.push_back(std::move(term));
+                else if (!term.empty())
+                    keys.error(*match, "\"match: " + term + "\"", "is not FIELD=value",
+                               "write _COMM=sshd, or _SYSTEMD_UNIT=ssh.service");
+            }
+            end_alternative();
+        }
+        keys.text("directory", spec.directory);
+        spec.directory = absolute(spec.directory);
+        if (spec.alternatives.empty() && spec.directory.empty())
+            keys.error(*value, "\"journal\"", "names neither unit nor match",
+                       "write \"journal: true\" for all of it");
+        jail.journal = std::move(spec);
+    }
+
+    void read_syslog(const Section& section, JailConfig& jail) {
+        const Value* value = section.find("syslog");
+        if (value == nullptr) return;
+        Section keys(*value, "syslog", "syslog", out_.errors);
+        SyslogSpec spec;
+        bool open = false;  // to others than this machine
+        for (const Value* word : keys.words("listen")) {
+            auto address = parse_listen_address(word->text);
+            if (!address) {
+                keys.error(*word, "\"listen: " + word->text + "\"", "is no address to listen at",
+                           "write udp://0.0.0.0:514, tcp://[::]:514 or unix:/run/x.sock");
+                continue;
+            }
+            address->path = absolute(address->path);
+            open = open || address->kind != ListenAddress::Kind::unix_datagram;
+            spec.listen.push_back(std::move(*address));
+        }
+        for (const Value* word : keys.words("from")) {
+            if (auto prefix = parse_prefix(word->text))
+                spec.from.push_back(*prefix);
+            else
+                keys.error(*word, "\"from: " + word->text + "\"",
+                           "is no address and no CIDR block");
+        }
+        if (spec.listen.empty())
+            keys.error(*value, "\"syslog\"", "names nothing to listen at",
+                       "add \"listen: udp://0.0.0.0:514\"");
+        else if (open && keys.find("from") == nullptr)
+            keys.error(*value, "\"syslog\"", "does not say whose messages are believed",
+                       "add \"from: [192.168.1.0/24]\": anybody could have others banned else");
+        jail.syslog = std::move(spec);
+    }
+
+    // "udp://192.0.2.1:514", "tcp://[::]:601", "unix:/run/x.sock", "unix:///run/x.sock".
+    static std::optional<ListenAddress> parse_listen_address(std::string_view text) {
+        ListenAddress out;
+        if (text.starts_with("unix:")) {
+            text.remove_prefix(5);
+            if (text.starts_with("//")) text.remove_prefix(2);
+            out.kind = ListenAddress::Kind::unix_datagram;
+            out.path = text;
+            constexpr std::size_t longest = 107;  // of sockaddr_un
+            return text.empty() || text.size() > longest ? std::nullopt : std::optional(out);
+        }
+        if (text.starts_with("tcp://"))
+            out.kind = ListenAddress::Kind::tcp;
+        else if (!text.starts_with("udp://"))
+            return {};
+        text.remove_prefix(6);
+        auto colon = text.rfind(':');
+        std::string_view host = text.substr(0, colon);
+        std::string_view port = colon == std::string_view::npos ? "514" : text.substr(colon + 1);
+        if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+        auto address = parse_address(host);
+        auto [end, fault] = std::from_chars(port.data(), port.data() + port.size(), out.port);
+        if (!address || fault != std::errc{} || end != port.data() + port.size() || out.port == 0)
+            return {};
+        out.address = *address;
+        return out;
     }
 
     void take_filter_options(const Section& section, const Value& value, JailConfig& jail) {
@@ -341,6 +466,7 @@ class Loader {
             "escapes", options.escapes,
             {{"auto", Escapes::automatic}, {"undo", Escapes::undo}, {"keep", Escapes::keep}});
         if (name == "defaults") log_defaults_ = options;
+        jail.log_options = options;
         for (const Value* word : section.words("logpath")) {
             LogSpec log = options;
             log.path = absolute(word->text);
@@ -423,8 +549,10 @@ class Loader {
 
     void load_zones() {
         std::set<std::string> names{""};
-        for (const JailConfig& jail : out_.config.jails)
+        for (const JailConfig& jail : out_.config.jails) {
             for (const LogSpec& log : jail.logs) names.insert(log.timezone);
+            names.insert(jail.log_options.timezone);
+        }
         for (const std::string& name : names) {
             auto zone = read_zone_(name);
             if (zone) {
@@ -483,6 +611,14 @@ void read_patterns(const Section& section, std::string_view key,
 }
 
 }  // namespace
+
+std::string to_string(const ListenAddress& address) {
+    if (address.kind == ListenAddress::Kind::unix_datagram) return "unix:" + address.path;
+    std::string host = to_string(address.address);
+    if (!address.address.is_v4()) host = "[" + host + "]";
+    return (address.kind == ListenAddress::Kind::udp ? "udp://" : "tcp://") + host + ":" +
+           std::to_string(address.port);
+}
 
 LoadedFilter load_filter(const std::string& path) { return load_filter(path, read_document(path)); }
 

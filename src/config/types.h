@@ -70,6 +70,30 @@ struct LogSpec {
     auto operator<=>(const LogSpec&) const = default;
 };
 
+// Entries of the systemd journal that a jail reads.
+struct JournalSpec {
+    // One of these must fit; each is a list of FIELD=value, as journalctl takes them. None: all.
+    std::vector<std::vector<std::string>> alternatives;
+    std::string directory;  // empty: this machine's journal
+    auto operator<=>(const JournalSpec&) const = default;
+};
+
+// Where syslog messages are listened for.
+struct ListenAddress {
+    enum class Kind { udp, tcp, unix_datagram };
+    Kind kind = Kind::udp;
+    Address address;         // of udp and tcp
+    std::uint16_t port = 0;  // the same
+    std::string path;        // of a Unix socket
+    auto operator<=>(const ListenAddress&) const = default;
+};
+std::string to_string(const ListenAddress& address);
+struct SyslogSpec {
+    std::vector<ListenAddress> listen;
+    std::vector<Prefix> from;  // senders that are believed; Unix sockets need none
+    auto operator<=>(const SyslogSpec&) const = default;
+};
+
 struct PatternConfig {
     std::string id, regex, mode;
     Place where;
@@ -100,6 +124,10 @@ struct JailConfig {
     Enabled enabled = Enabled::yes;
     std::string description;
     std::vector<LogSpec> logs;
+    std::optional<JournalSpec> journal;
+    std::optional<SyslogSpec> syslog;
+    LogSpec log_options;  // time zone and escapes of what comes from no file
+    bool reads_anything() const { return !logs.empty() || journal || syslog; }
     std::string filter;
     Place filter_where;
     std::vector<std::string> modes;

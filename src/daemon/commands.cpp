@@ -139,6 +139,23 @@ Json Daemon::status(const Json& arguments) {
                 entry["waiting"] = true;
             logs.push_back(std::move(entry));
         }
+        if (auto journal = streams_->journal(index)) {
+            Json entry{
+                {"path", "journal"}, {"entries", journal->entries}, {"files", Json::array()}};
+            if (journal->error) entry["error"] = to_line(*journal->error);
+            logs.push_back(std::move(entry));
+        }
+        for (const SyslogListener* listener : streams_->listeners(index)) {
+            const SyslogCounts& heard = listener->counts();
+            logs.push_back({{"path", to_string(listener->address())},
+                            {"files", Json::array()},
+                            {"messages", heard.messages},
+                            {"refused", heard.refused},
+                            {"dropped", heard.dropped},
+                            {"cut", heard.cut},
+                            {"clients", listener->clients()},
+                            {"clients_refused", heard.clients_refused}});
+        }
         Json actions = Json::array();
         for (const TargetStatus& target : dispatch_->targets()) {
             if (target.spec.jail != index) continue;

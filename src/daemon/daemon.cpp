@@ -40,6 +40,10 @@ EngineLimits limits_of(const Config& config) {
     return limits;
 }
 
+// Names of notes in the state.
+constexpr const char* journal_note = "journal";
+constexpr const char* conversations_note = "conversations";
+
 std::vector<JailRules> rules_of(const Config& config) {
     std::vector<JailRules> rules;
     for (const JailConfig& jail : config.jails) rules.push_back(jail.rules);
@@ -197,6 +201,9 @@ Result<> Daemon::start() {
     auto listening = ControlServer::listen(config_.socket, account_.uid, group_);
     if (!listening) return std::unexpected(listening.error());
     listening_ = std::move(*listening);
+    streams_ = std::make_unique<Streams>(
+        [this](const Error& error) { log_.put(Severity::error, to_line(error)); });
+    if (auto opened = streams_->listen(config_, true); !opened) return opened;
     if (!unprivileged_)
         if (auto dropped = drop_privileges(account_); !dropped) return dropped;
     if (auto forbidden = forbid_dangerous_calls(); !forbidden) return forbidden;
@@ -277,8 +284,8 @@ Result<> Daemon::start() {
     return {};
 }
 
-Watch::Saved Daemon::load_state() {
-    Watch::Saved saved;
+Daemon::Saved Daemon::load_state() {
+    Saved saved;
     Restore restore;
     restore.expect = [&](std::size_t bans) { engine_->expect_bans(bans); };
     restore.ban = [&](Ban ban) { engine_->restore_ban(std::move(ban)); };
@@ -293,9 +300,13 @@ Watch::Saved Daemon::load_state() {
     restore.history = [&](const Unbanned& ended) {
         if (ended.why == Unbanned::Why::expired) engine_->restore_ended(ended);
     };
-    restore.written = [&](Instant at) { saved.at = at; };
+    restore.written = [&](Instant at) { saved.logs.at = at; };
+    restore.note = [&](std::string_view name, std::string_view value) {
+        if (name == journal_note) saved.journal_cursor = value;
+        if (name == conversations_note) engine_->restore_conversations(value);
+    };
     restore.position = [&](const StoredPosition& stored) {
-        saved.positions.push_back(
+        saved.logs.positions.push_back(
             {stored.path,
              {static_cast<dev_t>(stored.device), static_cast<ino_t>(stored.inode)},
              stored.offset,
@@ -326,18 +337,19 @@ Result<> Daemon::replace_state() {
     return loop_->add(store_->fd(), EPOLLIN, [this](std::uint32_t) { on_stored(); });
 }
 
-void Daemon::apply_config(Watch::Saved saved, Instant at) {
+void Daemon::apply_config(Saved saved, Instant at) {
     Report report;
     dispatch_->set_targets(actions_of(config_), at, report, std::exchange(state_lost_, false));
     on_report(report);
     std::optional<FileId> own_log;
     if (config_.log.target.find('/') != std::string::npos) own_log = file_id(config_.log.target);
-    pipeline_->configure(config_, compiled_, std::move(saved), own_log, at);
+    pipeline_->configure(config_, compiled_, std::move(saved.logs), own_log, at);
+    streams_->configure(config_, *loop_, *pipeline_, saved.journal_cursor, at);
 }
 
 void Daemon::say_what_is_watched() {
     bool any = std::ranges::any_of(config_.jails,
-                                   [](const JailConfig& jail) { return !jail.logs.empty(); });
+                                   [](const JailConfig& jail) { return jail.reads_anything(); });
     if (!any)
         log_.write(
             Severity::warning,
@@ -425,6 +437,7 @@ Result<> Daemon::reload() {
     compiled_ = std::move(compiled);
     engine_->set_rules(rules_of(config_), at, outcome);
     engine_->set_own_addresses(PrefixSet(own_addresses()));
+    [[maybe_unused]] auto said_by_streams = streams_->listen(config_, false);
     apply_config({}, at);
     dirty_ = true;
     log_.write(Severity::notice, "configuration loaded: {} jails, {} bans", config_.jails.size(),
@@ -463,13 +476,20 @@ void Daemon::take_checkpoint(Instant at) {
     checkpoint.at = at;
     pipeline_->take_positions(checkpoint.positions, checkpoint.gone);
     checkpoint.changes = engine_->take_changes();
+    auto take_note = [&](const char* name, std::string value, std::string& saved) {
+        if (value != saved) checkpoint.notes.emplace_back(name, value);
+        saved = std::move(value);
+    };
+    take_note(journal_note, streams_->journal_cursor(), saved_cursor_);
+    take_note(conversations_note, engine_->conversations(), saved_conversations_);
     Duration longest{0};
     for (const JailRules& rules : engine_->rules()) longest = std::max(longest, rules.findtime);
     checkpoint.windows_before = at - longest * 2;
     checkpoint.offences_before = at - config_.dbpurgeage;
     dirty_ = false;
     last_checkpoint_ = at;
-    if (!checkpoint.changes.empty() || !checkpoint.positions.empty() || !checkpoint.gone.empty())
+    if (!checkpoint.changes.empty() || !checkpoint.positions.empty() || !checkpoint.gone.empty() ||
+        !checkpoint.notes.empty())
         unwritten_.push_back(std::move(checkpoint));
 }
 
@@ -522,7 +542,8 @@ int Daemon::run() {
     }
     while (!ending_) {
         Instant at = now();
-        bool more = pipeline_->turn(at);
+        streams_->on_turn(at);
+        bool more = pipeline_->turn(at) || streams_->busy();
         if (loop_->take_clock_change()) {
             log_.write(Severity::notice, "the clock was set; the ends of bans are made right");
             Report report;

@@ -10,6 +10,7 @@
 #include "config/load.h"
 #include "control/server.h"
 #include "daemon/pipeline.h"
+#include "daemon/streams.h"
 #include "os/log.h"
 #include "os/loop.h"
 #include "os/spawner.h"
@@ -35,9 +36,13 @@ class Daemon {
     Result<> load(Config& config, std::shared_ptr<const Compiled>& compiled);
     Result<> enter_rights();
     Result<> make_backends(const Config& config);
-    Watch::Saved load_state();
+    struct Saved {
+        Watch::Saved logs;
+        std::string journal_cursor;
+    };
+    Saved load_state();
     Result<> replace_state();
-    void apply_config(Watch::Saved saved, Instant now);
+    void apply_config(Saved saved, Instant now);
     Result<> reload();
     void on_signal(int signal);
     void write_soon();
@@ -79,14 +84,16 @@ class Daemon {
     std::unique_ptr<Dispatch> dispatch_;
     std::unique_ptr<Watch> watch_;
     std::unique_ptr<Pipeline> pipeline_;
+    std::unique_ptr<Streams> streams_;
     std::unique_ptr<ControlServer> control_;
     std::deque<Checkpoint> unwritten_;  // taken, in this order; the store takes one at a time
     std::optional<Error> store_error_;
-    std::set<std::string> said_problems_;  // of those, what was said louder than `info`
+    std::set<std::string> said_problems_;              // of those, what was said louder than `info`
     std::uint64_t health_version_ = 0;                 // of Watch, when it was last looked at
     std::map<std::string, std::string> log_problems_;  // by path: what was last said of it
     Instant started_, last_checkpoint_;
-    bool state_lost_ = false;  // begun anew at this start
+    bool state_lost_ = false;                         // begun anew at this start
+    std::string saved_cursor_, saved_conversations_;  // as the last checkpoint has them
     bool dirty_ = false;  // something happened since the last checkpoint
     bool ending_ = false;
     std::uint64_t seen_lines_ = 0;

@@ -10,6 +10,10 @@ void Pipeline::configure(const Config& config, std::shared_ptr<const Compiled> c
     compiled_ = std::move(compiled);
     line_limit_ = config.line_limit;
     rulesets_.clear();
+    stream_rulesets_.clear();
+    stream_options_.clear();
+    for (const JailConfig& jail : config.jails) stream_options_.push_back(jail.log_options);
+    zones_ = config.zones;
     std::vector<WatchedLog> logs;
     jails_of_log_.clear();
     logs_of_jail_.assign(config.jails.size(), {});
@@ -57,6 +61,24 @@ void Pipeline::scan_bytes(const Reader& reader, std::string_view bytes, Instant 
     put(outcome, now);
 }
 
+void Pipeline::take_lines(std::span<const JailIndex> jails, std::string_view lines, Arrival mode,
+                          Instant now) {
+    std::vector<JailIndex> key(jails.begin(), jails.end());
+    auto& ruleset = stream_rulesets_[key];
+    if (!ruleset) {
+        const LogSpec& options = stream_options_[key.front()];
+        ruleset = make_ruleset(*compiled_, key, zones_.at(options.timezone), options.escapes,
+                               line_limit_);
+    }
+    if (mode == Arrival::log_time) scratch_.latest = stream_time_.value_or(Instant{INT64_MIN});
+    hits_.clear();
+    scan(*ruleset, Chunk{0, lines}, mode, now, scratch_, hits_);
+    if (mode == Arrival::log_time) stream_time_ = scratch_.latest;
+    Outcome outcome;
+    engine_.on_hits(hits_, now, outcome);
+    put(outcome, now);
+}
+
 void Pipeline::put(Outcome& outcome, Instant now) {
     if (outcome.events.empty()) return;
     dispatch_.on_events(outcome.events, now);
@@ -67,6 +89,7 @@ void Pipeline::put(Outcome& outcome, Instant now) {
 // While files are read in log time, time stands where the slowest of them is: a ban that has ended
 // meanwhile still stood when those lines were written.
 Instant Pipeline::log_time(Instant now) const {
+    if (stream_time_) now = std::min(now, *stream_time_);
     for (const Reader& reader : watch_.readers()) {
         if (!reader.backlog) continue;
         auto reached = backlog_time_.find(reader.tail.id());

@@ -7,6 +7,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,6 +40,12 @@ class Pipeline {
     // Sends what `outcome` (of a command, say) holds on its way.
     void put(Outcome& outcome, Instant now);
 
+    // Lines that come from no file, for these jails (in order). With Arrival::log_time, they are a
+    // backlog until `end_backlog`.
+    void take_lines(std::span<const JailIndex> jails, std::string_view lines, Arrival mode,
+                    Instant now);
+    void end_backlog() { stream_time_.reset(); }
+
     // Positions that changed since the last call, for a checkpoint; and files no longer read.
     void take_positions(std::vector<StoredPosition>& changed,
                         std::vector<std::pair<std::uint64_t, std::uint64_t>>& gone);
@@ -62,6 +70,10 @@ class Pipeline {
     std::map<std::set<std::size_t>, std::shared_ptr<const Ruleset>> rulesets_;
     Scratch scratch_;
     std::map<FileId, Instant> backlog_time_;  // log time reached by files read in it
+    std::map<std::vector<JailIndex>, std::shared_ptr<const Ruleset>> stream_rulesets_;
+    std::optional<Instant> stream_time_;   // log time reached by a stream read in it
+    std::vector<LogSpec> stream_options_;  // by jail
+    std::map<std::string, Zone, std::less<>> zones_;
     std::vector<Hit> hits_;
     std::map<FileId, StoredPosition> saved_;
     std::uint64_t cut_lines_gone_ = 0;

@@ -201,9 +201,7 @@ std::vector<Watch::Rotated> Watch::find_rotated(const std::string& path, const F
             status.st_mtim.tv_sec * std::int64_t{1'000'000'000} + status.st_mtim.tv_nsec};
         if (rotated.id == current) continue;
         // Not yet taken away after it was compressed.
-        if (is_archive(rotated.path) &&
-            fs::exists(unpacked_name(rotated.path), fault))
-            continue;
+        if (is_archive(rotated.path) && fs::exists(unpacked_name(rotated.path), fault)) continue;
         std::string head;
         if (is_archive(rotated.path)) {
             if (auto content = archive_head(rotated.path, Fingerprint::longest))

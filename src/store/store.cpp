@@ -326,6 +326,9 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
                                                   .integer(offences.last.us)
                                                   .run());
     }
+    Statement put_note(database, "INSERT OR REPLACE INTO meta VALUES('note ' || ?, ?)");
+    for (const auto& [name, value] : checkpoint.notes)
+        good = good && put_note.text(name).blob(value).run();
     Statement put_written(database, "INSERT OR REPLACE INTO meta VALUES('written', ?)");
     good = good && put_written.integer(checkpoint.at.us).run();
     Statement purge_windows(database, "DELETE FROM windows WHERE last < ?");
@@ -639,6 +642,10 @@ Result<> Store::load(const std::vector<std::string>& jails, const Restore& resto
         finished();
         Statement written(database, "SELECT value FROM meta WHERE name='written'");
         if (written.step() && restore.written) restore.written({written.integer_at(0)});
+        Statement notes(database,
+                        "SELECT substr(name, 6), value FROM meta WHERE name LIKE 'note %'");
+        while (notes.step())
+            if (restore.note) restore.note(notes.bytes_at(0), notes.bytes_at(1));
         Statement positions(database,
                             "SELECT device, inode, path, offset, skipping, fingerprint_length, "
                             "fingerprint_hash FROM positions");

@@ -29,6 +29,7 @@ struct Checkpoint {
     Changes changes;
     std::vector<StoredPosition> positions;                      // changed ones
     std::vector<std::pair<std::uint64_t, std::uint64_t>> gone;  // device, inode: no longer read
+    std::vector<std::pair<std::string, std::string>> notes;     // by name, whatever they mean
     Instant windows_before{INT64_MIN};   // windows whose last hit is older are forgotten
     Instant offences_before{INT64_MIN};  // and offences, and ended bans
 };
@@ -43,6 +44,7 @@ struct Restore {
     std::function<void(JailIndex, const JailCounts&)> counts;
     std::function<void(Instant)> written;  // when the last checkpoint was taken
     std::function<void(const StoredPosition&)> position;
+    std::function<void(std::string_view name, std::string_view value)> note;
     std::function<void(const Unbanned&)> history;  // may be empty: then it is not read
     Instant history_since{INT64_MIN};              // bans that ended since
 };

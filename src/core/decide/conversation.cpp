@@ -2,6 +2,7 @@
 #include "core/decide/conversation.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "core/match/fail2ban_regex.h"
 
@@ -149,6 +150,103 @@ void Conversations::join(const Hit& line, std::vector<Hit>& hits) {
     }
 }
 
-void Conversations::clear() { by_filter_.clear(); }
+// A dump is a row of texts, each led by its length: filters, with their conversations and lines.
+namespace {
+
+void put(std::string& out, std::string_view text) {
+    out += std::to_string(text.size());
+    out += ':';
+    out += text;
+}
+void put(std::string& out, std::int64_t number) { put(out, std::to_string(number)); }
+
+struct Reader {
+    std::string_view rest;
+    bool good = true;
+
+    std::string text() {
+        auto colon = rest.find(':');
+        std::size_t size = 0;
+        if (colon == std::string_view::npos || colon > 9) return good = false, "";
+        auto [end, fault] = std::from_chars(rest.data(), rest.data() + colon, size);
+        if (fault != std::errc{} || end != rest.data() + colon || rest.size() - colon - 1 < size)
+            return good = false, "";
+        std::string out(rest.substr(colon + 1, size));
+        rest.remove_prefix(colon + 1 + size);
+        return out;
+    }
+    std::int64_t number() {
+        std::string digits = text();
+        std::int64_t value = 0;
+        auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+        if (fault != std::errc{} || end != digits.data() + digits.size()) good = false;
+        return value;
+    }
+    // How many things follow: never more than there are bytes.
+    std::size_t count() {
+        std::int64_t value = number();
+        if (value < 0 || static_cast<std::size_t>(value) > rest.size()) good = false;
+        return good ? static_cast<std::size_t>(value) : 0;
+    }
+};
+
+}  // namespace
+
+std::string Conversations::dump() const {
+    std::string out;
+    for (const auto& [name, filter] : by_filter_) {
+        if (filter.by_id.empty() && filter.lines.empty()) continue;
+        put(out, name);
+        put(out, filter.time ? filter.time->us : 0);
+        put(out, static_cast<std::int64_t>(filter.lines.size()));
+        for (const std::string& line : filter.lines) put(out, line);
+        put(out, static_cast<std::int64_t>(filter.by_silence.size()));
+        for (const std::string& id : filter.by_silence) {
+            const Conversation& one = filter.by_id.find(id)->second;
+            put(out, id);
+            put(out, one.last.us);
+            put(out, one.address ? to_string(*one.address) : std::string());
+            put(out, one.name);
+            put(out, one.pending ? 1 : 0);
+            put(out, static_cast<std::int64_t>(one.users.size()));
+            for (const std::string& user : one.users) put(out, user);
+            put(out, static_cast<std::int64_t>(one.fields.size()));
+            for (const auto& [field, value] : one.fields) {
+                put(out, field);
+                put(out, value);
+            }
+        }
+    }
+    return out;
+}
+
+void Conversations::restore(std::string_view dump) {
+    by_filter_.clear();
+    Reader in{dump};
+    while (!in.rest.empty() && in.good) {
+        std::string name = in.text();
+        OfFilter filter;
+        if (std::int64_t us = in.number(); us != 0) filter.time = Instant{us};
+        for (std::size_t i = in.count(); i > 0 && in.good; --i) filter.lines.push_back(in.text());
+        for (std::size_t i = in.count(); i > 0 && in.good; --i) {
+            std::string id = in.text();
+            Conversation one;
+            one.last = {in.number()};
+            one.address = parse_address(in.text());
+            one.name = in.text();
+            one.pending = in.number() != 0;
+            for (std::size_t j = in.count(); j > 0 && in.good; --j) one.users.insert(in.text());
+            for (std::size_t j = in.count(); j > 0 && in.good; --j) {
+                std::string field = in.text();
+                one.fields.emplace_back(std::move(field), in.text());
+            }
+            if (!in.good || filter.by_id.size() >= most) break;
+            filter.by_silence.push_back(id);
+            one.place = std::prev(filter.by_silence.end());
+            if (!filter.by_id.emplace(id, std::move(one)).second) filter.by_silence.pop_back();
+        }
+        if (in.good) by_filter_.emplace(std::move(name), std::move(filter));
+    }
+}
 
 }  // namespace bandd

@@ -31,7 +31,9 @@ class Conversations {
     void join(const Hit& line, std::vector<Hit>& hits);
 
     std::uint64_t evicted() const { return evicted_; }
-    void clear();
+    // All of it as bytes, and back. What cannot be read is left out.
+    std::string dump() const;
+    void restore(std::string_view dump);
 
   private:
     struct Conversation {

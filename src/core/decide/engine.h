@@ -108,6 +108,9 @@ class Engine {
     void restore_ended(const Unbanned& ended) { remember(ended); }
     void restore_offences(const BanKey& key, const Offences& offences);
     void restore_counts(JailIndex jail, const JailCounts& counts);
+    // Lines of connections that are not over; opaque, for a checkpoint.
+    std::string conversations() const { return conversations_.dump(); }
+    void restore_conversations(std::string_view dump) { conversations_.restore(dump); }
     void expect_bans(std::size_t count) { bans_.reserve(count); }
 
     const std::vector<JailRules>& rules() const { return rules_; }

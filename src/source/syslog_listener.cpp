@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "source/syslog_listener.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace bandd {
+namespace {
+
+constexpr std::size_t largest_datagram = 65536;
+constexpr int most_datagrams = 2000;  // one after the other, before the rest of a turn
+// "MSGLEN SP": more digits than this are no length (RFC 6587 names no limit).
+constexpr std::size_t longest_length = 9;
+
+Address address_of(const sockaddr_storage& from) {
+    Address address;
+    if (from.ss_family == AF_INET6) {
+        const auto& six = reinterpret_cast<const sockaddr_in6&>(from);
+        std::memcpy(address.bytes.data(), &six.sin6_addr, 16);
+    } else if (from.ss_family == AF_INET) {
+        const auto& four = reinterpret_cast<const sockaddr_in&>(from);
+        address.bytes[10] = address.bytes[11] = 0xff;
+        std::memcpy(address.bytes.data() + 12, &four.sin_addr, 4);
+    }
+    return address;
+}
+
+}  // namespace
+
+Result<SyslogListener> SyslogListener::open(const ListenAddress& address, std::size_t line_limit) {
+    SyslogListener listener;
+    listener.address_ = address;
+    listener.line_limit_ = line_limit;
+    std::string what = "syslog: cannot listen at " + to_string(address);
+    bool stream = address.kind == ListenAddress::Kind::tcp;
+    sockaddr_storage to{};
+    socklen_t size = 0;
+    if (address.kind == ListenAddress::Kind::unix_datagram) {
+        auto& local = reinterpret_cast<sockaddr_un&>(to);
+        local.sun_family = AF_UNIX;
+        std::memcpy(local.sun_path, address.path.c_str(), address.path.size() + 1);
+        size = sizeof local;
+        struct stat status{};
+        // Left behind by an earlier run; anything but a socket is not ours to remove.
+        if (lstat(address.path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode))
+            ::unlink(address.path.c_str());
+    } else if (address.address.is_v4()) {
+        auto& four = reinterpret_cast<sockaddr_in&>(to);
+        four.sin_family = AF_INET;
+        four.sin_port = htons(address.port);
+        std::memcpy(&four.sin_addr, address.address.bytes.data() + 12, 4);
+        size = sizeof four;
+    } else {
+        auto& six = reinterpret_cast<sockaddr_in6&>(to);
+        six.sin6_family = AF_INET6;
+        six.sin6_port = htons(address.port);
+        std::memcpy(&six.sin6_addr, address.address.bytes.data(), 16);
+        size = sizeof six;
+    }
+    listener.socket_ = Fd(::socket(
+        to.ss_family, (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!listener.socket_) return fail_errno(what);
+    int fd = listener.socket_.get();
+    int on = 1;
+    // With datagrams, two could share a port, and one of them would hear nothing.
+    if (stream) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    int buffer = receive_buffer;
+    if (!stream && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer) != 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+    if (!stream) setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
+    if (::bind(fd, reinterpret_cast<sockaddr*>(&to), size) != 0)
+        return fail_errno(what, errno == EADDRINUSE
+                                    ? "another syslog daemon has it: name another port"
+                                : errno == EACCES ? "ports below 1024 need bandd started as root"
+                                                  : "");
+    if (address.kind == ListenAddress::Kind::unix_datagram) ::chmod(address.path.c_str(), 0666);
+    if (stream && ::listen(fd, 64) != 0) return fail_errno(what);
+    return listener;
+}
+
+void SyslogListener::append_message(std::string& lines, std::string_view message) {
+    while (message.ends_with('\n') || message.ends_with('\r') || message.ends_with('\0'))
+        message.remove_suffix(1);
+    if (message.empty()) return;
+    if (message.size() > line_limit_) {
+        message = message.substr(0, line_limit_);
+        ++counts_.cut;
+    }
+    ++counts_.messages;
+    for (char c : message) {
+        if (c == '\n')
+            lines += "#012";
+        else
+            lines += c;
+    }
+    lines += '\n';
+}
+
+bool SyslogListener::read_datagrams(const PrefixSet& believed, const OnLines& on_lines) {
+    std::array<char, largest_datagram> buffer;
+    std::string lines;
+    Address last;
+    std::size_t bytes = 0;
+    bool local = address_.kind == ListenAddress::Kind::unix_datagram;
+    auto hand_on = [&] {
+        if (!lines.empty()) on_lines(last, lines);
+        lines.clear();
+    };
+    for (int i = 0; i < most_datagrams && bytes < read_size; ++i) {
+        sockaddr_storage from{};
+        std::array<char, 64> control{};
+        iovec part{buffer.data(), buffer.size()};
+        msghdr message{};
+        message.msg_name = &from;
+        message.msg_namelen = sizeof from;
+        message.msg_iov = &part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.data();
+        message.msg_controllen = control.size();
+        ssize_t got = ::recvmsg(socket_.get(), &message, 0);
+        if (got < 0) {
+            hand_on();
+            return false;
+        }
+        for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+             header = CMSG_NXTHDR(&message, header))
+            if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SO_RXQ_OVFL) {
+                std::uint32_t dropped = 0;
+                std::memcpy(&dropped, CMSG_DATA(header), sizeof dropped);
+                counts_.dropped += dropped - last_dropped_;  // the kernel's counter may wrap
+                last_dropped_ = dropped;
+            }
+        bytes += static_cast<std::size_t>(got);
+        Address sender = address_of(from);
+        if (!local && !believed.contains(sender)) {
+            ++counts_.refused;
+            continue;
+        }
+        if (sender != last) hand_on();
+        last = sender;
+        append_message(lines, {buffer.data(), static_cast<std::size_t>(got)});
+    }
+    hand_on();
+    return true;
+}
+
+void SyslogListener::accept_clients(const PrefixSet& believed, const OnClient& on_client) {
+    while (true) {
+        sockaddr_storage from{};
+        socklen_t size = sizeof from;
+        Fd socket(::accept4(socket_.get(), reinterpret_cast<sockaddr*>(&from), &size,
+                            SOCK_CLOEXEC | SOCK_NONBLOCK));
+        if (!socket) return;
+        Address sender = address_of(from);
+        if (!believed.contains(sender)) {
+            ++counts_.refused;
+            continue;
+        }
+        if (clients_.size() >= most_clients) {
+            ++counts_.clients_refused;
+            continue;
+        }
+        int fd = socket.get();
+        clients_.push_back({std::move(socket), sender, {}, false});
+        on_client(fd, true);
+    }
+}
+
+// Whole messages out of the buffer: "LENGTH SP MESSAGE" or lines, decided for each message anew, as
+// rsyslog does.
+void SyslogListener::take_messages(Client& client, const OnLines& on_lines) {
+    std::string lines;
+    std::string_view rest = client.buffer;
+    while (!rest.empty()) {
+        if (client.skipping) {
+            auto end = rest.find('\n');
+            rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+            if (end != std::string_view::npos) client.skipping = false;
+            continue;
+        }
+        std::size_t digits = 0;
+        while (digits < rest.size() && digits <= longest_length && rest[digits] >= '0' &&
+               rest[digits] <= '9')
+            ++digits;
+        if (digits == rest.size() && digits <= longest_length) break;  // may go on
+        if (digits > 0 && digits <= longest_length && rest[digits] == ' ' && rest[0] != '0') {
+            std::size_t length = std::stoul(std::string(rest.substr(0, digits)));
+            if (length > line_limit_ * 2) {
+                // No honest length: read on at the next line end.
+                ++counts_.cut;
+                client.skipping = true;
+                continue;
+            }
+            if (rest.size() < digits + 1 + length) break;
+            append_message(lines, rest.substr(digits + 1, length));
+            rest.remove_prefix(digits + 1 + length);
+            continue;
+        }
+        auto end = rest.find('\n');
+        if (end == std::string_view::npos) {
+            if (rest.size() <= line_limit_) break;
+            append_message(lines, rest);
+            client.skipping = true;
+            rest = {};
+            break;
+        }
+        append_message(lines, rest.substr(0, end));
+        rest.remove_prefix(end + 1);
+    }
+    if (!lines.empty()) on_lines(client.sender, lines);
+    client.buffer.erase(0, client.buffer.size() - rest.size());
+}
+
+bool SyslogListener::read_client(Client& client, bool& gone, const OnLines& on_lines) {
+    std::array<char, 65536> buffer;
+    std::size_t bytes = 0;
+    while (bytes < read_size) {
+        ssize_t got = ::recv(client.socket.get(), buffer.data(), buffer.size(), 0);
+        if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+        if (got <= 0) {
+            // What was not ended by a line end is a message all the same.
+            if (!client.buffer.empty() && !client.skipping) {
+                std::string lines;
+                append_message(lines, client.buffer);
+                if (!lines.empty()) on_lines(client.sender, lines);
+            }
+            gone = true;
+            return false;
+        }
+        bytes += static_cast<std::size_t>(got);
+        client.buffer.append(buffer.data(), static_cast<std::size_t>(got));
+        take_messages(client, on_lines);
+    }
+    return true;
+}
+
+bool SyslogListener::read(int fd, const PrefixSet& believed, const OnClient& on_client,
+                          const OnLines& on_lines) {
+    if (fd == socket_.get()) {
+        if (address_.kind != ListenAddress::Kind::tcp) return read_datagrams(believed, on_lines);
+        accept_clients(believed, on_client);
+        return false;
+    }
+    auto client =
+        std::ranges::find_if(clients_, [&](const Client& one) { return one.socket.get() == fd; });
+    if (client == clients_.end()) return false;
+    bool gone = false;
+    bool more = read_client(*client, gone, on_lines);
+    if (gone) {
+        on_client(fd, false);
+        clients_.erase(client);
+    }
+    return more;
+}
+
+}  // namespace bandd

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What is no file: syslog messages from other machines, and the journal. The senders are the real
+// ones: logger, rsyslogd, systemd-journald.
+#include <csignal>
+#include <fstream>
+
+#include "control/protocol.h"
+#include "os/clock.h"
+#include "support/common.h"
+#include "support/machine.h"
+
+using namespace bandd;
+namespace fs = std::filesystem;
+
+namespace {
+
+bool has(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+// hMailServer's own line, as it stands in its log on Windows.
+std::string raw_line(const std::string& ip) {
+    std::string date = format_local(now(), Zone{});
+    return "\"SMTPD\"\t2824\t9493\t\"" + date.substr(0, 19) + ".000\"\t\"" + ip +
+           "\"\t\"SENT: 503 Bad sequence of commands\"";
+}
+
+struct Setup {
+    TempDirectory dir;
+    DaemonProcess daemon{dir.path()};
+
+    Setup() {
+        clean_namespace();
+        write_file(dir / "filters/app.yaml",
+                   "description: test\nfailregex:\n"
+                   "  - {id: denied, regex: '^denied <F-USER>\\S+</F-USER> <HOST>$'}\n"
+                   "samples:\n  - {line: denied bob 203.0.113.9, match: denied}\n");
+    }
+    void configure(const std::string& jails) {
+        write_file(
+            dir / "bandd.yaml",
+            "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\njails:\n" +
+                jails);
+    }
+    Json status(const std::string& jail) {
+        Json all = Json::parse(daemon.ctl("status --json " + jail).out, nullptr, false);
+        return all["jails"][0]["logs"][0];
+    }
+    bool banned(const std::string& ip, const std::string& jail = "app") {
+        bool done = wait_for(
+            [&] { return has(daemon.ctl("bans --json --jail " + jail).out, "\"" + ip + "\""); });
+        if (!done)
+            UNSCOPED_INFO(ip << " is not banned\n"
+                             << daemon.log() << daemon.ctl("status " + jail).out
+                             << sh("journalctl -o short-iso-precise 2>/dev/null | tail -5").out);
+        return done;
+    }
+    bool not_banned(const std::string& ip) {
+        return !has(daemon.ctl("bans --json").out, "\"" + ip + "\"");
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Setup, "syslog over udp, tcp (both framings) and a Unix socket, from logger") {
+    configure(
+        "  app: {maxretry: 1, syslog: {listen: [\"udp://0.0.0.0:5514\", \"tcp://127.0.0.1:5514\",\n"
+        "        \"udp://[::1]:5514\", \"unix:run/dev-log\"], from: [127.0.0.0/8, \"::1\"]}}\n");
+    REQUIRE(daemon.start());
+    must("logger --udp -n 127.0.0.1 -P 5514 -t app 'denied bob 203.0.113.1'");
+    CHECK(banned("203.0.113.1"));
+    must("logger --udp --rfc3164 -n ::1 -P 5514 -t app 'denied bob 203.0.113.2'");
+    CHECK(banned("203.0.113.2"));
+    must("logger --tcp -n 127.0.0.1 -P 5514 -t app 'denied bob 203.0.113.3'");
+    CHECK(banned("203.0.113.3"));
+    must("logger --tcp --octet-count -n 127.0.0.1 -P 5514 -t app 'denied bob 203.0.113.4'");
+    CHECK(banned("203.0.113.4"));
+    must("logger --socket " + dir / "run/dev-log" + " -t app 'denied bob 203.0.113.5'");
+    CHECK(banned("203.0.113.5"));
+    std::string text = daemon.ctl("status app").out;
+    INFO(text);
+    CHECK(has(text, "log udp://0.0.0.0:5514: listening, 1 messages, 0 refused, 0 dropped"));
+    CHECK(has(text, "log tcp://127.0.0.1:5514: listening, 2 messages"));
+}
+
+TEST_CASE_METHOD(Setup, "syslog: senders that are not named are refused, and counted") {
+    must("ip addr add 192.0.2.77/32 dev lo");
+    configure(
+        "  app: {maxretry: 1, syslog: {listen: [\"udp://0.0.0.0:5514\", \"tcp://0.0.0.0:5515\"],\n"
+        "        from: [127.0.0.1]}}\n");
+    REQUIRE(daemon.start());
+    must("echo '<13>app: denied bob 203.0.113.1' | nc -u -w1 -q0 -s 192.0.2.77 127.0.0.1 5514");
+    sh("echo '<13>app: denied bob 203.0.113.1' | nc -w1 -q0 -s 192.0.2.77 127.0.0.1 5515");
+    must("echo '<13>app: denied bob 203.0.113.2' | nc -u -w1 -q0 -s 127.0.0.1 127.0.0.1 5514");
+    CHECK(banned("203.0.113.2"));
+    CHECK(not_banned("203.0.113.1"));
+    CHECK(wait_for([&] { return status("app")["refused"] == 1; }));
+}
+
+TEST_CASE_METHOD(Setup,
+                 "syslog: pieces, several messages in one, overlong ones, lines within a message") {
+    configure("  app: {maxretry: 1, syslog: {listen: tcp://127.0.0.1:5514, from: [127.0.0.1]}}\n");
+    write_file(dir / "bandd.yaml", read_file(dir / "bandd.yaml") + "line_limit: 1024\n");
+    REQUIRE(daemon.start());
+    auto counted = [](const std::string& message) {
+        return std::to_string(message.size()) + " " + message;
+    };
+    write_file(dir / "rest", "ied bob 203.0.113.1\n<13>app: denied bob 203.0.113.2\n" +
+                                 counted("<13>app: denied bob 203.0.113.3") +
+                                 counted("<13>app: denied bob 203.0.113.4"));
+    must("(printf '<13>app: den'; sleep 0.2; cat " + dir / "rest" +
+         ") | nc -w1 -q0 127.0.0.1 5514");
+    CHECK(banned("203.0.113.3"));
+    CHECK(banned("203.0.113.4"));
+    CHECK(banned("203.0.113.1"));
+    CHECK(banned("203.0.113.2"));
+    // A message without a line end, too, when the sender goes.
+    must("printf '<13>app: denied bob 203.0.113.5' | nc -w1 -q0 127.0.0.1 5514");
+    CHECK(banned("203.0.113.5"));
+    must(
+        "(head -c 5000 /dev/zero | tr '\\0' x; printf '\\n<13>app: denied bob 203.0.113.6\\n') | "
+        "nc "
+        "-w1 -q0 127.0.0.1 5514");
+    CHECK(banned("203.0.113.6"));
+    CHECK(status("app")["cut"] == 1);
+    // A length that is none: read on at the next line.
+    must("printf '999999999 x\\n<13>app: denied bob 203.0.113.7\\n' | nc -w1 -q0 127.0.0.1 5514");
+    CHECK(banned("203.0.113.7"));
+    // A line end in an octet-counted message does not make a message of its own.
+    write_file(dir / "within", counted("<13>app: x\n<13>app: denied bob 203.0.113.8") +
+                                   "<13>app: denied bob 203.0.113.9\n");
+    must("nc -w1 -q0 127.0.0.1 5514 < " + dir / "within");
+    CHECK(banned("203.0.113.9"));
+    CHECK(not_banned("203.0.113.8"));
+}
+
+TEST_CASE_METHOD(
+    Setup, "syslog: a burst of 100,000 datagrams: what arrives and what the kernel drops is told") {
+    configure("  app: {maxretry: 1, syslog: {listen: udp://127.0.0.1:5514, from: [127.0.0.1]}}\n");
+    REQUIRE(daemon.start());
+    must(
+        "timeout 60 python3 -c '\n"
+        "import socket\n"
+        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "for i in range(100000): s.sendto(b\"<13>app: welcome %d\" % i, (\"127.0.0.1\", 5514))\n"
+        "import time; time.sleep(0.5)\n"
+        "s.sendto(b\"<13>app: denied bob 203.0.113.9\", (\"127.0.0.1\", 5514))\n'");
+    CHECK(banned("203.0.113.9"));
+    Json heard = status("app");
+    INFO(heard.dump());
+    CHECK(heard["messages"].get<int>() + heard["dropped"].get<int>() == 100'001);
+    CHECK(heard["messages"].get<int>() > 1000);
+}
+
+TEST_CASE_METHOD(
+    Setup, "hMailServer's tabbed lines: straight from NXLog, and through rsyslogd's escaping") {
+    std::string log = dir / "hmail.log";
+    write_file(log, "");
+    must("chmod 755 " + dir.path() + "; chmod 666 " + log);
+    configure(
+        "  straight: {filter: hmailserver, maxretry: 1, syslog: {listen: "
+        "[\"udp://127.0.0.1:5514\",\n"
+        "        \"tcp://127.0.0.1:5515\"], from: [127.0.0.1]}}\n"
+        "  file: {filter: hmailserver, maxretry: 1, logpath: hmail.log}\n"
+        "  forwarded: {filter: hmailserver, maxretry: 1, syslog: {listen: tcp://127.0.0.1:5516,\n"
+        "        from: [127.0.0.1]}}\n");
+    REQUIRE(daemon.start());
+    // NXLog's om_udp and om_tcp send the line as it is.
+    write_file(dir / "one", raw_line("203.0.113.1"));
+    must("nc -u -w1 -q0 127.0.0.1 5514 < " + dir / "one");
+    CHECK(banned("203.0.113.1", "straight"));
+    write_file(dir / "two", raw_line("203.0.113.2") + "\r\n");
+    must("nc -w1 -q0 127.0.0.1 5515 < " + dir / "two");
+    CHECK(banned("203.0.113.2", "straight"));
+    if (!fs::exists("/usr/sbin/rsyslogd")) {
+        WARN("rsyslogd is not installed");
+        return;
+    }
+    write_file(dir / "rsyslog.conf",
+               "module(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"5520\")\n"
+               "action(type=\"omfile\" file=\"" +
+                   log +
+                   "\" template=\"RSYSLOG_TraditionalFileFormat\")\n"
+                   "action(type=\"omfwd\" target=\"127.0.0.1\" port=\"5516\" protocol=\"tcp\")\n");
+    Background rsyslogd(
+        "exec /usr/sbin/rsyslogd -n -i " + dir / "rsyslog.pid" + " -f " + dir / "rsyslog.conf",
+        dir / "rsyslog.out");
+    REQUIRE(wait_for([&] { return sh("nc -z 127.0.0.1 5520").code == 0; }));
+    write_file(dir / "three", "<13>mail hmail: " + raw_line("203.0.113.3") + "\n");
+    must("nc -w1 -q0 127.0.0.1 5520 < " + dir / "three");
+    CHECK(banned("203.0.113.3", "file"));
+    CHECK(has(read_file(log), "#011"));
+    CHECK(banned("203.0.113.3", "forwarded"));
+}
+
+TEST_CASE_METHOD(Setup, "syslog: a port that is taken, and a new listener at a reload, are said") {
+    Background other("exec nc -u -l 127.0.0.1 5514");
+    REQUIRE(wait_for([&] { return has(sh("cat /proc/net/udp").out, ":158A"); }));
+    configure("  app: {syslog: {listen: udp://127.0.0.1:5514, from: [127.0.0.1]}}\n");
+    CHECK_FALSE(daemon.start());
+    CHECK(has(daemon.log(),
+              "syslog: cannot listen at udp://127.0.0.1:5514: Address already in use; "
+              "another syslog daemon has it: name another port"));
+    other.end();
+    REQUIRE(daemon.start());
+    configure("  app: {syslog: {listen: \"udp://127.0.0.1:5599\", from: [127.0.0.1]}}\n");
+    CHECK(daemon.ctl("reload").code == 0);
+    CHECK(daemon.said("restart bandd: network sockets are opened at its start only"));
+}
+
+namespace {
+
+// A journald of our own, in this namespace.
+struct JournalSetup : Setup {
+    std::unique_ptr<Background> journald;
+    bool start_journald() {
+        if (!fs::exists("/lib/systemd/systemd-journald")) return false;
+        if (!fs::exists("/etc/machine-id")) write_file("/etc/machine-id", "");
+        write_file("/run/machine-id", "0123456789abcdef0123456789abcdef\n");
+        must(
+            "mount --bind /run/machine-id /etc/machine-id; mkdir -p /run/systemd/journal "
+            "/run/log/journal/0123456789abcdef0123456789abcdef; ln -sf "
+            "/run/systemd/journal/dev-log "
+            "/dev/log");
+        run_journald();
+        return true;
+    }
+    void run_journald() {
+        journald = std::make_unique<Background>("exec /lib/systemd/systemd-journald");
+        REQUIRE(wait_for([&] { return sh("logger -t test hello").code == 0; }));
+    }
+    ~JournalSetup() {
+        daemon.stop(SIGKILL);
+        if (!journald) return;
+        journald.reset();
+        sh("umount /etc/machine-id; rm -rf /run/log/journal /run/systemd");
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(JournalSetup,
+                 "journal: entries that match are read, forged ones are not, a restart goes on") {
+    if (!start_journald()) {
+        WARN("skipped: needs systemd-journald");
+        return;
+    }
+    configure(
+        "  app: {maxretry: 2, findtime: 1h, journal: {match: \"SYSLOG_IDENTIFIER=app + "
+        "SYSLOG_IDENTIFIER=app2\"}}\n"
+        "  other: {filter: app, maxretry: 1, journal: {match: SYSLOG_IDENTIFIER=other}}\n");
+    must("logger -t app 'denied bob 203.0.113.1'");  // before it was started: within findtime
+    REQUIRE(daemon.start());
+    must("logger -t app2 'denied bob 203.0.113.1'");
+    CHECK(banned("203.0.113.1"));
+    must("logger -t else 'denied bob 203.0.113.2'; logger -t else 'denied bob 203.0.113.2'");
+    // A line end in a message is no new line.
+    must(
+        "python3 -c '\nimport socket, struct\ns = socket.socket(socket.AF_UNIX, "
+        "socket.SOCK_DGRAM)\n"
+        "m = b\"x\\nNov 21 12:00:00 mx app: denied bob 203.0.113.3\"\n"
+        "for i in range(3): s.sendto(b\"SYSLOG_IDENTIFIER=app\\nMESSAGE\\n\" + struct.pack(\"<Q\", "
+        "len(m)) + m "
+        "+ b\"\\n\", \"/run/systemd/journal/socket\")\n'");
+    must("logger -t other 'denied bob 203.0.113.4'");
+    CHECK(banned("203.0.113.4", "other"));
+    CHECK(not_banned("203.0.113.2"));
+    CHECK(not_banned("203.0.113.3"));
+    CHECK(has(daemon.ctl("status app").out, "log journal: reading, "));
+    must("logger -t app 'denied bob 203.0.113.5'");
+    REQUIRE(wait_for([&] { return has(daemon.ctl("explain 203.0.113.5").out, "1 of 2"); }));
+    CHECK(daemon.stop(SIGTERM) == 0);
+    must("logger -t app 'denied bob 203.0.113.5'");  // while it is away
+    REQUIRE(daemon.start());
+    CHECK(banned("203.0.113.5"));
+    // Nothing was read twice: the first ban's address has its two hits.
+    CHECK(has(daemon.ctl("bans --json").out, "\"hits\":2"));
+}
+
+TEST_CASE_METHOD(JournalSetup,
+                 "journal: rotated, vacuumed, and journald restarted: reading goes on") {
+    if (!start_journald()) {
+        WARN("skipped: needs systemd-journald");
+        return;
+    }
+    configure("  app: {maxretry: 1, journal: {match: SYSLOG_IDENTIFIER=app}}\n");
+    REQUIRE(daemon.start());
+    must("logger -t app 'denied bob 203.0.113.1'");
+    CHECK(banned("203.0.113.1"));
+    must("journalctl --rotate && journalctl --vacuum-files=1");
+    must("logger -t app 'denied bob 203.0.113.2'");
+    CHECK(banned("203.0.113.2"));
+    journald.reset();
+    run_journald();
+    must("logger -t app 'denied bob 203.0.113.3'");
+    CHECK(banned("203.0.113.3"));
+    // What the cursor names is gone after this.
+    CHECK(daemon.stop(SIGTERM) == 0);
+    must(
+        "journalctl --rotate && journalctl --vacuum-time=1s; sleep 1.1; journalctl "
+        "--vacuum-time=1s");
+    must("logger -t app 'denied bob 203.0.113.4'");
+    REQUIRE(daemon.start());
+    CHECK(banned("203.0.113.4"));
+}
+
+TEST_CASE_METHOD(JournalSetup, "journal: a filter in fail2ban's dialect, for its logtype journal") {
+    if (!start_journald()) {
+        WARN("skipped: needs systemd-journald");
+        return;
+    }
+    write_file(dir / "filters/old.yaml",
+               "dialect: fail2ban\ndatepattern: '{^LN-BEG}'\nfailregex:\n"
+               "  - '^\\s*\\S+ app(?:\\[\\d+\\])?: denied \\S+ <HOST>$'\n");
+    configure("  old: {maxretry: 1, journal: {match: SYSLOG_IDENTIFIER=app}}\n");
+    REQUIRE(daemon.start());
+    must("logger -t app 'denied bob 203.0.113.1'");
+    CHECK(banned("203.0.113.1", "old"));
+}
