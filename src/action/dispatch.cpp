@@ -434,6 +434,35 @@ void Dispatch::on_notice(std::size_t kind, Instant now, Report& report) {
         if (completion.kind == Order::Kind::add) in_force(completion.ban, report);
     }
     if (!notices.touched) return;
+    Touches& touches = touches_[kind];
+    if (touches.due != never) return;
+    if (now >= touches.since + quick || now < touches.since) {
+        if (touches.count <= most_quick_repairs) touches.pause = Duration{0};
+        touches.since = now;
+        touches.count = 0;
+    }
+    if (++touches.count <= most_quick_repairs) {
+        repair_all(kind, now, report);
+        return;
+    }
+    touches.pause =
+        touches.pause == Duration{0} ? first_pause : std::min(touches.pause * 2, longest_pause);
+    touches.due = now + touches.pause;
+    for (const TargetStatus& target : targets_)
+        if (target.spec.action.index() == kind) {
+            report.troubles.push_back(
+                {target.spec.id,
+                 {action_name(target.spec.action).data(),
+                  "somebody keeps changing bandd's sets; they are made right again in " +
+                      format_duration(touches.pause),
+                  "look for a second bandd, or a script that changes them",
+                  {}},
+                 false});
+            break;
+        }
+}
+
+void Dispatch::repair_all(std::size_t kind, Instant now, Report& report) {
     for (const TargetStatus& target : targets_)
         if (target.spec.action.index() == kind) reconcile_target(target.spec.id, now, report, true);
     flush(now, report);
@@ -446,6 +475,11 @@ void Dispatch::on_clock_change(Instant now, Report& report) {
 }
 
 void Dispatch::on_time(Instant now, Report& report) {
+    for (std::size_t kind = 0; kind < touches_.size(); ++kind) {
+        if (touches_[kind].due > now) continue;
+        touches_[kind].due = never;
+        repair_all(kind, now, report);
+    }
     for (TargetStatus& target : targets_) {
         TargetId id = target.spec.id;
         Retry& retry = retries_[id];
@@ -509,6 +543,7 @@ void Dispatch::on_time(Instant now, Report& report) {
 
 std::optional<Instant> Dispatch::next_deadline() const {
     Instant next = check_at_;
+    for (const Touches& touches : touches_) next = std::min(next, touches.due);
     for (const Retry& retry : retries_) next = std::min(next, retry.due);
     if (!rearm_.empty()) next = std::min(next, rearm_.begin()->first);
     if (next == never) return {};

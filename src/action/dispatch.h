@@ -47,6 +47,11 @@ class Dispatch {
     static constexpr int full_check_every = 20;
     // Bans that are put back in one turn when a set is made right.
     static constexpr std::uint32_t repair_slice = 32768;
+    // Somebody who touches our sets more often than this is not a person but a program that wants
+    // something else (a second bandd): then repairs wait for each other, or both would do nothing
+    // else.
+    static constexpr int most_quick_repairs = 20;
+    static constexpr Duration quick = std::chrono::seconds(10);
     // Orders kept for another try, by target; beyond that, the target is reconciled instead.
     static constexpr std::size_t most_retries = 10'000;
 
@@ -103,6 +108,14 @@ class Dispatch {
         bool repair = false;
         std::size_t changes = 0;
     };
+    // How often somebody touched the sets of one backend.
+    struct Touches {
+        Instant since{INT64_MIN};
+        int count = 0;
+        Duration pause{0};
+        Instant due = never;  // of the repair that was put off
+    };
+    void repair_all(std::size_t kind, Instant now, Report& report);
     void adopt_bans(TargetId target, Instant now);
     void continue_repairs(Instant now, Report& report);
     void check_blind_sets(Instant now, Report& report);
@@ -133,6 +146,7 @@ class Dispatch {
     std::vector<Repairing> repairs_;
     std::size_t repairing_ = 0;  // how many of them are active
     int checks_ = 0;
+    std::array<Touches, 4> touches_;
     std::array<std::vector<Order>, 4> queued_;
     std::unordered_map<BanKey, Progress, BanKeyHash> progress_;
     std::multimap<Instant, std::pair<TargetId, Prefix>> rearm_;  // timeouts shorter than the ban

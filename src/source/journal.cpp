@@ -73,8 +73,9 @@ struct Journal::Inside {
                 journal, static_cast<std::uint64_t>(std::max<std::int64_t>(since.us, 0)));
         int code = sd_journal_seek_cursor(journal, cursor.c_str());
         if (code < 0) return code;
-        if (sd_journal_next(journal) > 0 && sd_journal_test_cursor(journal, cursor.c_str()) <= 0)
-            sd_journal_previous(journal);
+        // Vacuumed away: what is found is the entry behind it, which was not read yet.
+        if (sd_journal_next(journal) <= 0 || sd_journal_test_cursor(journal, cursor.c_str()) <= 0)
+            return sd_journal_seek_cursor(journal, cursor.c_str());
         return 0;
     }
     std::vector<std::size_t> wanting;
@@ -115,18 +116,11 @@ Result<Journal> Journal::open(const std::vector<JournalSpec>& wants, std::size_t
 int Journal::fd() const { return sd_journal_get_fd(inside_->journal); }
 
 Result<bool> Journal::seek(const std::string& cursor, Instant since) {
-    sd_journal* journal = inside_->journal;
     inside_->since = since;
-    if (!cursor.empty() && sd_journal_seek_cursor(journal, cursor.c_str()) >= 0 &&
-        sd_journal_next(journal) > 0) {
-        // Vacuumed away: then this is the nearest entry behind it, which was not read yet.
-        if (sd_journal_test_cursor(journal, cursor.c_str()) <= 0) sd_journal_previous(journal);
-        inside_->cursor = cursor;
-        return true;
-    }
-    int code = sd_journal_seek_realtime_usec(
-        journal, static_cast<std::uint64_t>(std::max<std::int64_t>(since.us, 0)));
-    if (code < 0) return fail_journal("seek", code);
+    inside_->cursor = cursor;
+    if (!cursor.empty() && inside_->reposition() >= 0) return true;
+    inside_->cursor.clear();
+    if (int code = inside_->reposition(); code < 0) return fail_journal("seek", code);
     return false;
 }
 

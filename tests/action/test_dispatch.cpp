@@ -224,6 +224,34 @@ TEST_CASE("a flushed set is filled again, with the time that is left") {
     CHECK(m.take().empty());
 }
 
+TEST_CASE("two programs that fight over the sets: repairs wait for each other, and it is said") {
+    Machine m({"sshd"}, {{NftablesAction{}}});
+    m.ban("203.0.113.9");
+    m.take();
+    for (int i = 0; i < 20; ++i) {
+        m.nftables->sets.clear();
+        m.touched();
+        CHECK(m.nftables->sets[0].size() == 1);
+    }
+    m.take();
+    for (int i = 0; i < 100; ++i) {
+        m.nftables->sets.clear();
+        m.touched();
+    }
+    CHECK(m.nftables->sets[0].empty());
+    CHECK(m.take() ==
+          Texts{"trouble: nftables: somebody keeps changing bandd's sets; they are made "
+                "right again in 1s; look for a second bandd, or a script that changes "
+                "them"});
+    m.turn(1.1);
+    CHECK(m.nftables->sets[0].size() == 1);
+    // Once it is over, repairs are prompt again.
+    m.turn(30);
+    m.nftables->sets.clear();
+    m.touched();
+    CHECK(m.nftables->sets[0].size() == 1);
+}
+
 TEST_CASE(
     "the clock is set forward or back: the kernel is told the time that is left by the clock") {
     Machine m({"sshd"}, {{NftablesAction{}}});
