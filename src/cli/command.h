@@ -37,6 +37,9 @@ int run_version(const CommonOptions& common, const RemoteOptions& options);
 int run_check(const CommonOptions& common, const std::string& directory);
 struct TestOptions {
     std::string filter, file;
+    std::string regex;               // instead of a filter
+    bool fail2ban = false;           // its dialect
+    std::vector<std::string> lines;  // instead of a file
     std::vector<std::string> modes;
     std::string timezone;
     bool all = false;
@@ -52,6 +55,7 @@ struct ReplayOptions {
     std::string jail;
 };
 int run_replay(const CommonOptions& common, const ReplayOptions& options);
+int run_filters(const CommonOptions& common);
 int run_keys(const CommonOptions& common);
 struct StateOptions {
     std::string verb, file;  // export or import; empty is standard output or input

@@ -115,12 +115,18 @@ int main(int argc, char** argv) {
     TestOptions test_options;
     CLI::App* test = app.add_subcommand(
         "test", "which lines of a log a filter matches, and why not, without a daemon");
-    test->add_option("filter", test_options.filter, "a filter's name or file")->required();
+    test->add_option("filter", test_options.filter, "a filter's name or file");
+    test->add_option("--regex", test_options.regex, "a single failregex instead of a filter");
+    test->add_flag("--fail2ban", test_options.fail2ban, "it is in fail2ban's dialect");
+    test->add_option("--line", test_options.lines, "a line instead of a log; may be repeated");
     test->add_option("file", test_options.file,
                      "log to read, - for standard input (default: the filter's own samples)");
     test->add_option("-m,--mode", test_options.modes, "use the filter's optional parts");
     test->add_option("--timezone", test_options.timezone, "of dates that name none");
     test->add_flag("-a,--all", test_options.all, "show lines that do not match, too, and why");
+
+    CLI::App* filters =
+        app.add_subcommand("filters", "the filters there are, and what they are for");
 
     ReplayOptions replay_options;
     CLI::App* replay = app.add_subcommand(
@@ -167,6 +173,7 @@ int main(int argc, char** argv) {
     if (int refused = refuse_leftovers(app); refused != exit_done) return refused;
     if (check->parsed()) return run_check(common, directory);
     if (test->parsed()) return run_test(common, test_options);
+    if (filters->parsed()) return run_filters(common);
     if (replay->parsed()) return run_replay(common, replay_options);
     if (import->parsed()) return run_import(common, import_options);
     if (state->parsed()) return run_state(common, state_options);

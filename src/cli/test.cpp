@@ -7,8 +7,10 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <sstream>
 
 #include "cli/command.h"
+#include "cli/nearest.h"
 #include "cli/output.h"
 #include "config/compile.h"
 #include "config/load.h"
@@ -67,13 +69,29 @@ int test_samples(const CommonOptions& common, const FilterConfig& filter) {
 
 }  // namespace
 
-int run_test(const CommonOptions& common, const TestOptions& options) {
-    auto path = find_filter(common, options.filter);
-    if (!path) {
-        print_error(path.error());
+int run_test(const CommonOptions& common, const TestOptions& given) {
+    TestOptions options = given;
+    LoadedFilter loaded;
+    if (!options.regex.empty()) {
+        // What stands in the filter's place is the log.
+        if (options.file.empty()) options.file = std::exchange(options.filter, {});
+        loaded.filter.name = "--regex";
+        loaded.filter.dialect = options.fail2ban ? Dialect::fail2ban : Dialect::bandd;
+        loaded.filter.failregex.push_back({"regex", options.regex, {}, {}});
+    } else if (options.filter.empty()) {
+        print_error({"test",
+                     "names neither a filter nor a regex",
+                     "write bandctl test FILTER [LOG], or bandctl test --regex REGEX [LOG]",
+                     {}});
         return exit_usage;
+    } else {
+        auto path = find_filter(common, options.filter);
+        if (!path) {
+            print_error(path.error());
+            return exit_usage;
+        }
+        loaded = load_filter(*path);
     }
-    LoadedFilter loaded = load_filter(*path);
     std::vector<Error> warnings;
     std::shared_ptr<const Filter> filter;
     if (loaded.errors.empty())
@@ -84,10 +102,17 @@ int run_test(const CommonOptions& common, const TestOptions& options) {
         for (const Error& error : loaded.errors) print_error(error);
         return exit_usage;
     }
-    if (options.file.empty()) return test_samples(common, loaded.filter);
+    if (!options.regex.empty() && !common.json)
+        for (const Error& warning : warnings)
+            fmt::print("warning: {}\n", printable(to_line(warning)));
+    if (options.file.empty() && options.lines.empty()) {
+        if (options.regex.empty()) return test_samples(common, loaded.filter);
+        print_error({"test", "has nothing to try the regex on", "add --line LINE, or a log", {}});
+        return exit_usage;
+    }
 
     std::ifstream file;
-    if (options.file != "-") {
+    if (options.file != "-" && !options.file.empty()) {
         file.open(options.file);
         if (!file || fs::is_directory(options.file)) {
             print_error({"cannot read \"" + options.file + "\"",
@@ -97,8 +122,13 @@ int run_test(const CommonOptions& common, const TestOptions& options) {
             return exit_usage;
         }
     }
-    std::istream& in = options.file == "-" ? std::cin : file;
+    std::stringstream given_lines;
+    for (const std::string& one : options.lines) given_lines << one << "\n";
+    std::istream& in = !options.lines.empty() ? static_cast<std::istream&>(given_lines)
+                       : options.file == "-"  ? std::cin
+                                              : file;
     constexpr std::size_t most_misses = 20;
+    constexpr std::size_t most_explained = 5;                 // each takes some milliseconds
     std::vector<std::pair<std::size_t, std::string>> misses;  // line number, why
     std::map<std::string, std::size_t> by_pattern;
     std::size_t lines = 0;
@@ -143,7 +173,14 @@ int run_test(const CommonOptions& common, const TestOptions& options) {
                 break;
             case LineFate::no_match:
                 verdict = "no match";
-                why = "no pattern matches the message: " + std::string(seen.text);
+                why = "no pattern matches the " +
+                      std::string(filter->dialect == Dialect::bandd ? "message" : "line") + ": " +
+                      std::string(seen.text);
+                if (misses.size() < most_explained)
+                    if (auto nearest = nearest_pattern(loaded.filter, seen.text))
+                        why += "; " + nearest->id + " comes nearest: it takes \"" + nearest->fits +
+                               "\", but then wants " + nearest->wants;
+                if (!seen.time) why += "; no date was found";
                 break;
         }
         bool missed = found.fate == LineFate::no_match || found.fate == LineFate::wrong_tag;

@@ -332,7 +332,7 @@ class Loader {
                 keys.error(*word, "\"from: " + word->text + "\"",
                            "is no address and no CIDR block");
         }
-        if (spec.listen.empty())
+        if (keys.find("listen") == nullptr)
             keys.error(*value, "\"syslog\"", "names nothing to listen at",
                        "add \"listen: udp://0.0.0.0:514\"");
         else if (open && keys.find("from") == nullptr)

@@ -79,11 +79,12 @@ class JailWriter {
         }
         text_ = name_ + ":\n";
         bool journal = option(jail_.options, "backend").starts_with("systemd");
-        if (journal) note("reads the journal, which bandd does not do yet: it is not enabled");
-        line("enabled", jail_.enabled && !journal ? "true" : "false");
+        line("enabled", jail_.enabled ? "true" : "false");
         line("filter", yaml_text(filter_name));
-        logs();
-        if (journal && option(jail_.options, "logpath").empty()) text_ += "  logpath: []\n";
+        if (journal)
+            entries();
+        else
+            logs();
         number("maxretry");
         duration("findtime", "findtime");
         duration("bantime", "bantime");
@@ -102,6 +103,29 @@ class JailWriter {
     }
     void line(const std::string& key, const std::string& value) {
         text_ += "  " + key + ": " + value + "\n";
+    }
+
+    // backend = systemd[journalfiles=…, journalpath=…, journalflags=…]
+    void entries() {
+        Options options;
+        if (auto backend = parse_reference(option(jail_.options, "backend")))
+            options = backend->options;
+        for (const auto& [name, value] : options)
+            if (name != "journalpath")
+                note("backend: " + name + " = " + value + " is not carried over");
+        std::string directory = option(options, "journalpath");
+        if (jail_.filter.journalmatch.empty() && directory.empty()) {
+            line("journal", "true");
+            return;
+        }
+        text_ += "  journal:\n";
+        if (!directory.empty()) text_ += "    directory: " + yaml_text(directory) + "\n";
+        if (!jail_.filter.journalmatch.empty()) text_ += "    match:\n";
+        for (std::string match : jail_.filter.journalmatch) {
+            // As a shell's words: quotes stand around values.
+            std::erase_if(match, [](char c) { return c == '\'' || c == '"'; });
+            text_ += "      - " + yaml_text(match) + "\n";
+        }
     }
 
     void logs() {

@@ -150,6 +150,47 @@ TEST_CASE("test: which lines match which pattern, and why not") {
     CHECK(none.code == 1);
 }
 
+TEST_CASE("test: a single regex, single lines, and how near a line came to matching") {
+    std::string line =
+        " --line 'Nov 21 03:05:50 mx sshd[1]: Failed password for root from 203.0.113.9 port 1 "
+        "ssh2'";
+    Ran hit =
+        bandctl("test --regex '^Failed password for <F-USER>\\S+</F-USER> from <HOST>'" + line);
+    INFO(hit.out);
+    CHECK(hit.code == 0);
+    CHECK(has(hit.out, "line 1: hit: regex  203.0.113.9  user=root\n"));
+    Ran old = bandctl(
+        "test --fail2ban --regex '^ \\S+ sshd\\[\\d+\\]: (?!Accepted)\\S+ .* from <HOST>'" + line);
+    INFO(old.out);
+    CHECK(has(old.out, "line 1: hit: regex  203.0.113.9\n"));
+    Ran near = bandctl("test --regex '^Failed password for \\S+ via <HOST>'" + line);
+    INFO(near.out);
+    CHECK(near.code == 1);
+    CHECK(has(near.out,
+              "regex comes nearest: it takes \"Failed password for root \", but then wants via "
+              "<HOST>\n"));
+    Ran shipped = bandctl("test sshd --line 'Nov 21 03:05:50 mx sshd[1]: Failed password for root from nowhere'");
+    INFO(shipped.out);
+    CHECK(has(shipped.out,
+              "failed-password comes nearest: it takes \"Failed password for root from \", but "
+              "then wants <HOST> port"));
+    CHECK(has(bandctl("test --regex '^x <HOST>' --line 'y'").out, "; no date was found"));
+    CHECK(bandctl("test").code == 2);
+    CHECK(bandctl("test --regex '^x <HOST>'").code == 2);
+    CHECK(bandctl("test --regex '^x'" + line).code == 2);
+}
+
+TEST_CASE("filters: what there is, shipped and one's own") {
+    TempDirectory dir;
+    write_file(dir / "filters/mine.yaml", "description: my own\nfailregex: ['^x <HOST>']\n");
+    Ran ran = bandctl("--config " + dir.path() + " filters");
+    INFO(ran.out);
+    CHECK(ran.code == 0);
+    CHECK(has(ran.out, "my own"));
+    CHECK(has(ran.out, "OpenSSH server, failed log-ons"));
+    CHECK(has(bandctl("--json --config " + dir.path() + " filters").out, "\"filter\":\"mine\""));
+}
+
 TEST_CASE("import and check: all of Debian's default fail2ban, without an error") {
     if (!fs::exists("/etc/fail2ban/jail.conf")) {
         WARN("skipped: needs Debian's package fail2ban");

@@ -494,6 +494,35 @@ TEST_CASE_METHOD(
     CHECK(decisions(json("history --limit 10000")["bans"]) == told);
 }
 
+TEST_CASE_METHOD(Setup, "lines of one connection are joined over a kill") {
+    write_file(
+        dir / "filters/old.yaml",
+        "dialect: fail2ban\nfailregex:\n"
+        "  - '^ mx app\\[<F-MLFID>\\d+</F-MLFID>\\]: <F-NOFAIL>connect</F-NOFAIL> from <HOST>$'\n"
+        "  - '^ mx app\\[<F-MLFID>\\d+</F-MLFID>\\]: refused$'\n");
+    write_file(dir / "filters/two.yaml",
+               "dialect: fail2ban\nmaxlines: 2\nfailregex:\n  - 'begin$\\n.* end <HOST>$'\n");
+    configure("  old: {logpath: app.log, maxretry: 1}\n  two: {logpath: app.log, maxretry: 1}\n",
+              "checkpoint: 0.1s\n");
+    REQUIRE(daemon.start());
+    append_file(log, format_rfc3339(now()) + " mx app[7]: connect from 203.0.113.7\n" +
+                         format_rfc3339(now()) + " mx app: begin\n");
+    REQUIRE(wait_for([&] { return json("status")["lines"] == 2; }));
+    REQUIRE(wait_for([&] {
+        return has(
+            sh("python3 -c 'import sqlite3, sys; print(sqlite3.connect(\"file:" + dir.path() +
+               "/run/state.db?mode=ro\", uri=True).execute(\"select value from "
+               "meta where name=?\", (\"note conversations\",)).fetchall())'")
+                .out,
+            "begin");
+    }));
+    daemon.stop(SIGKILL);
+    REQUIRE(daemon.start());
+    append_file(log, format_rfc3339(now()) + " mx app: end 203.0.113.8\n" + format_rfc3339(now()) +
+                         " mx app[7]: refused\n");
+    CHECK(bans_become("203.0.113.7 old active\n203.0.113.8 two active\n"));
+}
+
 TEST_CASE_METHOD(Setup, "stop: flush takes the bans out of the kernel") {
     must("ipset create users hash:net; ipset add users 192.0.2.1");
     configure(

@@ -153,6 +153,16 @@ TEST_CASE_METHOD(Tree, "import: times, numbers, logs, encodings, zones") {
         CHECK(has(text, line));
 }
 
+TEST_CASE_METHOD(Tree, "import: jails that read the journal") {
+    CHECK(has(jail("backend = systemd\njournalmatch = _SYSTEMD_UNIT=app.service + _COMM=app\n"),
+              "  journal:\n    match:\n      - '_SYSTEMD_UNIT=app.service + _COMM=app'\n"));
+    CHECK_FALSE(has(imported.files["jails/app.yaml"], "logpath"));
+    CHECK(has(jail("backend = systemd\n"), "  journal: true\n"));
+    CHECK(has(jail("backend = systemd[journalpath=/j, journalflags=1]\n"),
+              "  journal:\n    directory: '/j'\n"));
+    CHECK(noted("journalflags = 1 is not carried over"));
+}
+
 TEST_CASE_METHOD(Tree, "import: growing ban times, and what of them cannot be said") {
     CHECK(has(jail("bantime.increment = true\nbantime.maxtime = 5w\nbantime.rndtime = 10m\n"
                    "bantime.overalljails = true\n"),

@@ -173,6 +173,43 @@ TEST_CASE("fail2ban dialect: maxlines looks at several lines as one, and lets go
           Lines{"-", "-", "-", "-"});
 }
 
+TEST_CASE("fail2ban dialect: conversations can be written down; what is broken is left out") {
+    Filter one = filter({"^<F-MLFID>\\d+</F-MLFID>: <F-NOFAIL>connect</F-NOFAIL> from <HOST>$",
+                         "^<F-MLFID>\\d+</F-MLFID>: failure <F-USER>.*</F-USER>$"});
+    Conversations before;
+    auto say = [&](Conversations& where, const std::string& line) {
+        FilterMatch match = bandd::match(one, {}, line);
+        REQUIRE(match.fate == LineFate::hit);
+        Hit hit{{},
+                &one,
+                match.pattern,
+                at(0),
+                at(0),
+                match.captured.address,
+                match.captured.name,
+                match.captured.fields,
+                line,
+                {}};
+        return where.merge(hit) ? to_string(*hit.address) : std::string("-");
+    };
+    say(before, "1: connect from 203.0.113.1");
+    say(before, "2: failure 3:x:");
+    std::string dump = before.dump();
+    Conversations after;
+    after.restore(dump);
+    CHECK(after.dump() == dump);
+    CHECK(say(after, "1: failure joe") == "203.0.113.1");
+    CHECK(say(after, "2: connect from 203.0.113.2") == "203.0.113.2");
+    for (std::size_t cut = 0; cut < dump.size(); ++cut) {
+        Conversations part;
+        part.restore(dump.substr(0, cut));
+        part.restore(dump.substr(cut));
+    }
+    Conversations hostile;
+    hostile.restore("4:test1:011:99999999991:1");
+    CHECK(hostile.dump().empty());
+}
+
 TEST_CASE("fail2ban dialect: connections that fell silent make room") {
     Filter one = filter({"^<F-MLFID>\\d+</F-MLFID>: <F-NOFAIL>connect</F-NOFAIL> from <HOST>$",
                          "^<F-MLFID>\\d+</F-MLFID>: failure$"});

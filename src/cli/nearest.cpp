@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/nearest.h"
+
+#include <vector>
+
+namespace bandd {
+
+std::optional<Nearest> nearest_pattern(const FilterConfig& filter, std::string_view text) {
+    std::optional<Nearest> best;
+    std::vector<std::string_view> groups;
+    WordLists lists = filter.lists;
+    for (const auto& [name, words] : filter.sample_lists)
+        lists[name].insert(lists[name].end(), words.begin(), words.end());
+    for (const PatternConfig& config : filter.failregex) {
+        const std::string& regex = config.regex;
+        // From the whole down: the first beginning that matches is the longest. What is cut within
+        // a group, a class or a tag does not compile, or is not tried.
+        std::size_t tag = 0;
+        for (std::size_t length = regex.size(); length > 1; --length) {
+            if (length < regex.size() && regex[length] == '>') tag = regex.rfind('<', length);
+            if (tag != 0 && length > tag) continue;
+            tag = 0;
+            std::string part = regex.substr(0, length);
+            auto pattern = filter.dialect == Dialect::fail2ban
+                               ? compile_fail2ban(config.id, part, {})
+                               : compile_pattern(config.id, part, lists, false);
+            if (!pattern || search(*pattern, text, groups) != Pcre::Outcome::match) continue;
+            std::string_view fits = groups[0];
+            if (!fits.empty() && (!best || fits.size() > best->fits.size()))
+                best = Nearest{config.id, std::string(fits), regex.substr(length)};
+            break;
+        }
+    }
+    return best;
+}
+
+}  // namespace bandd
