@@ -11,6 +11,8 @@ namespace bandd::fail2ban {
 namespace fs = std::filesystem;
 namespace {
 
+// A value that grows beyond this by its tags is one that refers to itself on some detour.
+constexpr std::size_t longest_value = 256 << 10;
 constexpr int most_replacements = 25;  // of one tag within one value, as fail2ban
 
 bool is_option_char(char c) {
@@ -244,12 +246,14 @@ Result<Options> replace_tags(Options options, const Ini& ini, const Options& var
                     at = end + 1;
                     continue;
                 }
-                if (tag == name || ++counts[name + "\n" + tag] > most_replacements)
+                if (tag == name || ++counts[name + "\n" + tag] > most_replacements ||
+                    value.size() > longest_value)
                     return fail("<" + tag + "> in \"" + name + "\"",
                                 "refers to itself and cannot be filled in");
-                std::string replacement = *by;
+                std::string replacement = by->substr(0, longest_value);
                 std::string whole = "<" + tag + ">";
-                for (std::size_t i = at; (i = value.find(whole, i)) != std::string::npos;
+                for (std::size_t i = at; (i = value.find(whole, i)) != std::string::npos &&
+                                         value.size() <= longest_value;
                      i += replacement.size())
                     value.replace(i, whole.size(), replacement);
                 changed = true;

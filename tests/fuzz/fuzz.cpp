@@ -13,10 +13,14 @@
 
 #include "cli/state_json.h"
 #include "config/document.h"
+#include "core/decide/conversation.h"
 #include "core/match/pattern.h"
 #include "core/match/scanner.h"
+#include "core/text/datepattern.h"
+#include "core/text/encoding.h"
 #include "core/text/envelope.h"
 #include "core/text/unescape.h"
+#include "import/to_yaml.h"
 
 using namespace bandd;
 
@@ -74,6 +78,65 @@ void use(const std::string& text) {
     if (!document) use(to_line(document.error()));
 }
 
+// fail2ban's files: the reader, and what stands within values.
+[[maybe_unused]] void run_ini(const std::string& bytes) {
+    std::vector<Error> faults;
+    fail2ban::IniFile file = fail2ban::parse_ini(bytes, "fuzz", faults);
+    fail2ban::Ini none;
+    for (const auto& [name, options] : file.sections) {
+        if (auto filled = fail2ban::replace_tags(options, none, {}); !filled)
+            use(to_line(filled.error()));
+        for (const auto& [option, value] : options) {
+            if (auto reference = fail2ban::parse_reference(value); !reference)
+                use(to_line(reference.error()));
+            for (const std::string& one : fail2ban::split_references(value)) use(one);
+            use(fail2ban::yaml_block(value, "  "));
+        }
+    }
+}
+// A pattern on the first line, a text on the others.
+[[maybe_unused]] void run_fail2ban(const std::string& bytes) {
+    auto end = bytes.find('\n');
+    auto compiled = compile_fail2ban("p", bytes.substr(0, std::min<std::size_t>(end, 300)), {});
+    if (!compiled) return use(to_line(compiled.error()));
+    Captured captured;
+    capture(*compiled,
+            end == std::string::npos ? std::string_view() : std::string_view(bytes).substr(end),
+            captured);
+    use(captured.name);
+}
+[[maybe_unused]] void run_dates(const std::string& bytes) {
+    static const DatePatterns usual = *DatePatterns::compile({});
+    constexpr Instant arrival{1'700'000'000'000'000};
+    auto check = [&](const DatePatterns& dates, std::string_view line) {
+        auto found = dates.find(line, Zone{}, arrival);
+        if (found && (found->from > found->to || found->to > line.size())) {
+            std::abort();
+        }
+    };
+    check(usual, bytes);
+    auto end = bytes.find('\n');
+    auto own = DatePatterns::compile({bytes.substr(0, std::min<std::size_t>(end, 100))});
+    if (own && end != std::string::npos) check(*own, std::string_view(bytes).substr(end + 1));
+}
+[[maybe_unused]] void run_encoding(const std::string& bytes) {
+    for (Encoding encoding :
+         {Encoding::utf16le, Encoding::utf16be, Encoding::latin1, Encoding::utf8}) {
+        std::string out;
+        decode(encoding, bytes, out);
+        if (last_line_end(encoding, bytes) > bytes.size()) std::abort();
+        use(out);
+    }
+}
+[[maybe_unused]] void run_conversations(const std::string& bytes) {
+    Conversations conversations;
+    conversations.restore(bytes);
+    std::string dump = conversations.dump();
+    Conversations again;
+    again.restore(dump);
+    if (again.dump() != dump) std::abort();
+}
+
 const std::vector<std::string> lines{
     "Nov 21 10:00:00 mx postfix/smtpd[1]: warning: unknown[203.0.113.9]: SASL LOGIN authentication "
     "failed: x",
@@ -97,6 +160,32 @@ Target target_of_this_program() {
              R"({"window":{"jail":"a","prefix":"2001:db8::/64","times":[1,2,3]}})",
              R"({"position":{"path":"/x","device":1,"inode":2,"offset":3,"skipping":true,"fingerprint_length":4,"fingerprint":5}})"},
             run_state};
+    if (name == "ini")
+        return {{"[DEFAULT]\na = 1\n[b]\nc = %(a)s <d>\n  more\n\n# x\nd: e ; "
+                 "f\n[b?family=inet6]\nc=2\n",
+                 "[x]\naction = a[b=\"c d\", e='f'][g=h]\n  i\nfilter = s[mode=<mode>]\nmode = "
+                 "<m-<k>>\n"},
+                run_ini};
+    if (name == "fail2ban")
+        return {{"^(?:(?! from ).)*<F-USER>\\S+</F-USER> from <HOST>$\nroot from 203.0.113.9",
+                 "^(?P<a>x)?(?(a)y|z{,3})\\s+<ADDR>\\Z\nxy 203.0.113.9",
+                 "((?i)failed) (?#c)[^[:\\]]+<F-ALT_USER_1>.*</F-ALT_USER_1> <SUBNET>\nFAILED x y "
+                 "::1/64"},
+                run_fail2ban};
+    if (name == "dates") {
+        std::vector<std::string> seeds = lines;
+        seeds.insert(seeds.end(), {"{^LN-BEG}%Y-%m-%d %H:%M:%S(?:[.,]%f)?\n2026-11-21 03:05:50.1 x",
+                                   "^[^\\[]*\\[({DATE})\nx [21/Nov/2026:03:05:50 +0100]",
+                                   "**%b %d %k:%M**\nNov 21 3:05", "LEPOCH\n1763719200123"});
+        return {seeds, run_dates};
+    }
+    if (name == "encoding")
+        return {{std::string("\xff\xfeh\0i\0\n\0", 8), std::string("\xd8\x00\xdc\x00\x00\n", 6),
+                 "caf\xe9\n"},
+                run_encoding};
+    if (name == "conversations")
+        return {{"4:test1:01:15:begin1:11:10:11:203.0.113.10:1:01:13:joe1:14:user3:joe"},
+                run_conversations};
     if (name == "control")
         return {{R"({"v":1,"command":"ban","arguments":{"ip":"203.0.113.9","for":"1h"}})"},
                 run_control};

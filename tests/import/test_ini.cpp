@@ -118,6 +118,12 @@ TEST_CASE("tags: filled in from other options again and again; what refers to it
     REQUIRE(built);
     CHECK(built->at("re") == "found");
     CHECK_FALSE(replace_tags({{"a", "<b>"}, {"b", "<a>"}}, none, {}));
+    // One that grows on the way.
+    Options growing{{"a0", "x"}};
+    for (int i = 1; i < 40; ++i)
+        growing["a" + std::to_string(i)] =
+            "<a" + std::to_string(i - 1) + "><a" + std::to_string(i - 1) + ">";
+    CHECK_FALSE(replace_tags(growing, none, {}));
     auto six = replace_tags({{"cmd", "<prog>"}, {"prog", "four"}, {"prog?family=inet6", "six"}},
                             none, {}, "family=inet6");
     REQUIRE(six);

@@ -296,16 +296,19 @@ Result<DatePatterns::Template> DatePatterns::compile_one(std::string pattern) {
         made.kind = Kind::none;
         regex = "^()";
         made.at_line_begin = true;
-    } else if (auto at = ascii_upper(pattern).find("EPOCH}"); at != std::string::npos) {
+    } else if (std::string upper = ascii_upper(pattern);
+               upper.find("{EPOCH}") != std::string::npos ||
+               upper.find("{LEPOCH}") != std::string::npos) {
         // {EPOCH} within a pattern: the whole is the date, the digits are its value.
         made.kind = Kind::epoch;
-        bool longer = ascii_upper(pattern).find("{LEPOCH}") != std::string::npos;
-        auto open = pattern.rfind('{', at);
         bounds = take_bounds(pattern);
-        open = pattern.find('{');
-        pattern.replace(open, longer ? 8 : 7,
-                        longer ? R"((?<value>\d{10,11}(?:\d{3}(?:\.\d{1,6}|\d{3})?)?))"
-                               : R"((?<value>\d{10,11}\b(?:\.\d{3,6})?))");
+        upper = ascii_upper(pattern);
+        auto longer = upper.find("{LEPOCH}");
+        auto open = longer != std::string::npos ? longer : upper.find("{EPOCH}");
+        pattern.replace(open, longer != std::string::npos ? 8 : 7,
+                        longer != std::string::npos
+                            ? R"((?<value>\d{10,11}(?:\d{3}(?:\.\d{1,6}|\d{3})?)?))"
+                            : R"((?<value>\d{10,11}\b(?:\.\d{3,6})?))");
         regex = bound("(" + pattern + ")", bounds, made.at_line_begin);
     } else {
         bounds = take_bounds(pattern);
@@ -346,6 +349,9 @@ Result<DatePatterns::Template> DatePatterns::compile_one(std::string pattern) {
         return fail("datepattern \"" + whole + "\"",
                     compiled.error().what + ": " + compiled.error().reason);
     made.regex = std::move(*compiled);
+    // "?…" makes our own group one that holds flags.
+    if (made.regex.group_count() < 1)
+        return fail("datepattern \"" + whole + "\"", "holds nothing that could be a date");
     for (const auto& [name, index] : made.regex.names()) {
         if (name == "value") made.value_group = index;
         if (name.size() == 2 && name[1] >= '0' && name[1] <= '9')

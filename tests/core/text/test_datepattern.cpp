@@ -110,5 +110,6 @@ TEST_CASE("datepattern: what cannot be read is refused with what is wrong") {
     CHECK(
         refusal("%Q-%m") ==
         "datepattern \"%Q-%m\": \"%Q\" is no part of a date; a percent sign itself is written %%");
+    CHECK(refusal("?") == "datepattern \"?\": holds nothing that could be a date");
     CHECK(refusal("^(%Y").starts_with("datepattern \"^(%Y\": PCRE2 refuses it"));
 }
