@@ -2,7 +2,7 @@
 # bash completion for bandctl
 _bandctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="status bans ban unban explain history reload watch flush version check test state keys"
+  local commands="status bans ban unban explain history reload watch flush version check test filters replay import state keys"
   local word command=
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     [[ " $commands " == *" $word "* ]] && command=$word && break
@@ -23,7 +23,9 @@ _bandctl() {
       COMPREPLY=($(compgen -W "$banned --jail --all --json --help" -- "$current")) ;;
     ban) COMPREPLY=($(compgen -W "--jail --for --reason --force --json --help" -- "$current")) ;;
     bans) COMPREPLY=($(compgen -W "--jail --prefix --sort --limit --json --help" -- "$current")) ;;
-    check | test) COMPREPLY=($(compgen -f -W "--mode --timezone --all --json --help" -- "$current")) ;;
+    replay) COMPREPLY=($(compgen -f -W "--jail --json --help" -- "$current")) ;;
+    import) COMPREPLY=($(compgen -f -W "fail2ban --from --to --all --force --json --help" -- "$current")) ;;
+    check | test) COMPREPLY=($(compgen -f -W "--regex --line --fail2ban --mode --timezone --all --json --help" -- "$current")) ;;
     *) COMPREPLY=($(compgen -W "--json --help" -- "$current")) ;;
   esac
 }
