@@ -172,6 +172,27 @@ std::optional<WrittenDate> scan_clf_date(std::string_view text) {
     return finish(cursor, date);
 }
 
+std::optional<WrittenDate> scan_dash_date(std::string_view text) {
+    Cursor cursor{text};
+    WrittenDate date;
+    date.civil.day = cursor.number(2);
+    cursor.expect('-');
+    if (!cursor.ok) return {};
+    date.civil.month = cursor.month();
+    cursor.expect('-');
+    date.civil.year = cursor.number(4);
+    cursor.expect(' ');
+    cursor.time(date.civil);
+    if (!cursor.ok) return {};
+    Cursor ahead = cursor;
+    if (ahead.accept(' '))
+        if (auto offset = ahead.offset()) {
+            date.offset = offset;
+            cursor = ahead;
+        }
+    return finish(cursor, date);
+}
+
 std::optional<WrittenDate> scan_apache_date(std::string_view text) {
     Cursor cursor{text};
     WrittenDate date;

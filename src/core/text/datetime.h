@@ -23,8 +23,10 @@ struct WrittenDate {
 std::optional<WrittenDate> scan_syslog_date(std::string_view text);  // Nov 21 03:05:50[.123]
 std::optional<WrittenDate> scan_iso_date(
     std::string_view text);  // 2026-11-21[T ]03:05:50[.,123][Z|+01:00]
-std::optional<WrittenDate> scan_slash_date(std::string_view text);   // 2026/11/21 03:05:50 (nginx)
-std::optional<WrittenDate> scan_clf_date(std::string_view text);     // 21/Nov/2026:03:05:50 +0100
+std::optional<WrittenDate> scan_slash_date(std::string_view text);  // 2026/11/21 03:05:50 (nginx)
+std::optional<WrittenDate> scan_clf_date(std::string_view text);    // 21/Nov/2026:03:05:50 +0100
+std::optional<WrittenDate> scan_dash_date(
+    std::string_view text);  // 21-Nov-2026 03:05:50[.123][ +0100]
 std::optional<WrittenDate> scan_apache_date(std::string_view text);  // Sat Nov 21 03:05:50.123 2026
 std::optional<WrittenDate> scan_epoch(std::string_view text);        // 1605924350[.123]
 

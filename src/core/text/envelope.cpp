@@ -130,6 +130,26 @@ std::optional<WrittenDate> find_hmailserver_date(std::string_view line) {
     return scan_iso_date(line.substr(at + 2));
 }
 
+// Logs of programs that write JSON objects or key=value pairs.
+std::optional<WrittenDate> find_keyed_date(std::string_view line) {
+    // A quote within a JSON string is escaped, so a client cannot write this key.
+    if (line.starts_with('{')) {
+        for (std::string_view key : {"\"time\":\"", "\"@timestamp\":\"", "\"timestamp\":\""})
+            if (auto at = line.find(key); at != std::string_view::npos)
+                if (auto date = scan_iso_date(line.substr(at + key.size()))) return date;
+        return {};
+    }
+    for (std::string_view key : {"t=", "time=", "time=\"", "ts="})
+        if (line.starts_with(key))
+            if (auto date = scan_iso_date(line.substr(key.size()))) return date;
+    // Before the first quoted value nothing stands that a client chooses.
+    std::string_view head = line.substr(0, std::min(line.find('"'), std::size_t{256}));
+    for (std::string_view key : {" t=", " time=", " ts="})
+        if (auto at = head.find(key); at != std::string_view::npos)
+            if (auto date = scan_iso_date(line.substr(at + key.size()))) return date;
+    return {};
+}
+
 // Access logs: the first bracketed date. Before it stand the address and two user fields, which a
 // client can lengthen but, without a bracket, not forge.
 std::optional<WrittenDate> find_clf_date(std::string_view line) {
@@ -177,6 +197,12 @@ Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival)
             if (envelope.message.starts_with(' ')) envelope.message.remove_prefix(1);
             return envelope;
         }
+        if (auto date = scan_dash_date(rest)) {
+            envelope.time = resolve(*date, zone, arrival);
+            envelope.message = rest.substr(date->length);
+            if (envelope.message.starts_with(' ')) envelope.message.remove_prefix(1);
+            return envelope;
+        }
         if (rest.starts_with("1 ") && open_rfc5424(rest, zone, arrival, envelope)) return envelope;
         if (auto date = scan_epoch(rest);
             date && rest.size() > date->length &&
@@ -190,13 +216,23 @@ Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival)
         auto date = scan_apache_date(inside);
         if (!date) date = scan_iso_date(inside);
         if (!date) date = scan_epoch(inside);
+        if (!date) date = scan_dash_date(inside);
+        if (!date) date = scan_syslog_date(inside);
         if (date && inside.substr(date->length).starts_with(']')) {
             envelope.time = resolve(*date, zone, arrival);
             envelope.message = inside.substr(date->length + 1);
+            if (envelope.message.starts_with(':')) envelope.message.remove_prefix(1);
             if (envelope.message.starts_with(' ')) envelope.message.remove_prefix(1);
             return envelope;
         }
     }
+    if (first >= 'F' && first <= 'W')  // Fri … Wed
+        if (auto date = scan_apache_date(rest)) {
+            envelope.time = resolve(*date, zone, arrival);
+            envelope.message = rest.substr(date->length);
+            if (envelope.message.starts_with(' ')) envelope.message.remove_prefix(1);
+            return envelope;
+        }
     if (with_priority) {  // a sender without a date: all behind the priority is its message
         envelope.syslog = true;
         envelope.message = rest;
@@ -205,6 +241,7 @@ Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival)
     }
     auto date = find_hmailserver_date(line);
     if (!date) date = find_clf_date(line);
+    if (!date) date = find_keyed_date(line);
     if (date) envelope.time = resolve(*date, zone, arrival);
     return envelope;
 }
