@@ -50,7 +50,7 @@ class Dispatch {
     // Somebody who touches our sets more often than this is not a person but a program that wants
     // something else (a second bandd): then repairs wait for each other, or both would do nothing
     // else.
-    static constexpr int most_quick_repairs = 20;
+    static constexpr int most_quick_repairs = 500;
     static constexpr Duration quick = std::chrono::seconds(10);
     // Orders kept for another try, by target; beyond that, the target is reconciled instead.
     static constexpr std::size_t most_retries = 10'000;

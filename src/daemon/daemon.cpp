@@ -281,6 +281,8 @@ Result<> Daemon::start() {
                config_.jails.size(), engine_->bans().size(), config_.state);
     say_what_is_watched();
     notify_supervisor("READY=1");
+    // Where reading began is written at once: a log may be rotated before anything happens in it.
+    dirty_ = true;
     return {};
 }
 

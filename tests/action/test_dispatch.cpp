@@ -228,7 +228,7 @@ TEST_CASE("two programs that fight over the sets: repairs wait for each other, a
     Machine m({"sshd"}, {{NftablesAction{}}});
     m.ban("203.0.113.9");
     m.take();
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < Dispatch::most_quick_repairs; ++i) {
         m.nftables->sets.clear();
         m.touched();
         CHECK(m.nftables->sets[0].size() == 1);

@@ -227,7 +227,12 @@ struct JournalSetup : Setup {
     }
     void run_journald() {
         journald = std::make_unique<Background>("exec /lib/systemd/systemd-journald");
-        REQUIRE(wait_for([&] { return sh("logger -t test hello").code == 0; }));
+        // What is sent while it starts is lost: wait until it writes things down.
+        std::string mark = "mark-" + std::to_string(now().us);
+        REQUIRE(wait_for([&] {
+            sh("logger -t test " + mark);
+            return has(sh("journalctl -t test -o cat").out, mark);
+        }));
     }
     ~JournalSetup() {
         daemon.stop(SIGKILL);

@@ -39,7 +39,7 @@ struct Cursor {
     }
     // "hh:mm:ss" with an optional fraction behind '.' or ','
     void time(CivilTime& civil) {
-        civil.hour = number(2);
+        civil.hour = accept(' ') ? number(1) : number(2);  // MariaDB pads with a space
         expect(':');
         civil.minute = number(2);
         expect(':');
@@ -105,7 +105,11 @@ std::optional<WrittenDate> scan_syslog_date(std::string_view text) {
     date.civil.month = cursor.month();
     if (!cursor.ok) return {};
     cursor.expect(' ');
-    date.civil.day = cursor.accept(' ') ? cursor.number(1) : cursor.number(2);
+    // "Nov  5", and "Nov 5" of those who do not pad.
+    if (cursor.accept(' ') || (cursor.at + 1 < text.size() && text[cursor.at + 1] == ' '))
+        date.civil.day = cursor.number(1);
+    else
+        date.civil.day = cursor.number(2);
     cursor.expect(' ');
     // Some senders put the year here: "Aug 20 2020 17:02:35".
     Cursor ahead = cursor;

@@ -6,8 +6,15 @@ namespace {
 
 bool is_escape(std::string_view text, std::size_t at) {
     auto octal = [&](std::size_t i) { return text[i] >= '0' && text[i] <= '7'; };
-    return at + 3 < text.size() && text[at + 1] <= '3' && octal(at + 1) && octal(at + 2) &&
-           octal(at + 3);
+    if (at + 3 >= text.size() || text[at + 1] > '3' || !octal(at + 1) || !octal(at + 2) ||
+        !octal(at + 3))
+        return false;
+    if (text[at + 1] == '0' && text[at + 2] < '4') return true;
+    // rsyslog writes no printable character so. Behind 0177 and up, a further digit tells that it
+    // is no escape but a number: named's "203.0.113.9#32768".
+    int value = (text[at + 1] - '0') << 6 | (text[at + 2] - '0') << 3 | (text[at + 3] - '0');
+    bool digit_follows = at + 4 < text.size() && text[at + 4] >= '0' && text[at + 4] <= '9';
+    return value >= 0177 && !digit_follows;
 }
 
 }  // namespace

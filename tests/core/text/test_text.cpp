@@ -137,6 +137,8 @@ TEST_CASE("rsyslog's escapes are undone, and nothing else") {
     CHECK(unescaped("a#015#012b") == "a\r\nb");
     CHECK(unescaped("#000#177") == std::string("\0\x7f", 2));
     CHECK(unescaped("#377") == "\xff");
+    CHECK(unescaped("#303#274 ") == "\xc3\xbc ");
+    CHECK(unescaped("client 203.0.113.9#32768: x#101") == "client 203.0.113.9#32768: x#101");
     for (const char* same : {"#", "##", "#1", "#12", "#128", "#400", "#abc", "C# 011", "#01"})
         CHECK(unescaped(same) == same);
     CHECK(unescaped("##011") == "#\t");
