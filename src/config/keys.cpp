@@ -43,8 +43,10 @@ constexpr std::array keys{
     Key{"jail", "journal", "true | map", "",
         "read the systemd journal: all of it, or what unit and match name"},
     Key{"jail", "syslog", "map", "", "listen for syslog messages from other machines"},
-    Key{"jail", "source", "bans", "",
-        "`bans`: this jail counts the bans of all other jails (recidive)"},
+    Key{"jail", "source", "bans | stdin", "",
+        "`bans`: this jail counts the bans of all other jails (recidive); `stdin`: it reads what "
+        "is "
+        "piped into `bandd --stdin`"},
     Key{"jail", "filter", "filter name", "the jail's name",
         "what in those logs is an attack; `name[mode=…]` as in fail2ban works, too"},
     Key{"jail", "mode", "word or list", "",

@@ -199,7 +199,7 @@ class Loader {
         }
         if (jail.enabled == Enabled::automatic) {
             bool reads =
-                any || jail.syslog || jail.rules.fed_by_bans ||
+                jail.reads_stdin || any || jail.syslog || jail.rules.fed_by_bans ||
                 (jail.journal && (machine_has_journal() || !jail.journal->directory.empty()));
             if (!reads) return;
         }
@@ -249,8 +249,10 @@ class Loader {
         if (const Value* source = section.find("source")) {
             if (source->text == "bans")
                 rules.fed_by_bans = true;
+            else if (source->text == "stdin")
+                jail.reads_stdin = true;
             else
-                section.error(*source, "\"source: " + source->text + "\"", "must be \"bans\"",
+                section.error(*source, "\"source: " + source->text + "\"", "must be bans or stdin",
                               "logs are named with \"logpath\"");
         }
         read_logs(section, jail, name);

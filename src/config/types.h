@@ -127,7 +127,8 @@ struct JailConfig {
     std::optional<JournalSpec> journal;
     std::optional<SyslogSpec> syslog;
     LogSpec log_options;  // time zone and escapes of what comes from no file
-    bool reads_anything() const { return !logs.empty() || journal || syslog; }
+    bool reads_stdin = false;
+    bool reads_anything() const { return !logs.empty() || journal || syslog || reads_stdin; }
     std::string filter;
     Place filter_where;
     std::vector<std::string> modes;

@@ -204,6 +204,7 @@ Result<> Daemon::start() {
     streams_ = std::make_unique<Streams>(
         [this](const Error& error) { log_.put(Severity::error, to_line(error)); });
     if (auto opened = streams_->listen(config_, true); !opened) return opened;
+    if (options_.read_stdin) streams_->read_stdin([this] { ending_ = true; });
     if (!unprivileged_)
         if (auto dropped = drop_privileges(account_); !dropped) return dropped;
     if (auto forbidden = forbid_dangerous_calls(); !forbidden) return forbidden;

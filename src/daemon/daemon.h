@@ -19,6 +19,7 @@ namespace bandd {
 
 struct DaemonOptions {
     std::string config = "/etc/bandd";
+    bool read_stdin = false;
 };
 
 class Daemon {

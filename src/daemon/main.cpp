@@ -15,11 +15,14 @@ int main(int argc, char** argv) {
     app.add_flag(
         "-f,--foreground", foreground,
         "stay in the foreground (which bandd always does: for those who expect the option)");
+    app.add_flag("--stdin", options.read_stdin,
+                 "jails with \"source: stdin\" read standard input; bandd ends with it");
     app.set_version_flag("-V,--version", "bandd " BANDD_VERSION);
     app.footer(
         "Signals: SIGHUP loads the configuration anew, SIGUSR1 opens the log anew,\n"
         "SIGTERM ends (bans stay in the kernel unless \"stop: flush\").\n"
-        "Exit codes: 0 ended by a signal, 1 out of memory, 2 usage or configuration.\n"
+        "Exit codes: 0 ended by a signal or with standard input, 1 out of memory, 2 usage or "
+        "configuration.\n"
         "Manual: bandd(8), bandctl(8), bandd.yaml(5)\n");
     try {
         app.parse(argc, argv);

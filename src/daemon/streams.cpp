@@ -2,8 +2,11 @@
 #include "daemon/streams.h"
 
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <set>
 
 #include "os/clock.h"
@@ -63,6 +66,17 @@ void Streams::configure(const Config& config, Loop& loop, Pipeline& pipeline,
             on_error_(added.error());
     }
 
+    line_limit_ = config.line_limit;
+    stdin_jails_.clear();
+    for (std::size_t i = 0; i < config.jails.size(); ++i)
+        if (config.jails[i].reads_stdin) stdin_jails_.push_back(static_cast<JailIndex>(i));
+    if (on_stdin_end_ && !stdin_watched_) {
+        stdin_watched_ = true;
+        auto added =
+            loop.add(STDIN_FILENO, EPOLLIN, [this](std::uint32_t) { stdin_ready_ = true; });
+        stdin_ready_ = stdin_is_file_ = !added;
+    }
+
     // The same wants go on where they are; the journal is only opened anew for others.
     std::vector<JournalSpec> wants;
     std::vector<std::vector<JailIndex>> jails;
@@ -110,6 +124,7 @@ void Streams::configure(const Config& config, Loop& loop, Pipeline& pipeline,
 
 void Streams::on_turn(Instant now) {
     if (std::exchange(more_, false)) read_journal(now);
+    if (std::exchange(stdin_ready_, stdin_is_file_)) read_stdin_now(now);
 }
 
 void Streams::read_journal(Instant now) {
@@ -132,6 +147,25 @@ void Streams::read_journal(Instant now) {
     journal_error_.reset();
     more_ = *more;
     if (!more_ && std::exchange(backlog_, false)) pipeline_->end_backlog();
+}
+
+void Streams::read_stdin_now(Instant now) {
+    std::array<char, 65536> buffer;
+    ssize_t got = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
+    if (got > 0) stdin_rest_.append(buffer.data(), static_cast<std::size_t>(got));
+    auto end = stdin_rest_.rfind('\n');
+    std::size_t whole = end == std::string::npos ? 0 : end + 1;
+    // The last line may lack its end, and an endless one is handed on in pieces.
+    if (got <= 0 || (whole == 0 && stdin_rest_.size() > line_limit_)) whole = stdin_rest_.size();
+    if (whole > 0 && !stdin_jails_.empty())
+        pipeline_->take_lines(stdin_jails_, std::string_view(stdin_rest_).substr(0, whole),
+                              Arrival::live, now);
+    stdin_rest_.erase(0, whole);
+    if (got > 0) return;
+    stdin_ready_ = stdin_is_file_ = false;
+    loop_->remove(STDIN_FILENO);
+    on_stdin_end_();
 }
 
 void Streams::read_listener(Listening& listening, int fd) {

@@ -27,10 +27,13 @@ class Streams {
     void configure(const Config& config, Loop& loop, Pipeline& pipeline, const std::string& cursor,
                    Instant now);
 
+    // From now on, jails that want it read standard input. `on_end`: nothing comes any more.
+    void read_stdin(std::function<void()> on_end) { on_stdin_end_ = std::move(on_end); }
+
     // Behind the last entry that was handed on; empty without a journal.
     std::string journal_cursor() const { return journal_ ? journal_->cursor() : cursor_; }
     // Entries wait that `on_turn` is to read.
-    bool busy() const { return more_; }
+    bool busy() const { return more_ || stdin_ready_; }
     void on_turn(Instant now);
 
     // For `status`.
@@ -52,6 +55,7 @@ class Streams {
         PrefixSet believed;  // by any of them
     };
     void read_journal(Instant now);
+    void read_stdin_now(Instant now);
     void read_listener(Listening& listening, int fd);
 
     OnError on_error_;
@@ -62,7 +66,14 @@ class Streams {
     std::optional<Error> journal_error_;
     std::vector<JournalSpec> wants_;
     std::vector<std::vector<JailIndex>> jails_of_want_;
-    std::string cursor_;  // of a journal that could not be opened
+    std::string cursor_;                  // of a journal that could not be opened
+    std::function<void()> on_stdin_end_;  // empty: standard input is not read
+    std::vector<JailIndex> stdin_jails_;
+    std::string stdin_rest_;  // a line that is not whole yet
+    bool stdin_ready_ = false;
+    bool stdin_watched_ = false;
+    bool stdin_is_file_ = false;  // always ready; epoll does not take it
+    std::size_t line_limit_ = 65536;
     bool backlog_ = false;
     bool more_ = false;
 };

@@ -208,6 +208,29 @@ TEST_CASE_METHOD(Setup, "syslog: a port that is taken, and a new listener at a r
     CHECK(daemon.said("restart bandd: network sockets are opened at its start only"));
 }
 
+TEST_CASE_METHOD(Setup, "standard input: a pipe or a file; bandd ends with it, bans stay") {
+    configure(
+        "  app: {maxretry: 2, source: stdin}\n  other: {filter: app, maxretry: 1, logpath: "
+        "none.log}\n");
+    std::string bandd = built("bandd") + " --stdin --config " + dir.path();
+    Ran pipe =
+        sh("(echo denied bob 203.0.113.1; sleep 0.2; echo denied bob 203.0.113.1; echo denied "
+           "bob 203.0.113.2; printf 'denied bob 203.0.113.2') | " +
+           bandd);
+    INFO(pipe.out);
+    CHECK(pipe.code == 0);
+    CHECK(has(pipe.out, "ban 203.0.113.1 jail=app"));
+    CHECK(has(pipe.out, "ban 203.0.113.2 jail=app"));
+    CHECK_FALSE(has(pipe.out, "jail=other until"));
+    CHECK(has(sh("nft list set inet bandd app-ipv4").out, "203.0.113.1"));
+    std::string lines;
+    for (int i = 0; i < 50'000; ++i) lines += "welcome bob 203.0.113.3\n";
+    write_file(dir / "file", lines + "denied bob 203.0.113.4\ndenied bob 203.0.113.4\n");
+    Ran file = sh(bandd + " < " + dir / "file");
+    CHECK(file.code == 0);
+    CHECK(has(file.out, "ban 203.0.113.4 jail=app"));
+}
+
 namespace {
 
 // A journald of our own, in this namespace.
