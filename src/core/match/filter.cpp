@@ -2,6 +2,7 @@
 #include "core/match/filter.h"
 
 #include "core/match/fail2ban_regex.h"
+#include "core/text/docker.h"
 
 namespace bandd {
 
@@ -21,8 +22,17 @@ Seen see(const Filter& filter, std::string_view line, const Zone& zone, Instant 
         buffer += line.substr(date->to);
         return {buffer, {}, date->time};
     }
-    Envelope envelope = open_envelope(line, zone, arrival);
+    thread_local std::string contained;
+    Envelope envelope = open_line(line, zone, arrival, contained);
     return {message_of(envelope, escapes, buffer), envelope.tag, envelope.time};
+}
+
+Envelope open_line(std::string_view line, const Zone& zone, Instant arrival, std::string& buffer) {
+    auto docker = open_docker(line, buffer);
+    if (!docker) return open_envelope(line, zone, arrival);
+    Envelope envelope = open_envelope(docker->line, zone, arrival);
+    if (!envelope.time) envelope.time = docker->time;
+    return envelope;
 }
 
 std::string_view message_of(const Envelope& envelope, Escapes escapes, std::string& buffer) {

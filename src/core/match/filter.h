@@ -46,7 +46,7 @@ struct Seen {
     std::optional<Instant> time;
 };
 // Takes the head off and undoes escapes, or cuts the date out, as the filter's dialect wants it.
-// `buffer` may be written to; the views point into it or the line.
+// `buffer` may be written to; the views point into it, the line, or what the next call overwrites.
 Seen see(const Filter& filter, std::string_view line, const Zone& zone, Instant arrival,
          Escapes escapes, std::string& buffer);
 
@@ -65,6 +65,10 @@ struct FilterMatch {
     const Pattern* ignore = nullptr;   // that took it back
     Captured captured;
 };
+
+// The head of a line, or of what a container said if Docker wrote the line; then the views point
+// into `buffer`. fail2ban's dialect sees Docker's lines as they stand.
+Envelope open_line(std::string_view line, const Zone& zone, Instant arrival, std::string& buffer);
 
 // The message of a line's head, its escapes undone.
 std::string_view message_of(const Envelope& envelope, Escapes escapes, std::string& buffer);

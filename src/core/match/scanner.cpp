@@ -129,7 +129,7 @@ void scan_undated(const Ruleset& ruleset, const Ruleset::View& view, const Seen&
 void scan_line(const Ruleset& ruleset, std::string_view raw, Arrival mode, Instant now,
                Scratch& scratch, std::vector<Hit>& hits) {
     ++scratch.counts.lines;
-    Envelope envelope = open_envelope(raw, ruleset.zone, now);
+    Envelope envelope = open_line(raw, ruleset.zone, now, scratch.contained);
     if (envelope.tag == own_tag) return;
     // fail2ban's dates are looked for at most once for each set of patterns.
     std::optional<Seen> seen;

@@ -62,6 +62,7 @@ struct ScanCounts {
 // Reused between calls, one for each thread.
 struct Scratch {
     std::string message;
+    std::string contained;  // of a line that Docker wrote
     std::vector<int> matched;
     std::vector<std::uint32_t> rules;
     FilterMatch found;

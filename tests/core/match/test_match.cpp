@@ -66,6 +66,37 @@ std::vector<std::string> hits_in(const Ruleset& rules, const std::string& text,
 
 }  // namespace
 
+TEST_CASE("what a container says, as Docker logs it, is read like any other line") {
+    Filter filter;
+    filter.name = filter.identity = "app";
+    filter.patterns.push_back(
+        std::move(*compile_pattern("denied", "^denied <F-USER>.*</F-USER> <HOST>$", {}, true)));
+    auto found = [&](const std::string& line) {
+        std::string buffer;
+        Seen seen = see(filter, line, Zone{}, at(0), Escapes::automatic, buffer);
+        FilterMatch match = bandd::match(filter, seen.tag, seen.text);
+        std::string time = seen.time ? format_rfc3339(*seen.time) : "no time";
+        return match.fate == LineFate::hit ? to_string(*match.captured.address) + " " + time
+                                           : "none " + time;
+    };
+    CHECK(
+        found(
+            R"({"log":"denied bob 203.0.113.9\n","stream":"stdout","time":"2026-11-21T03:05:50.5Z"})") ==
+        "203.0.113.9 2026-11-21T03:05:50.500000Z");
+    CHECK(
+        found(
+            R"({"log":"2026-11-21 03:00:00 denied \"x\" \u0026\t\\ 203.0.113.9\r\n","stream":"stderr","attrs":{"a":"b"},"time":"2026-11-21T03:05:50Z"})") ==
+        "203.0.113.9 2026-11-21T03:00:00Z");
+    // What a client says cannot end the text, nor set the time.
+    CHECK(
+        found(
+            R"({"log":"welcome x\",\"time\":\"2020-01-01T00:00:00Z\n","stream":"stdout","time":"2026-11-21T03:05:50Z"})") ==
+        "none 2026-11-21T03:05:50Z");
+    CHECK(found(R"({"log":"welcome\ndenied bob 203.0.113.9\n","time":"2026-11-21T03:05:50Z"})") ==
+          "none 2026-11-21T03:05:50Z");
+    CHECK(found(R"({"log":"denied bob 203.0.113.9)") == "none no time");
+}
+
 TEST_CASE("<HOST> finds addresses in all their forms") {
     CHECK(host("from <HOST>$", "from 203.0.113.9") == "203.0.113.9");
     CHECK(host("from <HOST>$", "from 2001:db8::9") == "2001:db8::9");
