@@ -452,7 +452,7 @@ void Dispatch::on_notice(std::size_t kind, Instant now, Report& report) {
         if (target.spec.action.index() == kind) {
             report.troubles.push_back(
                 {target.spec.id,
-                 {action_name(target.spec.action).data(),
+                 {std::string(action_name(target.spec.action)),
                   "somebody keeps changing bandd's sets; they are made right again in " +
                       format_duration(touches.pause),
                   "look for a second bandd, or a script that changes them",

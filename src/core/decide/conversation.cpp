@@ -167,9 +167,11 @@ struct Reader {
     std::string text() {
         auto colon = rest.find(':');
         std::size_t size = 0;
-        if (colon == std::string_view::npos || colon > 9) return good = false, "";
-        auto [end, fault] = std::from_chars(rest.data(), rest.data() + colon, size);
-        if (fault != std::errc{} || end != rest.data() + colon || rest.size() - colon - 1 < size)
+        if (colon > 9) return good = false, "";  // not there, or no length that we write
+        std::string digits(rest.substr(0, colon));
+        auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
+        if (fault != std::errc{} || end != digits.data() + digits.size() ||
+            rest.size() - colon - 1 < size)
             return good = false, "";
         std::string out(rest.substr(colon + 1, size));
         rest.remove_prefix(colon + 1 + size);

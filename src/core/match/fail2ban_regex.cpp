@@ -141,11 +141,9 @@ std::optional<std::string> to_re2(std::string_view python) {
             } else if (next == '_' || next == '/' || next == '"' || next == '\'' || next == '<' ||
                        next == '>' || next == ' ' || next == ':' || next == ',') {
                 out += next;
-            } else if (next >= '1' && next <= '9' && !in_class) {
-                return {};  // a back-reference
-            } else if (next == '0' || next == 'u' || next == 'U' || next == 'N' ||
-                       (in_class && next == 'b')) {
-                return {};  // rare, and PCRE2 or an error are as good
+            } else if ((next >= '1' && next <= '9' && !in_class) || next == '0' || next == 'u' ||
+                       next == 'U' || next == 'N' || (in_class && next == 'b')) {
+                return {};  // a back-reference; the others are rare
             } else {
                 out += c;
                 out += next;

@@ -506,6 +506,8 @@ std::optional<Instant> DatePatterns::evaluate(const Template& from,
             case 'Z':
                 offset = zone_minutes(text);
                 break;
+            default:  // no part of a date: a user's own group
+                break;
         }
     }
     if (twelve_hours) civil.hour = civil.hour % 12 + (afternoon.value_or(false) ? 12 : 0);
@@ -518,7 +520,7 @@ std::optional<Instant> DatePatterns::evaluate(const Template& from,
             std::int64_t first = (days_from_civil(civil.year, 1, 1) + 3) % 7;  // Monday is 0
             int day = week_from_sunday ? (weekday + 1) % 7 : weekday;
             std::int64_t begin = week_from_sunday ? (first + 1) % 7 : first;
-            day_of_year = static_cast<int>((7 - begin) % 7 + (week - 1) * 7 + day + 1);
+            day_of_year = static_cast<int>((7 - begin) % 7) + (week - 1) * 7 + day + 1;
         }
         CivilTime date = civil_from_utc(
             Instant::from_seconds((days_from_civil(civil.year, 1, 1) + day_of_year - 1) * 86400));

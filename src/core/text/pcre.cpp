@@ -57,7 +57,7 @@ Result<Pcre> Pcre::compile(std::string_view pattern) {
     pcre2_pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &groups);
     pcre2_pattern_info(code, PCRE2_INFO_NAMECOUNT, &count);
     pcre2_pattern_info(code, PCRE2_INFO_NAMEENTRYSIZE, &size);
-    pcre2_pattern_info(code, PCRE2_INFO_NAMETABLE, &table);
+    pcre2_pattern_info(code, PCRE2_INFO_NAMETABLE, static_cast<void*>(&table));
     out.group_count_ = static_cast<int>(groups);
     for (std::uint32_t i = 0; i < count; ++i, table += size)
         out.names_.emplace_back(reinterpret_cast<const char*>(table + 2),
