@@ -72,7 +72,6 @@ std::shared_ptr<const Filter> compile_filter(
     if (fail2ban) {
         filter->dates = date_patterns(config, shared_dates, errors);
         filter->lines = config.maxlines;
-        filter->usedns = config.usedns;
         if (!config.prefregex.regex.empty()) filter->prefix = compile_one(config.prefregex, false);
     }
     auto wanted = [&](const std::string& mode) {

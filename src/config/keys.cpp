@@ -146,7 +146,7 @@ constexpr std::array keys{
     Key{"filter", "maxlines", "1 to 100", "1",
         "dialect fail2ban: so many lines are matched as one text"},
     Key{"filter", "usedns", "yes | warn | no | raw", "warn",
-        "dialect fail2ban: no: <HOST> is an address only"},
+        "dialect fail2ban: no: <HOST> is an address only; else a name fits, too, but bans nobody"},
     Key{"filter", "lists", "map of lists", "",
         "words for <LIST:name>, which jails can add to; * stands for any text"},
     Key{"filter", "sample_lists", "map of lists", "", "words that only the samples have"},

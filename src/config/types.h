@@ -98,6 +98,9 @@ struct PatternConfig {
     std::string id, regex, mode;
     Place where;
 };
+// Whether <HOST> takes host names, too: fail2ban's `usedns`. They are not looked up, whatever it
+// says.
+enum class UseDns : std::uint8_t { no, raw, warn, yes };
 struct Sample {
     std::string line, match, ip, user;
     Place where;

@@ -114,9 +114,8 @@ void ControlServer::answer(Client& client, const std::string& line) {
         if (command == "watch") client.watching = true;
         client.waiting = true;
         auto now = handler_(command, arguments,
-                            [this, fd = client.fd.get(), number = client.number](const Json& later) {
-                                reply_later(fd, number, later);
-                            });
+                            [this, fd = client.fd.get(), number = client.number](
+                                const Json& later) { reply_later(fd, number, later); });
         if (!now) return;
         client.waiting = false;
         reply = std::move(*now);

@@ -22,7 +22,10 @@ Result<> Streams::listen(const Config& config, bool starting) {
             ++it;
             continue;
         }
-        if (loop_ != nullptr) loop_->remove(it->second->listener.fd());
+        if (loop_ != nullptr) {
+            loop_->remove(it->second->listener.fd());
+            for (int client : it->second->listener.client_fds()) loop_->remove(client);
+        }
         it = listening_.erase(it);
     }
     for (const ListenAddress& address : wanted) {

@@ -240,6 +240,12 @@ bool SyslogListener::read_client(Client& client, bool& gone, const OnLines& on_l
     return true;
 }
 
+std::vector<int> SyslogListener::client_fds() const {
+    std::vector<int> fds;
+    for (const Client& client : clients_) fds.push_back(client.socket.get());
+    return fds;
+}
+
 bool SyslogListener::read(int fd, const PrefixSet& believed, const OnClient& on_client,
                           const OnLines& on_lines) {
     if (fd == socket_.get()) {

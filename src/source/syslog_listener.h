@@ -48,6 +48,7 @@ class SyslogListener {
 
     const SyslogCounts& counts() const { return counts_; }
     std::size_t clients() const { return clients_.size(); }
+    std::vector<int> client_fds() const;
 
   private:
     struct Client {

@@ -30,6 +30,7 @@ class Conversations {
     // the newest one.
     void join(const Hit& line, std::vector<Hit>& hits);
 
+    // Connections that made room for others before they were over.
     std::uint64_t evicted() const { return evicted_; }
     // All of it as bytes, and back. What cannot be read is left out.
     std::string dump() const;

@@ -146,24 +146,17 @@ std::vector<Match> Engine::kept_lines(JailIndex jail, const Prefix& key) const {
 
 void Engine::count_hits(const Hit& hit, Instant now, Outcome& outcome) {
     if (hit.filter != nullptr && hit.filter->converses) {
-        Hit merged = hit;
-        if (!conversations_.merge(merged)) return;
-        if (!merged.address) {
-            ++hits_of_names_;
-            return;
-        }
-        for (JailIndex jail : hit.jails)
-            count_hit(jail, *merged.address, hit.time, std::min(hit.arrival, now), hit.pattern,
-                      hit.pattern->id, hit.line, merged.fields, outcome);
-        return;
+        joined_hit_ = hit;
+        if (!conversations_.merge(joined_hit_)) return;
     }
-    if (!hit.address) {
+    const Hit& whole = hit.filter != nullptr && hit.filter->converses ? joined_hit_ : hit;
+    if (!whole.address) {
         ++hits_of_names_;
         return;
     }
-    for (JailIndex jail : hit.jails)
-        count_hit(jail, *hit.address, hit.time, std::min(hit.arrival, now), hit.pattern,
-                  hit.pattern->id, hit.line, hit.fields, outcome);
+    for (JailIndex jail : whole.jails)
+        count_hit(jail, *whole.address, whole.time, std::min(whole.arrival, now), whole.pattern,
+                  whole.pattern->id, whole.line, whole.fields, outcome);
 }
 
 void Engine::on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome) {

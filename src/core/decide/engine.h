@@ -126,6 +126,7 @@ class Engine {
     std::vector<Match> kept_lines(JailIndex jail, const Prefix& key) const;
     std::uint64_t refused_bans() const { return refused_bans_; }
     std::uint64_t hits_of_names() const { return hits_of_names_; }
+    std::uint64_t conversations_evicted() const { return conversations_.evicted(); }
 
   private:
     struct Jail {
@@ -175,6 +176,7 @@ class Engine {
     Conversations conversations_;
     std::uint64_t hits_of_names_ = 0;  // hits of host names, which are not looked up
     std::vector<Hit> joined_;
+    Hit joined_hit_;
 };
 
 }  // namespace bandd

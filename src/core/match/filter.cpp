@@ -89,7 +89,9 @@ FilterMatch match_fail2ban(const Filter& filter, std::string_view text) {
     std::string_view content = text;
     if (filter.prefix) {
         thread_local std::vector<std::string_view> groups;
-        if (search(*filter.prefix, text, groups) != Pcre::Outcome::match) return found;
+        Pcre::Outcome outcome = search(*filter.prefix, text, groups);
+        if (outcome == Pcre::Outcome::gave_up) found.fate = LineFate::gave_up;
+        if (outcome != Pcre::Outcome::match) return found;
         take_fail2ban_fields(*filter.prefix, groups, before);
         for (const auto& [name, index] : filter.prefix->fields)
             if (name == "content" && !groups[static_cast<std::size_t>(index)].empty())

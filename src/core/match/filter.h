@@ -14,14 +14,6 @@
 
 namespace bandd {
 
-// Whether <HOST> takes host names, and what becomes of them: fail2ban's `usedns`.
-enum class UseDns : std::uint8_t {
-    no,    // addresses only
-    raw,   // taken, but never looked up: they ban nobody
-    warn,  // looked up, and said
-    yes,   // looked up
-};
-
 struct Filter {
     std::string name;
     std::string identity;  // name and modes: what stays the same over a reload and a restart
@@ -36,7 +28,6 @@ struct Filter {
         prefix;              // prefregex: must match first; its <F-CONTENT> is what is matched
     std::size_t lines = 1;   // maxlines: so many lines are matched as one text
     bool converses = false;  // patterns name a connection (<F-MLFID>) or lines that are no failure
-    UseDns usedns = UseDns::no;
 };
 
 // What a filter looks at.
