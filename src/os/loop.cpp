@@ -56,7 +56,12 @@ void Loop::set_deadline(std::optional<Instant> at) {
         spec.it_value.tv_sec = us / 1'000'000;
         spec.it_value.tv_nsec = us % 1'000'000 * 1000;
     }
-    timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec, nullptr);
+    // A clock that was set since the last call is told here, and only here: the timer is armed all
+    // the same.
+    if (timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec,
+                        nullptr) != 0 &&
+        errno == ECANCELED)
+        clock_changed_ = again_ = true;
 }
 
 void Loop::turn() {

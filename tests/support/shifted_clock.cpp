@@ -2,7 +2,8 @@
 // Preloaded into daemon and bandctl: their wall clock is the machine's plus BANDD_CLOCK_SHIFT's
 // seconds (a file that holds one std::int64_t), which may change at any time, as if somebody set
 // the clock or the machine slept. As in the kernel, timers with TFD_TIMER_CANCEL_ON_SET are then
-// cancelled; timeouts in kernel sets see nothing of it.
+// cancelled, which the next read or timerfd_settime tells; timeouts in kernel sets see nothing of
+// it.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -78,7 +79,10 @@ int timerfd_settime(int fd, int flags, const itimerspec* spec, itimerspec* old) 
         moved.it_value.tv_sec -= shift()->load();
         if (moved.it_value.tv_sec < 0) moved.it_value = {0, 1};
     }
-    return real_settime()(fd, flags, &moved, old);
+    int done = real_settime()(fd, flags, &moved, old);
+    if (done != 0 || fd != timer || !cancelled.exchange(false)) return done;
+    errno = ECANCELED;
+    return -1;
 }
 ssize_t read(int fd, void* data, size_t size) {
     static auto next = real<ssize_t (*)(int, void*, size_t)>("read");
