@@ -197,7 +197,8 @@ class Replay {
                 file.ended = true;
             }
             file.hits.clear();
-            scan(*file.ruleset, Chunk{0, bytes}, Arrival::log_time, now_, file.scratch, file.hits);
+            scan(*file.ruleset, Chunk{0, bytes, {}}, Arrival::log_time, now_, file.scratch,
+                 file.hits);
             for (Hit& hit : file.hits) {
                 KeptHit& kept = file.kept.emplace_back(KeptHit{hit, std::string(hit.line)});
                 kept.hit.line = {};
@@ -224,6 +225,12 @@ class Replay {
             Outcome outcome;
             engine_.on_time(kept.hit.arrival, outcome);
             engine_.on_hits({&kept.hit, 1}, kept.hit.arrival, outcome);
+            // Nobody knows what a name or a program would have said then: names ban nobody, and
+            // programs exempt nobody.
+            for (std::size_t i = 0; i < outcome.questions.size(); ++i) {
+                if (outcome.questions[i].kind == Question::Kind::exempt) ++not_asked_;
+                engine_.on_answer({outcome.questions[i], {}, false}, kept.hit.arrival, outcome);
+            }
             for (const Event& event : outcome.events) tell(event);
         }
     }
@@ -305,6 +312,7 @@ class Replay {
                                                 {"jails", jails},
                                                 {"undated", counts.undated},
                                                 {"names", engine_.hits_of_names()},
+                                                {"not_asked", not_asked_},
                                                 {"seconds", seconds},
                                                 {"lines_per_second", speed}}}}));
             return;
@@ -322,8 +330,11 @@ class Replay {
             fmt::print("{} without a date counted as now: see \"timezone\" and \"datepattern\"\n",
                        count_of(counts.undated, "hit"));
         if (engine_.hits_of_names() > 0)
-            fmt::print("{} of host names, which are not looked up\n",
+            fmt::print("{} of host names, which a replay does not look up\n",
                        count_of(engine_.hits_of_names(), "hit"));
+        if (not_asked_ > 0)
+            fmt::print("{} would have been asked about first (ignorecommand, names in ignoreip)\n",
+                       count_of(not_asked_, "ban"));
         fmt::print("{} in {:.1f} s, {} lines/s\n", count_of(counts.lines, "line"), seconds, speed);
     }
 
@@ -337,6 +348,7 @@ class Replay {
     std::map<std::string, std::map<std::string, std::size_t>> by_pattern_;
     std::map<std::string, std::size_t> bans_;
     std::uint64_t done_ = 0;
+    std::uint64_t not_asked_ = 0;  // bans that a live daemon asks about
     bool failed_ = false;
 };
 

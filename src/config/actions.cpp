@@ -108,23 +108,6 @@ IpsetAction parse_ipset(const Value& value, const ActionContext& context,
     return action;
 }
 
-std::vector<std::string> parse_argv(const Section& section, std::string_view key) {
-    std::vector<std::string> argv;
-    const Value* value = section.find(key);
-    if (value == nullptr) return argv;
-    if (value->kind != Value::Kind::list) {
-        section.error(*value, fmt::format("\"{}\"", key), "must be a list: program and arguments",
-                      "there is no shell; write [/usr/bin/program, \"<ip>\"]");
-        return argv;
-    }
-    for (const Value* word : section.words(key)) argv.push_back(word->text);
-    if (argv.empty() || !argv.front().starts_with('/'))
-        section.error(*value, fmt::format("\"{}\"", key), "the program must be an absolute path");
-    else if (argv.front().find('<') != std::string::npos)
-        section.error(*value, fmt::format("\"{}\"", key), "the program itself can't hold a <tag>");
-    return argv;
-}
-
 ExecAction parse_exec(const Value& value, std::vector<Error>& errors) {
     Section section(value, "action exec", "action exec", errors);
     ExecAction action;
@@ -286,6 +269,23 @@ std::vector<Protocol> parse_protocols(const std::vector<const Value*>& words,
                 {"\"protocol: " + word->text + "\"", "must be tcp or udp", {}, word->where});
     }
     return protocols;
+}
+
+std::vector<std::string> parse_argv(const Section& section, std::string_view key) {
+    std::vector<std::string> argv;
+    const Value* value = section.find(key);
+    if (value == nullptr) return argv;
+    if (value->kind != Value::Kind::list) {
+        section.error(*value, fmt::format("\"{}\"", key), "must be a list: program and arguments",
+                      "there is no shell; write [/usr/bin/program, \"<ip>\"]");
+        return argv;
+    }
+    for (const Value* word : section.words(key)) argv.push_back(word->text);
+    if (argv.empty() || !argv.front().starts_with('/'))
+        section.error(*value, fmt::format("\"{}\"", key), "the program must be an absolute path");
+    else if (argv.front().find('<') != std::string::npos)
+        section.error(*value, fmt::format("\"{}\"", key), "the program itself can't hold a <tag>");
+    return argv;
 }
 
 std::vector<ActionConfig> parse_actions(const Value& value, const ActionContext& context,

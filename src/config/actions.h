@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config/document.h"
+#include "config/section.h"
 #include "config/types.h"
 
 namespace bandd {
@@ -20,6 +21,9 @@ struct ActionContext {
 // Reads `action:`: a name, a map of one action with its keys, or a list of these.
 std::vector<ActionConfig> parse_actions(const Value& value, const ActionContext& context,
                                         std::vector<Error>& errors);
+
+// Reads a program and its arguments; no shell.
+std::vector<std::string> parse_argv(const Section& section, std::string_view key);
 
 // Reads `port:` and `protocol:`: 25, smtp, 1000-2000, "25,465", [25, smtp].
 // A number, or the name of a service that jails are about.

@@ -49,6 +49,7 @@ std::shared_ptr<const Filter> compile_filter(
     filter->identity = config.name;
     for (const std::string& mode : modes) filter->identity += "," + mode;
     filter->dialect = config.dialect;
+    filter->senders = PrefixSet(config.senders);
     WordLists lists = config.lists;
     for (const auto& [name, words] : more_words)
         lists[name].insert(lists[name].end(), words.begin(), words.end());
@@ -72,6 +73,7 @@ std::shared_ptr<const Filter> compile_filter(
     if (fail2ban) {
         filter->dates = date_patterns(config, shared_dates, errors);
         filter->lines = config.maxlines;
+        filter->looks_up_names = config.usedns == UseDns::yes || config.usedns == UseDns::warn;
         if (!config.prefregex.regex.empty()) filter->prefix = compile_one(config.prefregex, false);
     }
     auto wanted = [&](const std::string& mode) {

@@ -22,6 +22,8 @@ constexpr std::array keys{
     Key{"bandd.yaml", "group", "group name", "bandd", "who, besides root, may use bandctl"},
     Key{"bandd.yaml", "stop", "keep | flush", "keep",
         "whether bans stay in the kernel when the daemon stops"},
+    Key{"bandd.yaml", "dns_servers", "list of addresses", "the machine's",
+        "name servers that are asked for host names; read when bandd starts"},
     Key{"bandd.yaml", "log", "map", "", "the daemon's own log"},
     Key{"bandd.yaml", "ban_limit", "number", "2000000",
         "most bans at one time; further ones are refused and counted"},
@@ -60,8 +62,11 @@ constexpr std::array keys{
     Key{"jail", "bantime.extend", "true | false", "false", "a hit during a ban restarts its time"},
     Key{"jail", "ban_prefix", "map", "{ipv4: 32, ipv6: 64}",
         "address block that is counted and banned as one"},
-    Key{"jail", "ignoreip", "list of addresses, CIDRs, file:PATH", "",
-        "never counted, never banned; defaults and jail add up"},
+    Key{"jail", "ignoreip", "list of addresses, CIDRs, host names, file:PATH", "",
+        "never counted, never banned; defaults and jail add up; host names are looked up before a "
+        "ban"},
+    Key{"jail", "ignorecommand", "list: program and arguments, or a map", "",
+        "asked before a ban, with <ip>, <family> and <jail> replaced; exit code 0: no ban"},
     Key{"jail", "ignoreself", "true | false", "true", "the same for this machine's own addresses"},
     Key{"jail", "action", "list of actions", "[nftables]", "what a ban does"},
     Key{"jail", "port", "port, range, service, or a list", "all", "ports that a ban closes"},
@@ -97,6 +102,11 @@ constexpr std::array keys{
         "up to this much is added, so that not all return at once"},
     Key{"bantime.increment", "all_jails", "true | false", "false",
         "count the address's bans of all jails"},
+
+    Key{"ignorecommand", "run", "list: program and arguments", "", "what is asked"},
+    Key{"ignorecommand", "user", "user name", "root", "as whom, if the daemon was started by root"},
+    Key{"ignorecommand", "timeout", "duration", "60s",
+        "then the program is killed, and the address banned"},
 
     Key{"ban_prefix", "ipv4", "8 to 32", "32", "prefix length for IPv4"},
     Key{"ban_prefix", "ipv6", "16 to 128", "64", "prefix length for IPv6"},
@@ -135,6 +145,8 @@ constexpr std::array keys{
 
     Key{"filter", "description", "text", "", "one line: whose log, which attacks"},
     Key{"filter", "tag", "regex", "", "what the syslog tag must be in full: postfix/smtpd"},
+    Key{"filter", "sender", "list of addresses and CIDRs", "",
+        "only syslog messages that one of these machines sent; <F-LOG_SENDER> in actions is which"},
     Key{"filter", "failregex", "list of patterns", "", "a line that one of these matches is a hit"},
     Key{"filter", "ignoreregex", "list of regexes", "", "unless one of these matches it, too"},
     Key{"filter", "dialect", "bandd | fail2ban", "bandd",
@@ -146,7 +158,8 @@ constexpr std::array keys{
     Key{"filter", "maxlines", "1 to 100", "1",
         "dialect fail2ban: so many lines are matched as one text"},
     Key{"filter", "usedns", "yes | warn | no | raw", "warn",
-        "dialect fail2ban: no: <HOST> is an address only; else a name fits, too, but bans nobody"},
+        "dialect fail2ban: no: <HOST> is an address only; else a name fits, too, and its addresses "
+        "are counted (raw: nobody is)"},
     Key{"filter", "lists", "map of lists", "",
         "words for <LIST:name>, which jails can add to; * stands for any text"},
     Key{"filter", "sample_lists", "map of lists", "", "words that only the samples have"},

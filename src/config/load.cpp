@@ -27,6 +27,23 @@ bool is_jail_name(std::string_view text) {
     });
 }
 
+bool is_host_name(std::string_view text) {
+    constexpr std::size_t longest = 253;
+    if (text.empty() || text.size() > longest || text.front() == '.' || text.front() == '-')
+        return false;
+    auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+    bool letters = false;
+    for (char c : text) {
+        if (c == '.')
+            letters = false;
+        else if (letter(c))
+            letters = true;
+        else if ((c < '0' || c > '9') && c != '-' && c != '_')
+            return false;
+    }
+    return letters;
+}
+
 namespace {
 
 WordLists parse_lists(const Section& section, std::string_view key) {
@@ -48,6 +65,29 @@ WordLists parse_lists(const Section& section, std::string_view key) {
         }
     }
     return lists;
+}
+
+// "192.0.2.1", "192.0.2.1:514", "2001:db8::1", "[2001:db8::1]:514".
+std::optional<std::pair<Address, std::uint16_t>> parse_host_and_port(std::string_view text,
+                                                                     std::uint16_t port) {
+    std::string_view host = text;
+    auto colon = text.rfind(':');
+    bool bare_v6 = !text.starts_with('[') && text.find(':') != colon;
+    if (colon != std::string_view::npos && !bare_v6 && !text.ends_with(']')) {
+        host = text.substr(0, colon);
+        std::string_view digits = text.substr(colon + 1);
+        auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+        if (fault != std::errc{} || end != digits.data() + digits.size() || port == 0) return {};
+    }
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    auto address = parse_address(host);
+    if (!address) return {};
+    return std::pair{*address, port};
+}
+
+std::string to_string_with_port(const Address& address, std::uint16_t port) {
+    std::string host = to_string(address);
+    return (address.is_v4() ? host : "[" + host + "]") + ":" + std::to_string(port);
 }
 
 class Loader {
@@ -108,6 +148,7 @@ class Loader {
         section.number("line_limit", config.line_limit, 512, 16 << 20);
         section.duration("dbpurgeage", config.dbpurgeage, false);
         section.duration("checkpoint", config.checkpoint, false);
+        read_dns_servers(section, config);
         if (const Value* log = section.find("log")) {
             Section keys(*log, "log", "log", out_.errors);
             keys.text("target", config.log.target);
@@ -151,6 +192,19 @@ class Loader {
         }
         load_filters();
         load_zones();
+    }
+
+    static void read_dns_servers(const Section& section, Config& config) {
+        for (const Value* word : section.words("dns_servers")) {
+            auto server = parse_host_and_port(word->text, 53);
+            if (!server) {
+                section.error(*word, "\"dns_servers: " + word->text + "\"", "is no address",
+                              "write 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53");
+                continue;
+            }
+            config.dns_servers += config.dns_servers.empty() ? "" : ",";
+            config.dns_servers += to_string_with_port(server->first, server->second);
+        }
     }
 
     void load_jails(const Value& jails, const JailConfig& base, const Value& defaults) {
@@ -358,16 +412,10 @@ class Loader {
             out.kind = ListenAddress::Kind::tcp;
         else if (!text.starts_with("udp://"))
             return {};
-        text.remove_prefix(6);
-        auto colon = text.rfind(':');
-        std::string_view host = text.substr(0, colon);
-        std::string_view port = colon == std::string_view::npos ? "514" : text.substr(colon + 1);
-        if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-        auto address = parse_address(host);
-        auto [end, fault] = std::from_chars(port.data(), port.data() + port.size(), out.port);
-        if (!address || fault != std::errc{} || end != port.data() + port.size() || out.port == 0)
-            return {};
-        out.address = *address;
+        auto place = parse_host_and_port(text.substr(6), 514);
+        if (!place) return {};
+        out.address = place->first;
+        out.port = place->second;
         return out;
     }
 
@@ -402,6 +450,7 @@ class Loader {
     void read_ignoreip(const Section& section, JailConfig& jail) {
         std::vector<Prefix>& prefixes = ignoreip_[jail.rules.name];
         if (prefixes.empty() && jail.rules.name != "") prefixes = ignoreip_[""];
+        Ignored ignored{prefixes, jail.ignore_names};
         for (const Value* word : section.words("ignoreip")) {
             // fail2ban lets several stand in one value, with spaces or commas.
             std::string_view rest = word->text;
@@ -409,20 +458,46 @@ class Loader {
                 auto end = rest.find_first_of(" ,");
                 std::string item(rest.substr(0, end));
                 rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-                if (!item.empty()) add_ignored(section, *word, item, prefixes);
+                if (!item.empty()) add_ignored(section, *word, item, ignored);
             }
         }
         jail.rules.ignoreip = PrefixSet(prefixes);
+        if (const Value* value = section.find("ignorecommand")) {
+            if (value->kind == Value::Kind::map) {
+                Section keys(*value, "ignorecommand", "ignorecommand", out_.errors);
+                jail.ignorecommand.argv = parse_argv(keys, "run");
+                keys.text("user", jail.ignorecommand.user);
+                keys.duration("timeout", jail.ignorecommand.timeout, false);
+                if (keys.find("run") == nullptr)
+                    keys.error(*value, "\"ignorecommand\"", "has nothing to run",
+                               "give \"run: [/usr/bin/program, <ip>]\"");
+            } else {
+                jail.ignorecommand.argv = parse_argv(section, "ignorecommand");
+            }
+        }
+        jail.rules.asks = !jail.ignore_names.empty() || !jail.ignorecommand.argv.empty();
     }
 
-    void add_ignored(const Section& section, const Value& at, const std::string& item,
-                     std::vector<Prefix>& prefixes) {
-        if (!item.starts_with("file:")) {
+    struct Ignored {
+        std::vector<Prefix>& prefixes;
+        std::vector<std::string>& names;
+        bool add(const std::string& item) const {
             if (auto prefix = parse_prefix(item))
                 prefixes.push_back(*prefix);
+            else if (is_host_name(item))
+                names.push_back(item);
             else
-                section.error(at, "\"ignoreip: " + item + "\"", "is no address and no CIDR block",
-                              "host names are not looked up here; write the address");
+                return false;
+            return true;
+        }
+    };
+
+    void add_ignored(const Section& section, const Value& at, const std::string& item,
+                     const Ignored& ignored) {
+        if (!item.starts_with("file:")) {
+            if (!ignored.add(item))
+                section.error(at, "\"ignoreip: " + item + "\"",
+                              "is no address, no CIDR block and no host name");
             return;
         }
         std::string path = absolute(item.substr(5));
@@ -437,11 +512,9 @@ class Loader {
             auto begin = line.find_first_not_of(" \t\r");
             if (begin == std::string::npos) continue;
             line = line.substr(begin, line.find_last_not_of(" \t\r") - begin + 1);
-            if (auto prefix = parse_prefix(line))
-                prefixes.push_back(*prefix);
-            else
+            if (!ignored.add(line))
                 out_.errors.push_back({"\"" + line + "\"",
-                                       "is no address and no CIDR block",
+                                       "is no address, no CIDR block and no host name",
                                        {},
                                        {path, number, static_cast<int>(begin) + 1}});
         }
@@ -616,10 +689,8 @@ void read_patterns(const Section& section, std::string_view key,
 
 std::string to_string(const ListenAddress& address) {
     if (address.kind == ListenAddress::Kind::unix_datagram) return "unix:" + address.path;
-    std::string host = to_string(address.address);
-    if (!address.address.is_v4()) host = "[" + host + "]";
-    return (address.kind == ListenAddress::Kind::udp ? "udp://" : "tcp://") + host + ":" +
-           std::to_string(address.port);
+    return (address.kind == ListenAddress::Kind::udp ? "udp://" : "tcp://") +
+           to_string_with_port(address.address, address.port);
 }
 
 LoadedFilter load_filter(const std::string& path) { return load_filter(path, read_document(path)); }
@@ -637,6 +708,13 @@ LoadedFilter load_filter(const std::string& path, Result<Value> file) {
     section.text("description", filter.description);
     section.text("tag", filter.tag);
     if (const Value* tag = section.find("tag")) filter.tag_where = tag->where;
+    for (const Value* word : section.words("sender")) {
+        if (auto prefix = parse_prefix(word->text))
+            filter.senders.push_back(*prefix);
+        else
+            section.error(*word, "\"sender: " + word->text + "\"",
+                          "is no address and no CIDR block");
+    }
     read_patterns(section, "failregex", filter.failregex);
     read_patterns(section, "ignoreregex", filter.ignoreregex);
     section.choice("dialect", filter.dialect,

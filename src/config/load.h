@@ -28,6 +28,8 @@ Loaded load_config(const std::string& path, const std::vector<std::string>& data
 
 // Letters, digits, "-", "_" and "."; begins with a letter, as the name of a kernel set does.
 bool is_jail_name(std::string_view text);
+// Not an address that was mistyped: its last label has a letter.
+bool is_host_name(std::string_view text);
 
 struct LoadedFilter {
     FilterConfig filter;

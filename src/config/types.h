@@ -98,8 +98,8 @@ struct PatternConfig {
     std::string id, regex, mode;
     Place where;
 };
-// Whether <HOST> takes host names, too: fail2ban's `usedns`. They are not looked up, whatever it
-// says.
+// Whether <HOST> takes host names, too, and what becomes of them: fail2ban's `usedns`. raw: they
+// count for nothing; warn, yes: their addresses do.
 enum class UseDns : std::uint8_t { no, raw, warn, yes };
 struct Sample {
     std::string line, match, ip, user;
@@ -108,6 +108,7 @@ struct Sample {
 struct FilterConfig {
     std::string name, description, tag;
     Place where, tag_where;
+    std::vector<Prefix> senders;
     std::vector<PatternConfig> failregex, ignoreregex;
     Dialect dialect = Dialect::bandd;
     // Of fail2ban's dialect.
@@ -118,6 +119,14 @@ struct FilterConfig {
     UseDns usedns = UseDns::warn;
     WordLists lists, sample_lists;
     std::vector<Sample> samples;
+};
+
+// A program that says whether an address is exempt: exit code 0.
+struct AskedProgram {
+    std::vector<std::string> argv;  // empty: nobody is asked
+    std::string user = "root";
+    Duration timeout = std::chrono::seconds(60);
+    auto operator<=>(const AskedProgram&) const = default;
 };
 
 enum class Enabled { yes, no, automatic };
@@ -137,6 +146,8 @@ struct JailConfig {
     std::vector<std::string> modes;
     WordLists lists;
     JailRules rules;
+    std::vector<std::string> ignore_names;  // host names in ignoreip
+    AskedProgram ignorecommand;
     std::vector<ActionConfig> actions;
 };
 
@@ -159,6 +170,7 @@ struct Config {
     bool user_given = false;  // otherwise a machine without that user is fine, too
     std::string group = "bandd";
     bool flush_on_stop = false;
+    std::string dns_servers;  // separated by commas; empty: the machine's
     LogConfig log;
     std::size_t ban_limit = 2'000'000;
     std::size_t line_limit = 65536;

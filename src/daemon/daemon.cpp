@@ -43,17 +43,12 @@ EngineLimits limits_of(const Config& config) {
 // Names of notes in the state.
 constexpr const char* journal_note = "journal";
 constexpr const char* conversations_note = "conversations";
+constexpr const char* waiting_note = "waiting";
 
 std::vector<JailRules> rules_of(const Config& config) {
     std::vector<JailRules> rules;
     for (const JailConfig& jail : config.jails) rules.push_back(jail.rules);
     return rules;
-}
-
-std::vector<std::string> jail_names(const Engine& engine) {
-    std::vector<std::string> names;
-    for (const JailRules& rules : engine.rules()) names.push_back(rules.name);
-    return names;
 }
 
 std::vector<std::vector<ActionConfig>> actions_of(const Config& config) {
@@ -163,6 +158,29 @@ Result<> Daemon::make_backends(const Config& config) {
     return {};
 }
 
+// The helpers that answer the engine's questions: processes with the rights they need and no more.
+Result<> Daemon::start_asker() {
+    auto spawner = Spawner::start();
+    if (!spawner) return std::unexpected(spawner.error());
+    Account nobody = account_;
+    if (auto known = find_account("nobody"); known && account_.uid == 0) nobody = *known;
+    auto resolver = Resolver::start(nobody, config_.dns_servers);
+    if (!resolver) return std::unexpected(resolver.error());
+    asker_ =
+        std::make_unique<Asker>(std::move(*resolver), std::move(*spawner),
+                                [this](const Error& e) { log_.put(Severity::error, to_line(e)); });
+    return {};
+}
+
+void Daemon::ask_again(Instant at) {
+    asker_->configure(config_);
+    for (const Question& question : engine_->questions()) asker_->ask(question, at);
+}
+
+void Daemon::take_answers(Instant at) {
+    while (auto answer = asker_->next_answer()) pipeline_->take_answer(*answer, at);
+}
+
 Result<> Daemon::start() {
     started_ = now();
     if (auto loaded = load(config_, compiled_); !loaded) return fail("");  // said already
@@ -172,6 +190,7 @@ Result<> Daemon::start() {
     auto spawner = Spawner::start();
     if (!spawner) return std::unexpected(spawner.error());
     spawner_ = std::make_unique<Spawner>(std::move(*spawner));
+    if (auto helpers = start_asker(); !helpers) return helpers;
 
     rlimit files{};
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
@@ -234,6 +253,7 @@ Result<> Daemon::start() {
         *engine_, *dispatch_, *watch_,
         Pipeline::Listener{
             [this](const Event& event) { on_event(event); },
+            [this](const Question& question) { asker_->ask(question, now()); },
             [this](const Report& report) { on_report(report); },
             [this](const Error& error) { log_.put(Severity::error, to_line(error)); }});
     for (const auto& [fd, callback] : std::initializer_list<std::pair<int, Loop::Callback>>{
@@ -242,6 +262,15 @@ Result<> Daemon::start() {
                   while (int signal = read_signal(signals_)) on_signal(signal);
               }},
              {watch_->fd(), [this](std::uint32_t) { watch_->on_notify(now()); }},
+             {asker_->spawner_fd(), [this](std::uint32_t) { asker_->on_spawner(now()); }},
+             {asker_->resolver_fd(),
+              [this](std::uint32_t) {
+                  asker_->on_resolver(now());
+                  if (!asker_->resolver_ended()) return;
+                  loop_->remove(asker_->resolver_fd());
+                  log_.put(Severity::error,
+                           "the resolver has ended: host names are not looked up; restart bandd");
+              }},
              {store_->fd(), [this](std::uint32_t) { on_stored(); }}})
         if (auto added = loop_->add(fd, EPOLLIN, callback); !added) return added;
     if (auto notices = open_address_notices()) {
@@ -307,6 +336,7 @@ Daemon::Saved Daemon::load_state() {
     restore.note = [&](std::string_view name, std::string_view value) {
         if (name == journal_note) saved.journal_cursor = value;
         if (name == conversations_note) engine_->restore_conversations(value);
+        if (name == waiting_note) engine_->restore_waiting_hits(value);
     };
     restore.position = [&](const StoredPosition& stored) {
         saved.logs.positions.push_back(
@@ -316,7 +346,7 @@ Daemon::Saved Daemon::load_state() {
              stored.skipping,
              {stored.fingerprint_length, stored.fingerprint_hash}});
     };
-    if (auto loaded = store_->load(jail_names(*engine_), restore); !loaded)
+    if (auto loaded = store_->load(engine_->jail_names(), restore); !loaded)
         log_.put(Severity::error, to_line(loaded.error()));
     return saved;
 }
@@ -348,6 +378,7 @@ void Daemon::apply_config(Saved saved, Instant at) {
     if (config_.log.target.find('/') != std::string::npos) own_log = file_id(config_.log.target);
     pipeline_->configure(config_, compiled_, std::move(saved.logs), own_log, at);
     streams_->configure(config_, *loop_, *pipeline_, saved.journal_cursor, at);
+    ask_again(at);
 }
 
 void Daemon::say_what_is_watched() {
@@ -475,7 +506,7 @@ void Daemon::write_soon() {
 
 void Daemon::take_checkpoint(Instant at) {
     Checkpoint checkpoint;
-    checkpoint.jails = jail_names(*engine_);
+    checkpoint.jails = engine_->jail_names();
     checkpoint.at = at;
     pipeline_->take_positions(checkpoint.positions, checkpoint.gone);
     checkpoint.changes = engine_->take_changes();
@@ -485,6 +516,7 @@ void Daemon::take_checkpoint(Instant at) {
     };
     take_note(journal_note, streams_->journal_cursor(), saved_cursor_);
     take_note(conversations_note, engine_->conversations(), saved_conversations_);
+    take_note(waiting_note, engine_->waiting_hits(), saved_waiting_);
     Duration longest{0};
     for (const JailRules& rules : engine_->rules()) longest = std::max(longest, rules.findtime);
     checkpoint.windows_before = at - longest * 2;
@@ -546,7 +578,8 @@ int Daemon::run() {
     while (!ending_) {
         Instant at = now();
         streams_->on_turn(at);
-        bool more = pipeline_->turn(at) || streams_->busy();
+        take_answers(at);
+        bool more = pipeline_->turn(at) || streams_->busy() || asker_->has_answers();
         if (loop_->take_clock_change()) {
             log_.write(Severity::notice, "the clock was set; the ends of bans are made right");
             Report report;

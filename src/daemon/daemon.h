@@ -9,6 +9,7 @@
 
 #include "config/load.h"
 #include "control/server.h"
+#include "daemon/asker.h"
 #include "daemon/pipeline.h"
 #include "daemon/streams.h"
 #include "os/log.h"
@@ -45,6 +46,9 @@ class Daemon {
     Result<> replace_state();
     void apply_config(Saved saved, Instant now);
     Result<> reload();
+    Result<> start_asker();
+    void ask_again(Instant now);
+    void take_answers(Instant now);
     void on_signal(int signal);
     void write_soon();
     void take_checkpoint(Instant now);
@@ -86,6 +90,7 @@ class Daemon {
     std::unique_ptr<Watch> watch_;
     std::unique_ptr<Pipeline> pipeline_;
     std::unique_ptr<Streams> streams_;
+    std::unique_ptr<Asker> asker_;
     std::unique_ptr<ControlServer> control_;
     std::deque<Checkpoint> unwritten_;  // taken, in this order; the store takes one at a time
     std::optional<Error> store_error_;
@@ -93,8 +98,9 @@ class Daemon {
     std::uint64_t health_version_ = 0;                 // of Watch, when it was last looked at
     std::map<std::string, std::string> log_problems_;  // by path: what was last said of it
     Instant started_, last_checkpoint_;
-    bool state_lost_ = false;                         // begun anew at this start
-    std::string saved_cursor_, saved_conversations_;  // as the last checkpoint has them
+    bool state_lost_ = false;  // begun anew at this start
+    std::string saved_cursor_, saved_conversations_,
+        saved_waiting_;   // as the last checkpoint has them
     bool dirty_ = false;  // something happened since the last checkpoint
     bool ending_ = false;
     std::uint64_t seen_lines_ = 0;

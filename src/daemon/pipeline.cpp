@@ -54,14 +54,14 @@ void Pipeline::scan_bytes(const Reader& reader, std::string_view bytes, Instant 
         scratch_.latest = known->second;
     }
     hits_.clear();
-    scan(ruleset_for(reader), Chunk{0, bytes}, mode, now, scratch_, hits_);
+    scan(ruleset_for(reader), Chunk{0, bytes, {}}, mode, now, scratch_, hits_);
     if (reader.backlog) backlog_time_[reader.tail.id()] = scratch_.latest;
     Outcome outcome;
     engine_.on_hits(hits_, now, outcome);
     put(outcome, now);
 }
 
-void Pipeline::take_lines(std::span<const JailIndex> jails, std::string_view lines, Arrival mode,
+void Pipeline::take_lines(std::span<const JailIndex> jails, const Chunk& lines, Arrival mode,
                           Instant now) {
     std::vector<JailIndex> key(jails.begin(), jails.end());
     auto& ruleset = stream_rulesets_[key];
@@ -72,7 +72,7 @@ void Pipeline::take_lines(std::span<const JailIndex> jails, std::string_view lin
     }
     if (mode == Arrival::log_time) scratch_.latest = stream_time_.value_or(Instant{INT64_MIN});
     hits_.clear();
-    scan(*ruleset, Chunk{0, lines}, mode, now, scratch_, hits_);
+    scan(*ruleset, lines, mode, now, scratch_, hits_);
     if (mode == Arrival::log_time) stream_time_ = scratch_.latest;
     Outcome outcome;
     engine_.on_hits(hits_, now, outcome);
@@ -80,10 +80,18 @@ void Pipeline::take_lines(std::span<const JailIndex> jails, std::string_view lin
 }
 
 void Pipeline::put(Outcome& outcome, Instant now) {
+    for (const Question& question : std::exchange(outcome.questions, {}))
+        listener_.on_question(question);
     if (outcome.events.empty()) return;
     dispatch_.on_events(outcome.events, now);
     for (const Event& event : outcome.events) listener_.on_event(event);
     outcome.events.clear();
+}
+
+void Pipeline::take_answer(const Answer& answer, Instant now) {
+    Outcome outcome;
+    engine_.on_answer(answer, now, outcome);
+    put(outcome, now);
 }
 
 // While files are read in log time, time stands where the slowest of them is: a ban that has ended

@@ -25,6 +25,7 @@ class Pipeline {
   public:
     struct Listener {
         std::function<void(const Event&)> on_event;
+        std::function<void(const Question&)> on_question;
         std::function<void(const Report&)> on_report;
         std::function<void(const Error&)> on_read_error;
     };
@@ -39,10 +40,11 @@ class Pipeline {
     bool turn(Instant now);
     // Sends what `outcome` (of a command, say) holds on its way.
     void put(Outcome& outcome, Instant now);
+    void take_answer(const Answer& answer, Instant now);
 
     // Lines that come from no file, for these jails (in order). With Arrival::log_time, they are a
     // backlog until `end_backlog`.
-    void take_lines(std::span<const JailIndex> jails, std::string_view lines, Arrival mode,
+    void take_lines(std::span<const JailIndex> jails, const Chunk& lines, Arrival mode,
                     Instant now);
     void end_backlog() { stream_time_.reset(); }
 

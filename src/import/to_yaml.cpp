@@ -230,11 +230,10 @@ class JailWriter {
     void ignoring() {
         std::vector<std::string> good;
         for (const std::string& word : words_of(option(jail_.options, "ignoreip"))) {
-            if (word.starts_with("file:") || parse_prefix(word))
+            if (word.starts_with("file:") || parse_prefix(word) || is_host_name(word))
                 good.push_back(yaml_text(word));
             else
-                note("ignoreip = " + word +
-                     " is a host name; bandd does not look these up, write its address");
+                note("ignoreip = " + word + " is no address and no host name");
         }
         if (!good.empty()) {
             text_ += "  ignoreip: [";
@@ -243,8 +242,25 @@ class JailWriter {
         }
         if (std::string self = option(jail_.options, "ignoreself"); !self.empty() && !is_true(self))
             line("ignoreself", "false");
-        if (std::string command = option(jail_.options, "ignorecommand"); !command.empty())
-            note("ignorecommand is not carried over: " + command);
+        ignorecommand();
+    }
+
+    void ignorecommand() {
+        std::string command = option(jail_.options, "ignorecommand");
+        if (command.empty()) return;
+        replace_all(command, "<fid>", "<ip>");
+        for (std::size_t at = 0; (at = command.find('<', at)) != std::string::npos; ++at) {
+            std::string tag = command.substr(at, command.find('>', at) + 1 - at);
+            if (tag != "<ip>" && tag != "<family>" && tag != "<jail>" && tag.ends_with('>'))
+                note("ignorecommand: " + tag + " is not known to bandd and stays as it is");
+        }
+        std::vector<std::string> argv = words_of(command);
+        // What needs a shell gets one; nothing of what is put in for a tag means anything to it.
+        bool plain = command.find_first_of("\"'\\$`|&;()*?[]{}~#\n") == std::string::npos;
+        if (!plain || !argv.front().starts_with('/'))
+            argv = {"/bin/sh", "-c", command, "ignorecommand"};
+        text_ += "  ignorecommand:\n";
+        for (const std::string& word : argv) text_ += "    - " + yaml_block(word, "      ") + "\n";
     }
 
     void encoding() {

@@ -91,7 +91,7 @@ const std::vector<long> refused{
 
 }  // namespace
 
-Result<> forbid_dangerous_calls() {
+Result<> forbid_dangerous_calls(Network network) {
     if (own_architecture == 0) return {};
     constexpr auto architecture = static_cast<std::uint32_t>(offsetof(seccomp_data, arch));
     constexpr auto number = static_cast<std::uint32_t>(offsetof(seccomp_data, nr));
@@ -109,11 +109,13 @@ Result<> forbid_dangerous_calls() {
         code.push_back(BPF_STMT(BPF_RET | BPF_K, refuse));
     }
     // Sockets: Unix and netlink only. Nothing that an attacker makes us do leaves this machine.
-    code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 4));
-    code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, first_argument));
-    code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 2, 0));
-    code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 1, 0));
-    code.push_back(BPF_STMT(BPF_RET | BPF_K, refuse));
+    if (network == Network::forbidden) {
+        code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 4));
+        code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, first_argument));
+        code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 2, 0));
+        code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 1, 0));
+        code.push_back(BPF_STMT(BPF_RET | BPF_K, refuse));
+    }
     code.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
     sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("prctl no_new_privs");

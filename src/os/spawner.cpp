@@ -19,40 +19,13 @@
 #include <string_view>
 
 #include "os/credentials.h"
+#include "os/packet.h"
 #include "os/signals.h"
 
 namespace bandd {
 namespace {
 
 constexpr std::size_t longest_message = 512;  // of a program's standard error
-
-void append_field(std::string& packet, std::string_view field) {
-    auto size = static_cast<std::uint32_t>(field.size());
-    packet.append(reinterpret_cast<const char*>(&size), sizeof size);
-    packet.append(field);
-}
-
-std::optional<std::string> take_field(std::string_view& packet) {
-    std::uint32_t size = 0;
-    if (packet.size() < sizeof size) return {};
-    std::memcpy(&size, packet.data(), sizeof size);
-    packet.remove_prefix(sizeof size);
-    if (packet.size() < size) return {};
-    std::string field(packet.substr(0, size));
-    packet.remove_prefix(size);
-    return field;
-}
-
-template <class Number>
-std::string as_bytes(Number number) {
-    return {reinterpret_cast<const char*>(&number), sizeof number};
-}
-template <class Number>
-Number from_bytes(const std::string& bytes) {
-    Number number{};
-    if (bytes.size() == sizeof number) std::memcpy(&number, bytes.data(), sizeof number);
-    return number;
-}
 
 std::int64_t monotonic_ms() {
     timespec time{};

@@ -84,7 +84,7 @@ TEST_CASE_METHOD(Setup, "syslog over udp, tcp (both framings) and a Unix socket,
 }
 
 TEST_CASE_METHOD(Setup, "syslog: senders that are not named are refused, and counted") {
-    must("ip addr add 192.0.2.77/32 dev lo");
+    must("ip addr replace 192.0.2.77/32 dev lo");
     configure(
         "  app: {maxretry: 1, syslog: {listen: [\"udp://0.0.0.0:5514\", \"tcp://0.0.0.0:5515\"],\n"
         "        from: [127.0.0.1]}}\n");
@@ -95,6 +95,23 @@ TEST_CASE_METHOD(Setup, "syslog: senders that are not named are refused, and cou
     CHECK(banned("203.0.113.2"));
     CHECK(not_banned("203.0.113.1"));
     CHECK(wait_for([&] { return status("app")["refused"] == 1; }));
+}
+
+TEST_CASE_METHOD(
+    Setup, "syslog: a filter may look at one sender's messages only, and tells whose it was") {
+    must("ip addr replace 192.0.2.77/32 dev lo");
+    write_file(dir / "filters/far.yaml",
+               "sender: 192.0.2.0/24\nfailregex:\n  - {id: denied, regex: '^denied \\S+ <HOST>$'}\n"
+               "samples:\n  - {line: denied bob 203.0.113.9, match: denied}\n");
+    configure(
+        "  app: {maxretry: 1, filter: far, syslog: {listen: [\"udp://0.0.0.0:5514\"],\n"
+        "        from: [127.0.0.1, 192.0.2.77]}}\n");
+    REQUIRE(daemon.start());
+    must("echo '<13>app: denied bob 203.0.113.1' | nc -u -w1 -q0 -s 127.0.0.1 127.0.0.1 5514");
+    must("echo '<13>app: denied bob 203.0.113.2' | nc -u -w1 -q0 -s 192.0.2.77 127.0.0.1 5514");
+    CHECK(banned("203.0.113.2"));
+    CHECK(not_banned("203.0.113.1"));
+    CHECK(has(daemon.ctl("explain 203.0.113.2 --json").out, "\"log_sender\":\"192.0.2.77\""));
 }
 
 TEST_CASE_METHOD(Setup,

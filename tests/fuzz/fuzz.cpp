@@ -55,7 +55,8 @@ void use(const std::string& text) {
     }();
     Scratch scratch;
     std::vector<Hit> hits;
-    scan(rules, Chunk{0, bytes}, Arrival::log_time, Instant{1'700'000'000'000'000}, scratch, hits);
+    scan(rules, Chunk{0, bytes, {}}, Arrival::log_time, Instant{1'700'000'000'000'000}, scratch,
+         hits);
 }
 [[maybe_unused]] void run_pattern(const std::string& bytes) {
     auto compiled = compile_pattern("p", bytes, {}, true);

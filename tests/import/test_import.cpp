@@ -176,9 +176,6 @@ TEST_CASE_METHOD(Tree, "import: growing ban times, and what of them cannot be sa
 }
 
 TEST_CASE_METHOD(Tree, "import: nothing is dropped in silence") {
-    jail("ignoreip = 192.0.2.0/24 my.example.com\nignorecommand = /bin/x <ip>\n");
-    CHECK(noted("jail app: ignoreip = my.example.com is a host name"));
-    CHECK(noted("jail app: ignorecommand is not carried over: /bin/x <ip>"));
     jail("action = gone[x=1]\n         smtp.py[dest=\"a\"]\n         iptables[blocktype=RETURN]\n");
     CHECK(noted("action \"gone\": there is no "));
     CHECK(noted("action smtp.py is written in Python and cannot be carried over"));
@@ -238,4 +235,19 @@ TEST_CASE("import: YAML text is read back as it was") {
         CHECK(read->find("a")->text == text);
         CHECK(read->find("b")->text == text);
     }
+}
+
+TEST_CASE_METHOD(Tree, "import: who is exempt: addresses, host names, a program") {
+    std::string text = jail(
+        "ignoreip = 192.0.2.0/24 home.example.org 300.1.1.1\n"
+        "ignorecommand = /usr/local/bin/friend <ip>\n");
+    CHECK(has(text, "  ignoreip: ['192.0.2.0/24', 'home.example.org']\n"));
+    CHECK(noted("ignoreip = 300.1.1.1 is no address and no host name"));
+    CHECK(has(text, "  ignorecommand:\n    - '/usr/local/bin/friend'\n    - '<ip>'\n"));
+}
+
+TEST_CASE_METHOD(Tree, "import: an ignorecommand that needs a shell gets one") {
+    std::string text = jail("ignorecommand = grep -q \"^<ip>$\" /etc/friends || test <ip-host>\n");
+    CHECK(has(text, "    - '/bin/sh'\n    - '-c'\n"));
+    CHECK(noted("ignorecommand: <ip-host> is not known to bandd"));
 }

@@ -2,8 +2,8 @@
 #include "core/decide/conversation.h"
 
 #include <algorithm>
-#include <charconv>
 
+#include "core/base/dump.h"
 #include "core/match/fail2ban_regex.h"
 
 namespace bandd {
@@ -150,50 +150,7 @@ void Conversations::join(const Hit& line, std::vector<Hit>& hits) {
     }
 }
 
-// A dump is a row of texts, each led by its length: filters, with their conversations and lines.
-namespace {
-
-void put(std::string& out, std::string_view text) {
-    out += std::to_string(text.size());
-    out += ':';
-    out += text;
-}
-void put(std::string& out, std::int64_t number) { put(out, std::to_string(number)); }
-
-struct Reader {
-    std::string_view rest;
-    bool good = true;
-
-    std::string text() {
-        auto colon = rest.find(':');
-        std::size_t size = 0;
-        if (colon > 9) return good = false, "";  // not there, or no length that we write
-        std::string digits(rest.substr(0, colon));
-        auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
-        if (fault != std::errc{} || end != digits.data() + digits.size() ||
-            rest.size() - colon - 1 < size)
-            return good = false, "";
-        std::string out(rest.substr(colon + 1, size));
-        rest.remove_prefix(colon + 1 + size);
-        return out;
-    }
-    std::int64_t number() {
-        std::string digits = text();
-        std::int64_t value = 0;
-        auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-        if (fault != std::errc{} || end != digits.data() + digits.size()) good = false;
-        return value;
-    }
-    // How many things follow: never more than there are bytes.
-    std::size_t count() {
-        std::int64_t value = number();
-        if (value < 0 || static_cast<std::size_t>(value) > rest.size()) good = false;
-        return good ? static_cast<std::size_t>(value) : 0;
-    }
-};
-
-}  // namespace
-
+// A dump: filters, with their conversations and lines.
 std::string Conversations::dump() const {
     std::string out;
     for (const auto& [name, filter] : by_filter_) {
@@ -224,7 +181,7 @@ std::string Conversations::dump() const {
 
 void Conversations::restore(std::string_view dump) {
     by_filter_.clear();
-    Reader in{dump};
+    DumpReader in{dump};
     while (!in.rest.empty() && in.good) {
         std::string name = in.text();
         OfFilter filter;

@@ -9,6 +9,7 @@
 
 #include "core/base/address.h"
 #include "core/base/instant.h"
+#include "core/decide/question.h"
 #include "core/match/hit.h"
 
 namespace bandd {
@@ -65,7 +66,7 @@ struct Found {
 };
 // A hit that does not, and why.
 struct Ignored {
-    enum class Why { ignoreip, own_address, too_old, already_banned };
+    enum class Why { ignoreip, own_address, too_old, already_banned, exempt };
     JailIndex jail = 0;
     Address address;
     Instant time;
@@ -88,6 +89,7 @@ using Event = std::variant<Found, Ignored, Banned, Extended, Unbanned>;
 
 struct Outcome {
     std::vector<Event> events;
+    std::vector<Question> questions;  // one can be asked again while it waits for its answer
 };
 
 }  // namespace bandd

@@ -14,6 +14,12 @@ std::optional<JailIndex> Engine::find_jail(std::string_view name) const {
     return {};
 }
 
+std::vector<std::string> Engine::jail_names() const {
+    std::vector<std::string> names;
+    for (const JailRules& rules : rules_) names.push_back(rules.name);
+    return names;
+}
+
 bool Engine::is_own(JailIndex jail, const Address& address) const {
     return rules_[jail].ignoreself && own_addresses_.contains(address);
 }
@@ -93,6 +99,7 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
     recent_.clear();
     recent_order_.clear();
     move_set(changed_offences_);
+    waiting_.rename_jails(moved);
     rules_ = std::move(rules);
     jails_ = std::move(jails);
     deadlines_.clear();
@@ -150,13 +157,53 @@ void Engine::count_hits(const Hit& hit, Instant now, Outcome& outcome) {
         if (!conversations_.merge(joined_hit_)) return;
     }
     const Hit& whole = hit.filter != nullptr && hit.filter->converses ? joined_hit_ : hit;
-    if (!whole.address) {
+    Instant arrival = std::min(whole.arrival, now);
+    if (whole.address) {
+        Counted counted{*whole.address,    whole.time, arrival,
+                        whole.pattern->id, whole.line, whole.fields};
+        for (JailIndex jail : whole.jails) count_hit(jail, counted, outcome);
+    } else if (whole.filter != nullptr && whole.filter->looks_up_names && !whole.name.empty()) {
+        Question question;
+        question.name = whole.name;
+        ask(std::move(question),
+            {{whole.jails.begin(), whole.jails.end()},
+             whole.time,
+             arrival,
+             whole.pattern->id,
+             std::string(whole.line.substr(0, longest_kept_line)),
+             whole.fields},
+            outcome);
+    } else {
         ++hits_of_names_;
-        return;
     }
-    for (JailIndex jail : whole.jails)
-        count_hit(jail, *whole.address, whole.time, std::min(whole.arrival, now), whole.pattern,
-                  whole.pattern->id, whole.line, whole.fields, outcome);
+}
+
+void Engine::ask(Question question, WaitingHit hit, Outcome& outcome) {
+    if (waiting_.add(question, std::move(hit))) outcome.questions.push_back(std::move(question));
+}
+
+void Engine::on_answer(const Answer& answer, Instant now, Outcome& outcome) {
+    const Question& question = answer.question;
+    for (const WaitingHit& hit : waiting_.take(question)) {
+        Counted counted{question.address, hit.time, std::min(hit.arrival, now),
+                        hit.pattern,      hit.line, hit.fields};
+        if (question.kind == Question::Kind::exempt) {
+            if (answer.exempt) {
+                ++jails_[question.jail].counts.ignored;
+                outcome.events.emplace_back(
+                    Ignored{question.jail, question.address, hit.time, Ignored::Why::exempt});
+                continue;
+            }
+            counted.asked = true;
+            count_hit(question.jail, counted, outcome);
+            continue;
+        }
+        if (answer.addresses.empty()) ++hits_of_names_;
+        for (const Address& address : answer.addresses) {
+            counted.address = address;
+            for (JailIndex jail : hit.jails) count_hit(jail, counted, outcome);
+        }
+    }
 }
 
 void Engine::on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome) {
@@ -171,23 +218,48 @@ void Engine::on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome) {
     }
 }
 
-void Engine::count_hit(JailIndex index, const Address& address, Instant time, Instant arrival,
-                       const Pattern* pattern, std::string_view pattern_id, std::string_view line,
-                       const Fields& fields, Outcome& outcome) {
+bool Engine::would_ban(JailIndex jail, const Prefix& prefix, Instant at) const {
+    const Ban* ban = bans_.find({jail, prefix});
+    if (ban != nullptr && ban->until > at) return false;
+    std::size_t hits = 1;
+    if (auto view = jails_[jail].windows.find(prefix))
+        hits += static_cast<std::size_t>(std::ranges::count_if(
+            view->times, [&](Instant time) { return time >= at - rules_[jail].findtime; }));
+    return hits >= rules_[jail].maxretry;
+}
+
+void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
     const JailRules& rules = rules_[index];
     Jail& jail = jails_[index];
+    const Address& address = hit.address;
     // A line from the future counts as now.
-    Instant at = time <= arrival + future_tolerance ? time : arrival;
+    Instant at = hit.time <= hit.arrival + future_tolerance ? hit.time : hit.arrival;
     auto ignore = [&](Ignored::Why why, std::uint64_t& counter) {
         ++counter;
         outcome.events.emplace_back(Ignored{index, address, at, why});
     };
     if (is_own(index, address)) return ignore(Ignored::Why::own_address, jail.counts.ignored);
     if (is_ignored(index, address)) return ignore(Ignored::Why::ignoreip, jail.counts.ignored);
-    if (at < arrival - rules.findtime) return ignore(Ignored::Why::too_old, jail.counts.too_old);
+    if (at < hit.arrival - rules.findtime)
+        return ignore(Ignored::Why::too_old, jail.counts.too_old);
+    Prefix prefix = key_for(index, address);
+    if (rules.asks && !hit.asked && would_ban(index, prefix, at)) {
+        Question question;
+        question.kind = Question::Kind::exempt;
+        question.jail = index;
+        question.address = address;
+        ask(std::move(question),
+            {{index},
+             at,
+             hit.arrival,
+             std::string(hit.pattern),
+             std::string(hit.line.substr(0, longest_kept_line)),
+             hit.fields},
+            outcome);
+        return;
+    }
     ++jail.counts.hits;
 
-    Prefix prefix = key_for(index, address);
     BanKey key{index, prefix};
     if (Ban* found = bans_.find(key); found != nullptr && found->until > at) {
         Ban& ban = *found;
@@ -215,19 +287,20 @@ void Engine::count_hit(JailIndex index, const Address& address, Instant time, In
         return;
     }
 
-    jail.windows.expire(std::max(at, arrival) - rules.findtime);
+    jail.windows.expire(std::max(at, hit.arrival) - rules.findtime);
     std::uint64_t previous = 0;
     if (auto view = jail.windows.find(prefix)) previous = view->note;
     std::uint64_t note = keep_line(
-        {at, std::string(pattern_id), std::string(line.substr(0, longest_kept_line))}, previous);
+        {at, std::string(hit.pattern), std::string(hit.line.substr(0, longest_kept_line))},
+        previous);
     auto added = jail.windows.add(prefix, at, note);
-    outcome.events.emplace_back(Found{index, address, std::string(pattern_id), at, added.hits});
+    outcome.events.emplace_back(Found{index, address, std::string(hit.pattern), at, added.hits});
     if (!added.full) return;
 
     auto story = std::make_shared<Story>();
-    story->reason = pattern != nullptr ? pattern->id : std::string(pattern_id);
+    story->reason = hit.pattern;
     story->matches = chain(note, std::min(rules.maxmatches, added.hits));
-    story->fields = fields;
+    story->fields = hit.fields;
     Ban ban;
     ban.key = key;
     ban.from = at;
@@ -241,8 +314,8 @@ void Engine::count_hit(JailIndex index, const Address& address, Instant time, In
     std::string why = fmt::format("ban of {} in jail {}", to_string(prefix), rules.name);
     for (std::size_t i = 0; i < rules_.size(); ++i)
         if (rules_[i].fed_by_bans)
-            count_hit(static_cast<JailIndex>(i), address, at, arrival, nullptr, rules.name, why,
-                      fields, outcome);
+            count_hit(static_cast<JailIndex>(i),
+                      {address, at, hit.arrival, rules.name, why, hit.fields}, outcome);
 }
 
 std::uint32_t Engine::next_offence(JailIndex jail, const Prefix& prefix, Instant from) {

@@ -18,6 +18,7 @@
 #include "core/decide/conversation.h"
 #include "core/decide/decision.h"
 #include "core/decide/rules.h"
+#include "core/decide/waiting.h"
 #include "core/decide/window.h"
 
 namespace bandd {
@@ -79,6 +80,7 @@ class Engine {
     void set_own_addresses(PrefixSet addresses) { own_addresses_ = std::move(addresses); }
 
     void on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome);
+    void on_answer(const Answer& answer, Instant now, Outcome& outcome);
     void on_time(Instant now, Outcome& outcome);
 
     struct BanOrder {
@@ -111,9 +113,15 @@ class Engine {
     // Lines of connections that are not over; opaque, for a checkpoint.
     std::string conversations() const { return conversations_.dump(); }
     void restore_conversations(std::string_view dump) { conversations_.restore(dump); }
+    // Hits that wait for an answer; opaque, too. After a restore, `questions` are to be asked
+    // again.
+    std::string waiting_hits() const { return waiting_.dump(jail_names()); }
+    void restore_waiting_hits(std::string_view dump) { waiting_.restore(dump, jail_names()); }
+    std::vector<Question> questions() const { return waiting_.questions(); }
     void expect_bans(std::size_t count) { bans_.reserve(count); }
 
     const std::vector<JailRules>& rules() const { return rules_; }
+    std::vector<std::string> jail_names() const;
     const JailCounts& counts(JailIndex jail) const { return jails_[jail].counts; }
     const WindowTable& windows(JailIndex jail) const { return jails_[jail].windows; }
     const BanTable& bans() const { return bans_; }
@@ -126,6 +134,7 @@ class Engine {
     std::vector<Match> kept_lines(JailIndex jail, const Prefix& key) const;
     std::uint64_t refused_bans() const { return refused_bans_; }
     std::uint64_t hits_of_names() const { return hits_of_names_; }
+    const WaitingHits& waiting() const { return waiting_; }
     std::uint64_t conversations_evicted() const { return conversations_.evicted(); }
 
   private:
@@ -143,10 +152,19 @@ class Engine {
         std::uint32_t slot = 0;  // in bans_
         bool operator>(const Deadline& other) const { return at > other.at; }
     };
+    // What of a hit one jail counts.
+    struct Counted {
+        Address address;
+        Instant time, arrival;
+        std::string_view pattern;
+        std::string_view line;
+        const Fields& fields;
+        bool asked = false;  // the world has said that it is not exempt
+    };
     void count_hits(const Hit& hit, Instant now, Outcome& outcome);
-    void count_hit(JailIndex jail, const Address& address, Instant time, Instant arrival,
-                   const Pattern* pattern, std::string_view pattern_id, std::string_view line,
-                   const Fields& fields, Outcome& outcome);
+    void count_hit(JailIndex jail, const Counted& hit, Outcome& outcome);
+    bool would_ban(JailIndex jail, const Prefix& prefix, Instant at) const;
+    void ask(Question question, WaitingHit hit, Outcome& outcome);
     void remember(const Unbanned& ended);
     bool was_banned(const BanKey& key, Instant at);
     void decide(Ban ban, Outcome& outcome);
@@ -174,7 +192,8 @@ class Engine {
     std::unordered_set<BanKey, BanKeyHash> changed_offences_;
     std::uint64_t refused_bans_ = 0;
     Conversations conversations_;
-    std::uint64_t hits_of_names_ = 0;  // hits of host names, which are not looked up
+    WaitingHits waiting_;
+    std::uint64_t hits_of_names_ = 0;  // hits of host names that are not looked up
     std::vector<Hit> joined_;
     Hit joined_hit_;
 };

@@ -35,6 +35,9 @@ struct JailRules {
     int v6_length = 64;
     PrefixSet ignoreip;
     bool ignoreself = true;
+    // Before a ban is decided, the world is asked whether the address is exempt: by a program, or
+    // by host names in ignoreip.
+    bool asks = false;
     bool simulate = false;
     bool fed_by_bans = false;  // recidive: its hits are other jails' bans
     std::uint32_t maxmatches = 10;

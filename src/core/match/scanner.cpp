@@ -28,7 +28,15 @@ struct Line {
     std::string_view raw;
     Instant arrival;
     std::optional<Instant> time;
+    const std::optional<Address>& sender;
 };
+
+// The field of a hit that tells which machine sent the message.
+constexpr const char* sender_field = "log_sender";
+
+bool accepts_sender(const Filter& filter, const Line& line) {
+    return filter.senders.empty() || (line.sender && filter.senders.contains(*line.sender));
+}
 
 void add_hit(const Rule& rule, const Line& line, Scratch& scratch, std::vector<Hit>& hits) {
     FilterMatch& found = scratch.found;
@@ -38,6 +46,7 @@ void add_hit(const Rule& rule, const Line& line, Scratch& scratch, std::vector<H
     }
     ++scratch.counts.hits;
     if (!line.time) ++scratch.counts.undated;
+    if (line.sender) found.captured.fields.emplace_back(sender_field, to_string(*line.sender));
     hits.push_back({rule.jails,
                     rule.filter.get(),
                     found.pattern,
@@ -66,7 +75,8 @@ void scan_messages(const Ruleset& ruleset, const Ruleset::View& view, const Enve
         const Rule& rule = ruleset.rules[rule_index];
         if (tag_rule != rule_index) {
             tag_rule = rule_index;
-            tag_fits = accepts_tag(*rule.filter, envelope.tag);
+            tag_fits =
+                accepts_tag(*rule.filter, envelope.tag) && accepts_sender(*rule.filter, line);
         }
         if (!tag_fits) continue;
         scratch.found = {};
@@ -84,6 +94,9 @@ void scan_undated(const Ruleset& ruleset, const Ruleset::View& view, const Seen&
                   const Line& line, Scratch& scratch, std::vector<Hit>& hits) {
     for (std::uint32_t rule_index : view.joining) {
         const Rule& rule = ruleset.rules[rule_index];
+        if (!accepts_sender(*rule.filter, line)) continue;
+        Fields fields;
+        if (line.sender) fields.emplace_back(sender_field, to_string(*line.sender));
         hits.push_back({rule.jails,
                         rule.filter.get(),
                         nullptr,
@@ -91,7 +104,7 @@ void scan_undated(const Ruleset& ruleset, const Ruleset::View& view, const Seen&
                         line.arrival,
                         {},
                         {},
-                        {},
+                        std::move(fields),
                         line.raw,
                         std::string(seen.text),
                         line.time.has_value()});
@@ -107,6 +120,7 @@ void scan_undated(const Ruleset& ruleset, const Ruleset::View& view, const Seen&
     auto last = std::unique(rules.begin(), rules.end());
     for (auto it = rules.begin(); it != last; ++it) {
         const Rule& rule = ruleset.rules[*it];
+        if (!accepts_sender(*rule.filter, line)) continue;
         scratch.found = match(*rule.filter, {}, seen.text);
         switch (scratch.found.fate) {
             case LineFate::no_address:
@@ -126,8 +140,8 @@ void scan_undated(const Ruleset& ruleset, const Ruleset::View& view, const Seen&
     }
 }
 
-void scan_line(const Ruleset& ruleset, std::string_view raw, Arrival mode, Instant now,
-               Scratch& scratch, std::vector<Hit>& hits) {
+void scan_line(const Ruleset& ruleset, std::string_view raw, const std::optional<Address>& sender,
+               Arrival mode, Instant now, Scratch& scratch, std::vector<Hit>& hits) {
     ++scratch.counts.lines;
     Envelope envelope = open_line(raw, ruleset.zone, now, scratch.contained);
     if (envelope.tag == own_tag) return;
@@ -153,10 +167,11 @@ void scan_line(const Ruleset& ruleset, std::string_view raw, Arrival mode, Insta
     }
     for (const Ruleset::View& view : ruleset.views) {
         if (view.dialect == Dialect::bandd) {
-            scan_messages(ruleset, view, envelope, {raw, arrival, envelope.time}, scratch, hits);
+            scan_messages(ruleset, view, envelope, {raw, arrival, envelope.time, sender}, scratch,
+                          hits);
         } else {
             look(view);
-            scan_undated(ruleset, view, *seen, {raw, arrival, seen->time}, scratch, hits);
+            scan_undated(ruleset, view, *seen, {raw, arrival, seen->time, sender}, scratch, hits);
         }
     }
 }
@@ -217,7 +232,7 @@ void scan(const Ruleset& ruleset, const Chunk& chunk, Arrival mode, Instant now,
             line = line.substr(0, ruleset.line_limit);
             ++scratch.counts.cut;
         }
-        if (!line.empty()) scan_line(ruleset, line, mode, now, scratch, hits);
+        if (!line.empty()) scan_line(ruleset, line, chunk.sender, mode, now, scratch, hits);
     }
 }
 

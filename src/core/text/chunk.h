@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
+
+#include "core/base/address.h"
 
 namespace bandd {
 
@@ -13,6 +16,7 @@ using SourceId = std::uint32_t;
 struct Chunk {
     SourceId source = 0;
     std::string_view bytes;
+    std::optional<Address> sender;  // of syslog messages that came over the network
 };
 
 }  // namespace bandd

@@ -56,7 +56,7 @@ std::vector<std::string> hits_in(const Ruleset& rules, const std::string& text,
     Scratch own;
     Scratch& scratch = used != nullptr ? *used : own;
     std::vector<Hit> hits;
-    scan(rules, Chunk{0, text}, Arrival::live, at(0), scratch, hits);
+    scan(rules, Chunk{0, text, {}}, Arrival::live, at(0), scratch, hits);
     std::vector<std::string> found;
     for (const Hit& hit : hits)
         found.push_back(std::to_string(hit.jails[0]) + " " + hit.pattern->id + " " +

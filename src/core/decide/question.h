@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the engine cannot know by itself. It asks, goes on with the next hit, and gets the answer as
+// a later event.
+#pragma once
+
+#include <compare>
+#include <string>
+#include <vector>
+
+#include "core/base/address.h"
+#include "core/match/hit.h"
+
+namespace bandd {
+
+struct Question {
+    enum class Kind : std::uint8_t {
+        addresses,  // of the host `name`, which a line named in place of an address
+        exempt,     // may `address` not be banned by `jail` (ignorecommand, names in ignoreip)?
+    };
+    Kind kind = Kind::addresses;
+    JailIndex jail = 0;
+    Address address;
+    std::string name;
+    auto operator<=>(const Question&) const = default;
+};
+
+struct Answer {
+    Question question;
+    std::vector<Address> addresses;  // none: not known, or no answer in time
+    bool exempt = false;
+};
+
+}  // namespace bandd

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/decide/waiting.h"
+
+#include <algorithm>
+
+#include "core/base/dump.h"
+
+namespace bandd {
+
+bool WaitingHits::add(const Question& question, WaitingHit hit) {
+    if (size_ >= most) {
+        ++lost_;
+        return false;
+    }
+    ++size_;
+    by_question_[question].push_back(std::move(hit));
+    return true;
+}
+
+std::vector<WaitingHit> WaitingHits::take(const Question& question) {
+    auto found = by_question_.find(question);
+    if (found == by_question_.end()) return {};
+    std::vector<WaitingHit> hits = std::move(found->second);
+    size_ -= hits.size();
+    by_question_.erase(found);
+    return hits;
+}
+
+std::vector<Question> WaitingHits::questions() const {
+    std::vector<Question> questions;
+    for (const auto& [question, hits] : by_question_) questions.push_back(question);
+    return questions;
+}
+
+void WaitingHits::rename_jails(const std::vector<std::optional<JailIndex>>& moved) {
+    auto old = std::exchange(by_question_, {});
+    size_ = 0;
+    for (auto& [question, hits] : old) {
+        Question renamed = question;
+        if (question.kind == Question::Kind::exempt) {
+            if (!moved[question.jail]) continue;
+            renamed.jail = *moved[question.jail];
+        }
+        for (WaitingHit& hit : hits) {
+            std::vector<JailIndex> jails;
+            for (JailIndex jail : hit.jails)
+                if (moved[jail]) jails.push_back(*moved[jail]);
+            if (jails.empty()) continue;
+            hit.jails = std::move(jails);
+            ++size_;
+            by_question_[renamed].push_back(std::move(hit));
+        }
+    }
+}
+
+std::string WaitingHits::dump(const std::vector<std::string>& jails) const {
+    std::string out;
+    for (const auto& [question, hits] : by_question_) {
+        put(out, static_cast<std::int64_t>(question.kind));
+        put(out, question.kind == Question::Kind::exempt ? jails[question.jail] : "");
+        put(out, to_string(question.address));
+        put(out, question.name);
+        put(out, static_cast<std::int64_t>(hits.size()));
+        for (const WaitingHit& hit : hits) {
+            put(out, static_cast<std::int64_t>(hit.jails.size()));
+            for (JailIndex jail : hit.jails) put(out, jails[jail]);
+            put(out, hit.time.us);
+            put(out, hit.arrival.us);
+            put(out, hit.pattern);
+            put(out, hit.line);
+            put(out, static_cast<std::int64_t>(hit.fields.size()));
+            for (const auto& [name, value] : hit.fields) {
+                put(out, name);
+                put(out, value);
+            }
+        }
+    }
+    return out;
+}
+
+void WaitingHits::restore(std::string_view dump, const std::vector<std::string>& jails) {
+    by_question_.clear();
+    size_ = 0;
+    auto index_of = [&](const std::string& name) -> std::optional<JailIndex> {
+        auto found = std::ranges::find(jails, name);
+        if (found == jails.end()) return {};
+        return static_cast<JailIndex>(found - jails.begin());
+    };
+    DumpReader in{dump};
+    while (!in.rest.empty() && in.good) {
+        Question question;
+        question.kind = in.number() == 0 ? Question::Kind::addresses : Question::Kind::exempt;
+        auto jail = index_of(in.text());
+        bool known = question.kind == Question::Kind::addresses || jail;
+        question.jail = jail.value_or(0);
+        question.address = parse_address(in.text()).value_or(Address{});
+        question.name = in.text();
+        for (std::size_t i = in.count(); i > 0 && in.good; --i) {
+            WaitingHit hit;
+            for (std::size_t j = in.count(); j > 0 && in.good; --j)
+                if (auto named = index_of(in.text())) hit.jails.push_back(*named);
+            hit.time = {in.number()};
+            hit.arrival = {in.number()};
+            hit.pattern = in.text();
+            hit.line = in.text();
+            for (std::size_t j = in.count(); j > 0 && in.good; --j) {
+                std::string field = in.text();
+                hit.fields.emplace_back(std::move(field), in.text());
+            }
+            if (in.good && known && !hit.jails.empty()) add(question, std::move(hit));
+        }
+    }
+}
+
+}  // namespace bandd

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/asker.h"
+
+#include <algorithm>
+
+#include "action/tags.h"
+
+namespace bandd {
+namespace {
+
+// What is no longer true goes; if that is not enough, everything does.
+template <class Map, class Spare>
+void make_room(Map& map, std::size_t most, Instant now, Spare&& spare) {
+    if (map.size() < most) return;
+    std::erase_if(map,
+                  [&](const auto& entry) { return entry.second.until <= now && !spare(entry); });
+    if (map.size() >= most) std::erase_if(map, [&](const auto& entry) { return !spare(entry); });
+}
+
+}  // namespace
+
+void Asker::configure(const Config& config) {
+    jails_.clear();
+    for (const JailConfig& jail : config.jails)
+        jails_.push_back({jail.ignore_names, jail.ignorecommand, jail.rules.name});
+    verdicts_.clear();
+    running_.clear();
+    to_run_or_running_.clear();
+    to_run_.clear();
+    answers_.clear();
+    for (auto& [name, entry] : names_) entry.waiting.clear();
+}
+
+void Asker::answer(const Question& question, std::vector<Address> addresses, bool exempt) {
+    answers_.push_back({question, std::move(addresses), exempt});
+}
+
+std::optional<Answer> Asker::next_answer() {
+    if (answers_.empty()) return {};
+    Answer next = std::move(answers_.front());
+    answers_.pop_front();
+    return next;
+}
+
+void Asker::ask(const Question& question, Instant now) { go_on(question, now); }
+
+const std::vector<Address>* Asker::addresses_of(const std::string& name, const Question& question,
+                                                Instant now) {
+    auto known = names_.find(name);
+    if (known != names_.end() && known->second.look_up == 0 && known->second.until > now) {
+        ++counts_.from_memory;
+        return &known->second.addresses;
+    }
+    if (known == names_.end()) {
+        make_room(names_, most_remembered, now,
+                  [](const auto& entry) { return entry.second.look_up != 0; });
+        known = names_.emplace(name, Name{}).first;
+    }
+    Name& entry = known->second;
+    entry.waiting.insert(question);
+    if (entry.look_up == 0) {
+        entry.look_up = next_id_++;
+        to_look_up_.push_back(name);
+        start_look_ups();
+    }
+    return nullptr;
+}
+
+void Asker::start_look_ups() {
+    while (!to_look_up_.empty() && looking_up_.size() < most_look_ups) {
+        const std::string& name = to_look_up_.front();
+        std::uint64_t id = names_.at(name).look_up;
+        // A resolver that is gone is told of once, by its descriptor; it answers nothing.
+        if (auto asked = resolver_.look_up(id, name); !asked && !resolver_.ended()) return;
+        ++counts_.look_ups;
+        looking_up_.emplace(id, name);
+        to_look_up_.pop_front();
+    }
+}
+
+void Asker::learn(const std::string& name, std::vector<Address> addresses, Instant now) {
+    auto known = names_.find(name);
+    if (known == names_.end()) return;
+    Name& entry = known->second;
+    entry.look_up = 0;
+    entry.until = now + (addresses.empty() ? failure_memory : name_memory);
+    if (addresses.empty()) ++counts_.unanswered;
+    // A name server that is away makes nobody's exemption end.
+    entry.old = addresses.empty();
+    if (!entry.old) entry.addresses = std::move(addresses);
+    for (const Question& question : std::exchange(entry.waiting, {})) go_on(question, now);
+}
+
+void Asker::on_resolver(Instant now) {
+    while (auto result = resolver_.take_result()) {
+        auto asked = looking_up_.find(result->id);
+        if (asked == looking_up_.end()) continue;
+        std::string name = asked->second;
+        looking_up_.erase(asked);
+        learn(name, std::move(result->addresses), now);
+    }
+    if (resolver_.ended()) {
+        std::vector<std::string> names(to_look_up_.begin(), to_look_up_.end());
+        for (const auto& [id, name] : looking_up_) names.push_back(name);
+        to_look_up_.clear();
+        looking_up_.clear();
+        for (const std::string& name : names) learn(name, {}, now);
+    }
+    start_look_ups();
+}
+
+void Asker::go_on(const Question& question, Instant now) {
+    if (question.kind == Question::Kind::addresses) {
+        if (resolver_.ended()) return answer(question, {}, false);
+        if (const auto* addresses = addresses_of(question.name, question, now))
+            answer(question, names_.at(question.name).old ? std::vector<Address>{} : *addresses,
+                   false);
+        return;
+    }
+    const Exemptions& exemptions = jails_[question.jail];
+    bool all_known = true;
+    for (const std::string& name : exemptions.names) {
+        if (resolver_.ended()) break;
+        const auto* addresses = addresses_of(name, question, now);
+        all_known = all_known && addresses != nullptr;
+        if (addresses != nullptr &&
+            std::ranges::find(*addresses, question.address) != addresses->end())
+            return answer(question, {}, true);
+    }
+    if (!all_known) return;
+    if (exemptions.program.argv.empty()) return answer(question, {}, false);
+    auto verdict = verdicts_.find(question);
+    if (verdict != verdicts_.end() && verdict->second.until > now) {
+        ++counts_.from_memory;
+        return answer(question, {}, verdict->second.exempt);
+    }
+    if (!to_run_or_running_.insert(question).second) return;
+    to_run_.push_back(question);
+    start_programs(now);
+}
+
+void Asker::start_programs(Instant now) {
+    while (!to_run_.empty() && running_.size() < most_programs) {
+        Question question = to_run_.front();
+        to_run_.pop_front();
+        const Exemptions& exemptions = jails_[question.jail];
+        const AskedProgram& program = exemptions.program;
+        Ban subject;
+        subject.key.prefix = make_prefix(question.address, question.address.bits());
+        subject.from = now;
+        SpawnRequest request{next_id_++, {program.argv.front()}, program.user, program.timeout};
+        for (std::size_t word = 1; word < program.argv.size(); ++word)
+            request.argv.push_back(replace_tags(program.argv[word], subject, exemptions.jail));
+        if (auto started = spawner_.run(request); !started) {
+            on_error_(started.error());
+            to_run_or_running_.erase(question);
+            answer(question, {}, false);
+            continue;
+        }
+        ++counts_.programs;
+        running_.emplace(request.id, question);
+    }
+}
+
+void Asker::on_spawner(Instant now) {
+    while (auto result = spawner_.take_result()) {
+        auto asked = running_.find(result->id);
+        if (asked == running_.end()) continue;
+        Question question = asked->second;
+        running_.erase(asked);
+        to_run_or_running_.erase(question);
+        const std::string& program = jails_[question.jail].program.argv.front();
+        // "exit code 1" is an answer; what did not run, or not to its end, is none.
+        bool answered = result->ok || (result->message.starts_with("exit code") &&
+                                       !result->message.starts_with("exit code 127"));
+        if (!answered && said_.insert(program).second)
+            on_error_({"ignorecommand " + program,
+                       result->message,
+                       "until it answers, addresses are banned without asking it",
+                       {}});
+        if (answered) said_.erase(program);
+        make_room(verdicts_, most_remembered, now, [](const auto&) { return false; });
+        if (answered)
+            verdicts_.insert_or_assign(question, Verdict{result->ok, now + verdict_memory});
+        answer(question, {}, result->ok);
+    }
+    start_programs(now);
+}
+
+}  // namespace bandd

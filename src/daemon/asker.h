@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Answers the engine's questions: by the resolver (host names), and by programs (ignorecommand).
+// Nothing here waits: a question goes to a helper process, its answer comes by a later turn.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "config/types.h"
+#include "core/decide/question.h"
+#include "os/resolver.h"
+#include "os/spawner.h"
+
+namespace bandd {
+
+struct AskerCounts {
+    std::uint64_t look_ups = 0;
+    std::uint64_t unanswered = 0;  // names that have no address, or whose servers kept silent
+    std::uint64_t programs = 0;
+    std::uint64_t from_memory = 0;
+};
+
+class Asker {
+  public:
+    // How long an answer is taken for true; fail2ban's cache holds names as long.
+    static constexpr Duration name_memory = std::chrono::minutes(5);
+    static constexpr Duration failure_memory = std::chrono::minutes(1);
+    static constexpr Duration verdict_memory = std::chrono::minutes(1);
+    // Names and verdicts remembered; then the oldest answers are asked for anew.
+    static constexpr std::size_t most_remembered = 10'000;
+    static constexpr std::size_t most_look_ups = 64;  // under way at one time
+    static constexpr std::size_t most_programs = 4;   // the same
+
+    using OnError = std::function<void(const Error&)>;
+    Asker(Resolver resolver, Spawner spawner, OnError on_error)
+        : resolver_(std::move(resolver)),
+          spawner_(std::move(spawner)),
+          on_error_(std::move(on_error)) {}
+
+    // What jails ask, by their indexes from now on. Forgets what was under way: the engine asks
+    // again (`Engine::questions`).
+    void configure(const Config& config);
+    void ask(const Question& question, Instant now);
+
+    int resolver_fd() const { return resolver_.fd(); }
+    int spawner_fd() const { return spawner_.fd(); }
+    void on_resolver(Instant now);
+    void on_spawner(Instant now);
+    bool resolver_ended() const { return resolver_.ended(); }
+
+    std::optional<Answer> next_answer();
+    bool has_answers() const { return !answers_.empty(); }
+    const AskerCounts& counts() const { return counts_; }
+
+  private:
+    struct Name {
+        std::vector<Address> addresses;
+        bool old = false;  // of the time before the servers fell silent
+        Instant until;     // before, it is not asked again
+        std::uint64_t look_up = 0;
+        std::set<Question> waiting;
+    };
+    struct Verdict {
+        bool exempt = false;
+        Instant until;
+    };
+    struct Exemptions {
+        std::vector<std::string> names;
+        AskedProgram program;
+        std::string jail;
+    };
+    // Its addresses, if they are known; else `question` goes on when they are.
+    const std::vector<Address>* addresses_of(const std::string& name, const Question& question,
+                                             Instant now);
+    void go_on(const Question& question, Instant now);
+    void start_look_ups();
+    void start_programs(Instant now);
+    void learn(const std::string& name, std::vector<Address> addresses, Instant now);
+    void answer(const Question& question, std::vector<Address> addresses, bool exempt);
+
+    Resolver resolver_;
+    Spawner spawner_;
+    OnError on_error_;
+    std::vector<Exemptions> jails_;
+    std::map<std::string, Name> names_;
+    std::map<std::uint64_t, std::string> looking_up_;
+    std::deque<std::string> to_look_up_;
+    std::map<Question, Verdict> verdicts_;
+    std::map<std::uint64_t, Question> running_;
+    std::set<Question> to_run_or_running_;
+    std::deque<Question> to_run_;
+    std::deque<Answer> answers_;
+    std::set<std::string> said_;  // programs whose failure was told
+    std::uint64_t next_id_ = 1;
+    AskerCounts counts_;
+};
+
+}  // namespace bandd

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One packet a question, one an answer, as with the spawner. c-ares does the asking; here are only
+// its sockets and its clock.
+#include "os/resolver.h"
+
+#include <ares.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <memory>
+
+#include "os/packet.h"
+#include "os/seccomp.h"
+
+namespace bandd {
+namespace {
+
+struct Pending {
+    std::uint64_t id = 0;
+    int socket = -1;
+};
+
+void answer(const Pending& pending, const std::vector<Address>& addresses) {
+    std::string packet;
+    append_field(packet, as_bytes(pending.id));
+    for (const Address& address : addresses)
+        append_field(packet, {reinterpret_cast<const char*>(address.bytes.data()), 16});
+    [[maybe_unused]] auto ignored =
+        ::send(pending.socket, packet.data(), packet.size(), MSG_NOSIGNAL);
+}
+
+void on_addresses(void* argument, int, int, ares_addrinfo* found) {
+    std::unique_ptr<Pending> pending(static_cast<Pending*>(argument));
+    std::vector<Address> addresses;
+    for (auto* node = found == nullptr ? nullptr : found->nodes; node != nullptr;
+         node = node->ai_next) {
+        Address address;
+        if (node->ai_family == AF_INET6) {
+            const auto* six = reinterpret_cast<const sockaddr_in6*>(node->ai_addr);
+            std::memcpy(address.bytes.data(), &six->sin6_addr, 16);
+        } else if (node->ai_family == AF_INET) {
+            const auto* four = reinterpret_cast<const sockaddr_in*>(node->ai_addr);
+            address.bytes[10] = address.bytes[11] = 0xff;
+            std::memcpy(address.bytes.data() + 12, &four->sin_addr, 4);
+        } else {
+            continue;
+        }
+        if (std::ranges::find(addresses, address) == addresses.end() &&
+            addresses.size() < Resolver::most_addresses)
+            addresses.push_back(address);
+    }
+    if (found != nullptr) ares_freeaddrinfo(found);
+    answer(*pending, addresses);
+}
+
+bool give_up_rights(const Account& account) {
+    if (geteuid() == 0 && account.uid != 0 &&
+        (setgroups(0, nullptr) != 0 || setresgid(account.gid, account.gid, account.gid) != 0 ||
+         setresuid(account.uid, account.uid, account.uid) != 0))
+        return false;
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    return forbid_dangerous_calls(Network::allowed).has_value();
+}
+
+void serve(int socket, const std::string& servers) {
+    // The first question starts c-ares: most machines never ask one.
+    ares_channel channel = nullptr;
+    auto open_channel = [&] {
+        ares_options options{};
+        options.timeout = Resolver::timeout_ms;
+        options.tries = 2;
+        if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS ||
+            ares_init_options(&channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) !=
+                ARES_SUCCESS)
+            return false;
+        return servers.empty() ||
+               ares_set_servers_ports_csv(channel, servers.c_str()) == ARES_SUCCESS;
+    };
+    while (true) {
+        std::array<ares_socket_t, ARES_GETSOCK_MAXNUM> sockets{};
+        std::vector<pollfd> polled{{socket, POLLIN, 0}};
+        int wait = -1;
+        if (channel != nullptr) {
+            int used = ares_getsock(channel, sockets.data(), ARES_GETSOCK_MAXNUM);
+            for (int i = 0; i < ARES_GETSOCK_MAXNUM; ++i) {
+                short events = 0;
+                if (ARES_GETSOCK_READABLE(used, i)) events |= POLLIN;
+                if (ARES_GETSOCK_WRITABLE(used, i)) events |= POLLOUT;
+                if (events != 0)
+                    polled.push_back({sockets[static_cast<std::size_t>(i)], events, 0});
+            }
+            timeval left{};
+            if (const timeval* next = ares_timeout(channel, nullptr, &left); next != nullptr)
+                wait = static_cast<int>(next->tv_sec * 1000 + next->tv_usec / 1000 + 1);
+        }
+        if (poll(polled.data(), polled.size(), wait) < 0 && errno != EINTR) return;
+        for (std::size_t i = 1; i < polled.size(); ++i) {
+            auto fd = [&](int events) {
+                return (polled[i].revents & events) != 0 ? polled[i].fd : ARES_SOCKET_BAD;
+            };
+            ares_process_fd(channel, fd(POLLIN | POLLERR | POLLHUP), fd(POLLOUT));
+        }
+        if (channel != nullptr) ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+        if (polled[0].revents == 0) continue;
+        std::array<char, 1024> packet{};
+        ssize_t got = ::recv(socket, packet.data(), packet.size(), MSG_DONTWAIT);
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return;
+        if (got < 0) continue;
+        std::string_view rest(packet.data(), static_cast<std::size_t>(got));
+        auto id = take_field(rest);
+        auto name = take_field(rest);
+        if (!id || !name) continue;
+        auto pending = std::make_unique<Pending>(Pending{from_bytes<std::uint64_t>(*id), socket});
+        if (channel == nullptr && !open_channel()) {
+            answer(*pending, {});
+            continue;
+        }
+        ares_addrinfo_hints hints{};
+        hints.ai_family = AF_UNSPEC;
+        hints.ai_flags = ARES_AI_NOSORT;
+        ares_getaddrinfo(channel, name->c_str(), nullptr, &hints, on_addresses, pending.release());
+    }
+}
+
+}  // namespace
+
+Result<Resolver> Resolver::start(const Account& account, const std::string& servers) {
+    std::array<int, 2> ends{-1, -1};
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
+        return fail_errno("socketpair");
+    Fd ours(ends[0]);
+    Fd theirs(ends[1]);
+    pid_t pid = fork();
+    if (pid < 0) return fail_errno("fork");
+    if (pid == 0) {
+        ours.reset();
+        prctl(PR_SET_NAME, "bandd-resolver");
+        setsid();
+        for (int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, SIG_IGN);
+        if (give_up_rights(account)) serve(theirs.get(), servers);
+        _exit(0);
+    }
+    fcntl(ours.get(), F_SETFL, fcntl(ours.get(), F_GETFL) | O_NONBLOCK);
+    Resolver resolver;
+    resolver.socket_ = std::move(ours);
+    return resolver;
+}
+
+Result<> Resolver::look_up(std::uint64_t id, const std::string& name) {
+    std::string packet;
+    append_field(packet, as_bytes(id));
+    append_field(packet, name);
+    if (::send(socket_.get(), packet.data(), packet.size(), MSG_NOSIGNAL) < 0)
+        return fail_errno("looking up \"" + name + "\"");
+    return {};
+}
+
+std::optional<LookUpResult> Resolver::take_result() {
+    std::array<char, 4096> packet{};
+    ssize_t got = ::recv(socket_.get(), packet.data(), packet.size(), MSG_DONTWAIT);
+    if (got == 0) ended_ = true;
+    if (got <= 0) return {};
+    std::string_view rest(packet.data(), static_cast<std::size_t>(got));
+    auto id = take_field(rest);
+    if (!id) return {};
+    LookUpResult result{from_bytes<std::uint64_t>(*id), {}};
+    while (auto bytes = take_field(rest)) {
+        Address address;
+        if (bytes->size() == 16) std::memcpy(address.bytes.data(), bytes->data(), 16);
+        result.addresses.push_back(address);
+    }
+    return result;
+}
+
+}  // namespace bandd

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the daemon has to ask others before it decides: name servers, programs.
+#include <csignal>
+#include <fstream>
+#include <sstream>
+
+#include "control/protocol.h"
+#include "os/clock.h"
+#include "support/common.h"
+#include "support/machine.h"
+
+using namespace bandd;
+
+namespace {
+
+bool has(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+struct Setup {
+    TempDirectory dir;
+    std::string log = dir / "app.log";
+    DaemonProcess daemon{dir.path()};
+    std::unique_ptr<Background> dns;
+
+    Setup() {
+        clean_namespace();
+        must("ip link set lo up");
+        must("chmod 755 " + dir.path());
+        write_file(dir / "filters/app.yaml",
+                   "dialect: fail2ban\nfailregex:\n  - '^ denied <HOST>$'\n");
+        write_file(log, "");
+        name_server(
+            "evil.example=203.0.113.9 evil.example=2001:db8:1::9 home.example=198.51.100.7");
+        configure("  app: {logpath: app.log, maxretry: 1}\n");
+    }
+    void name_server(const std::string& table) {
+        sh("rm -f " + dir / "asked");
+        dns.reset();
+        dns = std::make_unique<Background>("ASKED=" + dir / "asked" +
+                                           " exec support/dns_server 5353 " + table);
+        REQUIRE(wait_for([&] { return std::ifstream(dir / "asked").good(); }));
+    }
+    void configure(const std::string& jails) {
+        write_file(dir / "bandd.yaml",
+                   "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n"
+                   "dns_servers: [\"127.0.0.1:5353\"]\nlog: {level: info}\njails:\n" +
+                       jails);
+    }
+    void denied(const std::string& host) {
+        append_file(log, format_rfc3339(now()) + " denied " + host + "\n");
+    }
+    Json json(const std::string& arguments) {
+        return Json::parse(daemon.ctl(arguments + " --json").out, nullptr, false);
+    }
+    bool bans_become(const std::string& expected) {
+        auto bans = [&] {
+            std::string text;
+            Json all = json("bans --sort ip");
+            for (const Json& ban : all["bans"])
+                text += ban["ip"].get<std::string>() + " " + ban["jail"].get<std::string>() + "\n";
+            return text;
+        };
+        bool done = wait_for([&] { return bans() == expected; });
+        if (!done) UNSCOPED_INFO("bans: " << bans() << daemon.log());
+        return done;
+    }
+    std::string asked() {
+        std::stringstream text;
+        text << std::ifstream(dir / "asked").rdbuf();
+        return text.str();
+    }
+    void program(const std::string& text) {
+        write_file(dir / "asked.sh", "#!/bin/sh\n" + text);
+        must("chmod 755 " + dir / "asked.sh");
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Setup, "usedns: a host name in a line bans its addresses, IPv4 and IPv6") {
+    REQUIRE(daemon.start());
+    denied("evil.example");
+    CHECK(bans_become("203.0.113.9 app\n2001:db8:1::/64 app\n"));
+    denied("no-such.example");
+    CHECK(wait_for([&] { return json("status")["host_names"] == 1; }));
+    CHECK(json("status")["look_ups"] == 2);
+    CHECK(json("status")["look_ups_unanswered"] == 1);
+}
+
+TEST_CASE_METHOD(Setup, "a name server that keeps silent holds up nobody else") {
+    REQUIRE(daemon.start());
+    denied("silent.example");
+    REQUIRE(wait_for([&] { return has(asked(), "silent.example"); }));
+    CHECK(json("status")["waiting_hits"] == 1);
+    denied("203.0.113.5");
+    denied("evil.example");
+    CHECK(bans_become("203.0.113.5 app\n203.0.113.9 app\n2001:db8:1::/64 app\n"));
+    CHECK(wait_for([&] { return json("status")["waiting_hits"] == 0; }, 30));
+}
+
+TEST_CASE_METHOD(Setup, "a name is asked for once, however often it is written") {
+    REQUIRE(daemon.start());
+    for (int i = 0; i < 50; ++i) denied("evil.example");
+    CHECK(bans_become("203.0.113.9 app\n2001:db8:1::/64 app\n"));
+    CHECK(json("status")["look_ups"] == 1);
+}
+
+TEST_CASE_METHOD(Setup, "a hit that waits for its name survives a kill") {
+    REQUIRE(daemon.start());
+    denied("silent.example");
+    REQUIRE(wait_for([&] { return json("status")["waiting_hits"] == 1; }));
+    REQUIRE(wait_for([&] {
+        return has(sh("python3 -c 'import sqlite3; print(sqlite3.connect(\"file:" + dir.path() +
+                      "/run/state.db?mode=ro\", uri=True).execute(\"select value from meta where "
+                      "name=?\", (\"note waiting\",)).fetchall())'")
+                       .out,
+                   "silent.example");
+    }));
+    daemon.stop(SIGKILL);
+    name_server("silent.example=203.0.113.9");
+    REQUIRE(daemon.start());
+    CHECK(bans_become("203.0.113.9 app\n"));
+}
+
+TEST_CASE_METHOD(Setup, "host names in ignoreip are looked up before a ban") {
+    configure("  app: {logpath: app.log, maxretry: 2, ignoreip: [home.example, 192.0.2.1]}\n");
+    REQUIRE(daemon.start());
+    denied("198.51.100.7");
+    denied("203.0.113.5");
+    denied("198.51.100.7");
+    denied("203.0.113.5");
+    CHECK(bans_become("203.0.113.5 app\n"));
+    CHECK(daemon.said("ignored 198.51.100.7 jail=app why=\"exempt: ignorecommand or a host name"));
+    // The address behind the name changes: fail2ban's users with a dynamic address know this.
+    CHECK(json("status")["look_ups"] == 1);
+}
+
+TEST_CASE_METHOD(Setup, "ignorecommand: exit code 0 exempts, another one does not") {
+    program("echo \"$1 $2 $3\" >> " + dir / "asked" + "\n[ \"$1\" = 198.51.100.7 ]\n");
+    configure("  app: {logpath: app.log, maxretry: 2, ignorecommand: {run: [" + dir / "asked.sh" +
+              ", <ip>, <family>, <jail>]}}\n");
+    REQUIRE(daemon.start());
+    for (const char* host : {"198.51.100.7", "203.0.113.5", "2001:db8::5"})
+        for (int i = 0; i < 2; ++i) denied(host);
+    CHECK(bans_become("203.0.113.5 app\n2001:db8::/64 app\n"));
+    CHECK(daemon.said("ignored 198.51.100.7 jail=app why=\"exempt"));
+    CHECK(has(asked(), "2001:db8::5 inet6 app"));
+    CHECK(json("status")["ignorecommands"] == 3);
+}
+
+TEST_CASE_METHOD(Setup, "ignorecommand that hangs or is missing: said, and banned without it") {
+    program("sleep 60\n");
+    configure("  app: {logpath: app.log, maxretry: 1, ignorecommand: {run: [" + dir / "asked.sh" +
+              ", <ip>], timeout: 0.3s}}\n  other: {logpath: other.log, filter: app, maxretry: 1, "
+              "ignorecommand: [/no/such/program, <ip>]}\n");
+    write_file(dir / "other.log", "");
+    REQUIRE(daemon.start());
+    denied("203.0.113.5");
+    append_file(dir / "other.log", format_rfc3339(now()) + " denied 203.0.113.6\n");
+    CHECK(bans_become("203.0.113.5 app\n203.0.113.6 other\n"));
+    CHECK(
+        daemon.said("asked.sh: took too long and was killed; until it answers, addresses are "
+                    "banned without asking it"));
+    CHECK(daemon.said("/no/such/program: exit code 127: cannot run /no/such/program"));
+}
+
+TEST_CASE_METHOD(Setup, "the resolver runs without rights, and its end is said") {
+    REQUIRE(daemon.start());
+    std::string pid = must("pgrep -f -P " + std::to_string(daemon.pid()) +
+                           " . | while read p; do "
+                           "grep -lx bandd-resolver /proc/$p/comm; done | cut -d/ -f3");
+    REQUIRE(!pid.empty());
+    pid.pop_back();
+    std::string status = must("cat /proc/" + pid + "/status");
+    INFO(status);
+    CHECK(has(status, "CapEff:\t0000000000000000"));
+    CHECK(has(status, "CapPrm:\t0000000000000000"));
+    CHECK(has(status, "NoNewPrivs:\t1"));
+    CHECK(has(status, "Seccomp:\t2"));
+    CHECK_FALSE(has(status, "Uid:\t0"));
+    must("kill -9 " + pid);
+    CHECK(daemon.said("the resolver has ended: host names are not looked up; restart bandd"));
+    denied("evil.example");
+    denied("203.0.113.5");
+    CHECK(bans_become("203.0.113.5 app\n"));
+    CHECK(wait_for([&] { return json("status")["host_names"] == 1; }));
+}
