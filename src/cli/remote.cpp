@@ -132,6 +132,9 @@ void print_jail(const Json& jail) {
         if (log.contains("messages"))
             state = fmt::format("listening, {} messages, {} refused, {} dropped by the kernel",
                                 text(log, "messages"), text(log, "refused"), text(log, "dropped"));
+        if (text(log, "failed_handshakes") != "0")
+            state += fmt::format(", {} TLS failures (last: {})", text(log, "failed_handshakes"),
+                                 text(log, "last_failure"));
         if (log.contains("entries") && !log.contains("error"))
             state = fmt::format("reading, {} entries", text(log, "entries"));
         fmt::print("  log {}: {}\n", text(log, "path"), state);

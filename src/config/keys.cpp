@@ -91,9 +91,16 @@ constexpr std::array keys{
     Key{"journal", "directory", "path", "this machine's", "where the journal's files are"},
 
     Key{"syslog", "listen", "address, or a list", "",
-        "udp://ADDRESS:PORT, tcp://ADDRESS:PORT or unix:/PATH; opened when bandd starts"},
+        "udp://ADDRESS:PORT, tcp://ADDRESS:PORT, tls://ADDRESS:PORT or unix:/PATH; opened when "
+        "bandd "
+        "starts"},
     Key{"syslog", "from", "list of addresses and CIDRs", "",
-        "whose messages are believed; needed for udp and tcp"},
+        "whose messages are believed; needed for all but Unix sockets"},
+    Key{"syslog", "certificate", "PEM file", "", "for tls: ours, with its chain"},
+    Key{"syslog", "key", "PEM file", "",
+        "for tls: the certificate's key; both are read again on reload"},
+    Key{"syslog", "clients", "PEM file", "",
+        "for tls: clients need a certificate that one of these signed"},
 
     Key{"bantime.increment", "factor", "number", "2",
         "each ban lasts this many times the one before"},

@@ -370,14 +370,27 @@ class Loader {
         Section keys(*value, "syslog", "syslog", out_.errors);
         SyslogSpec spec;
         bool open = false;  // to others than this machine
+        TlsFiles tls;
+        keys.text("certificate", tls.certificate);
+        keys.text("key", tls.key);
+        keys.text("clients", tls.clients);
+        for (std::string* path : {&tls.certificate, &tls.key, &tls.clients})
+            *path = absolute(*path);
         for (const Value* word : keys.words("listen")) {
             auto address = parse_listen_address(word->text);
             if (!address) {
-                keys.error(*word, "\"listen: " + word->text + "\"", "is no address to listen at",
-                           "write udp://0.0.0.0:514, tcp://[::]:514 or unix:/run/x.sock");
+                keys.error(
+                    *word, "\"listen: " + word->text + "\"", "is no address to listen at",
+                    "write udp://0.0.0.0:514, tcp://[::]:514, tls://[::]:6514 or unix:/run/x.sock");
                 continue;
             }
             address->path = absolute(address->path);
+            if (address->kind == ListenAddress::Kind::tls) {
+                address->tls = tls;
+                if (tls.certificate.empty() || tls.key.empty())
+                    keys.error(*word, "\"listen: " + word->text + "\"",
+                               "needs \"certificate\" and \"key\"", "name two PEM files");
+            }
             open = open || address->kind != ListenAddress::Kind::unix_datagram;
             spec.listen.push_back(std::move(*address));
         }
@@ -410,9 +423,12 @@ class Loader {
         }
         if (text.starts_with("tcp://"))
             out.kind = ListenAddress::Kind::tcp;
+        else if (text.starts_with("tls://"))
+            out.kind = ListenAddress::Kind::tls;
         else if (!text.starts_with("udp://"))
             return {};
-        auto place = parse_host_and_port(text.substr(6), 514);
+        bool tls = out.kind == ListenAddress::Kind::tls;
+        auto place = parse_host_and_port(text.substr(6), tls ? 6514 : 514);  // RFC 5425
         if (!place) return {};
         out.address = place->first;
         out.port = place->second;
@@ -689,8 +705,10 @@ void read_patterns(const Section& section, std::string_view key,
 
 std::string to_string(const ListenAddress& address) {
     if (address.kind == ListenAddress::Kind::unix_datagram) return "unix:" + address.path;
-    return (address.kind == ListenAddress::Kind::udp ? "udp://" : "tcp://") +
-           to_string_with_port(address.address, address.port);
+    const char* kind = address.kind == ListenAddress::Kind::udp   ? "udp://"
+                       : address.kind == ListenAddress::Kind::tcp ? "tcp://"
+                                                                  : "tls://";
+    return kind + to_string_with_port(address.address, address.port);
 }
 
 LoadedFilter load_filter(const std::string& path) { return load_filter(path, read_document(path)); }

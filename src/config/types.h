@@ -78,13 +78,21 @@ struct JournalSpec {
     auto operator<=>(const JournalSpec&) const = default;
 };
 
+// PEM files.
+struct TlsFiles {
+    std::string certificate, key;
+    std::string clients;  // who signs the certificates of clients; empty: they need none
+    auto operator<=>(const TlsFiles&) const = default;
+};
+
 // Where syslog messages are listened for.
 struct ListenAddress {
-    enum class Kind { udp, tcp, unix_datagram };
+    enum class Kind { udp, tcp, tls, unix_datagram };
     Kind kind = Kind::udp;
-    Address address;         // of udp and tcp
+    Address address;         // of udp, tcp and tls
     std::uint16_t port = 0;  // the same
     std::string path;        // of a Unix socket
+    TlsFiles tls;
     auto operator<=>(const ListenAddress&) const = default;
 };
 std::string to_string(const ListenAddress& address);

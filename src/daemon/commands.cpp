@@ -152,6 +152,8 @@ Json Daemon::status(const Json& arguments) {
                             {"messages", heard.messages},
                             {"refused", heard.refused},
                             {"dropped", heard.dropped},
+                            {"failed_handshakes", heard.failed_handshakes},
+                            {"last_failure", heard.last_failure},
                             {"cut", heard.cut},
                             {"clients", listener->clients()},
                             {"clients_refused", heard.clients_refused}});

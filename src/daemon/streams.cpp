@@ -19,6 +19,7 @@ Result<> Streams::listen(const Config& config, bool starting) {
         if (jail.syslog) wanted.insert(jail.syslog->listen.begin(), jail.syslog->listen.end());
     for (auto it = listening_.begin(); it != listening_.end();) {
         if (wanted.contains(it->first)) {
+            if (auto loaded = it->second->listener.reload(); !loaded) on_error_(loaded.error());
             ++it;
             continue;
         }

@@ -38,7 +38,9 @@ Result<SyslogListener> SyslogListener::open(const ListenAddress& address, std::s
     listener.address_ = address;
     listener.line_limit_ = line_limit;
     std::string what = "syslog: cannot listen at " + to_string(address);
-    bool stream = address.kind == ListenAddress::Kind::tcp;
+    if (auto loaded = listener.reload(); !loaded) return std::unexpected(loaded.error());
+    bool stream =
+        address.kind == ListenAddress::Kind::tcp || address.kind == ListenAddress::Kind::tls;
     sockaddr_storage to{};
     socklen_t size = 0;
     if (address.kind == ListenAddress::Kind::unix_datagram) {
@@ -82,6 +84,18 @@ Result<SyslogListener> SyslogListener::open(const ListenAddress& address, std::s
     if (address.kind == ListenAddress::Kind::unix_datagram) ::chmod(address.path.c_str(), 0666);
     if (stream && ::listen(fd, 64) != 0) return fail_errno(what);
     return listener;
+}
+
+Result<> SyslogListener::reload() {
+    if (address_.kind != ListenAddress::Kind::tls) return {};
+    auto loaded = TlsServer::load(address_.tls);
+    if (!loaded) {
+        Error error = loaded.error();
+        error.what = "syslog: " + to_string(address_) + ": " + error.what;
+        return std::unexpected(error);
+    }
+    tls_ = std::move(*loaded);
+    return {};
 }
 
 void SyslogListener::append_message(std::string& lines, std::string_view message) {
@@ -167,7 +181,8 @@ void SyslogListener::accept_clients(const PrefixSet& believed, const OnClient& o
             continue;
         }
         int fd = socket.get();
-        clients_.push_back({std::move(socket), sender, {}, false});
+        clients_.push_back({std::move(socket), sender, {}, false, {}});
+        if (tls_) clients_.back().tls.emplace(*tls_);
         on_client(fd, true);
     }
 }
@@ -234,7 +249,25 @@ bool SyslogListener::read_client(Client& client, bool& gone, const OnLines& on_l
             return false;
         }
         bytes += static_cast<std::size_t>(got);
-        client.buffer.append(buffer.data(), static_cast<std::size_t>(got));
+        std::string_view received(buffer.data(), static_cast<std::size_t>(got));
+        if (!client.tls) {
+            client.buffer.append(received);
+        } else {
+            std::string answer;
+            auto taken = client.tls->take(received, client.buffer, answer);
+            // A handshake's answers are small: a client that takes none of them is no client.
+            bool sent = answer.empty() ||
+                        ::send(client.socket.get(), answer.data(), answer.size(), MSG_NOSIGNAL) ==
+                            static_cast<ssize_t>(answer.size());
+            if (!taken || !sent) {
+                ++counts_.failed_handshakes;
+                counts_.last_failure = to_string(client.sender) + ": " +
+                                       (taken ? "takes nothing" : taken.error().reason);
+                client.buffer.clear();
+                gone = true;
+                return false;
+            }
+        }
         take_messages(client, on_lines);
     }
     return true;
@@ -249,7 +282,9 @@ std::vector<int> SyslogListener::client_fds() const {
 bool SyslogListener::read(int fd, const PrefixSet& believed, const OnClient& on_client,
                           const OnLines& on_lines) {
     if (fd == socket_.get()) {
-        if (address_.kind != ListenAddress::Kind::tcp) return read_datagrams(believed, on_lines);
+        if (address_.kind == ListenAddress::Kind::udp ||
+            address_.kind == ListenAddress::Kind::unix_datagram)
+            return read_datagrams(believed, on_lines);
         accept_clients(believed, on_client);
         return false;
     }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Syslog messages from other machines (NXLog, rsyslog, logger): udp, tcp with octet counting or
-// line ends (RFC 6587), and Unix datagrams. Lossy by nature: what the kernel had to drop is
-// counted.
+// line ends (RFC 6587), the same by TLS (RFC 5425), and Unix datagrams. Lossy by nature: what the
+// kernel had to drop is counted.
 #pragma once
 
 #include <functional>
 #include <list>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "core/base/prefix_set.h"
 #include "core/base/result.h"
 #include "os/fd.h"
+#include "source/tls.h"
 
 namespace bandd {
 
@@ -22,6 +24,8 @@ struct SyslogCounts {
     std::uint64_t dropped = 0;  // by the kernel, as its buffer was full (udp)
     std::uint64_t cut = 0;      // longer than line_limit
     std::uint64_t clients_refused = 0;
+    std::uint64_t failed_handshakes = 0;  // and other breaches of TLS; `last_failure` is why
+    std::string last_failure;
 };
 
 class SyslogListener {
@@ -35,6 +39,9 @@ class SyslogListener {
 
     // Binds it; ports below 1024 need root, so before rights are dropped.
     static Result<SyslogListener> open(const ListenAddress& address, std::size_t line_limit);
+
+    // Reads certificate and key again, for connections from now on.
+    Result<> reload();
 
     const ListenAddress& address() const { return address_; }
     int fd() const { return socket_.get(); }
@@ -56,6 +63,7 @@ class SyslogListener {
         Address sender;
         std::string buffer;
         bool skipping = false;  // the rest of a message that was cut
+        std::optional<TlsStream> tls;
     };
     bool read_datagrams(const PrefixSet& believed, const OnLines& on_lines);
     void accept_clients(const PrefixSet& believed, const OnClient& on_client);
@@ -65,6 +73,7 @@ class SyslogListener {
 
     ListenAddress address_;
     Fd socket_;
+    std::optional<TlsServer> tls_;
     std::size_t line_limit_ = 65536;
     std::list<Client> clients_;
     SyslogCounts counts_;

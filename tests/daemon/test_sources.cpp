@@ -97,6 +97,52 @@ TEST_CASE_METHOD(Setup, "syslog: senders that are not named are refused, and cou
     CHECK(wait_for([&] { return status("app")["refused"] == 1; }));
 }
 
+TEST_CASE_METHOD(Setup, "syslog over TLS: believed with a certificate of ours, else refused") {
+    // Two authorities; a server; clients of the right one, of the wrong one, and one out of date.
+    must("cd " + dir.path() + R"( && exec 2>&1
+        ca() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
+                 -keyout $1.key -out $1.pem -subj /CN=$1; }
+        leaf() { openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $2.key \
+                   -out $2.csr -subj /CN=$2 &&
+                 openssl x509 -req -in $2.csr -CA $1.pem -CAkey $1.key -CAcreateserial -out $2.pem \
+                   -days $3; }
+        ca ours && ca theirs && leaf ours server 30 && leaf ours client 30 &&
+        leaf theirs stranger 30 && leaf ours late -1)");
+    configure(
+        "  app: {maxretry: 1, syslog: {listen: \"tls://127.0.0.1\", certificate: server.pem,\n"
+        "        key: server.key, clients: ours.pem, from: [127.0.0.1]}}\n");
+    REQUIRE(daemon.start());
+    auto send = [&](const std::string& ip, const std::string& who) {
+        std::string message = "<13>app: denied bob " + ip;
+        return sh("cd " + dir.path() + " && (printf '" + std::to_string(message.size()) + " " +
+                  message + "'; sleep 0.5) | timeout 5 openssl s_client -quiet -connect "
+                  "127.0.0.1:6514 -CAfile ours.pem " +
+                  (who.empty() ? "" : "-cert " + who + ".pem -key " + who + ".key"));
+    };
+    send("203.0.113.1", "client");
+    CHECK(banned("203.0.113.1"));
+    for (const char* who : {"", "stranger", "late"}) send("203.0.113.2", who);
+    must("printf '<13>app: denied bob 203.0.113.3\\n' | timeout 5 nc -q1 127.0.0.1 6514 || true");
+    CHECK(wait_for([&] { return status("app")["failed_handshakes"] == 4; }));
+    CHECK(not_banned("203.0.113.2"));
+    CHECK(not_banned("203.0.113.3"));
+    std::string text = daemon.ctl("status app").out;
+    INFO(text);
+    CHECK(has(text, "4 TLS failures (last: 127.0.0.1: "));
+
+    // A renewed certificate is taken at a reload, a broken one is not.
+    must("cd " + dir.path() + " && cp stranger.pem server.pem && cp stranger.key server.key");
+    CHECK(daemon.ctl("reload").code == 0);
+    auto shown = [] {
+        return sh("timeout 5 openssl s_client -connect 127.0.0.1:6514 < /dev/null 2>&1").out;
+    };
+    CHECK(has(shown(), "CN = stranger"));
+    must("echo broken > " + dir / "server.pem");
+    daemon.ctl("reload");
+    CHECK(daemon.said("syslog: tls://127.0.0.1:6514: certificate \"" + dir / "server.pem" + "\":"));
+    CHECK(has(shown(), "CN = stranger"));
+}
+
 TEST_CASE_METHOD(
     Setup, "syslog: a filter may look at one sender's messages only, and tells whose it was") {
     must("ip addr replace 192.0.2.77/32 dev lo");
