@@ -15,8 +15,6 @@ namespace {
 
 constexpr std::size_t largest_datagram = 65536;
 constexpr int most_datagrams = 2000;  // one after the other, before the rest of a turn
-// "MSGLEN SP": more digits than this are no length (RFC 6587 names no limit).
-constexpr std::size_t longest_length = 9;
 
 Address address_of(const sockaddr_storage& from) {
     Address address;
@@ -181,55 +179,21 @@ void SyslogListener::accept_clients(const PrefixSet& believed, const OnClient& o
             continue;
         }
         int fd = socket.get();
-        clients_.push_back({std::move(socket), sender, {}, false, {}});
+        clients_.push_back({std::move(socket), sender, SyslogFraming(line_limit_), {}});
         if (tls_) clients_.back().tls.emplace(*tls_);
         on_client(fd, true);
     }
 }
 
-// Whole messages out of the buffer: "LENGTH SP MESSAGE" or lines, decided for each message anew, as
-// rsyslog does.
-void SyslogListener::take_messages(Client& client, const OnLines& on_lines) {
+void SyslogListener::take_bytes(Client& client, std::string_view bytes, bool ended,
+                                const OnLines& on_lines) {
     std::string lines;
-    std::string_view rest = client.buffer;
-    while (!rest.empty()) {
-        if (client.skipping) {
-            auto end = rest.find('\n');
-            rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-            if (end != std::string_view::npos) client.skipping = false;
-            continue;
-        }
-        std::size_t digits = 0;
-        while (digits < rest.size() && digits <= longest_length && rest[digits] >= '0' &&
-               rest[digits] <= '9')
-            ++digits;
-        if (digits == rest.size() && digits <= longest_length) break;  // may go on
-        if (digits > 0 && digits <= longest_length && rest[digits] == ' ' && rest[0] != '0') {
-            std::size_t length = std::stoul(std::string(rest.substr(0, digits)));
-            if (length > line_limit_ * 2) {
-                // No honest length: read on at the next line end.
-                ++counts_.cut;
-                client.skipping = true;
-                continue;
-            }
-            if (rest.size() < digits + 1 + length) break;
-            append_message(lines, rest.substr(digits + 1, length));
-            rest.remove_prefix(digits + 1 + length);
-            continue;
-        }
-        auto end = rest.find('\n');
-        if (end == std::string_view::npos) {
-            if (rest.size() <= line_limit_) break;
-            append_message(lines, rest);
-            client.skipping = true;
-            rest = {};
-            break;
-        }
-        append_message(lines, rest.substr(0, end));
-        rest.remove_prefix(end + 1);
-    }
+    auto append = [&](std::string_view message) { append_message(lines, message); };
+    std::uint64_t before = client.framing.dishonest();
+    client.framing.take(bytes, append);
+    if (ended) client.framing.end(append);
+    counts_.cut += client.framing.dishonest() - before;
     if (!lines.empty()) on_lines(client.sender, lines);
-    client.buffer.erase(0, client.buffer.size() - rest.size());
 }
 
 bool SyslogListener::read_client(Client& client, bool& gone, const OnLines& on_lines) {
@@ -239,22 +203,16 @@ bool SyslogListener::read_client(Client& client, bool& gone, const OnLines& on_l
         ssize_t got = ::recv(client.socket.get(), buffer.data(), buffer.size(), 0);
         if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
         if (got <= 0) {
-            // What was not ended by a line end is a message all the same.
-            if (!client.buffer.empty() && !client.skipping) {
-                std::string lines;
-                append_message(lines, client.buffer);
-                if (!lines.empty()) on_lines(client.sender, lines);
-            }
+            take_bytes(client, {}, true, on_lines);
             gone = true;
             return false;
         }
         bytes += static_cast<std::size_t>(got);
         std::string_view received(buffer.data(), static_cast<std::size_t>(got));
-        if (!client.tls) {
-            client.buffer.append(received);
-        } else {
+        std::string plain;
+        if (client.tls) {
             std::string answer;
-            auto taken = client.tls->take(received, client.buffer, answer);
+            auto taken = client.tls->take(received, plain, answer);
             // A handshake's answers are small: a client that takes none of them is no client.
             bool sent = answer.empty() ||
                         ::send(client.socket.get(), answer.data(), answer.size(), MSG_NOSIGNAL) ==
@@ -263,12 +221,12 @@ bool SyslogListener::read_client(Client& client, bool& gone, const OnLines& on_l
                 ++counts_.failed_handshakes;
                 counts_.last_failure = to_string(client.sender) + ": " +
                                        (taken ? "takes nothing" : taken.error().reason);
-                client.buffer.clear();
                 gone = true;
                 return false;
             }
+            received = plain;
         }
-        take_messages(client, on_lines);
+        take_bytes(client, received, false, on_lines);
     }
     return true;
 }

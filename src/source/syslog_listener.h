@@ -14,6 +14,7 @@
 #include "core/base/prefix_set.h"
 #include "core/base/result.h"
 #include "os/fd.h"
+#include "source/framing.h"
 #include "source/tls.h"
 
 namespace bandd {
@@ -61,14 +62,13 @@ class SyslogListener {
     struct Client {
         Fd socket;
         Address sender;
-        std::string buffer;
-        bool skipping = false;  // the rest of a message that was cut
+        SyslogFraming framing;
         std::optional<TlsStream> tls;
     };
     bool read_datagrams(const PrefixSet& believed, const OnLines& on_lines);
     void accept_clients(const PrefixSet& believed, const OnClient& on_client);
     bool read_client(Client& client, bool& gone, const OnLines& on_lines);
-    void take_messages(Client& client, const OnLines& on_lines);
+    void take_bytes(Client& client, std::string_view bytes, bool ended, const OnLines& on_lines);
     void append_message(std::string& lines, std::string_view message);
 
     ListenAddress address_;

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Fuzz targets: what takes bytes from strangers must neither crash nor hang, whatever they are.
-// Built with -DBANDD_FUZZ=NAME (an own program for each). With clang's -fsanitize=fuzzer it is a
+// An own program for each (name.cpp says which). With clang's -fsanitize=fuzzer it is a
 // libFuzzer target; without, it mutates its own seeds for a while, so that every build runs it.
 //
-//   fuzz_NAME [runs] [seed]
+//   fuzz_NAME [runs] [seed]      or fuzz_NAME --seeds DIR, which writes the seeds there as files
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "cli/state_json.h"
+#include "config/compile.h"
 #include "config/document.h"
+#include "config/load.h"
 #include "core/decide/conversation.h"
+#include "core/decide/waiting.h"
 #include "core/match/pattern.h"
 #include "core/match/scanner.h"
 #include "core/text/datepattern.h"
@@ -21,8 +25,11 @@
 #include "core/text/envelope.h"
 #include "core/text/unescape.h"
 #include "import/to_yaml.h"
+#include "source/framing.h"
 
 using namespace bandd;
+
+extern const char* const fuzz_target;
 
 namespace {
 
@@ -36,13 +43,13 @@ void use(const std::string& text) {
     asm volatile("" : : "r"(text.data()) : "memory");
 }
 
-[[maybe_unused]] void run_envelope(const std::string& bytes) {
+void run_envelope(const std::string& bytes) {
     Envelope envelope = open_envelope(bytes, Zone{}, Instant{1'700'000'000'000'000});
     std::string message;
     unescape(envelope.message, message);
     use(message);
 }
-[[maybe_unused]] void run_scan(const std::string& bytes) {
+void run_scan(const std::string& bytes) {
     static const Ruleset rules = [] {
         auto filter = std::make_shared<Filter>();
         for (const char* regex :
@@ -58,29 +65,29 @@ void use(const std::string& text) {
     scan(rules, Chunk{0, bytes, {}}, Arrival::log_time, Instant{1'700'000'000'000'000}, scratch,
          hits);
 }
-[[maybe_unused]] void run_pattern(const std::string& bytes) {
+void run_pattern(const std::string& bytes) {
     auto compiled = compile_pattern("p", bytes, {}, true);
     if (!compiled) use(to_line(compiled.error()));
 }
-[[maybe_unused]] void run_state(const std::string& bytes) {
+void run_state(const std::string& bytes) {
     Checkpoint checkpoint;
     auto read = read_state_line(bytes, checkpoint);
     if (!read) use(to_line(read.error()));
 }
 // What the control socket does with a line, up to the command.
-[[maybe_unused]] void run_control(const std::string& bytes) {
+void run_control(const std::string& bytes) {
     Json request = Json::parse(bytes, nullptr, false);
     if (request.is_object() && request.value("command", Json()).is_string())
         use(to_line_of_json(success(request)));
     use(to_line_of_json(failure({bytes, bytes, {}, {}})));
 }
-[[maybe_unused]] void run_yaml(const std::string& bytes) {
+void run_yaml(const std::string& bytes) {
     auto document = parse_document(bytes, "fuzz");
     if (!document) use(to_line(document.error()));
 }
 
 // fail2ban's files: the reader, and what stands within values.
-[[maybe_unused]] void run_ini(const std::string& bytes) {
+void run_ini(const std::string& bytes) {
     std::vector<Error> faults;
     fail2ban::IniFile file = fail2ban::parse_ini(bytes, "fuzz", faults);
     fail2ban::Ini none;
@@ -96,7 +103,7 @@ void use(const std::string& text) {
     }
 }
 // A pattern on the first line, a text on the others.
-[[maybe_unused]] void run_fail2ban(const std::string& bytes) {
+void run_fail2ban(const std::string& bytes) {
     auto end = bytes.find('\n');
     auto compiled = compile_fail2ban("p", bytes.substr(0, std::min<std::size_t>(end, 300)), {});
     if (!compiled) return use(to_line(compiled.error()));
@@ -106,7 +113,7 @@ void use(const std::string& text) {
             captured);
     use(captured.name);
 }
-[[maybe_unused]] void run_dates(const std::string& bytes) {
+void run_dates(const std::string& bytes) {
     static const DatePatterns usual = *DatePatterns::compile({});
     constexpr Instant arrival{1'700'000'000'000'000};
     auto check = [&](const DatePatterns& dates, std::string_view line) {
@@ -120,7 +127,7 @@ void use(const std::string& text) {
     auto own = DatePatterns::compile({bytes.substr(0, std::min<std::size_t>(end, 100))});
     if (own && end != std::string::npos) check(*own, std::string_view(bytes).substr(end + 1));
 }
-[[maybe_unused]] void run_encoding(const std::string& bytes) {
+void run_encoding(const std::string& bytes) {
     for (Encoding encoding :
          {Encoding::utf16le, Encoding::utf16be, Encoding::latin1, Encoding::utf8}) {
         std::string out;
@@ -129,13 +136,60 @@ void use(const std::string& text) {
         use(out);
     }
 }
-[[maybe_unused]] void run_conversations(const std::string& bytes) {
+void run_conversations(const std::string& bytes) {
     Conversations conversations;
     conversations.restore(bytes);
     std::string dump = conversations.dump();
     Conversations again;
     again.restore(dump);
     if (again.dump() != dump) std::abort();
+}
+
+void run_waiting(const std::string& bytes) {
+    const std::vector<std::string> jails{"a", "b"};
+    WaitingHits waiting;
+    waiting.restore(bytes, jails);
+    std::string dump = waiting.dump(jails);
+    WaitingHits again;
+    again.restore(dump, jails);
+    if (again.dump(jails) != dump) std::abort();
+}
+// However a stream is cut into reads, its messages are the same.
+void run_framing(const std::string& bytes) {
+    constexpr std::size_t limit = 64;
+    auto messages = [&](std::size_t step) {
+        SyslogFraming framing(limit);
+        std::string out;
+        auto take = [&](std::string_view message) {
+            out += std::to_string(message.size()) + ":";
+            out += message.substr(0, limit);
+        };
+        for (std::size_t at = 0; at < bytes.size(); at += step) {
+            framing.take(std::string_view(bytes).substr(at, step), take);
+            if (framing.waiting() > 2 * limit + 16 + step) std::abort();
+        }
+        framing.end(take);
+        return out;
+    };
+    use(messages(bytes.size() + 1));
+    // A line over the limit is cut where a read ends, so only honest ones are compared.
+    bool longer = false;
+    std::size_t run = 0;
+    for (char c : bytes) longer = (run = c == '\n' ? 0 : run + 1) > limit || longer;
+    if (!longer && messages(bytes.size() + 1) != messages(1)) std::abort();
+}
+// A filter's file, all the way to matching with it.
+void run_filter(const std::string& bytes) {
+    LoadedFilter loaded = load_filter("fuzz.yaml", parse_document(bytes, "fuzz.yaml"));
+    for (const Error& error : loaded.errors) use(to_line(error));
+    if (!loaded.errors.empty()) return;
+    for (const Error& error : check_samples(loaded.filter, Zone{})) use(to_line(error));
+}
+void run_unescape(const std::string& bytes) {
+    std::string out;
+    unescape(bytes, out);
+    if (out.size() > bytes.size()) std::abort();
+    if (!has_escape(bytes) && out != bytes) std::abort();
 }
 
 const std::vector<std::string> lines{
@@ -148,8 +202,23 @@ const std::vector<std::string> lines{
     "[Sat Nov 21 10:00:00.123 2026] [error] x\r\n\n"};
 
 Target target_of_this_program() {
-    std::string name = BANDD_FUZZ;
+    std::string name = fuzz_target;
     if (name == "envelope") return {lines, run_envelope};
+    if (name == "unescape") return {{"a#011b#000#377#3778#0", "x#12#0111"}, run_unescape};
+    if (name == "waiting")
+        return {{"1:00:2::10:1:x1:11:11:a1:12:111:p1:l1:0",
+                 "1:11:a7:1.2.3.40:1:11:11:a1:11:11:p1:l1:11:k1:v"},
+                run_waiting};
+    if (name == "framing")
+        return {{"5 hello6 a\nb\nc\n", "line one\nline two\n12 <13>x: y z w", "999999999 x\n0 y\n"},
+                run_framing};
+    if (name == "filter")
+        return {{"description: x\ntag: a\nlists: {w: [a*]}\nfailregex:\n  - {id: a, regex: '^x "
+                 "<HOST> <LIST:w>$'}\nignoreregex: ['^x ::']\nsamples:\n  - {line: 'x 1.2.3.4 ab', "
+                 "match: a, ip: 1.2.3.4}\n",
+                 "dialect: fail2ban\nprefregex: '^s <F-CONTENT>.+</F-CONTENT>$'\ndatepattern: "
+                 "'%Y'\nmaxlines: 2\nfailregex:\n  - '^(?!x)<F-MLFID>y</F-MLFID> <HOST>'\n"},
+                run_filter};
     if (name == "scan") return {lines, run_scan};
     if (name == "pattern")
         return {{"^(?:a|b)*?[^\"]{1,20}<HOST>\\s+$", "(?i)x<F-USER>\\S+</F-USER> (?P<n>y) <IP4>",
@@ -206,6 +275,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 #ifndef BANDD_LIBFUZZER
 int main(int argc, char** argv) {
     const Target target = target_of_this_program();
+    if (argc == 3 && std::string(argv[1]) == "--seeds") {
+        for (std::size_t i = 0; i < target.seeds.size(); ++i)
+            std::ofstream(std::string(argv[2]) + "/seed-" + std::to_string(i), std::ios::binary)
+                << target.seeds[i];
+        return 0;
+    }
     long runs = argc > 1 ? std::atol(argv[1]) : 20'000;
     std::mt19937 random(argc > 2 ? static_cast<unsigned>(std::atol(argv[2])) : 1U);
     auto any = [&](std::size_t below) {
@@ -236,6 +311,6 @@ int main(int argc, char** argv) {
         }
         target.run(input);
     }
-    std::printf("%s: %ld inputs, none did harm\n", BANDD_FUZZ, runs);
+    std::printf("%s: %ld inputs, none did harm\n", fuzz_target, runs);
 }
 #endif
