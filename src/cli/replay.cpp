@@ -31,21 +31,15 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-// A hit that outlives its chunk.
-struct KeptHit {
-    Hit hit;
-    std::string line;
-};
-
 // One file on its way through the jails that read it.
 struct Replayed {
     std::string path;
     Tail tail;
     std::shared_ptr<const Ruleset> ruleset;
     Scratch scratch;
-    std::vector<Hit> hits;
-    std::vector<KeptHit> kept;  // not decided yet, in the order of the lines
-    std::size_t next = 0;       // of them
+    std::vector<Hit> hits;  // of the chunk that was read last
+    std::size_t next = 0;   // of them, to be decided
+    Instant latest{INT64_MIN};
     bool ended = false;
 };
 
@@ -182,8 +176,8 @@ class Replay {
 
     // Reads on until there is a hit to decide, or the end.
     void fill(Replayed& file, Progress& progress) {
-        while (file.next == file.kept.size() && !file.ended) {
-            file.kept.clear();
+        while (file.next == file.hits.size() && !file.ended) {
+            file.hits.clear();
             file.next = 0;
             auto read = file.tail.read();
             if (!read) {
@@ -196,13 +190,8 @@ class Replay {
                 bytes = file.tail.flush_partial();
                 file.ended = true;
             }
-            file.hits.clear();
-            scan(*file.ruleset, Chunk{0, bytes, {}}, Arrival::log_time, now_, file.scratch,
-                 file.hits);
-            for (Hit& hit : file.hits) {
-                KeptHit& kept = file.kept.emplace_back(KeptHit{hit, std::string(hit.line)});
-                kept.hit.line = {};
-            }
+            scan(*file.ruleset, Chunk{0, bytes, {}}, now_, file.scratch, file.hits);
+            arrive_in_log_time(file.hits, now_, file.latest);
             done_ += bytes.size();
             progress.show(done_);
         }
@@ -214,22 +203,21 @@ class Replay {
             Replayed* next = nullptr;
             for (auto& file : files_) {
                 fill(*file, progress);
-                if (file->next == file->kept.size()) continue;
+                if (file->next == file->hits.size()) continue;
                 if (next == nullptr ||
-                    file->kept[file->next].hit.arrival < next->kept[next->next].hit.arrival)
+                    file->hits[file->next].arrival < next->hits[next->next].arrival)
                     next = file.get();
             }
             if (next == nullptr) break;
-            KeptHit& kept = next->kept[next->next++];
-            kept.hit.line = kept.line;
+            const Hit& hit = next->hits[next->next++];
             Outcome outcome;
-            engine_.on_time(kept.hit.arrival, outcome);
-            engine_.on_hits({&kept.hit, 1}, kept.hit.arrival, outcome);
+            engine_.on_time(hit.arrival, outcome);
+            engine_.on_hits({&hit, 1}, hit.arrival, outcome);
             // Nobody knows what a name or a program would have said then: names ban nobody, and
             // programs exempt nobody.
             for (std::size_t i = 0; i < outcome.questions.size(); ++i) {
                 if (outcome.questions[i].kind == Question::Kind::exempt) ++not_asked_;
-                engine_.on_answer({outcome.questions[i], {}, false}, kept.hit.arrival, outcome);
+                engine_.on_answer({outcome.questions[i], {}, false}, hit.arrival, outcome);
             }
             for (const Event& event : outcome.events) tell(event);
         }
@@ -290,6 +278,7 @@ class Replay {
         ScanCounts counts;
         for (const auto& file : files_) {
             counts.lines += file->scratch.counts.lines;
+            counts.candidates += file->scratch.counts.candidates;
             counts.undated += file->scratch.counts.undated;
             counts.ignored += file->scratch.counts.ignored;
             counts.gave_up += file->scratch.counts.gave_up;
@@ -311,6 +300,7 @@ class Replay {
                                                {{"lines", counts.lines},
                                                 {"jails", jails},
                                                 {"undated", counts.undated},
+                                                {"candidates", counts.candidates},
                                                 {"names", engine_.hits_of_names()},
                                                 {"not_asked", not_asked_},
                                                 {"seconds", seconds},

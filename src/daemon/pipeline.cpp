@@ -46,19 +46,24 @@ const Ruleset& Pipeline::ruleset_for(const Reader& reader) {
     return *ruleset;
 }
 
-void Pipeline::scan_bytes(const Reader& reader, std::string_view bytes, Instant now) {
-    if (bytes.empty()) return;
-    Arrival mode = reader.backlog ? Arrival::log_time : Arrival::live;
-    if (reader.backlog) {
-        auto [known, fresh] = backlog_time_.try_emplace(reader.tail.id(), Instant{INT64_MIN});
-        scratch_.latest = known->second;
-    }
+void Pipeline::scan_chunk(const Ruleset& ruleset, const Chunk& chunk, LogTime* backlog,
+                          Instant now) {
     hits_.clear();
-    scan(ruleset_for(reader), Chunk{0, bytes, {}}, mode, now, scratch_, hits_);
-    if (reader.backlog) backlog_time_[reader.tail.id()] = scratch_.latest;
+    scan(ruleset, chunk, now, scratch_, hits_);
+    if (backlog != nullptr) {
+        arrive_in_log_time(hits_, now, backlog->latest);
+        if (auto time = last_time(ruleset, chunk.bytes, now))
+            backlog->reached = std::min(std::max(backlog->reached, *time), now);
+    }
     Outcome outcome;
     engine_.on_hits(hits_, now, outcome);
     put(outcome, now);
+}
+
+void Pipeline::scan_bytes(const Reader& reader, std::string_view bytes, Instant now) {
+    if (bytes.empty()) return;
+    scan_chunk(ruleset_for(reader), Chunk{0, bytes, {}},
+               reader.backlog ? &backlog_time_[reader.tail.id()] : nullptr, now);
 }
 
 void Pipeline::take_lines(std::span<const JailIndex> jails, const Chunk& lines, Arrival mode,
@@ -70,13 +75,8 @@ void Pipeline::take_lines(std::span<const JailIndex> jails, const Chunk& lines, 
         ruleset = make_ruleset(*compiled_, key, zones_.at(options.timezone), options.escapes,
                                line_limit_);
     }
-    if (mode == Arrival::log_time) scratch_.latest = stream_time_.value_or(Instant{INT64_MIN});
-    hits_.clear();
-    scan(*ruleset, lines, mode, now, scratch_, hits_);
-    if (mode == Arrival::log_time) stream_time_ = scratch_.latest;
-    Outcome outcome;
-    engine_.on_hits(hits_, now, outcome);
-    put(outcome, now);
+    if (mode == Arrival::log_time && !stream_time_) stream_time_.emplace();
+    scan_chunk(*ruleset, lines, mode == Arrival::log_time ? &*stream_time_ : nullptr, now);
 }
 
 void Pipeline::put(Outcome& outcome, Instant now) {
@@ -97,11 +97,12 @@ void Pipeline::take_answer(const Answer& answer, Instant now) {
 // While files are read in log time, time stands where the slowest of them is: a ban that has ended
 // meanwhile still stood when those lines were written.
 Instant Pipeline::log_time(Instant now) const {
-    if (stream_time_) now = std::min(now, *stream_time_);
+    if (stream_time_) now = std::min(now, stream_time_->reached);
     for (const Reader& reader : watch_.readers()) {
         if (!reader.backlog) continue;
         auto reached = backlog_time_.find(reader.tail.id());
-        now = std::min(now, reached == backlog_time_.end() ? Instant{INT64_MIN} : reached->second);
+        now = std::min(
+            now, reached == backlog_time_.end() ? Instant{INT64_MIN} : reached->second.reached);
     }
     return now;
 }

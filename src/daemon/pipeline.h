@@ -58,9 +58,15 @@ class Pipeline {
     const std::vector<std::size_t>& logs_of(JailIndex jail) const { return logs_of_jail_[jail]; }
 
   private:
+    // Of what is read in the time of the log.
+    struct LogTime {
+        Instant latest{INT64_MIN};   // of its hits
+        Instant reached{INT64_MIN};  // of its last line
+    };
     const Ruleset& ruleset_for(const Reader& reader);
     Instant log_time(Instant now) const;
     void scan_bytes(const Reader& reader, std::string_view bytes, Instant now);
+    void scan_chunk(const Ruleset& ruleset, const Chunk& chunk, LogTime* backlog, Instant now);
 
     Engine& engine_;
     Dispatch& dispatch_;
@@ -71,9 +77,9 @@ class Pipeline {
     std::vector<std::vector<std::size_t>> logs_of_jail_;
     std::map<std::set<std::size_t>, std::shared_ptr<const Ruleset>> rulesets_;
     Scratch scratch_;
-    std::map<FileId, Instant> backlog_time_;  // log time reached by files read in it
+    std::map<FileId, LogTime> backlog_time_;
     std::map<std::vector<JailIndex>, std::shared_ptr<const Ruleset>> stream_rulesets_;
-    std::optional<Instant> stream_time_;   // log time reached by a stream read in it
+    std::optional<LogTime> stream_time_;   // of a stream that is a backlog
     std::vector<LogSpec> stream_options_;  // by jail
     std::map<std::string, Zone, std::less<>> zones_;
     std::vector<Hit> hits_;

@@ -62,8 +62,7 @@ void run_scan(const std::string& bytes) {
     }();
     Scratch scratch;
     std::vector<Hit> hits;
-    scan(rules, Chunk{0, bytes, {}}, Arrival::log_time, Instant{1'700'000'000'000'000}, scratch,
-         hits);
+    scan(rules, Chunk{0, bytes, {}}, Instant{1'700'000'000'000'000}, scratch, hits);
 }
 void run_pattern(const std::string& bytes) {
     auto compiled = compile_pattern("p", bytes, {}, true);

@@ -138,7 +138,7 @@ int run(const std::string& path) {
         std::string rest = text.substr(space + 1) + "\n";
         outcome.events.clear();
         machine.engine.on_time(*now, outcome);
-        scan(*ruleset, Chunk{0, rest, {}}, Arrival::live, *now, scratch, hits);
+        scan(*ruleset, Chunk{0, rest, {}}, *now, scratch, hits);
         machine.engine.on_hits(hits, *now, outcome);
         machine.hear(outcome);
     }

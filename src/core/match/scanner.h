@@ -10,6 +10,7 @@
 
 #include "core/match/filter.h"
 #include "core/match/hit.h"
+#include "core/match/literal_scan.h"
 #include "core/text/chunk.h"
 
 namespace bandd {
@@ -36,24 +37,47 @@ struct Ruleset {
         std::vector<std::pair<std::uint32_t, std::uint32_t>> at;
         std::vector<std::uint32_t> always;   // rules that no set can speak for: PCRE2
         std::vector<std::uint32_t> joining;  // rules that look at several lines at once
+        // Targets are what a literal speaks for, numbered through all views: a view's `at`, then
+        // its `always`.
+        std::uint32_t first_target = 0;
     };
     std::vector<View> views;
+
+    // The prefilter: chunks are searched for literals, and only lines with one are looked at, and
+    // only by the targets that require it.
+    std::unique_ptr<LiteralScan> literals;  // none: every line is looked at by all
+    // A target may ask for one literal out of each of two sets. `speaks_for`: the target times two,
+    // plus which set.
+    std::vector<std::vector<std::uint32_t>> speaks_for;
+    std::uint32_t docker_literals = 0;      // from this literal on: escapes that may hide any other
+    std::size_t words = 0;                  // of a set of targets
+    std::vector<std::uint64_t> unasked;     // for both sets, one after the other: who lacks it
+    std::vector<std::uint64_t> every_line;  // set of targets that have no literal
+    bool looks_at_every_line = false;       // for these, or for rules that join lines
 };
 
 // For the set's program and its DFA. What does not fit is matched one by one, so this bounds
 // memory, not results.
 inline constexpr std::int64_t default_set_memory = 16 << 20;
 
-// Builds the set. Call once, after the rules are in. A set too large for RE2 is left out, and its
-// patterns are tried one by one.
-void prepare(Ruleset& ruleset, std::int64_t set_memory = default_set_memory);
+struct PrepareOptions {
+    std::int64_t set_memory = default_set_memory;
+    bool prefilter = true;
+    LiteralEngine engine = LiteralEngine::best;
+};
+
+// Builds the sets and the prefilter. Call once, after the rules are in. A set too large for RE2 is
+// left out, and its patterns are tried one by one.
+void prepare(Ruleset& ruleset, const PrepareOptions& options = {});
 
 // How `arrival` of a line is found: live lines arrive now; a backlog is read in log time, so that
 // the outcome is that of having read it when it was written.
 enum class Arrival { live, log_time };
 
 struct ScanCounts {
-    std::uint64_t lines = 0, candidates = 0, hits = 0, ignored = 0, no_address = 0, undated = 0;
+    std::uint64_t lines = 0;       // line ends
+    std::uint64_t candidates = 0;  // lines that were looked at, having a literal
+    std::uint64_t hits = 0, ignored = 0, no_address = 0, undated = 0;
     std::uint64_t cut = 0;           // lines over the limit
     std::uint64_t set_failures = 0;  // RE2::Set gave up, patterns were tried one by one
     std::uint64_t gave_up = 0;       // PCRE2 reached its limits: counted as no match
@@ -61,19 +85,36 @@ struct ScanCounts {
 
 // Reused between calls, one for each thread.
 struct Scratch {
+    struct Candidate {
+        std::uint32_t begin = 0, end = 0;
+    };
     std::string message;
     std::string contained;  // of a line that Docker wrote
     std::vector<int> matched;
     std::vector<std::uint32_t> rules;
+    LiteralScratch literals;
+    std::vector<LiteralHit> literal_hits;
+    std::vector<Candidate> candidates;
+    std::vector<std::uint64_t> targets;  // of the candidates, `words` each
+    std::vector<std::uint64_t> seen;     // of one line, for both sets of literals
+    std::vector<std::uint64_t> all_targets;
     FilterMatch found;
     ScanCounts counts;
-    Instant latest{INT64_MIN};  // log time so far, for Arrival::log_time
 };
 
 // Our own syslog lines are never an attack: a log that bandd writes to must not feed it.
 inline constexpr std::string_view own_tag = "bandd";
 
-void scan(const Ruleset& ruleset, const Chunk& chunk, Arrival mode, Instant now, Scratch& scratch,
+// Hits arrive `now`.
+void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, Scratch& scratch,
           std::vector<Hit>& hits);
+
+// Of hits of a backlog, in the order of its lines: they arrive in the time of the log, as far as
+// earlier hits have brought it (`latest`; INT64_MIN at first). Only hits move it on, so that it
+// does not depend on which other lines were looked at.
+void arrive_in_log_time(std::span<Hit> hits, Instant now, Instant& latest);
+
+// The time of the last line of a chunk that has one: how far reading has come.
+std::optional<Instant> last_time(const Ruleset& ruleset, std::string_view bytes, Instant now);
 
 }  // namespace bandd

@@ -45,7 +45,8 @@ constexpr int deepest = 200;
 
 class Parser {
   public:
-    explicit Parser(std::string_view text) : text_(text) {}
+    Parser(std::string_view text, Language language)
+        : text_(text), pcre2_(language == Language::pcre2) {}
 
     Node whole() {
         Node node = alternation(0);
@@ -203,7 +204,18 @@ class Parser {
         ++at_;
         bool outer_fold = fold_;
         if (accept("?")) {
-            if (accept("#")) throw Unknown{};
+            if (accept("#")) {
+                if (!pcre2_) throw Unknown{};
+                auto close = text_.find(')', at_);
+                if (close == std::string_view::npos) throw Unknown{};
+                at_ = close + 1;
+                return std::nullopt;
+            }
+            if (pcre2_)
+                if (auto node = pcre2_group(depth)) {
+                    fold_ = outer_fold;
+                    return node;
+                }
             if (accept("P<") || (peek() == '<' && text_.substr(at_, 2) != "<=" &&
                                  text_.substr(at_, 2) != "<!" && accept("<"))) {
                 auto close = text_.find('>', at_);
@@ -227,6 +239,46 @@ class Parser {
         if (!accept(")")) throw Unknown{};
         fold_ = outer_fold;
         return inside;
+    }
+
+    static Node any_text() {
+        Node repeat = make(Kind::repeat);
+        repeat.children.push_back(bytes_node(~ByteSet{}));
+        return repeat;
+    }
+
+    // What stands behind "(?", if only PCRE2 knows it.
+    std::optional<Node> pcre2_group(int depth) {
+        for (std::string_view look : {"=", "!", "<=", "<!"}) {
+            if (!accept(look)) continue;
+            alternation(depth + 1);
+            if (!accept(")")) throw Unknown{};
+            return make(Kind::concat);
+        }
+        if (accept(">")) {  // atomic
+            Node inside = alternation(depth + 1);
+            if (!accept(")")) throw Unknown{};
+            return inside;
+        }
+        if (accept("P=")) {
+            auto close = text_.find(')', at_);
+            if (close == std::string_view::npos) throw Unknown{};
+            at_ = close + 1;
+            return any_text();
+        }
+        if (accept("(")) {  // (?(group)yes|no); without "no" it may be nothing
+            auto close = text_.find(')', at_);
+            if (close == std::string_view::npos) throw Unknown{};
+            at_ = close + 1;
+            Node inside = alternation(depth + 1);
+            if (!accept(")")) throw Unknown{};
+            if (inside.kind == Kind::alternate) return inside;
+            Node repeat = make(Kind::repeat);
+            repeat.most = 1;
+            repeat.children.push_back(std::move(inside));
+            return repeat;
+        }
+        return {};
     }
 
     static std::optional<ByteSet> perl_class(char c) {
@@ -304,8 +356,13 @@ class Parser {
                 ++at_;
                 return make(Kind::end);
             default:
-                return literal(escaped_byte());
+                break;
         }
+        if (pcre2_ && c >= '1' && c <= '9') {
+            while (more() && peek() >= '0' && peek() <= '9') ++at_;
+            return any_text();
+        }
+        return literal(escaped_byte());
     }
 
     Node char_class() {
@@ -373,6 +430,7 @@ class Parser {
     }
 
     std::string_view text_;
+    bool pcre2_ = false;
     std::size_t at_ = 0;
     bool fold_ = false;
 };
@@ -415,9 +473,9 @@ ByteSet edge_bytes(const Node& node, bool forward) {
 
 }  // namespace
 
-std::optional<Node> parse(std::string_view pattern) {
+std::optional<Node> parse(std::string_view pattern, Language language) {
     try {
-        return Parser(pattern).whole();
+        return Parser(pattern, language).whole();
     } catch (const Unknown&) {
         return {};
     }

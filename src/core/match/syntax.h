@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A regular expression as a tree over bytes: what RE2's own parser knows but does not tell. Used
-// to judge patterns (forgery), never to match with them.
+// to judge patterns (forgery) and to find what they require (literals), never to match with them.
 #pragma once
 
 #include <bitset>
@@ -34,9 +34,13 @@ struct Node {
     std::size_t from = 0, to = 0;  // where it stands in the pattern's text
 };
 
+// RE2's syntax is what patterns are written in. Of PCRE2's more is understood: look-around as
+// nothing (it matches no bytes), back-references as any text, conditionals as alternatives.
+enum class Language { re2, pcre2 };
+
 // Reads RE2's syntax, with <HOST>, <ADDR>, <IP4>, <IP6> as `host` and other <TAGS> as nothing.
 // Nothing on what it does not know; RE2 itself reports what is wrong with a pattern.
-std::optional<Node> parse(std::string_view pattern);
+std::optional<Node> parse(std::string_view pattern, Language language = Language::re2);
 
 bool nullable(const Node& node);
 ByteSet first_bytes(const Node& node);

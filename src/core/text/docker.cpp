@@ -68,10 +68,9 @@ bool take_string(std::string_view text, std::size_t& at, std::string& out) {
 }  // namespace
 
 std::optional<DockerLine> open_docker(std::string_view text, std::string& buffer) {
-    constexpr std::string_view begin = "{\"log\":\"";
-    if (!text.starts_with(begin)) return {};
+    if (!text.starts_with(docker_head)) return {};
     buffer.clear();
-    std::size_t at = begin.size();
+    std::size_t at = docker_head.size();
     if (!take_string(text, at, buffer)) return {};
     DockerLine found;
     // Behind the text, which is over now, nothing is the container's.

@@ -10,6 +10,10 @@
 
 namespace bandd {
 
+// How such a line begins. Docker writes `"`, `\`, `<`, `>`, `&` and control characters within escaped
+// (Go's encoding/json), and nothing else.
+inline constexpr std::string_view docker_head = "{\"log\":\"";
+
 struct DockerLine {
     std::string_view line;        // into the buffer, without its line end
     std::optional<Instant> time;  // when Docker got it

@@ -56,7 +56,7 @@ std::vector<std::string> hits_in(const Ruleset& rules, const std::string& text,
     Scratch own;
     Scratch& scratch = used != nullptr ? *used : own;
     std::vector<Hit> hits;
-    scan(rules, Chunk{0, text, {}}, Arrival::live, at(0), scratch, hits);
+    scan(rules, Chunk{0, text, {}}, at(0), scratch, hits);
     std::vector<std::string> found;
     for (const Hit& hit : hits)
         found.push_back(std::to_string(hit.jails[0]) + " " + hit.pattern->id + " " +
@@ -233,7 +233,7 @@ TEST_CASE("if the set of patterns fails, they are tried one by one") {
     REQUIRE(rules.views.front().set);
     CHECK(hits_in(rules, text) == expected);
     SECTION("because it is too large for its memory") {
-        prepare(rules, 1 << 12);
+        prepare(rules, {.set_memory = 1 << 12});
         CHECK_FALSE(rules.views.front().set);
         CHECK(hits_in(rules, text) == expected);
     }

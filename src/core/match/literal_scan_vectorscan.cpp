@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/match/literal_scan.h"
+
+#ifdef BANDD_VECTORSCAN
+#include <hs.h>
+#endif
+
+#include <algorithm>
+#include <string>
+
+namespace bandd {
+
+#ifdef BANDD_VECTORSCAN
+
+struct LiteralScratch::Vectorscan {
+    hs_scratch_t* scratch = nullptr;
+    std::vector<std::uint64_t> known;  // databases that it is large enough for
+    ~Vectorscan() { hs_free_scratch(scratch); }
+};
+
+class VectorLiteralScan : public LiteralScan {
+  public:
+    VectorLiteralScan(hs_database_t* database, std::uint64_t id) : database_(database), id_(id) {}
+    ~VectorLiteralScan() override { hs_free_database(database_); }
+    VectorLiteralScan(const VectorLiteralScan&) = delete;
+    VectorLiteralScan& operator=(const VectorLiteralScan&) = delete;
+
+    bool find(std::string_view text, LiteralScratch& scratch,
+              std::vector<LiteralHit>& hits) const override {
+        if (!scratch.vectorscan_)
+            scratch.vectorscan_ = std::make_unique<LiteralScratch::Vectorscan>();
+        LiteralScratch::Vectorscan& own = *scratch.vectorscan_;
+        if (std::ranges::find(own.known, id_) == own.known.end()) {
+            if (hs_alloc_scratch(database_, &own.scratch) != HS_SUCCESS) return false;
+            own.known.push_back(id_);
+        }
+        auto on_match = [](unsigned id, unsigned long long, unsigned long long to, unsigned,
+                           void* context) {
+            static_cast<std::vector<LiteralHit>*>(context)->push_back(
+                {id, static_cast<std::uint32_t>(to)});
+            return 0;
+        };
+        return hs_scan(database_, text.data(), static_cast<unsigned>(text.size()), 0, own.scratch,
+                       on_match, &hits) == HS_SUCCESS;
+    }
+
+  private:
+    hs_database_t* database_;
+    std::uint64_t id_;  // no two databases have the same, as addresses may
+};
+
+std::unique_ptr<LiteralScan> make_vectorscan(std::span<const Literal> literals) {
+    if (hs_valid_platform() != HS_SUCCESS) return nullptr;
+    std::vector<const char*> texts;
+    std::vector<std::size_t> sizes;
+    std::vector<unsigned> flags;
+    std::vector<unsigned> ids;
+    for (const Literal& literal : literals) {
+        texts.push_back(literal.text.data());
+        sizes.push_back(literal.text.size());
+        flags.push_back(literal.any_case ? HS_FLAG_CASELESS : 0);
+        ids.push_back(static_cast<unsigned>(ids.size()));
+    }
+    hs_database_t* database = nullptr;
+    hs_compile_error_t* error = nullptr;
+    if (hs_compile_lit_multi(texts.data(), flags.data(), ids.data(), sizes.data(),
+                             static_cast<unsigned>(texts.size()), HS_MODE_BLOCK, nullptr, &database,
+                             &error) != HS_SUCCESS) {
+        hs_free_compile_error(error);
+        return nullptr;
+    }
+    static std::uint64_t made = 0;  // by the loop's thread only, as all rulesets are
+    return std::make_unique<VectorLiteralScan>(database, ++made);
+}
+
+#else
+
+struct LiteralScratch::Vectorscan {};
+
+std::unique_ptr<LiteralScan> make_vectorscan(std::span<const Literal>) { return nullptr; }
+
+#endif
+
+LiteralScratch::LiteralScratch() = default;
+LiteralScratch::~LiteralScratch() = default;
+LiteralScratch::LiteralScratch(LiteralScratch&&) noexcept = default;
+LiteralScratch& LiteralScratch::operator=(LiteralScratch&&) noexcept = default;
+
+}  // namespace bandd

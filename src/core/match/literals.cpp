@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Of a row of parts, the best one's texts; of alternatives, the texts of all. Parts that are one of
+// a few exact texts are joined with their neighbours first, since longer texts are rarer.
+#include "core/match/literals.h"
+
+#include <algorithm>
+#include <climits>
+#include <functional>
+#include <optional>
+
+#include "core/match/syntax.h"
+
+namespace bandd {
+namespace {
+
+using syntax::Kind;
+using syntax::Node;
+
+struct Byte {
+    unsigned char value = 0;  // lower case, if any_case
+    bool any_case = false;
+};
+using Text = std::vector<Byte>;
+
+constexpr std::size_t most_texts = 16;     // that a part may be, to be joined with its neighbours
+constexpr std::size_t longest_text = 48;   // longer ones are no rarer
+constexpr std::size_t most_different = 4;  // bytes of a class that is taken apart
+
+bool is_lower(std::size_t c) { return c >= 'a' && c <= 'z'; }
+
+// All texts that a node can be; nothing, if they are many.
+std::optional<std::vector<Text>> exact_texts(const Node& node) {
+    switch (node.kind) {
+        case Kind::begin:
+        case Kind::end:
+        case Kind::boundary:
+            return std::vector<Text>{{}};
+        case Kind::host:
+            return {};
+        case Kind::bytes: {
+            if (node.set.count() > 2 * most_different) return {};
+            std::vector<Text> texts;
+            for (std::size_t c = 0; c < 256; ++c) {
+                if (!node.set.test(c)) continue;
+                bool upper = c >= 'A' && c <= 'Z';
+                if (upper && node.set.test(c + 32)) continue;  // said by its small letter
+                bool pair = is_lower(c) && node.set.test(c - 32);
+                texts.push_back({{static_cast<unsigned char>(c), pair}});
+            }
+            if (texts.empty() || texts.size() > most_different) return {};
+            return texts;
+        }
+        case Kind::alternate: {
+            std::vector<Text> texts;
+            for (const Node& child : node.children) {
+                auto more = exact_texts(child);
+                if (!more || texts.size() + more->size() > most_texts) return {};
+                texts.insert(texts.end(), more->begin(), more->end());
+            }
+            return texts;
+        }
+        case Kind::repeat: {
+            constexpr int most_repeats = 4;
+            if (node.most == Node::unlimited || node.most > most_repeats) return {};
+            auto once = exact_texts(node.children[0]);
+            if (!once) return {};
+            std::vector<Text> texts;
+            std::vector<Text> row{{}};
+            for (int count = 0; count <= node.most; ++count) {
+                if (count >= node.least) texts.insert(texts.end(), row.begin(), row.end());
+                if (texts.size() > most_texts || row.size() * once->size() > most_texts) return {};
+                std::vector<Text> longer;
+                for (const Text& text : row)
+                    for (const Text& next : *once) {
+                        longer.push_back(text);
+                        longer.back().insert(longer.back().end(), next.begin(), next.end());
+                    }
+                row = std::move(longer);
+            }
+            return texts;
+        }
+        case Kind::concat: {
+            std::vector<Text> texts{{}};
+            for (const Node& child : node.children) {
+                auto next = exact_texts(child);
+                if (!next || texts.size() * next->size() > most_texts) return {};
+                std::vector<Text> longer;
+                for (const Text& text : texts)
+                    for (const Text& more : *next) {
+                        longer.push_back(text);
+                        longer.back().insert(longer.back().end(), more.begin(), more.end());
+                    }
+                texts = std::move(longer);
+            }
+            return texts;
+        }
+    }
+    return {};
+}
+
+// No escaping, of syslog or JSON, makes or undoes these.
+bool is_safe(unsigned char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; }
+
+// How good a text is to search for: its length, less what every line has anyway.
+std::size_t worth(const Literal& literal) {
+    std::size_t letters = 0;
+    for (char c : literal.text)
+        if (c != ' ' && (c < '0' || c > '9')) ++letters;
+    return letters;
+}
+
+// How often a byte stands in logs, of a thousand: letters as in English, digits, and what is put
+// between words. A search for many texts looks at their last bytes first, so these should be rare.
+int frequency(char c) {
+    constexpr std::string_view by_frequency = "etaoinsrhldcumfpgwybvkxjqz";
+    if (c >= '0' && c <= '9') return 25;
+    if (c == ' ') return 120;
+    if (c >= 'A' && c <= 'Z') return 4;
+    if (c >= 'a' && c <= 'z') {
+        auto rank = static_cast<int>(by_frequency.find(c));
+        return std::max(2, 60 - rank * 3);
+    }
+    return std::string_view(".:-=/[]<>,").contains(c) ? 12 : 3;
+}
+
+// Cuts a long text where it ends in bytes that are rare.
+void shorten(Literal& literal) {
+    constexpr std::size_t long_enough = 12;
+    constexpr std::size_t looked_at = 2;
+    const std::string& text = literal.text;
+    if (text.size() <= long_enough) return;
+    std::size_t best_end = text.size();
+    long best = LONG_MAX;
+    for (std::size_t end = long_enough; end <= text.size(); ++end) {
+        long product = 1;
+        for (std::size_t i = end - looked_at; i < end; ++i) product *= frequency(text[i]);
+        if (literal.any_case) product *= 2;
+        if (product >= best) continue;
+        best = product;
+        best_end = end;
+    }
+    literal.text.resize(best_end);
+}
+
+// The best part of a text that stands in a raw line as it is.
+std::optional<Literal> safe_part(const Text& text) {
+    std::optional<Literal> best;
+    for (std::size_t from = 0; from < text.size();) {
+        std::size_t to = from;
+        Literal part;
+        while (to < text.size() && is_safe(text[to].value) && part.text.size() < longest_text) {
+            part.text += static_cast<char>(text[to].value);
+            part.any_case = part.any_case || text[to].any_case;
+            ++to;
+        }
+        if (part.any_case)
+            for (char& c : part.text)
+                if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+        if (part.text.size() >= shortest_literal && (!best || worth(part) > worth(*best)))
+            best = std::move(part);
+        from = std::max(to, from + 1);
+    }
+    return best;
+}
+
+struct Choice {
+    LiteralSet literals;
+    int score = 0;
+};
+
+// Fewer and longer is better; the shortest text decides.
+int score_of(const LiteralSet& literals) {
+    std::size_t shortest = SIZE_MAX;
+    for (const Literal& literal : literals) shortest = std::min(shortest, worth(literal));
+    constexpr std::size_t enough = 16;
+    return static_cast<int>(std::min(shortest, enough) * 8) -
+           static_cast<int>(std::min<std::size_t>(literals.size(), 32) / 4);
+}
+
+bool says_more(const Literal& longer, const Literal& shorter) {
+    if (longer.text.size() <= shorter.text.size()) return false;
+    if (shorter.any_case == longer.any_case || !longer.any_case) {
+        std::string text = longer.text;
+        if (shorter.any_case)
+            for (char& c : text)
+                if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+        return text.find(shorter.text) != std::string::npos;
+    }
+    return false;
+}
+
+// Each once, and none in which another one stands.
+void simplify(LiteralSet& literals) {
+    std::ranges::sort(literals);
+    auto twice = std::ranges::unique(literals);
+    literals.erase(twice.begin(), twice.end());
+    LiteralSet all = literals;
+    std::erase_if(literals, [&](const Literal& literal) {
+        return std::ranges::any_of(all,
+                                   [&](const Literal& other) { return says_more(literal, other); });
+    });
+}
+
+std::optional<Choice> choice_of(const std::vector<Text>& texts) {
+    Choice choice;
+    for (const Text& text : texts) {
+        auto part = safe_part(text);
+        if (!part) return {};
+        choice.literals.push_back(std::move(*part));
+    }
+    simplify(choice.literals);
+    choice.score = score_of(choice.literals);
+    return choice;
+}
+
+constexpr std::size_t most_sets = 2;
+// A second set costs a find for each of its texts that stands in a harmless line, so only rare ones
+// are worth it: " from " is not.
+constexpr int least_second_score = 8 * 8 - 8;
+
+void take(std::vector<Choice>& best, std::optional<Choice> other) {
+    if (!other || other->score <= 0) return;
+    for (const Choice& known : best)
+        if (known.literals == other->literals) return;
+    best.push_back(std::move(*other));
+    std::ranges::stable_sort(best, std::greater{}, &Choice::score);
+    if (best.size() > most_sets) best.pop_back();
+}
+
+// The best parts that every text of a node has.
+std::vector<Choice> required(const Node& node) {
+    std::vector<Choice> best;
+    if (auto texts = exact_texts(node)) {
+        take(best, choice_of(*texts));
+        return best;
+    }
+    switch (node.kind) {
+        case Kind::concat: {
+            std::vector<Text> run{{}};
+            std::vector<Choice> of_run;  // one part gives one set
+            auto end_run = [&] {
+                take(of_run, choice_of(run));
+                if (!of_run.empty()) take(best, std::move(of_run.front()));
+                of_run.clear();
+                run = {{}};
+            };
+            for (const Node& child : node.children) {
+                auto texts = exact_texts(child);
+                if (!texts) {
+                    end_run();
+                    for (Choice& choice : required(child)) take(best, std::move(choice));
+                    continue;
+                }
+                // Without its alternatives the run may be long enough, and is fewer texts.
+                if (texts->size() > 1) take(of_run, choice_of(run));
+                if (run.size() * texts->size() > most_texts) end_run();
+                std::vector<Text> longer;
+                for (const Text& text : run)
+                    for (const Text& more : *texts) {
+                        longer.push_back(text);
+                        longer.back().insert(longer.back().end(), more.begin(), more.end());
+                    }
+                run = std::move(longer);
+            }
+            end_run();
+            return best;
+        }
+        case Kind::alternate: {
+            Choice all;
+            for (const Node& child : node.children) {
+                auto one = required(child);
+                if (one.empty() || all.literals.size() + one[0].literals.size() > most_literals)
+                    return {};
+                all.literals.insert(all.literals.end(), one[0].literals.begin(),
+                                    one[0].literals.end());
+            }
+            simplify(all.literals);
+            all.score = score_of(all.literals);
+            take(best, std::move(all));
+            return best;
+        }
+        case Kind::repeat:
+            return node.least > 0 ? required(node.children[0]) : best;
+        default:
+            return best;
+    }
+}
+
+}  // namespace
+
+std::vector<LiteralSet> required_literals(const Pattern& pattern) {
+    auto tree = syntax::parse(pattern.regex,
+                              pattern.pcre ? syntax::Language::pcre2 : syntax::Language::re2);
+    if (!tree) return {};
+    std::vector<LiteralSet> sets;
+    for (Choice& choice : required(*tree)) {
+        if (!sets.empty() && choice.score < least_second_score) break;
+        if (pattern.dialect == Dialect::bandd) {
+            for (Literal& literal : choice.literals) shorten(literal);
+            simplify(choice.literals);
+            sets.push_back(std::move(choice.literals));
+            continue;
+        }
+        // fail2ban's dialect cuts the date out of the middle of a line, and with it perhaps a text
+        // in two; then one half of it is whole.
+        LiteralSet halves;
+        for (const Literal& literal : choice.literals) {
+            std::size_t half = literal.text.size() / 2;
+            halves.push_back({literal.text.substr(0, half), literal.any_case});
+            halves.push_back({literal.text.substr(half), literal.any_case});
+        }
+        simplify(halves);
+        bool good = std::ranges::all_of(
+            halves, [](const Literal& literal) { return literal.text.size() >= shortest_literal; });
+        if (good) sets.push_back(std::move(halves));
+    }
+    return sets;
+}
+
+}  // namespace bandd
