@@ -2,6 +2,7 @@
 // Checks a configuration with the very code that the daemon loads it with, and runs all filters
 // over their samples.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -26,6 +27,7 @@ int run_check(const CommonOptions& common, const std::string& directory) {
         Compiled compiled = compile(loaded.config);
         std::ranges::move(compiled.errors, std::back_inserter(errors));
     }
+    std::vector<Error> notes;
     // Filters that the jails use, and those that lie in the directory beside them.
     std::map<std::string, FilterConfig> filters;
     for (const auto& [name, filter] : loaded.config.filters) filters[filter.where.file] = filter;
@@ -38,7 +40,19 @@ int run_check(const CommonOptions& common, const std::string& directory) {
     std::size_t samples = 0;
     for (const auto& [file, filter] : filters) {
         std::vector<Error> ignored;
-        compile_filter(filter, {"aggressive"}, filter.sample_lists, ignored, warnings);
+        auto compiled =
+            compile_filter(filter, {"aggressive"}, filter.sample_lists, ignored, warnings);
+        if (ignored.empty())
+            if (auto ids = patterns_without_literal(*compiled); !ids.empty())
+                notes.push_back(
+                    {"filter \"" + filter.name + "\"",
+                     filter.maxlines > 1
+                         ? "looks at several lines at once, so it sees every line"
+                         : fmt::format("no text stands in all lines that pattern \"{}\" "
+                                       "matches, so it is tried on every line",
+                                       fmt::join(ids, "\", \"")),
+                     {},
+                     {file, 0, 0}});
         if (ignored.empty())
             std::ranges::move(check_samples(filter, Zone{}), std::back_inserter(errors));
         else
@@ -52,6 +66,7 @@ int run_check(const CommonOptions& common, const std::string& directory) {
                                 {file, 1, 1}});
         samples += filter.samples.size();
     }
+    if (!errors.empty()) notes.clear();
     // One fault can be found on two ways.
     std::set<std::string> said;
     std::erase_if(errors, [&](const Error& e) { return !said.insert(to_line(e)).second; });
@@ -62,9 +77,10 @@ int run_check(const CommonOptions& common, const std::string& directory) {
         loaded.config.jails, [](const JailConfig& jail) { return !jail.where.file.empty(); }));
 
     if (common.json) {
-        Json json{{"errors", Json::array()}, {"warnings", Json::array()}};
+        Json json{{"errors", Json::array()}, {"warnings", Json::array()}, {"notes", Json::array()}};
         for (const Error& error : errors) json["errors"].push_back(error_to_json(error));
         for (const Error& warning : warnings) json["warnings"].push_back(error_to_json(warning));
+        for (const Error& note : notes) json["notes"].push_back(error_to_json(note));
         json["jails"] = jails;
         json["filters"] = filters.size();
         json["samples"] = samples;
@@ -73,6 +89,7 @@ int run_check(const CommonOptions& common, const std::string& directory) {
         for (const Error& error : errors) fmt::print("{}\n", printable("error: " + to_line(error)));
         for (const Error& warning : warnings)
             fmt::print("{}\n", printable("warning: " + to_line(warning)));
+        for (const Error& note : notes) fmt::print("{}\n", printable("note: " + to_line(note)));
         if (errors.empty())
             fmt::print("{}: {}, {}, {}\n", warnings.empty() ? "all is well" : "usable",
                        count_of(jails, "jail"), count_of(filters.size(), "filter"),

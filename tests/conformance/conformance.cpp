@@ -10,6 +10,7 @@
 // and "now" are those of fail2ban's tests.
 #include <unistd.h>
 
+#include <array>
 #include <cctype>
 #include <cstdio>
 #include <cstring>
@@ -156,7 +157,8 @@ struct Sample {
 struct Variant {
     std::shared_ptr<const Filter> filter;
     Conversations conversations;
-    std::string trouble;  // why it could not be made
+    std::array<std::shared_ptr<Ruleset>, 2> rulesets;  // without and with the prefilter
+    std::string trouble;                               // why it could not be made
     Json options;
 };
 
@@ -341,6 +343,20 @@ class Runner {
         }
     }
 
+    // How many hits the daemon's scan has in a line.
+    std::size_t scanned(Variant& variant, const std::string& line, bool prefilter) {
+        auto& ruleset = variant.rulesets[prefilter ? 1 : 0];
+        if (!ruleset) {
+            ruleset = std::make_shared<Ruleset>();
+            ruleset->rules.push_back({variant.filter, {0}});
+            ruleset->escapes = Escapes::keep;
+            prepare(*ruleset, {.prefilter = prefilter});
+        }
+        std::vector<Hit> hits;
+        scan(*ruleset, Chunk{0, line, {}}, tests_now, scratch_, hits);
+        return hits.size();
+    }
+
     void check(const std::string& name, Variant& variant, const Sample& sample) {
         const Json& expected = sample.expected;
         if (expected.contains("constraint")) {
@@ -384,6 +400,8 @@ class Runner {
                 hits.push_back(std::move(hit));
             }
         }
+        if (filter.lines == 1 && scanned(variant, line, true) != scanned(variant, line, false))
+            return wrong("hidden by the prefilter");
         if (filter.converses)
             std::erase_if(hits, [&](Hit& one) { return !variant.conversations.merge(one); });
         bool should = expected.value("match", false);
@@ -434,6 +452,7 @@ class Runner {
     Zone zone_;
     fs::path tree_;
     SharedDates dates_;
+    Scratch scratch_;
     std::size_t passed_ = 0, failed_ = 0, checked_ = 0;
 };
 

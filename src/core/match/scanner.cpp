@@ -304,6 +304,9 @@ std::vector<LiteralSet> required_by(const Filter& filter) {
 
 void prepare_literals(Ruleset& ruleset, const PrepareOptions& options) {
     std::uint32_t targets = 0;
+    ruleset.literals.reset();
+    ruleset.speaks_for.clear();
+    ruleset.looks_at_every_line = false;
     for (Ruleset::View& view : ruleset.views) {
         view.first_target = targets;
         targets += static_cast<std::uint32_t>(view.at.size() + view.always.size());
@@ -394,6 +397,16 @@ void prepare(Ruleset& ruleset, const PrepareOptions& options) {
         if (!usable || !view.set->Compile()) view.set.reset();
     }
     prepare_literals(ruleset, options);
+}
+
+std::vector<std::string> patterns_without_literal(const Filter& filter) {
+    std::vector<std::string> without;
+    bool covered =
+        filter.dialect == Dialect::fail2ban && filter.lines == 1 && !required_by(filter).empty();
+    if (covered) return without;
+    for (const Pattern& pattern : filter.patterns)
+        if (filter.lines > 1 || required_literals(pattern).empty()) without.push_back(pattern.id);
+    return without;
 }
 
 void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, Scratch& scratch,

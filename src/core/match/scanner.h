@@ -66,9 +66,13 @@ struct PrepareOptions {
     LiteralEngine engine = LiteralEngine::best;
 };
 
-// Builds the sets and the prefilter. Call once, after the rules are in. A set too large for RE2 is
+// Builds the sets and the prefilter. Call after the rules are in. A set too large for RE2 is
 // left out, and its patterns are tried one by one.
 void prepare(Ruleset& ruleset, const PrepareOptions& options = {});
+
+// The patterns of a filter for which every line must be looked at, as no literal stands in all that
+// they match; or all, if it looks at several lines at once.
+std::vector<std::string> patterns_without_literal(const Filter& filter);
 
 // How `arrival` of a line is found: live lines arrive now; a backlog is read in log time, so that
 // the outcome is that of having read it when it was written.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Clients choose user names, HELO strings, URLs and passwords, and servers write them into logs. For
-// every sample of every shipped filter, each word that a client could have chosen is replaced by
-// text that looks like the log of an attack by somebody else: that one must never be found.
+// What holds for every filter that is shipped.
+//
+// Clients choose user names, HELO strings, URLs and passwords, and servers write them into logs.
+// For every sample of every shipped filter, each word that a client could have chosen is replaced
+// by text that looks like the log of an attack by somebody else: that one must never be found.
 #include <filesystem>
 #include <set>
 
@@ -26,9 +28,10 @@ std::optional<std::string> found_in(const Filter& filter, const std::string& lin
 
 // Words that stand in free text, but are the server's own: no client writes them.
 const std::map<std::string, std::set<std::string>> server_words{
-    {"dovecot", {"Connection", "closed"}},         // OpenSSL's reason
-    {"exim", {"dovecot_login", "login"}},          // authenticators
-    {"gitea", {"...routers/web/auth/auth.go:123:SignInPost", "modules/ssh/ssh.go:188:publicKeyHandler"}},
+    {"dovecot", {"Connection", "closed"}},  // OpenSSL's reason
+    {"exim", {"dovecot_login", "login"}},   // authenticators
+    {"gitea",
+     {"...routers/web/auth/auth.go:123:SignInPost", "modules/ssh/ssh.go:188:publicKeyHandler"}},
     {"grafana", {"2026-11-21T10:00:00+0000", "2026-11-21T10:00:00.123Z"}},
     {"proftpd", {"mx.example.com", "192.0.2.1", "mx", "localhost"}},  // the server's name
     {"sshd", {"RSA", "SHA256:v3dpapGleDaUKf4V1vKyR9Zy"}},             // the key
@@ -96,8 +99,7 @@ TEST_CASE("no text of a client makes a shipped filter find somebody else's addre
         const FilterConfig& config = loaded.filter;
         std::vector<Error> errors;
         std::vector<Error> warnings;
-        auto filter =
-            compile_filter(config, {"aggressive"}, config.sample_lists, errors, warnings);
+        auto filter = compile_filter(config, {"aggressive"}, config.sample_lists, errors, warnings);
         REQUIRE(errors.empty());
         for (const Error& warning : warnings) FAIL_CHECK(to_line(warning));
 
@@ -141,4 +143,40 @@ TEST_CASE("no text of a client makes a shipped filter find somebody else's addre
     }
     CHECK(places > 100);
     CHECK(tried > 10'000);
+}
+
+TEST_CASE("all shipped filters at once: the prefilter hides none of their samples") {
+    Ruleset rules;
+    std::string log;
+    std::size_t samples = 0;
+    std::size_t without_literal = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(BANDD_SOURCE "/filters")) {
+        FilterConfig config = load_filter(entry.path().string()).filter;
+        std::vector<Error> errors;
+        std::vector<Error> warnings;
+        auto filter = compile_filter(config, {"aggressive"}, config.sample_lists, errors, warnings);
+        for (const Pattern& pattern : filter->patterns)
+            if (required_literals(pattern).empty()) ++without_literal;
+        rules.rules.push_back({filter, {static_cast<JailIndex>(rules.rules.size())}});
+        for (const Sample& sample : config.samples) {
+            log += sample.line + "\n";
+            if (sample.match != "none" && sample.match != "ignored") ++samples;
+        }
+    }
+    auto hits_with = [&](const PrepareOptions& options) {
+        prepare(rules, options);
+        Scratch scratch;
+        std::vector<Hit> hits;
+        scan(rules, Chunk{0, log, {}}, arrival, scratch, hits);
+        std::vector<std::string> found;
+        for (const Hit& hit : hits)
+            found.push_back(hit.filter->name + " " + hit.pattern->id + " " + std::string(hit.line));
+        return found;
+    };
+    auto plain = hits_with({.prefilter = false});
+    CHECK(plain.size() >= samples);
+    CHECK(hits_with({}) == plain);
+    CHECK(hits_with({.engine = LiteralEngine::plain}) == plain);
+    CHECK_FALSE(rules.looks_at_every_line);
+    CHECK(without_literal == 0);
 }
