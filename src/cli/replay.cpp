@@ -23,6 +23,7 @@
 #include "os/log.h"
 #include "os/zoneinfo.h"
 #include "source/archive.h"
+#include "source/parallel_scan.h"
 #include "source/tail.h"
 
 namespace bandd {
@@ -36,7 +37,6 @@ struct Replayed {
     std::string path;
     Tail tail;
     std::shared_ptr<const Ruleset> ruleset;
-    Scratch scratch;
     std::vector<Hit> hits;  // of the chunk that was read last
     std::size_t next = 0;   // of them, to be decided
     Instant latest{INT64_MIN};
@@ -109,6 +109,7 @@ class Replay {
         for (const Error& error : loaded.errors) print_error(error);
         if (!loaded.errors.empty()) return exit_usage;
         config_ = std::move(loaded.config);
+        scan_ = ParallelScan(threads_of(config_));
         std::optional<JailIndex> only;
         if (!options_.jail.empty()) {
             std::vector<std::string_view> names;
@@ -179,7 +180,8 @@ class Replay {
         while (file.next == file.hits.size() && !file.ended) {
             file.hits.clear();
             file.next = 0;
-            auto read = file.tail.read();
+            auto read =
+                file.tail.read(scan_.threads() > 1 ? Tail::backlog_read_size : Tail::read_size);
             if (!read) {
                 print_error(read.error());
                 failed_ = file.ended = true;
@@ -190,7 +192,7 @@ class Replay {
                 bytes = file.tail.flush_partial();
                 file.ended = true;
             }
-            scan(*file.ruleset, Chunk{0, bytes, {}}, now_, file.scratch, file.hits);
+            scan_.scan(*file.ruleset, Chunk{0, bytes, {}}, now_, file.hits);
             arrive_in_log_time(file.hits, now_, file.latest);
             done_ += bytes.size();
             progress.show(done_);
@@ -198,6 +200,7 @@ class Replay {
     }
 
     void decide_all(Progress& progress) {
+        Outcome outcome;
         while (true) {
             // Of several logs, the one that is furthest behind in time goes on.
             Replayed* next = nullptr;
@@ -210,7 +213,8 @@ class Replay {
             }
             if (next == nullptr) break;
             const Hit& hit = next->hits[next->next++];
-            Outcome outcome;
+            outcome.events.clear();
+            outcome.questions.clear();
             engine_.on_time(hit.arrival, outcome);
             engine_.on_hits({&hit, 1}, hit.arrival, outcome);
             // Nobody knows what a name or a program would have said then: names ban nobody, and
@@ -275,14 +279,7 @@ class Replay {
     }
 
     void summarize(double seconds) {
-        ScanCounts counts;
-        for (const auto& file : files_) {
-            counts.lines += file->scratch.counts.lines;
-            counts.candidates += file->scratch.counts.candidates;
-            counts.undated += file->scratch.counts.undated;
-            counts.ignored += file->scratch.counts.ignored;
-            counts.gave_up += file->scratch.counts.gave_up;
-        }
+        ScanCounts counts = scan_.counts();
         auto speed =
             static_cast<std::uint64_t>(static_cast<double>(counts.lines) / std::max(seconds, 1e-6));
         Json jails = Json::object();
@@ -338,6 +335,7 @@ class Replay {
     std::map<std::string, std::map<std::string, std::size_t>> by_pattern_;
     std::map<std::string, std::size_t> bans_;
     std::uint64_t done_ = 0;
+    ParallelScan scan_{1};
     std::uint64_t not_asked_ = 0;  // bans that a live daemon asks about
     bool failed_ = false;
 };

@@ -28,6 +28,8 @@ constexpr std::array keys{
     Key{"bandd.yaml", "ban_limit", "number", "2000000",
         "most bans at one time; further ones are refused and counted"},
     Key{"bandd.yaml", "line_limit", "bytes", "65536", "longer lines are cut there and counted"},
+    Key{"bandd.yaml", "matchers", "auto | 1 to 16", "auto",
+        "threads that match a backlog or busy logs; auto: as many as processors, at most 4"},
     Key{"bandd.yaml", "dbpurgeage", "duration", "30d",
         "how long an address's earlier bans are remembered"},
     Key{"bandd.yaml", "checkpoint", "duration", "2s", "how often the state is written, at most"},

@@ -146,6 +146,9 @@ class Loader {
         section.choice("stop", config.flush_on_stop, {{"keep", false}, {"flush", true}});
         section.number("ban_limit", config.ban_limit, 1, 100'000'000);
         section.number("line_limit", config.line_limit, 512, 16 << 20);
+        if (const Value* value = section.find("matchers");
+            value != nullptr && value->text != "auto")
+            section.number("matchers", config.matchers, 1, most_matchers);
         section.duration("dbpurgeage", config.dbpurgeage, false);
         section.duration("checkpoint", config.checkpoint, false);
         read_dns_servers(section, config);

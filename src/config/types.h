@@ -167,6 +167,10 @@ struct LogConfig {
     auto operator<=>(const LogConfig&) const = default;
 };
 
+// More would take the router's work from it.
+inline constexpr unsigned automatic_matchers = 4;
+inline constexpr int most_matchers = 16;
+
 // Bans by hand that name no jail belong here. It exists even if nobody configured it.
 inline constexpr std::string_view manual_jail = "manual";
 
@@ -182,6 +186,7 @@ struct Config {
     LogConfig log;
     std::size_t ban_limit = 2'000'000;
     std::size_t line_limit = 65536;
+    int matchers = 0;  // threads; 0: as many as there are processors, at most automatic_matchers
     Duration dbpurgeage = std::chrono::days(30);
     Duration checkpoint = std::chrono::seconds(2);
     std::vector<JailConfig> jails;                             // enabled ones, `manual` included

@@ -9,6 +9,8 @@ void Pipeline::configure(const Config& config, std::shared_ptr<const Compiled> c
                          Watch::Saved saved, std::optional<FileId> own_log, Instant now) {
     compiled_ = std::move(compiled);
     line_limit_ = config.line_limit;
+    unsigned threads = threads_of(config);
+    if (threads != scan_->threads()) scan_ = std::make_unique<ParallelScan>(threads, counts());
     rulesets_.clear();
     stream_rulesets_.clear();
     stream_options_.clear();
@@ -49,7 +51,7 @@ const Ruleset& Pipeline::ruleset_for(const Reader& reader) {
 void Pipeline::scan_chunk(const Ruleset& ruleset, const Chunk& chunk, LogTime* backlog,
                           Instant now) {
     hits_.clear();
-    scan(ruleset, chunk, now, scratch_, hits_);
+    scan_->scan(ruleset, chunk, now, hits_);
     if (backlog != nullptr) {
         arrive_in_log_time(hits_, now, backlog->latest);
         if (auto time = last_time(ruleset, chunk.bytes, now))
@@ -109,7 +111,9 @@ Instant Pipeline::log_time(Instant now) const {
 
 bool Pipeline::turn(Instant now) {
     for (Reader* reader : watch_.ready()) {
-        auto read = reader->tail.read();
+        // A backlog is read in larger pieces, so that all matchers have some of it.
+        auto read = reader->tail.read(
+            reader->backlog && scan_->threads() > 1 ? Tail::backlog_read_size : Tail::read_size);
         if (!read) {
             listener_.on_read_error(read.error());
             watch_.read_done(*reader, false);
@@ -137,7 +141,7 @@ bool Pipeline::turn(Instant now) {
 std::uint64_t Pipeline::cut_lines() const {
     std::uint64_t cut = cut_lines_gone_;
     for (const Reader& reader : watch_.readers()) cut += reader.tail.counts().cut_lines;
-    return cut + scratch_.counts.cut;
+    return cut + counts().cut;
 }
 
 void Pipeline::take_positions(std::vector<StoredPosition>& changed,

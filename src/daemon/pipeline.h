@@ -16,6 +16,7 @@
 #include "config/compile.h"
 #include "config/types.h"
 #include "core/decide/engine.h"
+#include "source/parallel_scan.h"
 #include "source/watch.h"
 #include "store/store.h"
 
@@ -52,7 +53,7 @@ class Pipeline {
     void take_positions(std::vector<StoredPosition>& changed,
                         std::vector<std::pair<std::uint64_t, std::uint64_t>>& gone);
 
-    const ScanCounts& counts() const { return scratch_.counts; }
+    ScanCounts counts() const { return scan_->counts(); }
     std::uint64_t cut_lines() const;
     // The indexes into Watch::logs() that a jail reads.
     const std::vector<std::size_t>& logs_of(JailIndex jail) const { return logs_of_jail_[jail]; }
@@ -76,7 +77,7 @@ class Pipeline {
     std::vector<std::vector<JailIndex>> jails_of_log_;
     std::vector<std::vector<std::size_t>> logs_of_jail_;
     std::map<std::set<std::size_t>, std::shared_ptr<const Ruleset>> rulesets_;
-    Scratch scratch_;
+    std::unique_ptr<ParallelScan> scan_ = std::make_unique<ParallelScan>(1);
     std::map<FileId, LogTime> backlog_time_;
     std::map<std::vector<JailIndex>, std::shared_ptr<const Ruleset>> stream_rulesets_;
     std::optional<LogTime> stream_time_;   // of a stream that is a backlog

@@ -151,7 +151,7 @@ std::string_view Tail::hand_on(std::size_t raw_length) {
     return decoded_;
 }
 
-Result<Tail::Read> Tail::read() {
+Result<Tail::Read> Tail::read(std::size_t most) {
     raw_.erase(0, handed_);
     handed_ = 0;
     struct stat status{};
@@ -166,15 +166,14 @@ Result<Tail::Read> Tail::read() {
     }
 
     std::size_t kept = raw_.size();
-    std::size_t room = std::min<std::uint64_t>(read_size, size > offset_ ? size - offset_ : 0);
+    std::size_t room = std::min<std::uint64_t>(most, size > offset_ ? size - offset_ : 0);
     if (room == 0) return Read{};
-    raw_.resize(kept + room);
-    ssize_t got = pread(fd_.get(), raw_.data() + kept, room, static_cast<off_t>(offset_));
-    if (got < 0) {
-        raw_.resize(kept);
-        return fail_errno("read \"" + path_ + "\"");
-    }
-    raw_.resize(kept + static_cast<std::size_t>(got));
+    ssize_t got = 0;
+    raw_.resize_and_overwrite(kept + room, [&](char* bytes, std::size_t) {
+        got = pread(fd_.get(), bytes + kept, room, static_cast<off_t>(offset_));
+        return kept + static_cast<std::size_t>(std::max<ssize_t>(got, 0));
+    });
+    if (got < 0) return fail_errno("read \"" + path_ + "\"");
     offset_ += static_cast<std::uint64_t>(got);
     take_fingerprint();
     detect_encoding();

@@ -49,6 +49,7 @@ struct TailCounts {
 class Tail {
   public:
     static constexpr std::size_t read_size = 256 << 10;
+    static constexpr std::size_t backlog_read_size = 1 << 20;  // for several matchers
 
     // Opens the file that `path` is now. Regular files only.
     static Result<Tail> open(const std::string& path, Encoding encoding, std::size_t line_limit);
@@ -67,8 +68,8 @@ class Tail {
         // The file was truncated; what was written to it after this and before that was not read.
         std::optional<TailPosition> truncated = std::nullopt;
     };
-    // At most `read_size` bytes. Finds truncation first: then reading begins anew at 0.
-    Result<Read> read();
+    // At most `most` bytes. Finds truncation first: then reading begins anew at 0.
+    Result<Read> read(std::size_t most = read_size);
     // What is left without a line end, once nothing can be added to it any more.
     std::string_view flush_partial();
 
