@@ -38,7 +38,6 @@ class PlainLiteralScan : public LiteralScan {
 
     bool find(std::string_view text, LiteralScratch&,
               std::vector<LiteralHit>& hits) const override {
-        auto first = hits.size();
         for (std::size_t at = 0; at + window_ <= text.size();) {
             unsigned char last = lower_at(text[at + window_ - 1]);
             std::size_t key = last;
@@ -57,8 +56,6 @@ class PlainLiteralScan : public LiteralScan {
                          static_cast<std::uint32_t>(at + literals_[entry->literal].text.size())});
             ++at;
         }
-        std::sort(hits.begin() + static_cast<std::ptrdiff_t>(first), hits.end(),
-                  [](const LiteralHit& a, const LiteralHit& b) { return a.end < b.end; });
         return true;
     }
 

@@ -109,8 +109,8 @@ std::size_t worth(const Literal& literal) {
 }
 
 // How often a byte stands in logs, of a thousand: letters as in English, digits, and what is put
-// between words. A search for many texts looks at their last bytes first, so these should be rare.
-int frequency(char c) {
+// between words.
+int byte_frequency(char c) {
     constexpr std::string_view by_frequency = "etaoinsrhldcumfpgwybvkxjqz";
     if (c >= '0' && c <= '9') return 25;
     if (c == ' ') return 120;
@@ -122,7 +122,8 @@ int frequency(char c) {
     return std::string_view(".:-=/[]<>,").contains(c) ? 12 : 3;
 }
 
-// Cuts a long text where it ends in bytes that are rare.
+// Cuts a long text where it ends in bytes that are rare: a search for many texts looks at those
+// first.
 void shorten(Literal& literal) {
     constexpr std::size_t long_enough = 12;
     constexpr std::size_t looked_at = 2;
@@ -132,7 +133,7 @@ void shorten(Literal& literal) {
     long best = LONG_MAX;
     for (std::size_t end = long_enough; end <= text.size(); ++end) {
         long product = 1;
-        for (std::size_t i = end - looked_at; i < end; ++i) product *= frequency(text[i]);
+        for (std::size_t i = end - looked_at; i < end; ++i) product *= byte_frequency(text[i]);
         if (literal.any_case) product *= 2;
         if (product >= best) continue;
         best = product;

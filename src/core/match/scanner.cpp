@@ -233,8 +233,11 @@ bool find_candidate_lines(const Ruleset& ruleset, std::string_view bytes, Scratc
             any = true;
         }
         if (hit.end - begin > ruleset.line_limit) continue;
-        if (hit.literal >= ruleset.docker_literals) {
-            if (bytes.substr(begin).starts_with(docker_head))
+        if (hit.literal == ruleset.docker_literal) {
+            // Within what a container said, these escapes may hide any literal.
+            std::string_view line = bytes.substr(begin, end - begin);
+            if (line.starts_with(docker_head) && (line.find("\\u00") != std::string_view::npos ||
+                                                  line.find("\\/") != std::string_view::npos))
                 std::ranges::fill(seen, ~std::uint64_t{0});
             continue;
         }
@@ -348,8 +351,8 @@ void prepare_literals(Ruleset& ruleset, const PrepareOptions& options) {
             add(target++, required_by(*ruleset.rules[rule].filter));
     }
     if (literals.empty() || !options.prefilter) return;
-    ruleset.docker_literals = static_cast<std::uint32_t>(literals.size());
-    for (const char* escape : {"\\u", "\\/"}) literals.push_back({escape, false});
+    ruleset.docker_literal = static_cast<std::uint32_t>(literals.size());
+    literals.push_back({std::string(docker_head), false});
     ruleset.literals = make_literal_scan(literals, options.engine);
 }
 

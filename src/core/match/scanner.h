@@ -49,7 +49,7 @@ struct Ruleset {
     // A target may ask for one literal out of each of two sets. `speaks_for`: the target times two,
     // plus which set.
     std::vector<std::vector<std::uint32_t>> speaks_for;
-    std::uint32_t docker_literals = 0;      // from this literal on: escapes that may hide any other
+    std::uint32_t docker_literal = 0;       // behind the others: how a line of Docker's begins
     std::size_t words = 0;                  // of a set of targets
     std::vector<std::uint64_t> unasked;     // for both sets, one after the other: who lacks it
     std::vector<std::uint64_t> every_line;  // set of targets that have no literal
