@@ -40,6 +40,8 @@ struct Replayed {
     std::vector<Hit> hits;  // of the chunk that was read last
     std::size_t next = 0;   // of them, to be decided
     Instant latest{INT64_MIN};
+    std::string_view scanned;  // what is being scanned
+    bool read_to_end = false;
     bool ended = false;
 };
 
@@ -175,28 +177,43 @@ class Replay {
         return {};
     }
 
-    // Reads on until there is a hit to decide, or the end.
-    void fill(Replayed& file, Progress& progress) {
-        while (file.next == file.hits.size() && !file.ended) {
-            file.hits.clear();
-            file.next = 0;
-            auto read =
-                file.tail.read(scan_.threads() > 1 ? Tail::backlog_read_size : Tail::read_size);
+    // The next lines of a file; nothing at its end.
+    std::string_view read_on(Replayed& file) {
+        while (!file.read_to_end) {
+            auto read = file.tail.read(Tail::backlog_read_size);
             if (!read) {
                 print_error(read.error());
-                failed_ = file.ended = true;
-                return;
+                failed_ = file.read_to_end = true;
+                return {};
             }
-            std::string_view bytes = read->bytes;
-            if (bytes.empty() && !read->more) {
-                bytes = file.tail.flush_partial();
-                file.ended = true;
-            }
-            scan_.scan(*file.ruleset, Chunk{0, bytes, {}}, now_, file.hits);
+            if (!read->bytes.empty()) return read->bytes;
+            if (read->more) continue;
+            file.read_to_end = true;
+            return file.tail.flush_partial();
+        }
+        return {};
+    }
+
+    // Reads on until there is a hit to decide, or the end. While the matchers scan, the next lines
+    // are read, and hits decided; with several files they would be in each other's way.
+    void fill(Replayed& file, Progress& progress) {
+        bool alone = files_.size() == 1;
+        while (file.next == file.hits.size() && !file.ended) {
+            if (file.scanned.empty()) begin(file, read_on(file));
+            std::string_view next = alone ? read_on(file) : std::string_view{};
+            file.hits.clear();
+            file.next = 0;
+            scan_.finish(file.hits);
             arrive_in_log_time(file.hits, now_, file.latest);
-            done_ += bytes.size();
+            done_ += file.scanned.size();
+            file.ended = file.scanned.empty();
+            begin(file, next);
             progress.show(done_);
         }
+    }
+    void begin(Replayed& file, std::string_view lines) {
+        file.scanned = lines;
+        if (!lines.empty()) scan_.begin(*file.ruleset, Chunk{0, lines, {}}, now_);
     }
 
     void decide_all(Progress& progress) {

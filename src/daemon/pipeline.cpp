@@ -4,6 +4,12 @@
 #include <algorithm>
 
 namespace bandd {
+namespace {
+
+// Of one log that is a backlog, in one turn; then the others have theirs, and bandctl its answers.
+constexpr int chunks_a_turn = 8;
+
+}  // namespace
 
 void Pipeline::configure(const Config& config, std::shared_ptr<const Compiled> compiled,
                          Watch::Saved saved, std::optional<FileId> own_log, Instant now) {
@@ -48,18 +54,56 @@ const Ruleset& Pipeline::ruleset_for(const Reader& reader) {
     return *ruleset;
 }
 
-void Pipeline::scan_chunk(const Ruleset& ruleset, const Chunk& chunk, LogTime* backlog,
-                          Instant now) {
-    hits_.clear();
-    scan_->scan(ruleset, chunk, now, hits_);
+// What the scan of `bytes` found.
+void Pipeline::decide(const Ruleset& ruleset, std::string_view bytes, LogTime* backlog,
+                      Instant now) {
     if (backlog != nullptr) {
         arrive_in_log_time(hits_, now, backlog->latest);
-        if (auto time = last_time(ruleset, chunk.bytes, now))
+        if (auto time = last_time(ruleset, bytes, now))
             backlog->reached = std::min(std::max(backlog->reached, *time), now);
     }
     Outcome outcome;
     engine_.on_hits(hits_, now, outcome);
+    hits_.clear();
     put(outcome, now);
+}
+
+void Pipeline::scan_chunk(const Ruleset& ruleset, const Chunk& chunk, LogTime* backlog,
+                          Instant now) {
+    scan_->scan(ruleset, chunk, now, hits_);
+    decide(ruleset, chunk.bytes, backlog, now);
+}
+
+// Several chunks in one turn: while the matchers scan one, the one before is decided and the next
+// one is read.
+void Pipeline::read_backlog(Reader& reader, Instant now) {
+    const Ruleset& ruleset = ruleset_for(reader);
+    LogTime& log_time = backlog_time_[reader.tail.id()];
+    std::string_view scanned;  // being scanned
+    bool more = true;
+    auto finish = [&](std::string_view next) {
+        scan_->finish(hits_);
+        if (!next.empty()) scan_->begin(ruleset, Chunk{0, next, {}}, now);
+        if (!scanned.empty()) decide(ruleset, scanned, &log_time, now);
+        scanned = next;
+    };
+    for (int i = 0; more && i < chunks_a_turn; ++i) {
+        auto read = reader.tail.read(Tail::backlog_read_size);
+        if (!read || read->truncated) {
+            finish({});
+            if (!read)
+                listener_.on_read_error(read.error());
+            else
+                watch_.find_copy(reader, *read->truncated, now);
+            more = read.has_value();
+            break;
+        }
+        more = read->more;
+        finish(read->bytes);
+    }
+    finish({});
+    watch_.read_done(reader, more);
+    if (!more) backlog_time_.erase(reader.tail.id());
 }
 
 void Pipeline::scan_bytes(const Reader& reader, std::string_view bytes, Instant now) {
@@ -111,9 +155,11 @@ Instant Pipeline::log_time(Instant now) const {
 
 bool Pipeline::turn(Instant now) {
     for (Reader* reader : watch_.ready()) {
-        // A backlog is read in larger pieces, so that all matchers have some of it.
-        auto read = reader->tail.read(
-            reader->backlog && scan_->threads() > 1 ? Tail::backlog_read_size : Tail::read_size);
+        if (reader->backlog && scan_->threads() > 1) {
+            read_backlog(*reader, now);
+            continue;
+        }
+        auto read = reader->tail.read();
         if (!read) {
             listener_.on_read_error(read.error());
             watch_.read_done(*reader, false);

@@ -67,6 +67,8 @@ class Pipeline {
     const Ruleset& ruleset_for(const Reader& reader);
     Instant log_time(Instant now) const;
     void scan_bytes(const Reader& reader, std::string_view bytes, Instant now);
+    void read_backlog(Reader& reader, Instant now);
+    void decide(const Ruleset& ruleset, std::string_view bytes, LogTime* backlog, Instant now);
     void scan_chunk(const Ruleset& ruleset, const Chunk& chunk, LogTime* backlog, Instant now);
 
     Engine& engine_;

@@ -8,6 +8,18 @@
 #include <csignal>
 
 namespace bandd {
+namespace {
+
+// Some 100 microseconds.
+constexpr int looks_before_sleep = 2000;
+
+void pause_a_little() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+}  // namespace
 
 Workers::~Workers() {
     {
@@ -23,7 +35,7 @@ void Workers::take_jobs(std::unique_lock<std::mutex>& lock) {
         std::size_t index = next_++;
         ++running_;
         lock.unlock();
-        (*job_)(index);
+        job_(index);
         lock.lock();
         --running_;
     }
@@ -39,24 +51,29 @@ void Workers::work() {
     while (!ending_) {
         take_jobs(lock);
         if (running_ == 0) done_.notify_one();
+        // In a backlog the next row follows at once: to sleep and be woken takes longer than a look.
+        std::uint64_t rows = begun_rows_;
+        lock.unlock();
+        for (int i = 0; i < looks_before_sleep && begun_rows_ == rows; ++i) pause_a_little();
+        lock.lock();
         begun_.wait(lock, [&] { return ending_ || next_ < count_; });
     }
 }
 
-void Workers::run(std::size_t count, const std::function<void(std::size_t)>& job) {
-    if (threads_ <= 1 || count <= 1) {
-        for (std::size_t i = 0; i < count; ++i) job(i);
-        return;
-    }
+void Workers::begin(std::size_t count, std::function<void(std::size_t)> job) {
     std::unique_lock lock(mutex_);
-    job_ = &job;
+    job_ = std::move(job);
     next_ = 0;
     count_ = count;
+    ++begun_rows_;
     while (helpers_.size() + 1 < threads_) helpers_.emplace_back([this] { work(); });
     begun_.notify_all();
+}
+
+void Workers::finish() {
+    std::unique_lock lock(mutex_);
     take_jobs(lock);
     done_.wait(lock, [&] { return running_ == 0; });
-    count_ = next_ = 0;
 }
 
 unsigned processors() {

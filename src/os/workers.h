@@ -3,6 +3,7 @@
 // rows.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -22,9 +23,10 @@ class Workers {
     Workers& operator=(const Workers&) = delete;
 
     unsigned threads() const { return threads_; }
-    // Calls job(0) … job(count - 1), each once, on any of the threads; returns when all are done.
-    // From one thread only. Jobs must not throw.
-    void run(std::size_t count, const std::function<void(std::size_t)>& job);
+    // The helpers begin to call job(0) … job(count - 1), each once; `finish` calls what is left,
+    // and returns when all are done. Both from one thread only, by turns. Jobs must not throw.
+    void begin(std::size_t count, std::function<void(std::size_t)> job);
+    void finish();
 
   private:
     void work();
@@ -35,7 +37,8 @@ class Workers {
     std::vector<std::thread> helpers_;
     std::mutex mutex_;
     std::condition_variable begun_, done_;
-    const std::function<void(std::size_t)>* job_ = nullptr;
+    std::function<void(std::size_t)> job_;
+    std::atomic<std::uint64_t> begun_rows_ = 0;
     std::size_t next_ = 0, count_ = 0, running_ = 0;
     bool ending_ = false;
 };

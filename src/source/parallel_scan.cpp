@@ -16,33 +16,41 @@ ParallelScan::ParallelScan(unsigned threads, const ScanCounts& counts)
     pieces_[0].scratch.counts = counts;
 }
 
-void ParallelScan::scan(const Ruleset& ruleset, const Chunk& chunk, Instant now,
-                        std::vector<Hit>& hits) {
+void ParallelScan::begin(const Ruleset& ruleset, const Chunk& chunk, Instant now) {
     // More pieces than threads, as some have more hits than others.
-    std::size_t wanted = std::min<std::size_t>(chunk.bytes.size() / smallest_piece,
-                                               std::size_t{workers_->threads()} * 4);
-    if (workers_->threads() == 1 || wanted <= 1)
-        return bandd::scan(ruleset, chunk, now, pieces_[0].scratch, hits);
+    std::size_t wanted = workers_->threads() == 1
+                             ? 1
+                             : std::clamp<std::size_t>(chunk.bytes.size() / smallest_piece, 1,
+                                                       std::size_t{workers_->threads()} * 4);
     if (pieces_.size() < wanted) pieces_.resize(wanted);
-    std::size_t used = 0;
+    used_ = 0;
     for (std::string_view rest = chunk.bytes; !rest.empty();) {
-        std::size_t left = wanted - used;
+        std::size_t left = wanted - used_;
         std::size_t size = rest.size();
         if (left > 1)
             if (auto end = rest.find('\n', rest.size() / left); end != std::string_view::npos)
                 size = end + 1;
-        pieces_[used++].bytes = rest.substr(0, size);
+        pieces_[used_++].bytes = rest.substr(0, size);
         rest.remove_prefix(size);
     }
-    workers_->run(used, [&](std::size_t index) {
+    auto scan_piece = [this, &ruleset, now, source = chunk.source,
+                       sender = chunk.sender](std::size_t index) {
         Piece& piece = pieces_[index];
         piece.hits.clear();
-        bandd::scan(ruleset, Chunk{chunk.source, piece.bytes, chunk.sender}, now, piece.scratch,
-                    piece.hits);
-    });
-    for (std::size_t i = 0; i < used; ++i)
+        bandd::scan(ruleset, Chunk{source, piece.bytes, sender}, now, piece.scratch, piece.hits);
+    };
+    if (used_ > 1)
+        workers_->begin(used_, scan_piece);
+    else if (used_ == 1)
+        scan_piece(0);
+}
+
+void ParallelScan::finish(std::vector<Hit>& hits) {
+    if (used_ > 1) workers_->finish();
+    for (std::size_t i = 0; i < used_; ++i)
         hits.insert(hits.end(), std::make_move_iterator(pieces_[i].hits.begin()),
                     std::make_move_iterator(pieces_[i].hits.end()));
+    used_ = 0;
 }
 
 ScanCounts ParallelScan::counts() const {

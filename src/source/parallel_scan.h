@@ -22,8 +22,14 @@ class ParallelScan {
     // `counts` so far, of one that this replaces.
     explicit ParallelScan(unsigned threads, const ScanCounts& counts = {});
 
-    // Appends to `hits`, which point into the chunk.
-    void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, std::vector<Hit>& hits);
+    // Begins to scan a chunk; the caller has something else to do meanwhile. `finish` appends its
+    // hits, which point into the chunk. By turns; ruleset and chunk must live as long.
+    void begin(const Ruleset& ruleset, const Chunk& chunk, Instant now);
+    void finish(std::vector<Hit>& hits);
+    void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, std::vector<Hit>& hits) {
+        begin(ruleset, chunk, now);
+        finish(hits);
+    }
 
     ScanCounts counts() const;
     unsigned threads() const { return workers_->threads(); }
@@ -36,6 +42,7 @@ class ParallelScan {
     };
     std::unique_ptr<Workers> workers_;
     std::vector<Piece> pieces_;
+    std::size_t used_ = 0;  // of them, by the chunk that is scanned
 };
 
 }  // namespace bandd

@@ -146,14 +146,18 @@ std::string_view Tail::hand_on(std::size_t raw_length) {
     counts_.bytes += raw_length;
     std::string_view bytes(raw_.data(), raw_length);
     if (encoding_ == Encoding::utf8 || encoding_ == Encoding::automatic) return bytes;
+    std::swap(decoded_, decoded_before_);
     decoded_.clear();
     decode(encoding_, bytes, decoded_);
     return decoded_;
 }
 
 Result<Tail::Read> Tail::read(std::size_t most) {
-    raw_.erase(0, handed_);
-    handed_ = 0;
+    if (handed_ > 0) {
+        std::swap(raw_, raw_before_);
+        raw_.assign(raw_before_, handed_);
+        handed_ = 0;
+    }
     struct stat status{};
     if (fstat(fd_.get(), &status) != 0) return fail_errno("fstat \"" + path_ + "\"");
     auto size = static_cast<std::uint64_t>(status.st_size);

@@ -49,7 +49,7 @@ struct TailCounts {
 class Tail {
   public:
     static constexpr std::size_t read_size = 256 << 10;
-    static constexpr std::size_t backlog_read_size = 1 << 20;  // for several matchers
+    static constexpr std::size_t backlog_read_size = 512 << 10;  // for several matchers
 
     // Opens the file that `path` is now. Regular files only.
     static Result<Tail> open(const std::string& path, Encoding encoding, std::size_t line_limit);
@@ -63,7 +63,7 @@ class Tail {
                       std::size_t line_limit);
 
     struct Read {
-        std::string_view bytes;  // whole lines, valid until the next call
+        std::string_view bytes;  // whole lines, valid until the call after the next
         bool more = false;       // there may be more at once
         // The file was truncated; what was written to it after this and before that was not read.
         std::optional<TailPosition> truncated = std::nullopt;
@@ -104,8 +104,9 @@ class Tail {
     std::size_t line_limit_ = 65536;
     std::uint64_t offset_ = 0;  // of the end of `raw_` in the file
     std::string raw_;           // read, not handed on
+    std::string raw_before_;    // what the last `read` but one handed on
     std::size_t handed_ = 0;    // bytes of raw_ that the last `read` handed on
-    std::string decoded_;
+    std::string decoded_, decoded_before_;
     bool skipping_ = false;
     Fingerprint fingerprint_;
     TailCounts counts_;
