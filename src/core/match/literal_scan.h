@@ -37,9 +37,8 @@ class LiteralScratch {
 class LiteralScan {
   public:
     virtual ~LiteralScan() = default;
-    // Appends every place where a literal stands, line by line, within a line in any order. At most
-    // 4 GiB of text. Const, for any thread. False: it could not be searched, and every line must be
-    // looked at.
+    // Appends every place where a literal stands, in any order. At most 4 GiB of text. Const, for
+    // any thread. False: it could not be searched, and every line must be looked at.
     virtual bool find(std::string_view text, LiteralScratch& scratch,
                       std::vector<LiteralHit>& hits) const = 0;
 };

@@ -208,6 +208,8 @@ bool find_candidate_lines(const Ruleset& ruleset, std::string_view bytes, Scratc
     scratch.candidates.clear();
     scratch.targets.clear();
     if (!ruleset.literals->find(bytes, scratch.literals, scratch.literal_hits)) return false;
+    if (!std::ranges::is_sorted(scratch.literal_hits, {}, &LiteralHit::end))
+        std::ranges::sort(scratch.literal_hits, {}, &LiteralHit::end);
     std::vector<std::uint64_t>& seen = scratch.seen;
     std::size_t begin = 0;
     std::size_t end = 0;  // of the line looked at; a literal holds no line end

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What each stage of a line's way costs. `items_per_second` counts lines (hits, keys). Options are
+// Google Benchmark's: bench_stages --benchmark_filter=scan
+#include <benchmark/benchmark.h>
+
+#include <random>
+
+#include "bench/mail_router_log.h"
+#include "config/compile.h"
+#include "config/load.h"
+#include "core/decide/engine.h"
+#include "core/text/unescape.h"
+
+using namespace bandd;
+
+namespace {
+
+constexpr Instant arrival = Instant::from_seconds(1'795'100'000);
+
+// `attacks` in thousandths.
+const std::string& log_with(std::int64_t attacks) {
+    static std::map<std::int64_t, std::string> logs;
+    std::string& log = logs[attacks];
+    if (log.empty())
+        write_mail_router_log(
+            {.lines = 20'000, .attacks = static_cast<double>(attacks) / 1000, .seed = 3}, log);
+    return log;
+}
+std::vector<std::string_view> lines_of(std::string_view log) {
+    std::vector<std::string_view> lines;
+    while (!log.empty()) {
+        auto end = log.find('\n');
+        lines.push_back(log.substr(0, end));
+        log.remove_prefix(end + 1);
+    }
+    return lines;
+}
+
+const Ruleset& mail_router_rules() {
+    static const Ruleset rules = [] {
+        Ruleset made;
+        for (const char* name : {"hmailserver", "postfix", "dovecot", "sshd"}) {
+            std::vector<Error> errors;
+            std::vector<Error> warnings;
+            FilterConfig config =
+                load_filter(BANDD_SOURCE "/filters/" + std::string(name) + ".yaml").filter;
+            made.rules.push_back({compile_filter(config, {}, {}, errors, warnings),
+                                  {static_cast<JailIndex>(made.rules.size())}});
+        }
+        prepare(made);
+        return made;
+    }();
+    return rules;
+}
+
+void count_lines(benchmark::State& state, std::size_t lines, std::size_t bytes) {
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * lines));
+    state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * bytes));
+}
+
+void find_line_ends(benchmark::State& state) {
+    const std::string& log = log_with(1);
+    for (auto _ : state) benchmark::DoNotOptimize(lines_of(log));
+    count_lines(state, lines_of(log).size(), log.size());
+}
+BENCHMARK(find_line_ends);
+
+void open_heads(benchmark::State& state) {
+    const std::string& log = log_with(1);
+    auto lines = lines_of(log);
+    for (auto _ : state)
+        for (std::string_view line : lines)
+            benchmark::DoNotOptimize(open_envelope(line, Zone{}, arrival));
+    count_lines(state, lines.size(), log.size());
+}
+BENCHMARK(open_heads);
+
+void undo_escapes(benchmark::State& state) {
+    const std::string& log = log_with(1);
+    auto lines = lines_of(log);
+    std::string out;
+    for (auto _ : state)
+        for (std::string_view line : lines) {
+            out.clear();
+            if (has_escape(line)) unescape(line, out);
+            benchmark::DoNotOptimize(out.data());
+        }
+    count_lines(state, lines.size(), log.size());
+}
+BENCHMARK(undo_escapes);
+
+void search_literals(benchmark::State& state) {
+    const std::string& log = log_with(1);
+    LiteralScratch scratch;
+    std::vector<LiteralHit> hits;
+    for (auto _ : state) {
+        hits.clear();
+        mail_router_rules().literals->find(log, scratch, hits);
+    }
+    count_lines(state, lines_of(log).size(), log.size());
+}
+BENCHMARK(search_literals);
+
+void scan_chunk(benchmark::State& state) {
+    const std::string& log = log_with(state.range(0));
+    Scratch scratch;
+    std::vector<Hit> hits;
+    for (auto _ : state) {
+        hits.clear();
+        scan(mail_router_rules(), Chunk{0, log, {}}, arrival, scratch, hits);
+    }
+    count_lines(state, lines_of(log).size(), log.size());
+}
+BENCHMARK(scan_chunk)->ArgName("attacks_per_mille")->Arg(0)->Arg(1)->Arg(100)->Arg(1000);
+
+void scan_without_prefilter(benchmark::State& state) {
+    Ruleset rules;
+    rules.rules = mail_router_rules().rules;
+    prepare(rules, {.prefilter = false});
+    const std::string& log = log_with(state.range(0));
+    Scratch scratch;
+    std::vector<Hit> hits;
+    for (auto _ : state) {
+        hits.clear();
+        scan(rules, Chunk{0, log, {}}, arrival, scratch, hits);
+    }
+    count_lines(state, lines_of(log).size(), log.size());
+}
+BENCHMARK(scan_without_prefilter)->ArgName("attacks_per_mille")->Arg(1)->Arg(1000);
+
+// One jail, hits of `addresses` in turn; with maxretry 5 every fifth leads to a ban of a second.
+void decide(benchmark::State& state) {
+    Engine engine;
+    JailRules rules;
+    rules.name = "bench";
+    rules.bantime.base = std::chrono::seconds(1);
+    Outcome outcome;
+    engine.set_rules({rules}, arrival, outcome);
+    Pattern pattern;
+    pattern.id = "p";
+    std::array<JailIndex, 1> jails{0};
+    std::mt19937 random(1);
+    std::int64_t us = arrival.us;
+    for (auto _ : state) {
+        Address address;
+        address.bytes = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+        auto number = static_cast<std::uint32_t>(random() % static_cast<unsigned>(state.range(0)));
+        std::memcpy(address.bytes.data() + 12, &number, 4);
+        Instant at{us += 100};
+        Hit hit{jails, nullptr, &pattern, at, at, address, {}, {}, "a line", {}};
+        outcome.events.clear();
+        engine.on_time(at, outcome);
+        engine.on_hits({&hit, 1}, at, outcome);
+    }
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
+}
+BENCHMARK(decide)->ArgName("addresses")->Arg(1000)->Arg(1'000'000);
+
+void add_to_window(benchmark::State& state) {
+    WindowTable table(5, std::chrono::minutes(10), 2'000'000);
+    std::mt19937 random(1);
+    std::int64_t us = arrival.us;
+    for (auto _ : state) {
+        Address address;
+        address.bytes = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+        auto number = static_cast<std::uint32_t>(random() % static_cast<unsigned>(state.range(0)));
+        std::memcpy(address.bytes.data() + 12, &number, 4);
+        benchmark::DoNotOptimize(table.add(make_prefix(address, 32), Instant{us += 100}, 1));
+    }
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
+}
+BENCHMARK(add_to_window)->ArgName("addresses")->Arg(1000)->Arg(1'000'000);
+
+}  // namespace
+
+BENCHMARK_MAIN();
