@@ -243,6 +243,15 @@ void Watch::finish_rotated(std::size_t log, const std::string& path, const FileI
         if (saved.path == path) saved_used_.insert(saved.id);
 }
 
+// As a part of the log `path`, unpacked if need be.
+Result<Tail> Watch::open_rotated(std::size_t log, const std::string& path, const Rotated& rotated) {
+    Encoding encoding = logs_[log].spec.encoding;
+    if (!is_archive(rotated.path)) return Tail::open(rotated.path, encoding, limits_.line_limit);
+    auto content = unpack_archive(rotated.path, limits_.scratch);
+    if (!content) return std::unexpected(content.error());
+    return Tail::adopt(std::move(*content), path, rotated.id, encoding, limits_.line_limit);
+}
+
 // False: a file went elsewhere meanwhile.
 bool Watch::take_rotated(std::size_t log, const std::string& path,
                          const std::vector<Rotated>& rotated, bool current_sure, Instant now) {
@@ -260,16 +269,7 @@ bool Watch::take_rotated(std::size_t log, const std::string& path,
         bool missed = !current_sure && newer;
         if (it->saved == nullptr && !missed) continue;
         if (find_reader(it->id, logs_[log].spec) != nullptr) continue;
-        Result<Tail> tail = fail("");
-        if (is_archive(it->path)) {
-            if (auto content = unpack_archive(it->path, limits_.scratch))
-                tail = Tail::adopt(std::move(*content), path, it->id, logs_[log].spec.encoding,
-                                   limits_.line_limit);
-            else
-                tail = std::unexpected(content.error());
-        } else {
-            tail = Tail::open(it->path, logs_[log].spec.encoding, limits_.line_limit);
-        }
+        Result<Tail> tail = open_rotated(log, path, *it);
         if (file_id(it->path) != it->id || (tail && tail->id() != it->id)) {
             all = false;
             continue;
@@ -563,21 +563,24 @@ void Watch::read_done(Reader& reader, bool more) {
 void Watch::find_copy(Reader& reader, const TailPosition& before, Instant now) {
     std::size_t log = *reader.logs.begin();
     std::vector<TailPosition> positions{before};
-    for (const Rotated& copy : find_rotated(before.path, before.id, positions)) {
-        if (copy.saved == nullptr || is_archive(copy.path) ||
-            find_reader(copy.id, logs_[log].spec) != nullptr)
-            continue;
-        auto tail = Tail::open(copy.path, logs_[log].spec.encoding, limits_.line_limit);
-        if (!tail || tail->size() <= before.offset) continue;
-        Reader& rest = readers_.emplace_back(Reader{std::move(*tail)});
-        rest.logs = reader.logs;
-        rest.tail.set_path(before.path);
-        rest.tail.seek(before.offset, before.skipping);
-        rest.ready = true;
-        mark_finished(rest, now);
-        reader.after = &rest;
-        return;
-    }
+    // The copy may be renamed, or compressed, while it is looked for: then it is looked for again.
+    constexpr int most_looks = 3;
+    for (int look = 0; look < most_looks; ++look)
+        for (const Rotated& copy : find_rotated(before.path, before.id, positions)) {
+            if (copy.saved == nullptr || find_reader(copy.id, logs_[log].spec) != nullptr) continue;
+            auto tail = open_rotated(log, before.path, copy);
+            if (!tail || file_id(copy.path) != copy.id || tail->id() != copy.id ||
+                tail->size() <= before.offset)
+                continue;
+            Reader& rest = readers_.emplace_back(Reader{std::move(*tail)});
+            rest.logs = reader.logs;
+            rest.tail.set_path(before.path);
+            rest.tail.seek(before.offset, before.skipping);
+            rest.ready = true;
+            mark_finished(rest, now);
+            reader.after = &rest;
+            return;
+        }
 }
 
 std::vector<Reader*> Watch::expired(Instant now) {

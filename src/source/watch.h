@@ -116,6 +116,7 @@ class Watch {
     };
     std::vector<Rotated> find_rotated(const std::string& path, const FileId& current,
                                       const std::vector<TailPosition>& positions);
+    Result<Tail> open_rotated(std::size_t log, const std::string& path, const Rotated& rotated);
     bool take_rotated(std::size_t log, const std::string& path, const std::vector<Rotated>& rotated,
                       bool current_sure, Instant now);
     void finish_rotated(std::size_t log, const std::string& path, const FileId& current,

@@ -3,6 +3,7 @@
 // Google Benchmark's: bench_stages --benchmark_filter=scan
 #include <benchmark/benchmark.h>
 
+#include <cstring>
 #include <random>
 
 #include "bench/mail_router_log.h"

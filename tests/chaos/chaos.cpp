@@ -195,9 +195,9 @@ int run(const Options& options) {
         std::cout << calm.log() << chaos.log() << "chaos: a daemon did not start\n";
         return 1;
     }
-    // The promise begins with the first checkpoint, which failing writes may put off for long: it
-    // is made on a sound disk.
-    if (options.faults == "writes") {
+    // The promise begins with the first checkpoint, which failing writes, or a busy machine, may put
+    // off for long: it is made on a sound disk, and before the first kill.
+    {
         chaos.stop(SIGKILL);
         DaemonProcess sound(chaos_dir, "ip netns exec chaos");
         if (!sound.start()) return 1;

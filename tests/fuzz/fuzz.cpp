@@ -205,9 +205,10 @@ Target target_of_this_program() {
     if (name == "envelope") return {lines, run_envelope};
     if (name == "unescape") return {{"a#011b#000#377#3778#0", "x#12#0111"}, run_unescape};
     if (name == "waiting")
-        return {{"1:00:2::10:1:x1:11:11:a1:12:111:p1:l1:0",
-                 "1:11:a7:1.2.3.40:1:11:11:a1:11:11:p1:l1:11:k1:v"},
-                run_waiting};
+        return {
+            {"1:01:b7:1.2.3.40:1:11:11:a1:11:11:p1:l1:0", "1:00:2::10:1:x1:11:11:a1:12:111:p1:l1:0",
+             "1:11:a7:1.2.3.40:1:11:11:a1:11:11:p1:l1:11:k1:v"},
+            run_waiting};
     if (name == "framing")
         return {{"5 hello6 a\nb\nc\n", "line one\nline two\n12 <13>x: y z w", "999999999 x\n0 y\n"},
                 run_framing};

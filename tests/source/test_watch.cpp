@@ -192,6 +192,21 @@ TEST_CASE("watch: lines written just before copytruncate are read from the copy"
     CHECK(f.watch.readers().size() == 1);
 }
 
+TEST_CASE("watch: copytruncate whose copy is compressed before we look") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "a line long enough to be told by its fingerprint\n");
+    auto f = Follower::make();
+    f.follow({log});
+    f.got();
+    append_file(log, "not read yet\n");
+    fs::copy_file(log, log + ".2");
+    fs::resize_file(log, 0);
+    append_file(log, "new\n");
+    REQUIRE(std::system(("gzip " + log + ".2").c_str()) == 0);
+    CHECK(f.got() == Lines{"0:not read yet", "0:new"});
+}
+
 TEST_CASE("watch: the same, of a file that a checkpoint knew") {
     TempDirectory dir;
     std::string log = dir / "log";

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <utility>
 #include <vector>
 
 #include "core/decide/decision.h"
@@ -33,6 +34,8 @@ class BanTable {
     const Ban* at(std::uint32_t slot) const {
         return slot < bans_.size() && in_use_[slot] ? &bans_[slot] : nullptr;
     }
+
+    Ban* at(std::uint32_t slot) { return const_cast<Ban*>(std::as_const(*this).at(slot)); }
 
     template <bool constant>
     class Iterator {

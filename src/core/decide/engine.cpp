@@ -88,14 +88,19 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
     };
     BanTable kept;
     kept.reserve(bans_.size());
-    for (Ban& ban : bans_) {
-        if (!moved[ban.key.jail]) continue;
-        ban.key.jail = *moved[ban.key.jail];
-        kept.put(std::move(ban));
+    std::vector<BanKey> changed;
+    for (std::uint32_t slot = 0; slot < bans_.slots(); ++slot) {
+        Ban* ban = bans_.at(slot);
+        if (ban == nullptr || !moved[ban->key.jail]) continue;
+        ban->key.jail = *moved[ban->key.jail];
+        if (slot < is_changed_.size() && is_changed_[slot]) changed.push_back(ban->key);
+        kept.put(std::move(*ban));
     }
     bans_ = std::move(kept);
+    changed_slots_.clear();
+    is_changed_.clear();
+    for (const BanKey& key : changed) mark_changed(bans_.slot_of(key));
     move_keys(offences_);
-    move_set(changed_bans_);
     recent_.clear();
     recent_order_.clear();
     move_set(changed_offences_);
@@ -104,6 +109,13 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
     jails_ = std::move(jails);
     deadlines_.clear();
     for (const Ban& ban : bans_) push_deadline(ban);
+}
+
+void Engine::mark_changed(std::uint32_t slot) {
+    if (slot >= is_changed_.size()) is_changed_.resize(bans_.slots());
+    if (is_changed_[slot]) return;
+    is_changed_[slot] = true;
+    changed_slots_.push_back(slot);
 }
 
 void Engine::push_deadline(const Ban& ban) {
@@ -261,10 +273,11 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
     ++jail.counts.hits;
 
     BanKey key{index, prefix};
-    if (Ban* found = bans_.find(key); found != nullptr && found->until > at) {
+    std::uint32_t slot = bans_.slot_of(key);
+    if (Ban* found = bans_.at(slot); found != nullptr && found->until > at) {
         Ban& ban = *found;
         ++ban.hits;
-        changed_bans_.insert(key);
+        mark_changed(slot);
         ++jail.counts.already_banned;
         if (rules.bantime.extend && !ban.by_hand && ban.until != never) {
             Instant until = at + bantime_of(rules, prefix, ban.from, ban.offence);
@@ -369,8 +382,8 @@ void Engine::decide(Ban ban, Outcome& outcome) {
     }
     if (rules_[ban.key.jail].simulate) ban.state = BanState::simulated;
     ++jails_[ban.key.jail].counts.bans;
-    changed_bans_.insert(ban.key);
     const Ban& put = bans_.put(std::move(ban));
+    mark_changed(bans_.slot_of(put.key));
     push_deadline(put);
     outcome.events.emplace_back(Banned{put});
 }
@@ -378,7 +391,6 @@ void Engine::decide(Ban ban, Outcome& outcome) {
 void Engine::end(const BanKey& key, Unbanned::Why why, Instant at, Outcome& outcome) {
     Ban* found = bans_.find(key);
     ++jails_[key.jail].counts.unbans;
-    changed_bans_.erase(key);
     ended_bans_.push_back({*found, why, at});
     if (why == Unbanned::Why::expired) remember(ended_bans_.back());
     outcome.events.emplace_back(Unbanned{std::move(*found), why, at});
@@ -449,7 +461,7 @@ Result<> Engine::ban_by_hand(const BanOrder& order, Instant now, Outcome& outcom
         found->by_hand = true;
         found->story = ban.story;
         push_deadline(*found);
-        changed_bans_.insert(ban.key);
+        mark_changed(bans_.slot_of(ban.key));
         outcome.events.emplace_back(Extended{*found});
         return {};
     }
@@ -497,9 +509,11 @@ Changes Engine::take_changes() {
                 {{static_cast<JailIndex>(i), key}, {times.begin(), times.end()}});
         });
     }
-    for (const BanKey& key : changed_bans_)
-        if (const Ban* found = bans_.find(key)) changes.bans.push_back(*found);
-    changed_bans_.clear();
+    for (std::uint32_t slot : changed_slots_) {
+        if (slot < is_changed_.size()) is_changed_[slot] = false;
+        if (const Ban* found = std::as_const(bans_).at(slot)) changes.bans.push_back(*found);
+    }
+    changed_slots_.clear();
     changes.ended_bans = std::exchange(ended_bans_, {});
     for (std::size_t i = 0; i < jails_.size(); ++i)
         if (std::exchange(jails_[i].stored_counts, jails_[i].counts) != jails_[i].counts)

@@ -175,6 +175,7 @@ class Engine {
     std::uint64_t keep_line(Match match, std::uint64_t previous);
     std::vector<Match> chain(std::uint64_t note, std::uint32_t most) const;
     void push_deadline(const Ban& ban);
+    void mark_changed(std::uint32_t slot);
 
     EngineLimits limits_;
     std::vector<JailRules> rules_;
@@ -185,7 +186,9 @@ class Engine {
     std::unordered_map<BanKey, Offences, BanKeyHash> offences_;
     std::deque<KeptLine> lines_;
     std::uint64_t first_note_ = 1;  // of lines_.front()
-    std::unordered_set<BanKey, BanKeyHash> changed_bans_;
+    // Slots of bans that changed since the last checkpoint, each once; a ban may have left one.
+    std::vector<std::uint32_t> changed_slots_;
+    std::vector<bool> is_changed_;                             // by slot
     std::vector<Unbanned> ended_bans_;                         // since the last checkpoint
     std::unordered_map<BanKey, Unbanned, BanKeyHash> recent_;  // expired less than `lateness` ago
     std::deque<std::pair<Instant, BanKey>> recent_order_;

@@ -92,7 +92,7 @@ void WaitingHits::restore(std::string_view dump, const std::vector<std::string>&
         question.kind = in.number() == 0 ? Question::Kind::addresses : Question::Kind::exempt;
         auto jail = index_of(in.text());
         bool known = question.kind == Question::Kind::addresses || jail;
-        question.jail = jail.value_or(0);
+        if (question.kind == Question::Kind::exempt) question.jail = jail.value_or(0);
         question.address = parse_address(in.text()).value_or(Address{});
         question.name = in.text();
         for (std::size_t i = in.count(); i > 0 && in.good; --i) {
