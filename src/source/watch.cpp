@@ -565,22 +565,31 @@ void Watch::find_copy(Reader& reader, const TailPosition& before, Instant now) {
     std::vector<TailPosition> positions{before};
     // The copy may be renamed, or compressed, while it is looked for: then it is looked for again.
     constexpr int most_looks = 3;
-    for (int look = 0; look < most_looks; ++look)
-        for (const Rotated& copy : find_rotated(before.path, before.id, positions)) {
-            if (copy.saved == nullptr || find_reader(copy.id, logs_[log].spec) != nullptr) continue;
-            auto tail = open_rotated(log, before.path, copy);
-            if (!tail || file_id(copy.path) != copy.id || tail->id() != copy.id ||
-                tail->size() <= before.offset)
-                continue;
+    for (int look = 0; look < most_looks; ++look) {
+        std::vector<Rotated> rotated = find_rotated(before.path, before.id, positions);
+        auto copy = std::ranges::find_if(rotated, [&](const Rotated& one) {
+            return one.saved != nullptr && find_reader(one.id, logs_[log].spec) == nullptr;
+        });
+        if (copy == rotated.end()) continue;
+        // What was copied later, and is not read yet, was written and truncated before we looked.
+        Reader* last = nullptr;
+        for (; copy != rotated.end(); ++copy) {
+            if (find_reader(copy->id, logs_[log].spec) != nullptr) continue;
+            auto tail = open_rotated(log, before.path, *copy);
+            if (!tail || file_id(copy->path) != copy->id || tail->id() != copy->id) break;
+            bool whole = copy->saved == nullptr;
+            if (!whole && tail->size() <= before.offset) continue;
             Reader& rest = readers_.emplace_back(Reader{std::move(*tail)});
             rest.logs = reader.logs;
             rest.tail.set_path(before.path);
-            rest.tail.seek(before.offset, before.skipping);
+            rest.tail.seek(whole ? 0 : before.offset, !whole && before.skipping);
             rest.ready = true;
             mark_finished(rest, now);
-            reader.after = &rest;
-            return;
+            rest.after = std::exchange(last, &rest);
         }
+        if (last != nullptr) reader.after = last;
+        if (copy == rotated.end()) return;
+    }
 }
 
 std::vector<Reader*> Watch::expired(Instant now) {

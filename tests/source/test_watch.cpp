@@ -192,6 +192,26 @@ TEST_CASE("watch: lines written just before copytruncate are read from the copy"
     CHECK(f.watch.readers().size() == 1);
 }
 
+TEST_CASE("watch: two copytruncates before we look: what stood between them is read, too") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "a line long enough to be told by its fingerprint\n");
+    auto f = Follower::make();
+    f.follow({log});
+    f.got();
+    append_file(log, "not read yet\n");
+    fs::copy_file(log, log + ".1");
+    fs::resize_file(log, 0);
+    append_file(log, "written and truncated before anybody looked\n");
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // of another tick of the clock
+    fs::rename(log + ".1", log + ".2");
+    fs::copy_file(log, log + ".1");
+    fs::resize_file(log, 0);
+    append_file(log, "new\n");
+    CHECK(f.got() ==
+          Lines{"0:not read yet", "0:written and truncated before anybody looked", "0:new"});
+}
+
 TEST_CASE("watch: copytruncate whose copy is compressed before we look") {
     TempDirectory dir;
     std::string log = dir / "log";

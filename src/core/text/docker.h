@@ -10,8 +10,8 @@
 
 namespace bandd {
 
-// How such a line begins. Docker writes `"`, `\`, `<`, `>`, `&` and control characters within escaped
-// (Go's encoding/json), and nothing else.
+// How such a line begins. Docker escapes `"`, `\`, `<`, `>`, `&` and control characters within, as
+// Go's encoding/json does, and nothing else.
 inline constexpr std::string_view docker_head = "{\"log\":\"";
 
 struct DockerLine {
