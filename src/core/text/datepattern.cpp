@@ -429,6 +429,8 @@ std::optional<Instant> DatePatterns::evaluate(const Template& from,
         std::int64_t value = 0;
         std::string_view hex = groups[1].substr(2, 15);
         std::from_chars(hex.data(), hex.data() + hex.size(), value, 16);
+        constexpr std::int64_t latest = 253'402'300'799;  // of the year 9999
+        if (value > latest) return {};
         return Instant::from_seconds(value);
     }
     CivilTime civil{0, 0, 0, 0, 0, 0, 0};

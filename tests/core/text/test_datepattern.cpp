@@ -54,6 +54,7 @@ TEST_CASE("dates: the usual formats are found, read, and cut out of the line") {
     CHECK(read("20261121T030550 x") == " x @ 2026-11-21T03:05:50Z");
     CHECK(read("[PDT Nov 21 03:05:50] x") == "[] x @ 2026-11-21T10:05:50Z");
     CHECK(read("@400000004f2b2d4a0c6f2a1c x") == " x @ 2012-02-03T00:41:46Z");
+    CHECK(read("@4aaaaaaaaaaaaaaaaaaaaaaa x") == " x @ no date");
     CHECK(read("no date here") == "no date here @ none");
 }
 
