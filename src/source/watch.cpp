@@ -224,20 +224,37 @@ std::vector<Watch::Rotated> Watch::find_rotated(const std::string& path, const F
     return found;
 }
 
-// A rotation may be under way while we look: a listing counts once it is the same twice, and a file
-// once what was opened is what was listed.
+// A rotation may be under way while we look: all that any look saw is taken, once what is opened is
+// what was listed.
 void Watch::finish_rotated(std::size_t log, const std::string& path, const FileId& current,
                            bool current_sure, Instant now) {
     constexpr int most_looks = 20;
-    auto ids_of = [](const std::vector<Rotated>& files) {
+    auto ids_of = [](const std::map<FileId, Rotated>& files) {
         std::set<FileId> ids;
-        for (const Rotated& file : files) ids.insert(file.id);
+        for (const auto& [id, file] : files) ids.insert(id);
         return ids;
     };
+    // A file on its way from one name to the next can be missed by a look, hardly by all of them;
+    // in a directory where names change all the time no two looks need be alike.
+    std::map<FileId, Rotated> seen;
+    std::set<std::int64_t> taken;  // times of files that are read by now
     for (int look = 0; look < most_looks; ++look) {
-        std::vector<Rotated> rotated = find_rotated(path, current, saved_);
-        if (ids_of(rotated) != ids_of(find_rotated(path, current, saved_))) continue;
-        if (take_rotated(log, path, rotated, current_sure, now)) break;
+        std::set<FileId> known = ids_of(seen);
+        for (int twice = 0; twice < 2; ++twice)
+            for (Rotated& one : find_rotated(path, current, saved_)) {
+                // Compressed since it was opened: gzip and zstd keep the time.
+                if (is_archive(one.path) && taken.contains(one.modified)) continue;
+                seen.insert_or_assign(one.id, std::move(one));
+            }
+        std::size_t moved = std::erase_if(
+            seen, [](const auto& one) { return file_id(one.second.path) != one.first; });
+        std::vector<Rotated> rotated;
+        for (const auto& [id, one] : seen) rotated.push_back(one);
+        std::ranges::sort(rotated, {}, &Rotated::modified);
+        bool all = take_rotated(log, path, rotated, current_sure, now);
+        if (all && moved == 0 && (look == 0 || known == ids_of(seen))) break;
+        for (const Rotated& one : rotated)
+            if (find_reader(one.id, logs_[log].spec) != nullptr) taken.insert(one.modified);
     }
     for (const TailPosition& saved : saved_)
         if (saved.path == path) saved_used_.insert(saved.id);
