@@ -99,8 +99,8 @@ class Daemon {
     std::map<std::string, std::string> log_problems_;  // by path: what was last said of it
     Instant started_, last_checkpoint_;
     bool state_lost_ = false;  // begun anew at this start
-    std::string saved_cursor_, saved_conversations_,
-        saved_waiting_;   // as the last checkpoint has them
+    // Notes as the last checkpoint has them.
+    std::string saved_cursor_, saved_conversations_, saved_waiting_;
     bool dirty_ = false;  // something happened since the last checkpoint
     bool ending_ = false;
     std::uint64_t seen_lines_ = 0;

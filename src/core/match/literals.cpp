@@ -28,6 +28,17 @@ constexpr std::size_t most_different = 4;  // bytes of a class that is taken apa
 
 bool is_lower(std::size_t c) { return c >= 'a' && c <= 'z'; }
 
+// Each of these with each of those behind it.
+std::vector<Text> joined(const std::vector<Text>& these, const std::vector<Text>& those) {
+    std::vector<Text> all;
+    for (const Text& left : these)
+        for (const Text& right : those) {
+            all.push_back(left);
+            all.back().insert(all.back().end(), right.begin(), right.end());
+        }
+    return all;
+}
+
 // All texts that a node can be; nothing, if they are many.
 std::optional<std::vector<Text>> exact_texts(const Node& node) {
     switch (node.kind) {
@@ -69,13 +80,7 @@ std::optional<std::vector<Text>> exact_texts(const Node& node) {
             for (int count = 0; count <= node.most; ++count) {
                 if (count >= node.least) texts.insert(texts.end(), row.begin(), row.end());
                 if (texts.size() > most_texts || row.size() * once->size() > most_texts) return {};
-                std::vector<Text> longer;
-                for (const Text& text : row)
-                    for (const Text& next : *once) {
-                        longer.push_back(text);
-                        longer.back().insert(longer.back().end(), next.begin(), next.end());
-                    }
-                row = std::move(longer);
+                row = joined(row, *once);
             }
             return texts;
         }
@@ -84,13 +89,7 @@ std::optional<std::vector<Text>> exact_texts(const Node& node) {
             for (const Node& child : node.children) {
                 auto next = exact_texts(child);
                 if (!next || texts.size() * next->size() > most_texts) return {};
-                std::vector<Text> longer;
-                for (const Text& text : texts)
-                    for (const Text& more : *next) {
-                        longer.push_back(text);
-                        longer.back().insert(longer.back().end(), more.begin(), more.end());
-                    }
-                texts = std::move(longer);
+                texts = joined(texts, *next);
             }
             return texts;
         }
@@ -254,13 +253,7 @@ std::vector<Choice> required(const Node& node) {
                 // Without its alternatives the run may be long enough, and is fewer texts.
                 if (texts->size() > 1) take(of_run, choice_of(run));
                 if (run.size() * texts->size() > most_texts) end_run();
-                std::vector<Text> longer;
-                for (const Text& text : run)
-                    for (const Text& more : *texts) {
-                        longer.push_back(text);
-                        longer.back().insert(longer.back().end(), more.begin(), more.end());
-                    }
-                run = std::move(longer);
+                run = joined(run, *texts);
             }
             end_run();
             return best;
