@@ -508,7 +508,7 @@ void Daemon::take_checkpoint(Instant at) {
     Checkpoint checkpoint;
     checkpoint.jails = engine_->jail_names();
     checkpoint.at = at;
-    pipeline_->take_positions(checkpoint.positions, checkpoint.gone);
+    pipeline_->take_positions(checkpoint.positions, checkpoint.gone, at);
     checkpoint.changes = engine_->take_changes();
     auto take_note = [&](const char* name, std::string value, std::string& saved) {
         if (value != saved) checkpoint.notes.emplace_back(name, value);

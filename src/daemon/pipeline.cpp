@@ -191,7 +191,9 @@ std::uint64_t Pipeline::cut_lines() const {
 }
 
 void Pipeline::take_positions(std::vector<StoredPosition>& changed,
-                              std::vector<std::pair<std::uint64_t, std::uint64_t>>& gone) {
+                              std::vector<std::pair<std::uint64_t, std::uint64_t>>& gone,
+                              Instant now) {
+    watch_.look(now);
     std::map<FileId, StoredPosition> current;
     for (const Reader& reader : watch_.readers()) {
         TailPosition at = reader.tail.position();

@@ -51,7 +51,7 @@ class Pipeline {
 
     // Positions that changed since the last call, for a checkpoint; and files no longer read.
     void take_positions(std::vector<StoredPosition>& changed,
-                        std::vector<std::pair<std::uint64_t, std::uint64_t>>& gone);
+                        std::vector<std::pair<std::uint64_t, std::uint64_t>>& gone, Instant now);
 
     ScanCounts counts() const { return scan_->counts(); }
     std::uint64_t cut_lines() const;

@@ -82,10 +82,10 @@ class Archive {
 
 }  // namespace
 
-bool is_archive(const std::string& path) { return path.ends_with(".gz") || path.ends_with(".zst"); }
+bool is_archive(std::string_view path) { return path.ends_with(".gz") || path.ends_with(".zst"); }
 
-std::string unpacked_name(const std::string& path) {
-    return is_archive(path) ? path.substr(0, path.rfind('.')) : path;
+std::string unpacked_name(std::string_view path) {
+    return std::string(is_archive(path) ? path.substr(0, path.rfind('.')) : path);
 }
 
 Result<std::string> archive_head(const std::string& path, std::size_t length) {

@@ -45,6 +45,7 @@ Result<Tail> Tail::open(const std::string& path, Encoding encoding, std::size_t 
     tail.fd_ = std::move(fd);
     tail.wanted_ = tail.encoding_ = encoding;
     tail.line_limit_ = line_limit;
+    tail.look();
     return tail;
 }
 
@@ -56,6 +57,7 @@ Tail Tail::adopt(Fd fd, const std::string& path, FileId id, Encoding encoding,
     tail.fd_ = std::move(fd);
     tail.wanted_ = tail.encoding_ = encoding;
     tail.line_limit_ = line_limit;
+    tail.look();
     return tail;
 }
 
@@ -86,30 +88,48 @@ std::uint64_t Tail::size() const {
     return failed != 0 ? offset_ : static_cast<std::uint64_t>(status.st_size);
 }
 
+std::int64_t Tail::modified() const {
+    struct stat status{};
+    if (!fd_ || fstat(fd_.get(), &status) != 0) return 0;
+    return status.st_mtim.tv_sec * std::int64_t{1'000'000'000} + status.st_mtim.tv_nsec;
+}
+
 void Tail::seek(std::uint64_t offset, bool skipping) {
     offset_ = offset;
     skipping_ = skipping;
     raw_.clear();
     handed_ = 0;
-    fingerprint_ = {};
-    take_fingerprint();
 }
 
 void Tail::restart() {
     ++counts_.truncations;
     encoding_ = wanted_;
+    fingerprint_ = {};
+    empty_since_.reset();
+    look();
     seek(0);
 }
 
-void Tail::take_fingerprint() {
-    if (fingerprint_.length == Fingerprint::longest || fingerprint_.length >= offset_ || !fd_)
-        return;
+void Tail::look() {
+    if (fingerprint_.length == Fingerprint::longest || !fd_) return;
+    std::int64_t changed = modified();
     std::array<char, Fingerprint::longest> head{};
-    std::size_t wanted = std::min<std::uint64_t>(head.size(), offset_);
-    ssize_t got = pread(fd_.get(), head.data(), wanted, 0);
-    if (got <= 0) return;
-    fingerprint_.length = static_cast<std::uint32_t>(got);
-    fingerprint_.hash = fnv1a({head.data(), static_cast<std::size_t>(got)});
+    ssize_t got = pread(fd_.get(), head.data(), head.size(), 0);
+    if (got == 0 && fingerprint_.length == 0 && !empty_since_) empty_since_ = changed;
+    // Shorter than before: that is for `read` to find.
+    if (got <= 0 || static_cast<std::uint32_t>(got) <= fingerprint_.length) return;
+    // So is another beginning.
+    if (!fingerprint_.matches({head.data(), static_cast<std::size_t>(got)}) &&
+        fingerprint_.length > 0)
+        return;
+    fingerprint_ = Fingerprint::of({head.data(), static_cast<std::size_t>(got)});
+}
+
+bool Tail::begins_with(std::string_view head) const {
+    std::array<char, Fingerprint::longest> own{};
+    if (head.size() > own.size() || !fd_) return false;
+    ssize_t got = pread(fd_.get(), own.data(), head.size(), 0);
+    return got >= 0 && head == std::string_view(own.data(), static_cast<std::size_t>(got));
 }
 
 bool Tail::matches(const Fingerprint& fingerprint) const {
@@ -118,6 +138,11 @@ bool Tail::matches(const Fingerprint& fingerprint) const {
     if (fingerprint.length > head.size() || !fd_) return false;
     ssize_t got = pread(fd_.get(), head.data(), fingerprint.length, 0);
     return got > 0 && fingerprint.matches({head.data(), static_cast<std::size_t>(got)});
+}
+
+Fingerprint Fingerprint::of(std::string_view head) {
+    if (head.empty()) return {};
+    return {static_cast<std::uint32_t>(head.size()), fnv1a(head)};
 }
 
 bool Fingerprint::matches(std::string_view head) const {
@@ -162,11 +187,16 @@ Result<Tail::Read> Tail::read(std::size_t most) {
     if (fstat(fd_.get(), &status) != 0) return fail_errno("fstat \"" + path_ + "\"");
     auto size = static_cast<std::uint64_t>(status.st_size);
     // Shrunk, or shrunk and grown past us again (copytruncate with a busy writer).
-    if (size < offset_ || (offset_ > 0 && !matches(fingerprint_))) {
+    if (size < offset_ || !matches(fingerprint_)) {
         TailPosition before = position();
         restart();
         // Its copy, if there is one, comes first: nothing of the new content is read yet.
         return Read{{}, true, before};
+    }
+    if (fingerprint_.length == 0 && size > 0) {
+        TailPosition before = position();
+        look();
+        if (fingerprint_.length > 0) return Read{{}, true, before};
     }
 
     std::size_t kept = raw_.size();
@@ -179,7 +209,7 @@ Result<Tail::Read> Tail::read(std::size_t most) {
     });
     if (got < 0) return fail_errno("read \"" + path_ + "\"");
     offset_ += static_cast<std::uint64_t>(got);
-    take_fingerprint();
+    look();
     detect_encoding();
     bool more = offset_ < size;
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/base/zone.h"
 #include "core/match/scanner.h"
@@ -26,9 +27,10 @@ std::optional<FileId> file_id(const std::string& path);
 // A hash of a file's first bytes: tells a reused inode, a truncated and rewritten file, or a copy.
 struct Fingerprint {
     static constexpr std::size_t longest = 256;
-    std::uint32_t length = 0;  // bytes hashed; 0: the file was still empty
+    std::uint32_t length = 0;  // bytes hashed, read or not; 0: the file was still empty
     std::uint64_t hash = 0;
     bool operator==(const Fingerprint&) const = default;
+    static Fingerprint of(std::string_view head);  // at most `longest` bytes
     // True if `head`, a file's first bytes, is what was hashed.
     bool matches(std::string_view head) const;
 };
@@ -65,7 +67,8 @@ class Tail {
     struct Read {
         std::string_view bytes;  // whole lines, valid until the call after the next
         bool more = false;       // there may be more at once
-        // The file was truncated; what was written to it after this and before that was not read.
+        // The file was truncated, or may have been: it was empty when it was looked at last. What
+        // was written to it after this and before that was not read.
         std::optional<TailPosition> truncated = std::nullopt;
     };
     // At most `most` bytes. Finds truncation first: then reading begins anew at 0.
@@ -80,6 +83,16 @@ class Tail {
 
     // True if `fingerprint` is that of this file's first bytes.
     bool matches(const Fingerprint& fingerprint) const;
+    bool begins_with(std::string_view head) const;
+    // Takes note of the first bytes, so that a truncation before the first `read` is found, too.
+    void look();
+    // When an empty file had last changed as `look` saw it first: nanoseconds, by the file system's
+    // clock. Asking forgets it.
+    std::optional<std::int64_t> take_empty_since() {
+        return std::exchange(empty_since_, std::nullopt);
+    }
+    // True if it was empty when it was looked at last, and has changed since.
+    bool has_changed() const { return empty_since_ && modified() != *empty_since_; }
 
     TailPosition position() const;
     const std::string& path() const { return path_; }
@@ -88,10 +101,10 @@ class Tail {
     bool is_open() const { return static_cast<bool>(fd_); }
     int fd() const { return fd_.get(); }
     std::uint64_t size() const;
+    std::int64_t modified() const;  // nanoseconds, by the file system's clock
     const TailCounts& counts() const { return counts_; }
 
   private:
-    void take_fingerprint();
     void detect_encoding();
     void restart();
     std::string_view hand_on(std::size_t raw_length);
@@ -109,6 +122,7 @@ class Tail {
     std::string decoded_, decoded_before_;
     bool skipping_ = false;
     Fingerprint fingerprint_;
+    std::optional<std::int64_t> empty_since_;
     TailCounts counts_;
 };
 

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <functional>
 
 #include "source/archive.h"
 
@@ -130,6 +131,16 @@ Reader* Watch::find_reader(FileId id, const LogSpec& spec) {
     return nullptr;
 }
 
+// Of the files that had the name `path`, the one written to last.
+Reader* Watch::last_finished(std::size_t log, const std::string& path) {
+    Reader* last = nullptr;
+    for (Reader& reader : readers_)
+        if (reader.finished && reader.logs.contains(log) && reader.tail.path() == path &&
+            (last == nullptr || reader.tail.modified() > last->tail.modified()))
+            last = &reader;
+    return last;
+}
+
 Reader* Watch::find_reader(std::size_t log, const std::string& path) {
     for (Reader& reader : readers_)
         if (!reader.finished && reader.logs.contains(log) && reader.tail.path() == path)
@@ -176,140 +187,113 @@ bool Watch::resume(std::size_t log, Reader& reader, Instant now) {
         return saved.path == reader.tail.path() &&
                (!saved_used_.contains(saved.id) || (known && !sure));
     });
-    if (rotated) finish_rotated(log, reader.tail.path(), reader.tail.id(), sure, now);
+    if (rotated) finish_rotated(log, reader.tail.path(), &reader.tail, sure, now);
     reader.backlog = known || rotated;
     return reader.backlog;
 }
 
-// Files beside `path` that a rotation may have made of it: log.1, log-20261121, log.2.gz. With the
-// saved position that is theirs: by inode, or by fingerprint if they were copied or compressed.
-std::vector<Watch::Rotated> Watch::find_rotated(const std::string& path, const FileId& current,
-                                                const std::vector<TailPosition>& positions) {
-    constexpr std::uint32_t telling = 32;  // bytes: less could be alike by chance
-    std::vector<Rotated> found;
-    fs::path log(path);
-    std::error_code fault;
-    for (const auto& entry : fs::directory_iterator(log.parent_path(), fault)) {
-        std::string name = entry.path().filename().string();
-        std::string base = log.filename().string();
-        if (name.size() <= base.size() || !name.starts_with(base)) continue;
-        struct stat status{};
-        if (::stat(entry.path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
-        Rotated rotated{
-            entry.path().string(),
-            {status.st_dev, status.st_ino},
-            status.st_mtim.tv_sec * std::int64_t{1'000'000'000} + status.st_mtim.tv_nsec};
-        if (rotated.id == current) continue;
-        // Not yet taken away after it was compressed.
-        if (is_archive(rotated.path) && fs::exists(unpacked_name(rotated.path), fault)) continue;
-        std::string head;
-        if (is_archive(rotated.path)) {
-            if (auto content = archive_head(rotated.path, Fingerprint::longest))
-                head = std::move(*content);
-        } else if (auto tail = Tail::open(rotated.path, Encoding::automatic, limits_.line_limit)) {
-            head.resize(Fingerprint::longest);
-            ssize_t got = pread(tail->fd(), head.data(), head.size(), 0);
-            head.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+// Opens those of the files that rotation made of `path` which `wanted` asks for, oldest first. A
+// rotation may be under way meanwhile: a file on its way from one name to the next can be missed by
+// a listing, or be another one by the time that it is opened. So all is taken that any listing
+// showed, until two in a row are alike.
+std::vector<Watch::Opened> Watch::open_all(std::size_t log, const std::string& path,
+                                           const Tail* current,
+                                           const std::vector<TailPosition>& positions,
+                                           const std::function<bool(const Rotated&)>& wanted) {
+    constexpr int most_looks = 20;  // in a directory where names change all the time
+    std::vector<Opened> opened;
+    auto is_opened = [&](const Rotated& one) {
+        return std::ranges::any_of(opened, [&](const Opened& other) {
+            // gzip and zstd keep the time: it was compressed since it was opened.
+            return other.rotated.id == one.id ||
+                   (is_archive(one.path) && other.rotated.modified == one.modified);
+        });
+    };
+    std::vector<std::pair<std::string, FileId>> before;
+    for (int look = 0; look < most_looks; ++look) {
+        bool all = true;
+        std::vector<std::pair<std::string, FileId>> names;
+        for (const Rotated& one : find_rotated(path, current, positions)) {
+            names.emplace_back(one.path, one.id);
+            if (!wanted(one) || is_opened(one)) continue;
+            if (find_reader(one.id, logs_[log].spec) != nullptr) continue;
+            auto tail = open_rotated(path, one, logs_[log].spec.encoding, limits_.line_limit,
+                                     limits_.scratch);
+            if (!still_there(one) || (tail && !is_the_same(*tail, one)))
+                all = false;
+            else if (!tail)
+                errors_[log] = tail.error();
+            else
+                opened.push_back({one, std::move(*tail)});
         }
-        for (const TailPosition& saved : positions) {
-            if (saved.path != path || saved_used_.contains(saved.id)) continue;
-            if (!saved.fingerprint.matches(head)) continue;
-            if (saved.id != rotated.id && saved.fingerprint.length < telling) continue;
-            rotated.saved = &saved;
-            if (saved.id == rotated.id) break;
-        }
-        found.push_back(std::move(rotated));
+        std::ranges::sort(names);
+        if (all && look > 0 && names == before) break;
+        before = std::move(names);
     }
-    std::ranges::sort(found, {}, &Rotated::modified);
-    return found;
+    std::ranges::sort(opened, {}, [](const Opened& one) { return one.rotated.modified; });
+    return opened;
 }
 
-// A rotation may be under way while we look: all that any look saw is taken, once what is opened is
-// what was listed.
-void Watch::finish_rotated(std::size_t log, const std::string& path, const FileId& current,
+void Watch::finish_rotated(std::size_t log, const std::string& path, const Tail* current,
                            bool current_sure, Instant now) {
-    constexpr int most_looks = 20;
-    auto ids_of = [](const std::map<FileId, Rotated>& files) {
-        std::set<FileId> ids;
-        for (const auto& [id, file] : files) ids.insert(id);
-        return ids;
+    // The kernel stamps files with the time of its last tick: up to this much too early.
+    constexpr std::int64_t tick_us = 10'000;
+    // Files newer than the newest that we know were written while we were away; unless we know the
+    // current one, which is newer still.
+    std::optional<std::int64_t> newest_known;
+    auto newer = [&](const Rotated& one) {
+        return newest_known ? one.modified > *newest_known
+                            : one.modified / 1000 + tick_us > saved_at_.us;
     };
-    // A file on its way from one name to the next can be missed by a look, hardly by all of them;
-    // in a directory where names change all the time no two looks need be alike.
-    std::map<FileId, Rotated> seen;
-    std::set<std::int64_t> taken;  // times of files that are read by now
-    for (int look = 0; look < most_looks; ++look) {
-        std::set<FileId> known = ids_of(seen);
-        for (int twice = 0; twice < 2; ++twice)
-            for (Rotated& one : find_rotated(path, current, saved_)) {
-                // Compressed since it was opened: gzip and zstd keep the time.
-                if (is_archive(one.path) && taken.contains(one.modified)) continue;
-                seen.insert_or_assign(one.id, std::move(one));
-            }
-        std::size_t moved = std::erase_if(
-            seen, [](const auto& one) { return file_id(one.second.path) != one.first; });
-        std::vector<Rotated> rotated;
-        for (const auto& [id, one] : seen) rotated.push_back(one);
-        std::ranges::sort(rotated, {}, &Rotated::modified);
-        bool all = take_rotated(log, path, rotated, current_sure, now);
-        if (all && moved == 0 && (look == 0 || known == ids_of(seen))) break;
-        for (const Rotated& one : rotated)
-            if (find_reader(one.id, logs_[log].spec) != nullptr) taken.insert(one.modified);
+    std::vector<Opened> all = open_all(log, path, current, saved_, [&](const Rotated& one) {
+        if (one.saved != nullptr)
+            newest_known = std::max(newest_known.value_or(one.modified), one.modified);
+        return one.saved != nullptr || (!current_sure && newer(one));
+    });
+    Reader* before = nullptr;
+    for (auto& [rotated, tail] : all) {
+        if (rotated.saved == nullptr && !newer(rotated)) continue;
+        if (rotated.saved != nullptr) {
+            if (rotated.saved->offset > tail.size()) continue;
+            tail.seek(rotated.saved->offset, rotated.saved->skipping);
+        }
+        before = &add_rotated(std::move(tail), rotated, {log}, path, before, now);
+        before->backlog = true;
     }
     for (const TailPosition& saved : saved_)
         if (saved.path == path) saved_used_.insert(saved.id);
 }
 
-// As a part of the log `path`, unpacked if need be.
-Result<Tail> Watch::open_rotated(std::size_t log, const std::string& path, const Rotated& rotated) {
-    Encoding encoding = logs_[log].spec.encoding;
-    if (!is_archive(rotated.path)) return Tail::open(rotated.path, encoding, limits_.line_limit);
-    auto content = unpack_archive(rotated.path, limits_.scratch);
-    if (!content) return std::unexpected(content.error());
-    return Tail::adopt(std::move(*content), path, rotated.id, encoding, limits_.line_limit);
+// Files that had this log's name later than `since` and lost it before we looked. They are read
+// whole, behind `before`; the last of them is returned. `since` is by the file system's clock.
+Reader* Watch::take_missed(std::size_t log, const std::string& path, const Tail& current,
+                           std::int64_t since, Reader* before, Instant now) {
+    std::vector<TailPosition> known;
+    for (const Reader& reader : readers_)
+        if (reader.logs.contains(log)) known.push_back(reader.tail.position());
+    auto missed = open_all(log, path, &current, known, [&](const Rotated& one) {
+        return one.saved == nullptr && one.modified >= since;
+    });
+    for (auto& [rotated, tail] : missed)
+        before = &add_rotated(std::move(tail), rotated, {log}, path, before, now);
+    return before;
 }
 
-// False: a file went elsewhere meanwhile.
-bool Watch::take_rotated(std::size_t log, const std::string& path,
-                         const std::vector<Rotated>& rotated, bool current_sure, Instant now) {
-    // The kernel stamps files with the time of its last tick: up to this much too early.
-    constexpr std::int64_t tick_us = 10'000;
-    bool all = true;
-    auto newest_known = std::ranges::find_if(rotated.rbegin(), rotated.rend(),
-                                             [](const Rotated& r) { return r.saved != nullptr; });
-    Reader* before = nullptr;
-    for (auto it = rotated.begin(); it != rotated.end(); ++it) {
-        // Files newer than the newest that we know were written while we were away; unless we know
-        // the current one, which is newer still.
-        bool newer = newest_known != rotated.rend() ? it > newest_known.base() - 1
-                                                    : it->modified / 1000 + tick_us > saved_at_.us;
-        bool missed = !current_sure && newer;
-        if (it->saved == nullptr && !missed) continue;
-        if (find_reader(it->id, logs_[log].spec) != nullptr) continue;
-        Result<Tail> tail = open_rotated(log, path, *it);
-        if (file_id(it->path) != it->id || (tail && tail->id() != it->id)) {
-            all = false;
-            continue;
-        }
-        if (!tail) {
-            errors_[log] = tail.error();
-            continue;
-        }
-        if (it->saved != nullptr && it->saved->offset > tail->size()) continue;
-        Reader& reader = readers_.emplace_back(Reader{std::move(*tail)});
-        reader.logs.insert(log);
-        reader.tail.set_path(path);
-        if (it->saved != nullptr)
-            reader.tail.seek(it->saved->offset, it->saved->skipping);
-        else
-            reader.tail.seek(0);
-        reader.backlog = true;
-        reader.ready = true;
-        reader.after = std::exchange(before, &reader);
-        if (!is_archive(it->path)) watch_file(reader);
-        mark_finished(reader, now);
-    }
-    return all;
+// What comes after a file that is read in log time has the same times to tell, if not later ones.
+void Watch::read_after(Reader& reader, Reader* before) {
+    reader.after = before;
+    if (before != nullptr && before->backlog) reader.backlog = true;
+}
+
+Reader& Watch::add_rotated(Tail tail, const Rotated& rotated, std::set<std::size_t> logs,
+                           const std::string& path, Reader* before, Instant now) {
+    Reader& reader = readers_.emplace_back(Reader{std::move(tail)});
+    reader.logs = std::move(logs);
+    reader.tail.set_path(path);
+    read_after(reader, before);
+    if (!is_archive(rotated.path)) watch_file(reader);
+    mark_finished(reader, now);
+    return reader;
 }
 
 void Watch::begin(std::size_t log, const std::string& path, FileId id, Reader* before,
@@ -343,6 +327,10 @@ void Watch::begin(std::size_t log, const std::string& path, FileId id, Reader* b
         errors_[log] = tail.error();
         return;
     }
+    // It was replaced between the look and the opening.
+    if (tail->id() != id && find_reader(tail->id(), wanted.spec) != nullptr) return;
+    if (!starting_ && before != nullptr)
+        before = take_missed(log, path, *tail, before->tail.modified(), before, now);
     // A copy of what we read already (an editor's save, a rotation that copies) goes on behind it.
     std::optional<std::uint64_t> copied;
     for (Reader& other : readers_) {
@@ -368,7 +356,7 @@ void Watch::begin(std::size_t log, const std::string& path, FileId id, Reader* b
     // `resume` may have brought the rotated file in.
     if (before == nullptr && readers_.size() > older) before = &readers_.back();
     Reader& placed = readers_.emplace_back(std::move(reader));
-    placed.after = before;
+    read_after(placed, before);
     placed.ready = true;
     watch_file(placed);
 }
@@ -410,7 +398,7 @@ void Watch::sight(std::size_t log, const std::string& path, Instant now) {
             same->tail.set_path(path);
         return;
     }
-    begin(log, path, *id, named, now);
+    begin(log, path, *id, named != nullptr ? named : last_finished(log, path), now);
 }
 
 void Watch::rescan(std::size_t log, Instant now) {
@@ -474,30 +462,14 @@ void Watch::set_logs(std::vector<WatchedLog> logs, Saved saved, std::optional<Fi
         for (const TailPosition& position : saved_)
             if (!saved_used_.contains(position.id) && !file_id(position.path) &&
                 fnmatch(logs_[log].spec.path.c_str(), position.path.c_str(), FNM_PATHNAME) == 0)
-                finish_rotated(log, position.path, {}, false, now);
+                finish_rotated(log, position.path, nullptr, false, now);
     starting_ = false;
     saved_.clear();
     saved_used_.clear();
 }
 
-// A log that was created, written and renamed away since the last look was never seen under its
-// name. It is taken up where the renamings led it, in the place that it would have had.
-void Watch::take_up_missed(const Renamed& renamed, Instant now) {
-    auto id = file_id(renamed.now_at);
-    if (!id) return;
-    for (std::size_t log : renamed.logs) {
-        if (find_reader(*id, logs_[log].spec) != nullptr) continue;
-        Reader* before = find_reader(log, renamed.was_at);
-        if (before != nullptr) mark_finished(*before, now);
-        begin(log, renamed.now_at, *id, before, now);
-        if (Reader* missed = find_reader(*id, logs_[log].spec))
-            missed->tail.set_path(renamed.was_at);
-    }
-}
-
 void Watch::on_notify(Instant now) {
     std::set<std::size_t> changed;
-    std::vector<Renamed> renamings;
     bool everything = false;
     inotify_.read([&](const Inotify::Event& event) {
         if ((event.mask & IN_Q_OVERFLOW) != 0) {
@@ -526,32 +498,32 @@ void Watch::on_notify(Instant now) {
         for (const Wish& wish : directory->second.wishes)
             if (self || fnmatch(wish.name.c_str(), entry.c_str(), 0) == 0) wanting.insert(wish.log);
         changed.insert(wanting.begin(), wanting.end());
-        if ((event.mask & IN_MOVED_FROM) != 0) {
-            auto known = std::ranges::find(renamings, path, &Renamed::now_at);
-            if (known != renamings.end())
-                known->cookie = event.cookie;
-            else if (!wanting.empty())
-                renamings.push_back({wanting, path, "", event.cookie});
-        } else if ((event.mask & IN_MOVED_TO) != 0) {
-            auto known = std::ranges::find(renamings, event.cookie, &Renamed::cookie);
-            if (known != renamings.end()) {
-                known->now_at = path;
-                known->cookie = 0;
-            }
-        }
         if ((event.mask & IN_IGNORED) != 0)
             directories_.erase(directory);
         else if (self)
             inotify_.remove(event.watch);  // it is somewhere else now, or soon gone
     });
-    if (!everything)
-        for (const Renamed& renamed : renamings) take_up_missed(renamed, now);
     if (everything) {
         rescan_all(now);
         for (Reader& reader : readers_) reader.ready = true;
         return;
     }
     for (std::size_t log : changed) rescan(log, now);
+}
+
+// A file that was empty may have been filled, copied and emptied since, even more than once.
+void Watch::take_copies(Reader& reader, std::int64_t since, Instant now) {
+    reader.after = take_missed(*reader.logs.begin(), reader.tail.path(), reader.tail, since + 1,
+                               reader.after, now);
+}
+
+void Watch::look(Instant now) {
+    for (Reader& reader : readers_) {
+        std::optional<std::int64_t> since;
+        if (reader.tail.has_changed()) since = reader.tail.take_empty_since();
+        reader.tail.look();
+        if (since) take_copies(reader, *since, now);
+    }
 }
 
 std::vector<Reader*> Watch::ready() {
@@ -578,34 +550,26 @@ void Watch::read_done(Reader& reader, bool more) {
 }
 
 void Watch::find_copy(Reader& reader, const TailPosition& before, Instant now) {
-    std::size_t log = *reader.logs.begin();
+    if (before.fingerprint.length == 0) {
+        if (auto since = reader.tail.take_empty_since()) take_copies(reader, *since, now);
+        return;
+    }
     std::vector<TailPosition> positions{before};
-    // The copy may be renamed, or compressed, while it is looked for: then it is looked for again.
-    constexpr int most_looks = 3;
-    for (int look = 0; look < most_looks; ++look) {
-        std::vector<Rotated> rotated = find_rotated(before.path, before.id, positions);
-        auto copy = std::ranges::find_if(rotated, [&](const Rotated& one) {
-            return one.saved != nullptr && find_reader(one.id, logs_[log].spec) == nullptr;
-        });
-        if (copy == rotated.end()) continue;
+    std::optional<std::int64_t> copied;
+    auto copies = open_all(*reader.logs.begin(), before.path, &reader.tail, positions,
+                           [&](const Rotated& one) {
+                               if (one.saved != nullptr)
+                                   copied = std::min(copied.value_or(one.modified), one.modified);
+                               return copied && one.modified >= *copied;
+                           });
+    for (auto& [rotated, tail] : copies) {
         // What was copied later, and is not read yet, was written and truncated before we looked.
-        Reader* last = nullptr;
-        for (; copy != rotated.end(); ++copy) {
-            if (find_reader(copy->id, logs_[log].spec) != nullptr) continue;
-            auto tail = open_rotated(log, before.path, *copy);
-            if (!tail || file_id(copy->path) != copy->id || tail->id() != copy->id) break;
-            bool whole = copy->saved == nullptr;
-            if (!whole && tail->size() <= before.offset) continue;
-            Reader& rest = readers_.emplace_back(Reader{std::move(*tail)});
-            rest.logs = reader.logs;
-            rest.tail.set_path(before.path);
-            rest.tail.seek(whole ? 0 : before.offset, !whole && before.skipping);
-            rest.ready = true;
-            mark_finished(rest, now);
-            rest.after = std::exchange(last, &rest);
-        }
-        if (last != nullptr) reader.after = last;
-        if (copy == rotated.end()) return;
+        bool whole = rotated.saved == nullptr;
+        if (!whole && tail.size() <= before.offset) continue;
+        if (!whole) tail.seek(before.offset, before.skipping);
+        reader.after =
+            &add_rotated(std::move(tail), rotated, reader.logs, before.path, reader.after, now);
+        reader.after->backlog = reader.backlog;
     }
 }
 

@@ -3,6 +3,7 @@
 // says which have something to read. inotify only; nothing is polled.
 #pragma once
 
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -11,6 +12,7 @@
 
 #include "config/types.h"
 #include "os/inotify.h"
+#include "source/rotation.h"
 #include "source/tail.h"
 
 namespace bandd {
@@ -62,11 +64,13 @@ class Watch {
     void look_again(Instant now) { rescan_all(now); }
     std::optional<Instant> next_deadline() const;
 
+    // Takes note of what every file begins with now: to be called before positions are saved.
+    void look(Instant now);
     // Readers that have something, oldest file first. Call `read_done` after reading one.
     std::vector<Reader*> ready();
     void read_done(Reader& reader, bool more);
-    // It was truncated, perhaps with lines in it that were not read (copytruncate): if the copy is
-    // found, what is left of it is read first.
+    // It was truncated, or may have been, perhaps with lines in it that were not read
+    // (copytruncate): if the copy is found, what is left of it is read first.
     void find_copy(Reader& reader, const TailPosition& before, Instant now);
     // A finished reader's last words, before it is dropped.
     std::vector<Reader*> expired(Instant now);
@@ -94,12 +98,6 @@ class Watch {
         std::string path;
         std::set<Wish> wishes;
     };
-    struct Renamed {  // a wanted name, and where its file went
-        std::set<std::size_t> logs;
-        std::string was_at, now_at;
-        std::uint32_t cookie = 0;
-    };
-    void take_up_missed(const Renamed& renamed, Instant now);
     void rescan(std::size_t log, Instant now);
     void rescan_all(Instant now);
     std::vector<std::string> expand(std::size_t log);
@@ -108,24 +106,27 @@ class Watch {
     void sight(std::size_t log, const std::string& path, Instant now);
     void begin(std::size_t log, const std::string& path, FileId id, Reader* before, Instant now);
     bool resume(std::size_t log, Reader& reader, Instant now);
-    struct Rotated {  // a file that had this log's name once
-        std::string path;
-        FileId id;
-        std::int64_t modified = 0;  // nanoseconds
-        const TailPosition* saved = nullptr;
+    struct Opened {
+        Rotated rotated;
+        Tail tail;
     };
-    std::vector<Rotated> find_rotated(const std::string& path, const FileId& current,
-                                      const std::vector<TailPosition>& positions);
-    Result<Tail> open_rotated(std::size_t log, const std::string& path, const Rotated& rotated);
-    bool take_rotated(std::size_t log, const std::string& path, const std::vector<Rotated>& rotated,
-                      bool current_sure, Instant now);
-    void finish_rotated(std::size_t log, const std::string& path, const FileId& current,
+    std::vector<Opened> open_all(std::size_t log, const std::string& path, const Tail* current,
+                                 const std::vector<TailPosition>& positions,
+                                 const std::function<bool(const Rotated&)>& wanted);
+    static void read_after(Reader& reader, Reader* before);
+    Reader& add_rotated(Tail tail, const Rotated& rotated, std::set<std::size_t> logs,
+                        const std::string& path, Reader* before, Instant now);
+    Reader* take_missed(std::size_t log, const std::string& path, const Tail& current,
+                        std::int64_t since, Reader* before, Instant now);
+    void finish_rotated(std::size_t log, const std::string& path, const Tail* current,
                         bool current_sure, Instant now);
+    void take_copies(Reader& reader, std::int64_t since, Instant now);
     void watch_file(Reader& reader);
     void unwatch_file(Reader& reader);
     void mark_finished(Reader& reader, Instant now);
     Reader* find_reader(FileId id, const LogSpec& spec);
     Reader* find_reader(std::size_t log, const std::string& path);
+    Reader* last_finished(std::size_t log, const std::string& path);
 
     Inotify inotify_;
     Limits limits_;

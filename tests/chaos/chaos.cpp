@@ -195,8 +195,8 @@ int run(const Options& options) {
         std::cout << calm.log() << chaos.log() << "chaos: a daemon did not start\n";
         return 1;
     }
-    // The promise begins with the first checkpoint, which failing writes, or a busy machine, may put
-    // off for long: it is made on a sound disk, and before the first kill.
+    // The promise begins with the first checkpoint, which failing writes, or a busy machine, may
+    // put off for long: it is made on a sound disk, and before the first kill.
     {
         chaos.stop(SIGKILL);
         DaemonProcess sound(chaos_dir, "ip netns exec chaos");
@@ -271,6 +271,11 @@ int run(const Options& options) {
     calm.stop(SIGTERM);
     chaos.stop(SIGTERM);
     healed.stop(SIGTERM);
+    if (differences != 0) {
+        std::string kept = fs::temp_directory_path() / ("chaos-" + std::to_string(options.seed));
+        sh("rm -rf " + kept + "; mv " + dir.path() + " " + kept);
+        std::printf("chaos: logs, states and configurations are kept in %s\n", kept.c_str());
+    }
     if (options.faults == "full-disk") sh("umount " + chaos_dir + "/run");
     std::printf(
         "chaos: %zu decisions and counters compared, %d differences (%d kills, %llu lines, seed "

@@ -20,6 +20,7 @@ namespace {
 struct Follower {
     Watch watch;
     Instant now = at(0);
+    bool look = true;  // at what `follow` finds, at once
     std::vector<std::string> lines;
 
     explicit Follower(Watch made) : watch(std::move(made)) {}
@@ -39,7 +40,7 @@ struct Follower {
             logs.push_back(log);
         }
         watch.set_logs(logs, {std::move(saved)}, forbidden, now);
-        turn();
+        if (look) turn();
     }
     void take(const Reader& reader, std::string_view bytes) {
         std::string which;
@@ -227,7 +228,139 @@ TEST_CASE("watch: copytruncate whose copy is compressed before we look") {
     CHECK(f.got() == Lines{"0:not read yet", "0:new"});
 }
 
-TEST_CASE("watch: the same, of a file that a checkpoint knew") {
+TEST_CASE("watch: copytruncate before anything of the log was read") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    auto f = Follower::make();
+    SECTION("with lines in it when it was opened") {
+        write_file(log, "a line long enough to be told by its fingerprint\n");
+        f.look = false;
+        f.follow({log});
+    }
+    SECTION("empty when it was opened") {
+        write_file(log, "");
+        f.follow({log});
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));  // of another tick of the clock
+        append_file(log, "a line long enough to be told by its fingerprint\n");
+    }
+    fs::copy_file(log, log + ".1");
+    fs::resize_file(log, 0);
+    append_file(log, "new\n");
+    CHECK(f.got() == Lines{"0:a line long enough to be told by its fingerprint", "0:new"});
+    append_file(log, "newer\n");
+    CHECK(f.got() == Lines{"0:newer"});
+}
+
+TEST_CASE("watch: the copy of copytruncate is there, its log not yet truncated, when we start") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "what it was long ago, and read to its end by then\n");
+    auto before = Follower::make();
+    before.follow({log});
+    TailPosition saved = before.watch.readers().front().tail.position();
+    fs::rename(log, log + ".2");
+    write_file(log, "a line long enough to be told by its fingerprint\n");
+    fs::copy_file(log, log + ".1");
+    auto f = Follower::make();
+    SECTION("truncated after we read it") {
+        f.follow({log}, Start::beginning, {saved});
+        CHECK(f.got() == Lines{"0:a line long enough to be told by its fingerprint"});
+        fs::resize_file(log, 0);
+        append_file(log, "new\n");
+        CHECK(f.got() == Lines{"0:new"});
+    }
+    SECTION("truncated before we read it") {
+        f.look = false;
+        f.follow({log}, Start::beginning, {saved});
+        fs::resize_file(log, 0);
+        append_file(log, "new\n");
+        CHECK(f.got() == Lines{"0:a line long enough to be told by its fingerprint", "0:new"});
+    }
+}
+
+TEST_CASE("watch: rotated twice and compressed between two looks") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "first, and read before it was rotated, by all accounts\n");
+    auto f = Follower::make();
+    f.follow({log});
+    f.got();
+    fs::rename(log, log + ".1");
+    write_file(log, "never seen under its name, for it was rotated again\n");
+    fs::rename(log + ".1", log + ".2");
+    fs::rename(log, log + ".1");
+    write_file(log, "the newest one\n");
+    REQUIRE(std::system(("gzip " + log + ".1 " + log + ".2").c_str()) == 0);
+    CHECK(f.got() ==
+          Lines{"0:never seen under its name, for it was rotated again", "0:the newest one"});
+}
+
+TEST_CASE("watch: a copy that was read is not read again at the next rotation") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "a line long enough to be told by its fingerprint\n");
+    auto f = Follower::make();
+    f.follow({log});
+    f.got();
+    auto copy_and_truncate = [&](const std::string& copy) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));  // of another tick of the clock
+        fs::copy_file(log, copy);
+        fs::resize_file(log, 0);
+    };
+    append_file(log, "not read yet\n");
+    copy_and_truncate(log + ".3");
+    append_file(log, "the second line that is long enough to be told\n");
+    CHECK(f.got() == Lines{"0:not read yet", "0:the second line that is long enough to be told"});
+    copy_and_truncate(log + ".2");
+    append_file(log, "the third line that is long enough to be told\n");
+    CHECK(f.got() == Lines{"0:the third line that is long enough to be told"});
+    append_file(log, "fourth\n");
+    fs::rename(log, log + ".1");
+    write_file(log, "new\n");
+    CHECK(f.got() == Lines{"0:fourth", "0:new"});
+}
+
+TEST_CASE("watch: other logs whose names begin alike are no rotated files") {
+    TempDirectory dir;
+    std::string log = dir / "mail";
+    write_file(log, "first, and read before it was rotated, by all accounts\n");
+    TailPosition saved;
+    {
+        auto before = Follower::make();
+        before.follow({log});
+        saved = before.watch.readers().front().tail.position();
+    }
+    fs::rename(log, log + ".1");
+    write_file(log + ".err", "of another log altogether, which nobody asked for\n");
+    write_file(log, "new\n");
+    auto f = Follower::make();
+    f.follow({log}, Start::beginning, {saved});
+    CHECK(f.got() == Lines{"0:new"});
+    fs::rename(log, log + ".1");
+    append_file(log + ".err", "more\n");
+    write_file(log, "newer\n");
+    CHECK(f.got() == Lines{"0:newer"});
+}
+
+TEST_CASE("rotation: names that logrotate and its kin give to rotated logs") {
+    for (const char* name : {"app.log.1", "app.log.2.gz", "app.log.0.zst", "app.log-20261121",
+                             "app.log-20261121-1795284287.gz", "app.log.2026-11-21", "app.log.old",
+                             "app.log.2026-11-21T18:04:01+01:00", "app-20261121.log",
+                             "app-20261121.log.gz", "app.1.log"}) {
+        INFO(name);
+        CHECK(is_rotated_name(name, "app.log"));
+    }
+    for (const char* name :
+         {"app.log", "app.log.gz", "app.log.err", "app.logger.1", "app.error.log", "apple.log",
+          "app.log.1.xz", "app.log.swp", "app2.logs"}) {
+        INFO(name);
+        CHECK_FALSE(is_rotated_name(name, "app.log"));
+    }
+    CHECK_FALSE(is_rotated_name("mail.err", "mail"));
+    CHECK(is_rotated_name("mail.1.gz", "mail"));
+}
+
+TEST_CASE("watch: lines written just before copytruncate of a file that a checkpoint knew") {
     TempDirectory dir;
     std::string log = dir / "log";
     write_file(log, "a line long enough to be told by its fingerprint\n");

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "source/rotation.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "source/archive.h"
+
+namespace bandd {
+namespace fs = std::filesystem;
+namespace {
+
+// Beginnings of fewer bytes could be alike by chance.
+constexpr std::uint32_t telling = 32;
+
+// What stands behind a log's name after rotation: numbers and times, as logrotate, savelog,
+// newsyslog, Log4j and svlogd write them.
+bool is_rotation_mark(std::string_view mark) {
+    if (mark == ".old" || mark == "~" || mark == ".bak") return true;
+    bool digit = std::ranges::any_of(mark, [](char c) { return c >= '0' && c <= '9'; });
+    return digit && std::ranges::all_of(mark, [](char c) {
+               return (c >= '0' && c <= '9') || std::string_view(".-_:+TZ@").contains(c);
+           });
+}
+
+std::string head_of(const std::string& path) {
+    if (is_archive(path)) return archive_head(path, Fingerprint::longest).value_or("");
+    // O_NONBLOCK: it may have become a FIFO meanwhile.
+    Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+    std::string head(Fingerprint::longest, '\0');
+    ssize_t got = fd ? pread(fd.get(), head.data(), head.size(), 0) : 0;
+    head.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    return head;
+}
+
+struct Candidate {
+    Rotated rotated;
+    std::uint64_t size = 0;
+    std::string head;
+};
+
+bool is_copy_of(const Tail& current, const Candidate& candidate) {
+    if (is_archive(candidate.rotated.path) || candidate.head.size() < telling) return false;
+    return current.size() >= candidate.size && current.begins_with(candidate.head);
+}
+
+const TailPosition* position_of(const Candidate& candidate, const std::string& path,
+                                const std::vector<TailPosition>& positions) {
+    const TailPosition* found = nullptr;
+    const TailPosition* was_empty = nullptr;
+    for (const TailPosition& saved : positions) {
+        if (saved.path != path) continue;
+        bool same = saved.id == candidate.rotated.id;
+        if (same && saved.fingerprint.length == 0) was_empty = &saved;
+        if (!saved.fingerprint.matches(candidate.head)) continue;
+        if (same) return &saved;
+        // Of a file and its copies the one read furthest counts.
+        if (saved.fingerprint.length >= telling && (!found || found->offset < saved.offset))
+            found = &saved;
+    }
+    return found != nullptr ? found : was_empty;
+}
+
+}  // namespace
+
+bool is_rotated_name(std::string_view name, std::string_view log) {
+    // app.log-20261121.gz, and with logrotate's "extension": app-20261121.log.gz
+    if (is_archive(name)) name = name.substr(0, name.rfind('.'));
+    if (name.size() <= log.size()) return false;
+    if (name.starts_with(log)) return is_rotation_mark(name.substr(log.size()));
+    std::size_t dot = log.rfind('.');
+    if (dot == std::string_view::npos || dot == 0) return false;
+    std::string_view stem = log.substr(0, dot);
+    std::string_view extension = log.substr(dot);
+    return name.starts_with(stem) && name.ends_with(extension) &&
+           is_rotation_mark(name.substr(dot, name.size() - log.size()));
+}
+
+std::vector<Rotated> find_rotated(const std::string& path, const Tail* current,
+                                  const std::vector<TailPosition>& positions) {
+    std::vector<Candidate> candidates;
+    fs::path log(path);
+    std::error_code fault;
+    for (const auto& entry : fs::directory_iterator(log.parent_path(), fault)) {
+        if (!is_rotated_name(entry.path().filename().native(), log.filename().native())) continue;
+        struct stat status{};
+        if (::stat(entry.path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+        Candidate candidate;
+        candidate.rotated.path = entry.path().string();
+        candidate.rotated.id = {status.st_dev, status.st_ino};
+        candidate.rotated.modified =
+            status.st_mtim.tv_sec * std::int64_t{1'000'000'000} + status.st_mtim.tv_nsec;
+        candidate.size = static_cast<std::uint64_t>(status.st_size);
+        if (current != nullptr && candidate.rotated.id == current->id()) continue;
+        // Not yet taken away after it was compressed.
+        if (is_archive(candidate.rotated.path) &&
+            fs::exists(unpacked_name(candidate.rotated.path), fault))
+            continue;
+        candidate.head = head_of(candidate.rotated.path);
+        candidates.push_back(std::move(candidate));
+    }
+    std::vector<Rotated> found;
+    for (Candidate& candidate : candidates) {
+        if (current != nullptr && is_copy_of(*current, candidate)) continue;
+        candidate.rotated.saved = position_of(candidate, path, positions);
+        candidate.rotated.fingerprint = Fingerprint::of(candidate.head);
+        found.push_back(std::move(candidate.rotated));
+    }
+    std::ranges::sort(found, {}, &Rotated::modified);
+    return found;
+}
+
+Result<Tail> open_rotated(const std::string& path, const Rotated& rotated, Encoding encoding,
+                          std::size_t line_limit, const std::string& scratch) {
+    if (!is_archive(rotated.path)) return Tail::open(rotated.path, encoding, line_limit);
+    auto content = unpack_archive(rotated.path, scratch);
+    if (!content) return std::unexpected(content.error());
+    return Tail::adopt(std::move(*content), path, rotated.id, encoding, line_limit);
+}
+
+bool is_the_same(const Tail& opened, const Rotated& listed) {
+    if (opened.id() != listed.id) return false;
+    if (listed.fingerprint.length > 0) return opened.matches(listed.fingerprint);
+    return is_archive(listed.path) || opened.modified() == listed.modified;
+}
+
+bool still_there(const Rotated& rotated) { return file_id(rotated.path) == rotated.id; }
+
+}  // namespace bandd
