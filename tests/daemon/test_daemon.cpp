@@ -717,7 +717,7 @@ TEST_CASE_METHOD(Setup, "out of inotify watches: said with the sysctl to raise")
     CHECK(limited.said("No space left on device; raise the sysctl fs.inotify.max_user_watches"));
 }
 
-#ifndef __SANITIZE_ADDRESS__  // which needs terabytes of address space
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__  // which need terabytes of it
 TEST_CASE_METHOD(Setup,
                  "out of memory it ends at worst, its bans stay, and the next start knows them") {
     configure_app();
