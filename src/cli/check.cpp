@@ -13,6 +13,7 @@
 #include "config/compile.h"
 #include "config/keys.h"
 #include "config/load.h"
+#include "facts/mmdb.h"
 #include "os/log.h"
 #include "os/zoneinfo.h"
 
@@ -27,6 +28,9 @@ int run_check(const CommonOptions& common, const std::string& directory) {
         Compiled compiled = compile(loaded.config);
         std::ranges::move(compiled.errors, std::back_inserter(errors));
     }
+    if (errors.empty())
+        if (auto databases = GeoDatabases::open(loaded.config.geoip); !databases)
+            errors.push_back(databases.error());
     std::vector<Error> notes;
     // Filters that the jails use, and those that lie in the directory beside them.
     std::map<std::string, FilterConfig> filters;

@@ -56,6 +56,8 @@ struct ReplayOptions {
 };
 int run_replay(const CommonOptions& common, const ReplayOptions& options);
 int run_filters(const CommonOptions& common);
+// Without an address: which databases there are.
+int run_geo(const CommonOptions& common, const std::vector<std::string>& addresses);
 int run_keys(const CommonOptions& common);
 struct StateOptions {
     std::string verb, file;  // export or import; empty is standard output or input

@@ -125,6 +125,11 @@ int main(int argc, char** argv) {
     test->add_option("--timezone", test_options.timezone, "of dates that name none");
     test->add_flag("-a,--all", test_options.all, "show lines that do not match, too, and why");
 
+    std::vector<std::string> geo_addresses;
+    CLI::App* geo = app.add_subcommand(
+        "geo", "country and network of an address, by the databases of \"geoip\"");
+    geo->add_option("ip", geo_addresses, "addresses (default: which databases there are)");
+
     CLI::App* filters =
         app.add_subcommand("filters", "the filters there are, and what they are for");
 
@@ -174,6 +179,7 @@ int main(int argc, char** argv) {
     if (check->parsed()) return run_check(common, directory);
     if (test->parsed()) return run_test(common, test_options);
     if (filters->parsed()) return run_filters(common);
+    if (geo->parsed()) return run_geo(common, geo_addresses);
     if (replay->parsed()) return run_replay(common, replay_options);
     if (import->parsed()) return run_import(common, import_options);
     if (state->parsed()) return run_state(common, state_options);

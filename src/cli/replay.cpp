@@ -18,6 +18,7 @@
 #include "config/load.h"
 #include "core/base/suggest.h"
 #include "core/decide/engine.h"
+#include "facts/mmdb.h"
 #include "os/clock.h"
 #include "os/interfaces.h"
 #include "os/log.h"
@@ -111,6 +112,13 @@ class Replay {
         for (const Error& error : loaded.errors) print_error(error);
         if (!loaded.errors.empty()) return exit_usage;
         config_ = std::move(loaded.config);
+        auto databases = GeoDatabases::open(config_.geoip);
+        if (!databases) {
+            print_error(databases.error());
+            return exit_usage;
+        }
+        facts_ = std::move(*databases);
+        engine_.set_facts(&facts_);
         scan_ = ParallelScan(threads_of(config_));
         std::optional<JailIndex> only;
         if (!options_.jail.empty()) {
@@ -347,6 +355,7 @@ class Replay {
     Instant now_;
     Config config_;
     Compiled compiled_;
+    GeoDatabases facts_;
     Engine engine_;
     std::vector<std::unique_ptr<Replayed>> files_;
     std::map<std::string, std::map<std::string, std::size_t>> by_pattern_;

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "config/compile.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <map>
 #include <tuple>
 
+#include "core/base/suggest.h"
 #include "core/match/forgery.h"
 
 namespace bandd {
@@ -113,6 +117,33 @@ std::shared_ptr<const Filter> compile_filter(
     return filter;
 }
 
+namespace {
+
+// A condition may name only what the filter captures; a slip of the pen would never hold else.
+void check_condition(const JailConfig& jail, const Filter& filter, std::vector<Error>& errors) {
+    if (jail.condition_fields.empty()) return;
+    std::vector<std::string_view> captured;
+    auto take = [&](const Pattern& pattern) {
+        for (const auto& [name, group] : pattern.fields)
+            if (std::ranges::find(captured, name) == captured.end()) captured.push_back(name);
+    };
+    std::ranges::for_each(filter.patterns, take);
+    if (filter.prefix) take(*filter.prefix);
+    for (const auto& [field, where] : jail.condition_fields) {
+        if (std::ranges::find(captured, field) != captured.end()) continue;
+        std::vector<std::string_view> known = captured;
+        for (std::string_view fact : Condition::fact_names()) known.push_back(fact);
+        std::string hint = did_you_mean(field, known);
+        if (hint.empty() && captured.empty()) hint = "its patterns capture nothing but the address";
+        if (hint.empty()) hint = fmt::format("it captures {}", fmt::join(captured, ", "));
+        errors.push_back({"\"where\"",
+                          "filter \"" + filter.name + "\" captures no \"" + field + "\"", hint,
+                          where});
+    }
+}
+
+}  // namespace
+
 Compiled compile(const Config& config) {
     Compiled compiled;
     SharedDates dates;
@@ -130,6 +161,7 @@ Compiled compile(const Config& config) {
             shared = compile_filter(filter->second, jail.modes, jail.lists, compiled.errors,
                                     compiled.warnings, &dates);
         compiled.filters.push_back(shared);
+        if (shared) check_condition(jail, *shared, compiled.errors);
     }
     return compiled;
 }

@@ -152,6 +152,8 @@ class Loader {
         section.duration("dbpurgeage", config.dbpurgeage, false);
         section.duration("checkpoint", config.checkpoint, false);
         read_dns_servers(section, config);
+        for (const Value* word : section.words("geoip"))
+            config.geoip.push_back(absolute(word->text));
         if (const Value* log = section.find("log")) {
             Section keys(*log, "log", "log", out_.errors);
             keys.text("target", config.log.target);
@@ -195,6 +197,7 @@ class Loader {
         }
         load_filters();
         load_zones();
+        check_databases();
     }
 
     static void read_dns_servers(const Section& section, Config& config) {
@@ -289,7 +292,7 @@ class Loader {
         for (auto& [list, words] : parse_lists(section, "lists"))
             jail.lists[list].insert(jail.lists[list].end(), words.begin(), words.end());
         section.number("maxretry", rules.maxretry, 1, 1000);
-        section.duration("findtime", rules.findtime, false);
+        read_findtime(section, rules);
         section.duration("bantime", rules.bantime.base, true);
         read_increment(section, rules.bantime);
         section.boolean("bantime.extend", rules.bantime.extend);
@@ -300,6 +303,7 @@ class Loader {
         }
         read_ignoreip(section, jail);
         section.boolean("ignoreself", rules.ignoreself);
+        read_condition(section, jail);
         section.boolean("simulate", rules.simulate);
         section.number("maxmatches", rules.maxmatches, 0, 100);
         section.number("track_limit", rules.track_limit, 1, 100'000'000);
@@ -315,6 +319,47 @@ class Loader {
         read_logs(section, jail, name);
         read_journal(section, jail);
         read_syslog(section, jail);
+    }
+
+    static void read_findtime(const Section& section, JailRules& rules) {
+        const Value* value = section.find("findtime");
+        if (value == nullptr) return;
+        rules.today.reset();
+        if (value->kind == Value::Kind::scalar && value->text == "today") {
+            constexpr Duration longest_day = std::chrono::hours(25);  // when summer time ends
+            rules.findtime = longest_day;
+            rules.today.emplace();  // the zone is known later
+            return;
+        }
+        section.duration("findtime", rules.findtime, false);
+    }
+
+    void read_condition(const Section& section, JailConfig& jail) {
+        for (const Value* word : section.words("broadband_words"))
+            jail.broadband_words.push_back(word->text);
+        const Value* value = section.find("where");
+        if (value == nullptr) return;
+        std::string text;
+        section.text("where", text);
+        jail.rules.where.reset();
+        jail.condition_fields.clear();
+        jail.condition_where = value->where;
+        // Of a text over several lines the first is told; what is wrong stands in the message.
+        auto place = [&](std::size_t offset) {
+            Place at = value->where;
+            if (text.find('\n') == std::string::npos)
+                at.column += static_cast<int>(offset) + (value->quoted ? 1 : 0);
+            return at;
+        };
+        auto condition = Condition::parse(text, jail.broadband_words);
+        if (!condition) {
+            const ConditionFault& fault = condition.error();
+            out_.errors.push_back({"\"where\"", fault.what, fault.hint, place(fault.offset)});
+            return;
+        }
+        for (const Condition::Need& need : condition->needs())
+            jail.condition_fields.emplace_back(need.field, place(need.offset));
+        jail.rules.where = std::move(*condition);
     }
 
     static bool machine_has_journal() {
@@ -657,6 +702,21 @@ class Loader {
             error.where = zone_places_[name];
             out_.errors.push_back(std::move(error));
         }
+        for (JailConfig& jail : out_.config.jails) {
+            if (!jail.rules.today) continue;
+            const LogSpec& log = jail.logs.empty() ? jail.log_options : jail.logs.front();
+            if (auto zone = out_.config.zones.find(log.timezone); zone != out_.config.zones.end())
+                jail.rules.today = zone->second;
+        }
+    }
+
+    void check_databases() {
+        if (!out_.config.geoip.empty()) return;
+        for (const JailConfig& jail : out_.config.jails)
+            if (jail.rules.where && jail.rules.where->needs_database())
+                out_.errors.push_back({"\"where\"", "no database tells countries and networks",
+                                       "name one in bandd.yaml: geoip: /var/lib/GeoIP/NAME.mmdb",
+                                       jail.condition_where});
     }
 
     const std::vector<std::string>& data_;

@@ -154,6 +154,9 @@ struct JailConfig {
     std::vector<std::string> modes;
     WordLists lists;
     JailRules rules;
+    Place condition_where;                                        // of `where`
+    std::vector<std::pair<std::string, Place>> condition_fields;  // that it needs
+    std::vector<std::string> broadband_words;
     std::vector<std::string> ignore_names;  // host names in ignoreip
     AskedProgram ignorecommand;
     std::vector<ActionConfig> actions;
@@ -182,7 +185,8 @@ struct Config {
     bool user_given = false;  // otherwise a machine without that user is fine, too
     std::string group = "bandd";
     bool flush_on_stop = false;
-    std::string dns_servers;  // separated by commas; empty: the machine's
+    std::string dns_servers;         // separated by commas; empty: the machine's
+    std::vector<std::string> geoip;  // MaxMind DB files
     LogConfig log;
     std::size_t ban_limit = 2'000'000;
     std::size_t line_limit = 65536;

@@ -181,6 +181,28 @@ void Daemon::take_answers(Instant at) {
     while (auto answer = asker_->next_answer()) pipeline_->take_answer(*answer, at);
 }
 
+Result<> Daemon::open_databases() {
+    auto watching = ReplacedFiles::create();
+    if (!watching) return std::unexpected(watching.error());
+    replaced_databases_ = std::make_unique<ReplacedFiles>(std::move(*watching));
+    replaced_databases_->set_files(config_.geoip);
+    auto databases = GeoDatabases::open(config_.geoip);
+    if (!databases) return std::unexpected(databases.error());
+    facts_ = std::move(*databases);
+    return loop_->add(replaced_databases_->fd(), EPOLLIN, [this](std::uint32_t) {
+        if (!replaced_databases_->were_replaced()) return;
+        auto fresh = GeoDatabases::open(config_.geoip);
+        if (!fresh) {
+            log_.write(Severity::error, "{}; the databases that were open are used further",
+                       to_line(fresh.error()));
+            return;
+        }
+        facts_ = std::move(*fresh);
+        replaced_databases_->set_files(config_.geoip);
+        log_.write(Severity::notice, "geoip databases were replaced, and opened anew");
+    });
+}
+
 Result<> Daemon::start() {
     started_ = now();
     if (auto loaded = load(config_, compiled_); !loaded) return fail("");  // said already
@@ -247,7 +269,9 @@ Result<> Daemon::start() {
     if (!watch) return std::unexpected(watch.error());
     watch_ = std::make_unique<Watch>(std::move(*watch));
 
+    if (auto opened = open_databases(); !opened) return opened;
     engine_ = std::make_unique<Engine>(limits_of(config_));
+    engine_->set_facts(&facts_);
     dispatch_ = std::make_unique<Dispatch>(*engine_, Dispatch::Backends{});
     pipeline_ = std::make_unique<Pipeline>(
         *engine_, *dispatch_, *watch_,
@@ -366,6 +390,7 @@ Result<> Daemon::replace_state() {
     if (!store) return std::unexpected(store.error());
     store_ = std::make_unique<Store>(std::move(*store));
     *engine_ = Engine(limits_of(config_));
+    engine_->set_facts(&facts_);
     state_lost_ = true;
     return loop_->add(store_->fd(), EPOLLIN, [this](std::uint32_t) { on_stored(); });
 }
@@ -451,6 +476,12 @@ Result<> Daemon::reload() {
         log_.put(Severity::error, to_line(opened.error()));
         return opened;
     }
+    auto databases = GeoDatabases::open(fresh.geoip);
+    if (!databases) {
+        log_.put(Severity::error, to_line(databases.error()));
+        log_.write(Severity::error, "the configuration was not changed");
+        return std::unexpected(databases.error());
+    }
     Instant at = now();
     if (auto made = make_backends(fresh); !made) return made;
     Outcome outcome;
@@ -469,6 +500,8 @@ Result<> Daemon::reload() {
     take_checkpoint(at);  // with the jails' old indexes
     config_ = std::move(fresh);
     compiled_ = std::move(compiled);
+    facts_ = std::move(*databases);
+    replaced_databases_->set_files(config_.geoip);
     engine_->set_rules(rules_of(config_), at, outcome);
     engine_->set_own_addresses(PrefixSet(own_addresses()));
     [[maybe_unused]] auto said_by_streams = streams_->listen(config_, false);

@@ -12,8 +12,10 @@
 #include "daemon/asker.h"
 #include "daemon/pipeline.h"
 #include "daemon/streams.h"
+#include "facts/mmdb.h"
 #include "os/log.h"
 #include "os/loop.h"
+#include "os/replaced_files.h"
 #include "os/spawner.h"
 
 namespace bandd {
@@ -47,6 +49,7 @@ class Daemon {
     void apply_config(Saved saved, Instant now);
     Result<> reload();
     Result<> start_asker();
+    Result<> open_databases();
     void ask_again(Instant now);
     void take_answers(Instant now);
     void on_signal(int signal);
@@ -84,6 +87,8 @@ class Daemon {
     std::unique_ptr<Loop> loop_;
     Fd signals_, address_notices_, mounts_, listening_;
     std::unique_ptr<Spawner> spawner_;
+    GeoDatabases facts_;
+    std::unique_ptr<ReplacedFiles> replaced_databases_;
     std::unique_ptr<Store> store_;
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<Dispatch> dispatch_;

@@ -19,6 +19,8 @@ std::string_view why_text(Ignored::Why why) {
             return "ignoreip";
         case Ignored::Why::own_address:
             return "own address";
+        case Ignored::Why::where:
+            return "not what \"where\" asks for";
         case Ignored::Why::exempt:
             return "exempt: ignorecommand or a host name in ignoreip";
         case Ignored::Why::too_old:

@@ -5,6 +5,7 @@
 //   # comment
 //   --- config           a bandd.yaml until the next ---
 //   --- filter NAME      filters/NAME.yaml
+//   --- facts            lines "CIDR COUNTRY [AS]": what a database would know
 //   --- log [PATH]       lines "HH:MM:SS[.mmm] text" arrive at that time of 2026-11-21 (UTC); PATH
 //                        is the jail's logpath (default /log)
 //   => 10:04:00 ban 203.0.113.9 jail until 11:04:00
@@ -18,6 +19,7 @@
 
 #include "config/compile.h"
 #include "config/load.h"
+#include "core/base/reserved.h"
 #include "core/decide/engine.h"
 #include "os/zoneinfo.h"
 #include "support/common.h"
@@ -43,6 +45,24 @@ std::optional<Instant> parse_clock(const std::string& text) {
     return Instant{utc_from_civil({2026, 11, 21, hour, minute, 0}).us +
                    static_cast<std::int64_t>(second * 1e6)};
 }
+
+struct WrittenFacts : Facts {
+    std::vector<std::pair<Prefix, Origin>> known;
+    void add(const std::string& line) {
+        std::istringstream words(line);
+        std::string block;
+        Origin origin;
+        words >> block >> origin.country >> origin.asn;
+        known.emplace_back(prefix(block), origin);
+    }
+    Origin origin(const Address& address) const override {
+        Origin origin;
+        origin.country = is_public(address) ? unknown_country : private_country;
+        for (const auto& [block, one] : known)
+            if (contains(block, address)) return one;
+        return origin;
+    }
+};
 
 struct Run {
     Engine engine;
@@ -76,6 +96,8 @@ int run(const std::string& path) {
     std::vector<std::pair<std::string, std::string>> arrivals;  // log, "HH:MM:SS text"
     std::vector<std::string> expected;
     bool in_log = false;
+    bool in_facts = false;
+    WrittenFacts facts;
     std::map<std::string, std::string> files;
     while (std::getline(in, line)) {
         if (line.starts_with("--- ")) {
@@ -84,6 +106,7 @@ int run(const std::string& path) {
             std::string name;
             words >> kind >> name;
             in_log = kind == "log";
+            in_facts = kind == "facts";
             if (in_log) log = name.empty() ? "/log" : name;
             if (kind == "config") file = "bandd.yaml";
             if (kind == "filter") file = "filters/" + name + ".yaml";
@@ -91,6 +114,8 @@ int run(const std::string& path) {
             expected.push_back(line.substr(3));
         } else if (in_log) {
             if (!line.empty() && !line.starts_with('#')) arrivals.emplace_back(log, line);
+        } else if (in_facts) {
+            if (!line.empty()) facts.add(line);
         } else if (!file.empty()) {
             files[file] += line + "\n";
         }
@@ -111,6 +136,7 @@ int run(const std::string& path) {
     std::vector<JailRules> rules;
     for (const JailConfig& jail : loaded.config.jails) rules.push_back(jail.rules);
     Outcome outcome;
+    machine.engine.set_facts(&facts);
     machine.engine.set_rules(rules, at(0), outcome);
     std::map<std::string, std::shared_ptr<const Ruleset>> rulesets;
     Scratch scratch;

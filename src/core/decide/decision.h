@@ -66,7 +66,7 @@ struct Found {
 };
 // A hit that does not, and why.
 struct Ignored {
-    enum class Why { ignoreip, own_address, too_old, already_banned, exempt };
+    enum class Why { ignoreip, own_address, too_old, already_banned, exempt, where };
     JailIndex jail = 0;
     Address address;
     Instant time;

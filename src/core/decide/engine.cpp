@@ -230,13 +230,21 @@ void Engine::on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome) {
     }
 }
 
+// The time before which a hit does not count together with one at `at`.
+Instant Engine::window_start(const JailRules& rules, Instant at) const {
+    if (!rules.today) return at - rules.findtime;
+    CivilTime midnight = rules.today->to_civil(at);
+    midnight.hour = midnight.minute = midnight.second = midnight.microsecond = 0;
+    return rules.today->to_instant(midnight, at);
+}
+
 bool Engine::would_ban(JailIndex jail, const Prefix& prefix, Instant at) const {
     const Ban* ban = bans_.find({jail, prefix});
     if (ban != nullptr && ban->until > at) return false;
     std::size_t hits = 1;
     if (auto view = jails_[jail].windows.find(prefix))
         hits += static_cast<std::size_t>(std::ranges::count_if(
-            view->times, [&](Instant time) { return time >= at - rules_[jail].findtime; }));
+            view->times, [&](Instant time) { return time >= window_start(rules_[jail], at); }));
     return hits >= rules_[jail].maxretry;
 }
 
@@ -252,8 +260,11 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
     };
     if (is_own(index, address)) return ignore(Ignored::Why::own_address, jail.counts.ignored);
     if (is_ignored(index, address)) return ignore(Ignored::Why::ignoreip, jail.counts.ignored);
-    if (at < hit.arrival - rules.findtime)
+    if (at < window_start(rules, hit.arrival))
         return ignore(Ignored::Why::too_old, jail.counts.too_old);
+    Subject subject{address, hit.fields, facts_};
+    if (rules.where && rules.where->evaluate(subject) != Truth::yes)
+        return ignore(Ignored::Why::where, jail.counts.ignored);
     Prefix prefix = key_for(index, address);
     if (rules.asks && !hit.asked && would_ban(index, prefix, at)) {
         Question question;
@@ -301,6 +312,7 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
     }
 
     jail.windows.expire(std::max(at, hit.arrival) - rules.findtime);
+    if (rules.today) jail.windows.forget_before(prefix, window_start(rules, at));
     std::uint64_t previous = 0;
     if (auto view = jail.windows.find(prefix)) previous = view->note;
     std::uint64_t note = keep_line(
@@ -314,6 +326,8 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
     story->reason = hit.pattern;
     story->matches = chain(note, std::min(rules.maxmatches, added.hits));
     story->fields = hit.fields;
+    if (rules.where)
+        std::ranges::move(rules.where->used_facts(subject), std::back_inserter(story->fields));
     Ban ban;
     ban.key = key;
     ban.from = at;

@@ -77,6 +77,8 @@ class Engine {
     // findtime or ban_prefix changed (then they are counted anew from the kept times). Bans of
     // jails that are gone end.
     void set_rules(std::vector<JailRules> rules, Instant now, Outcome& outcome);
+    // Must outlive the engine, or the next call. None: nothing is known of any address.
+    void set_facts(const Facts* facts) { facts_ = facts; }
     void set_own_addresses(PrefixSet addresses) { own_addresses_ = std::move(addresses); }
 
     void on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome);
@@ -164,6 +166,7 @@ class Engine {
     void count_hits(const Hit& hit, Instant now, Outcome& outcome);
     void count_hit(JailIndex jail, const Counted& hit, Outcome& outcome);
     bool would_ban(JailIndex jail, const Prefix& prefix, Instant at) const;
+    Instant window_start(const JailRules& rules, Instant at) const;
     void ask(Question question, WaitingHit hit, Outcome& outcome);
     void remember(const Unbanned& ended);
     bool was_banned(const BanKey& key, Instant at);
@@ -181,6 +184,7 @@ class Engine {
     std::vector<JailRules> rules_;
     std::vector<Jail> jails_;
     PrefixSet own_addresses_;
+    const Facts* facts_ = nullptr;
     BanTable bans_;
     std::vector<Deadline> deadlines_;  // heap; an entry whose ban moved or went is skipped
     std::unordered_map<BanKey, Offences, BanKeyHash> offences_;

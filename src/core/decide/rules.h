@@ -3,11 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/instant.h"
 #include "core/base/prefix_set.h"
+#include "core/base/zone.h"
+#include "core/decide/condition.h"
 #include "core/match/hit.h"
 
 namespace bandd {
@@ -30,6 +33,10 @@ struct JailRules {
     std::string name;
     std::uint32_t maxretry = 5;
     Duration findtime = std::chrono::minutes(10);
+    // `findtime: today`: only hits of one calendar day, in this zone, count together; `findtime` is
+    // the longest day there is.
+    std::optional<Zone> today;
+    std::optional<Condition> where;  // hits of which this is not true do not count
     BantimePolicy bantime;
     int v4_length = 32;  // ban_prefix; windows are keyed by it, too
     int v6_length = 64;

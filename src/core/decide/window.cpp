@@ -158,6 +158,21 @@ bool WindowTable::erase(const Prefix& key) {
     return true;
 }
 
+void WindowTable::forget_before(const Prefix& key, Instant from) {
+    if (buckets_.empty()) return;
+    std::uint32_t slot = buckets_[bucket_of(key)];
+    if (slot == none) return;
+    Slot& s = slots_[slot];
+    Instant* begin = times(slot);
+    Instant* kept = std::lower_bound(begin, begin + s.count, from);
+    if (kept == begin) return;
+    s.count = static_cast<std::uint16_t>(std::move(kept, begin + s.count, begin) - begin);
+    if (s.count == 0) return remove(slot);
+    unlink(slot);
+    link_newest(slot);
+    mark(slot);
+}
+
 std::size_t WindowTable::expire(Instant now) {
     std::size_t gone = 0;
     for (Line& line : lines_)

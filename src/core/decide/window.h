@@ -33,6 +33,8 @@ class WindowTable {
     Added add(const Prefix& key, Instant at, std::uint64_t note);
 
     bool erase(const Prefix& key);
+    // Hits of the key before `from` count no longer.
+    void forget_before(const Prefix& key, Instant from);
     // Forgets keys whose last hit is older than findtime. Returns how many.
     std::size_t expire(Instant now);
     void clear();

@@ -287,3 +287,44 @@ TEST_CASE("the table of bans finds what was put in, and no more, through any com
         REQUIRE(seen == expected.size());
     }
 }
+
+TEST_CASE("findtime: today: hits of one calendar day count together, in the log's zone") {
+    JailRules rules = jail(3);
+    rules.today = Zone::from_posix("CET-1CEST,M3.5.0,M10.5.0/3").value();
+    rules.findtime = 25h;
+    Machine machine({rules});
+    // at(0) is 10:00 UTC, so midnight in Berlin is 13 hours later.
+    constexpr double midnight = 13 * 3600;
+    machine.hit("203.0.113.9", midnight - 120, midnight - 120);
+    machine.hit("203.0.113.9", midnight - 60, midnight - 60);
+    CHECK(machine.hit("203.0.113.9", midnight, midnight).empty());
+    CHECK(machine.hit("203.0.113.9", midnight + 3600, midnight + 3600).empty());
+    CHECK(machine.hit("203.0.113.9", midnight + 86399, midnight + 86399) ==
+          std::vector<std::string>{"ban 203.0.113.9 test for 1h"});
+    // A line of yesterday that is read today counts for nothing.
+    CHECK(machine.hit("203.0.113.8", midnight - 1, midnight + 1) ==
+          std::vector<std::string>{"ignored 2"});
+}
+
+TEST_CASE("where: hits that it does not hold for do not count") {
+    struct : Facts {
+        Origin origin(const Address& address) const override {
+            Origin origin;
+            origin.country = address == ip("203.0.113.9") ? "RU" : "US";
+            return origin;
+        }
+    } facts;
+    JailRules rules = jail(2);
+    rules.where = Condition::parse("country in [RU]").value();
+    Machine machine({rules});
+    machine.engine.set_facts(&facts);
+    machine.hit("203.0.113.9", 0, 0);
+    CHECK(machine.hit("203.0.113.8", 1, 1) == std::vector<std::string>{"ignored 5"});
+    CHECK(machine.hit("203.0.113.8", 2, 2) == std::vector<std::string>{"ignored 5"});
+    CHECK(machine.hit("203.0.113.9", 3, 3) ==
+          std::vector<std::string>{"ban 203.0.113.9 test for 1h"});
+    CHECK(machine.engine.counts(0).ignored == 2);
+    const Ban& ban = *machine.engine.bans().begin();
+    REQUIRE(find_field(ban.story->fields, "country") != nullptr);
+    CHECK(*find_field(ban.story->fields, "country") == "RU");
+}

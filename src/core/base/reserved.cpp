@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/base/reserved.h"
+
+#include "core/base/prefix_set.h"
+
+namespace bandd {
+namespace {
+
+// RFC 6890 and its successors. Of IPv6 only 2000::/3 is given out.
+constexpr const char* reserved[] = {
+    "0.0.0.0/8",       "10.0.0.0/8",     "100.64.0.0/10", "127.0.0.0/8",    "169.254.0.0/16",
+    "172.16.0.0/12",   "192.0.0.0/24",   "192.0.2.0/24",  "192.168.0.0/16", "198.18.0.0/15",
+    "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",   "2001:db8::/32",  "3fff::/20",
+};
+
+PrefixSet make_reserved() {
+    std::vector<Prefix> prefixes;
+    for (const char* text : reserved) prefixes.push_back(parse_prefix(text).value());
+    return PrefixSet(prefixes);
+}
+
+}  // namespace
+
+bool is_public(const Address& address) {
+    static const PrefixSet set = make_reserved();
+    bool given_out = address.is_v4() || (address.bytes[0] & 0xe0) == 0x20;
+    return given_out && !set.contains(address);
+}
+
+}  // namespace bandd

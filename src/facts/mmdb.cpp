@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "facts/mmdb.h"
+
+#include <maxminddb.h>
+#include <netinet/in.h>
+
+#include <cstring>
+#include <initializer_list>
+#include <optional>
+
+#include "core/base/reserved.h"
+#include "os/fd.h"
+
+namespace bandd {
+
+struct GeoDatabases::File {
+    std::string path;
+    MMDB_s handle{};
+    bool open = false;
+
+    File() = default;
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+    ~File() {
+        if (open) MMDB_close(&handle);
+    }
+};
+
+namespace {
+
+using Path = std::initializer_list<const char*>;
+
+std::optional<MMDB_entry_data_s> value_at(MMDB_entry_s& entry, Path path) {
+    std::vector<const char*> names(path);
+    names.push_back(nullptr);
+    MMDB_entry_data_s data{};
+    if (MMDB_aget_value(&entry, &data, names.data()) != MMDB_SUCCESS || !data.has_data) return {};
+    return data;
+}
+
+// The first of the paths at which the record holds a text.
+void take_text(MMDB_entry_s& entry, std::string& target, std::initializer_list<Path> paths) {
+    for (Path path : paths) {
+        if (!target.empty()) return;
+        if (auto data = value_at(entry, path); data && data->type == MMDB_DATA_TYPE_UTF8_STRING)
+            target.assign(data->utf8_string, data->data_size);
+    }
+}
+
+std::uint32_t number_of(std::string_view text) {
+    if (text.starts_with("AS")) text.remove_prefix(2);
+    std::uint32_t number = 0;
+    for (char c : text) {
+        if (c < '0' || c > '9') return 0;
+        number = number * 10 + static_cast<std::uint32_t>(c - '0');
+    }
+    return number;
+}
+
+void take_number(MMDB_entry_s& entry, std::uint32_t& target, std::initializer_list<Path> paths) {
+    for (Path path : paths) {
+        if (target != 0) return;
+        auto data = value_at(entry, path);
+        if (!data) continue;
+        if (data->type == MMDB_DATA_TYPE_UINT32) target = data->uint32;
+        if (data->type == MMDB_DATA_TYPE_UINT16) target = data->uint16;
+        if (data->type == MMDB_DATA_TYPE_UINT64) target = static_cast<std::uint32_t>(data->uint64);
+        if (data->type == MMDB_DATA_TYPE_UTF8_STRING)
+            target = number_of({data->utf8_string, data->data_size});
+    }
+}
+
+bool is_code(const std::string& text) {
+    auto letter = [](char c) { return c >= 'A' && c <= 'Z'; };
+    return text.size() == 2 && letter(text[0]) && letter(text[1]);
+}
+
+}  // namespace
+
+GeoDatabases::GeoDatabases() = default;
+GeoDatabases::~GeoDatabases() = default;
+GeoDatabases::GeoDatabases(GeoDatabases&&) noexcept = default;
+GeoDatabases& GeoDatabases::operator=(GeoDatabases&&) noexcept = default;
+
+Result<GeoDatabases> GeoDatabases::open(const std::vector<std::string>& paths) {
+    GeoDatabases databases;
+    for (const std::string& path : paths) {
+        auto file = std::make_unique<File>();
+        file->path = path;
+        int status = MMDB_open(path.c_str(), MMDB_MODE_MMAP, &file->handle);
+        std::string what = "cannot use \"" + path + "\"";
+        if (status == MMDB_FILE_OPEN_ERROR || status == MMDB_IO_ERROR)
+            return fail_errno(what,
+                              errno == EACCES ? "give the user bandd the right to read it" : "");
+        if (status != MMDB_SUCCESS)
+            return bandd::fail(what, MMDB_strerror(status), "it must be a MaxMind DB file (.mmdb)");
+        file->open = true;
+        databases.files_.push_back(std::move(file));
+    }
+    return databases;
+}
+
+Origin GeoDatabases::origin(const Address& address) const {
+    Origin origin;
+    if (!is_public(address)) {
+        origin.country = private_country;
+        return origin;
+    }
+    sockaddr_storage place{};
+    if (address.is_v4()) {
+        auto& v4 = reinterpret_cast<sockaddr_in&>(place);
+        v4.sin_family = AF_INET;
+        std::memcpy(&v4.sin_addr, address.bytes.data() + 12, 4);
+    } else {
+        auto& v6 = reinterpret_cast<sockaddr_in6&>(place);
+        v6.sin6_family = AF_INET6;
+        std::memcpy(&v6.sin6_addr, address.bytes.data(), 16);
+    }
+    for (const auto& file : files_) {
+        // IPv6 in a database of IPv4 is an error; so is a broken tree: both know nothing.
+        int status = MMDB_SUCCESS;
+        auto found =
+            MMDB_lookup_sockaddr(&file->handle, reinterpret_cast<sockaddr*>(&place), &status);
+        if (status != MMDB_SUCCESS || !found.found_entry) continue;
+        MMDB_entry_s& entry = found.entry;
+        // In this order: MaxMind's form (DB-IP's and IP2Location's too), ip-location-db's and
+        // IPLocate's, IPinfo's.
+        std::string code;
+        take_text(entry, code,
+                  {{"country", "iso_code"},
+                   {"country_code"},
+                   {"country"},
+                   {"registered_country", "iso_code"}});
+        if (origin.country.empty() && is_code(code)) origin.country = code;
+        take_text(
+            entry, origin.country_name,
+            {{"country", "names", "en"}, {"country_name"}, {"registered_country", "names", "en"}});
+        take_text(entry, origin.continent, {{"continent", "code"}, {"continent_code"}});
+        take_number(entry, origin.asn, {{"autonomous_system_number"}, {"asn"}});
+        take_text(entry, origin.network,
+                  {{"autonomous_system_organization"}, {"as_name"}, {"org"}, {"name"}});
+        take_text(entry, origin.subdivision,
+                  {{"subdivisions", "0", "names", "en"},
+                   {"subdivisions", "0", "iso_code"},
+                   {"state1"},
+                   {"region"}});
+        take_text(entry, origin.city, {{"city", "names", "en"}, {"city"}});
+    }
+    if (origin.country.empty()) origin.country = unknown_country;
+    return origin;
+}
+
+std::vector<DatabaseAbout> GeoDatabases::about() const {
+    std::vector<DatabaseAbout> all;
+    for (const auto& file : files_)
+        all.push_back(
+            {file->path, file->handle.metadata.database_type, file->handle.metadata.build_epoch});
+    return all;
+}
+
+}  // namespace bandd

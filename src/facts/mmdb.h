@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Facts from MaxMind DB files: MaxMind's own, and those that DB-IP, IPLocate, IP2Location, IPinfo
+// and ip-location-db make. Files are mapped: one that is written over in place, and not replaced by
+// renaming, can end the process (SIGBUS).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/decide/facts.h"
+
+namespace bandd {
+
+struct DatabaseAbout {
+    std::string path, type;
+    std::uint64_t built = 0;  // seconds since 1970
+};
+
+class GeoDatabases : public Facts {
+  public:
+    GeoDatabases();
+    ~GeoDatabases() override;
+    GeoDatabases(GeoDatabases&&) noexcept;
+    GeoDatabases& operator=(GeoDatabases&&) noexcept;
+
+    // All of them, or an error that names the first that cannot be used. The first database that
+    // knows a fact is believed.
+    static Result<GeoDatabases> open(const std::vector<std::string>& paths);
+
+    Origin origin(const Address& address) const override;
+    std::vector<DatabaseAbout> about() const;
+    bool empty() const { return files_.empty(); }
+
+  private:
+    struct File;
+    std::vector<std::unique_ptr<File>> files_;
+};
+
+}  // namespace bandd

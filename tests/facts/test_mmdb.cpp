@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Databases are real files, made by tests/support/make_mmdb.
+#include "facts/mmdb.h"
+#include "support/common.h"
+#include "support/machine.h"
+
+using namespace bandd;
+
+namespace {
+
+std::string make_database(const TempDirectory& dir, const std::string& name,
+                          const std::string& lines) {
+    write_file(dir / (name + ".txt"), lines);
+    must("support/make_mmdb " + dir / name + " < " + dir / (name + ".txt"));
+    return dir / name;
+}
+
+GeoDatabases opened(const std::vector<std::string>& paths) {
+    auto databases = GeoDatabases::open(paths);
+    if (!databases) FAIL(to_line(databases.error()));
+    return std::move(*databases);
+}
+
+}  // namespace
+
+TEST_CASE("geoip: each vendor's form is understood") {
+    TempDirectory dir;
+    // MaxMind's, DB-IP's and IP2Location's; MaxMind's for networks; ip-location-db's and
+    // IPLocate's; IPinfo's.
+    auto city = make_database(dir, "city.mmdb",
+                              "77.88.0.0/16 country.iso_code=RU country.names.en=Russia "
+                              "continent.code=EU city.names.en=Saint_Petersburg\n"
+                              "2a02:6b8::/32 country.iso_code=RU\n"
+                              "5.0.0.0/8 registered_country.iso_code=DE\n");
+    auto networks = make_database(dir, "networks.mmdb",
+                                  "77.88.0.0/16 autonomous_system_number=13238 "
+                                  "autonomous_system_organization=Yandex_LLC\n");
+    auto flat = make_database(dir, "flat.mmdb", "8.8.8.0/24 country_code=US continent_code=NA\n");
+    auto ipinfo = make_database(dir, "ipinfo.mmdb",
+                                "1.1.1.0/24 country=AU country_name=Australia asn=AS13335 "
+                                "as_name=Cloudflare\n");
+    GeoDatabases all = opened({city, networks, flat, ipinfo});
+    CHECK(all.origin(ip("77.88.8.8")) ==
+          Origin{"RU", "Russia", "EU", 13238, "Yandex LLC", "", "Saint Petersburg"});
+    CHECK(all.origin(ip("2a02:6b8::1")).country == "RU");
+    CHECK(all.origin(ip("5.1.2.3")).country == "DE");
+    CHECK(all.origin(ip("8.8.8.8")) == Origin{"US", "", "NA", 0, "", "", ""});
+    CHECK(all.origin(ip("1.1.1.1")) == Origin{"AU", "Australia", "", 13335, "Cloudflare", "", ""});
+    CHECK(all.about().size() == 4);
+}
+
+TEST_CASE("geoip: private addresses are private whatever a database says; others are unknown") {
+    TempDirectory dir;
+    auto database =
+        make_database(dir, "x.mmdb", "10.0.0.0/8 country_code=US\n9.0.0.0/8 country_code=--\n");
+    GeoDatabases one = opened({database});
+    CHECK(one.origin(ip("10.1.2.3")).country == "private");
+    CHECK(one.origin(ip("fe80::1")).country == "private");
+    CHECK(one.origin(ip("9.9.9.9")).country == "unknown");
+    CHECK(one.origin(ip("8.8.8.8")).country == "unknown");
+    CHECK(GeoDatabases{}.origin(ip("8.8.8.8")).country == "unknown");
+}
+
+TEST_CASE("geoip: the first database that knows is believed") {
+    TempDirectory dir;
+    auto first = make_database(dir, "a.mmdb", "8.8.8.0/24 country_code=US\n");
+    auto second = make_database(dir, "b.mmdb", "8.0.0.0/8 country_code=DE\n");
+    GeoDatabases both = opened({first, second});
+    CHECK(both.origin(ip("8.8.8.8")).country == "US");
+    CHECK(both.origin(ip("8.1.1.1")).country == "DE");
+}
+
+TEST_CASE("geoip: a file that cannot be used is an error that names it") {
+    TempDirectory dir;
+    std::string path = dir / "x.mmdb";
+    auto missing = GeoDatabases::open({path});
+    REQUIRE_FALSE(missing);
+    CHECK(to_line(missing.error()) == "cannot use \"" + path + "\": No such file or directory");
+    write_file(path, "no database at all");
+    auto broken = GeoDatabases::open({path});
+    REQUIRE_FALSE(broken);
+    CHECK(to_line(broken.error()) ==
+          "cannot use \"" + path +
+              "\": The MaxMind DB file contains invalid metadata; it must be a MaxMind DB file "
+              "(.mmdb)");
+}
