@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <sstream>
 
 namespace bandd {
@@ -60,7 +61,10 @@ Result<Value> include(const YAML::Node& node, const std::string& file, int depth
     return joined;
 }
 
-Result<Value> convert(const YAML::Node& node, const std::string& file, int depth) {
+using Source = std::shared_ptr<const std::string>;
+
+Result<Value> convert(const YAML::Node& node, const std::string& file, const Source& source,
+                      int depth) {
     Value value;
     value.where = place_of(node.Mark(), file);
     if (depth > deepest)
@@ -72,11 +76,13 @@ Result<Value> convert(const YAML::Node& node, const std::string& file, int depth
             value.kind = Value::Kind::scalar;
             value.text = node.Scalar();
             value.quoted = node.Tag() == "!";
+            value.source = source;
+            value.position = static_cast<std::size_t>(node.Mark().pos);
             break;
         case YAML::NodeType::Sequence:
             value.kind = Value::Kind::list;
             for (const YAML::Node& item : node) {
-                auto converted = convert(item, file, depth + 1);
+                auto converted = convert(item, file, source, depth + 1);
                 if (!converted) return converted;
                 value.items.push_back(std::move(*converted));
             }
@@ -84,7 +90,7 @@ Result<Value> convert(const YAML::Node& node, const std::string& file, int depth
         case YAML::NodeType::Map:
             value.kind = Value::Kind::map;
             for (const auto& entry : node) {
-                auto key = convert(entry.first, file, depth + 1);
+                auto key = convert(entry.first, file, source, depth + 1);
                 if (!key) return key;
                 if (key->kind != Value::Kind::scalar)
                     return fail("key", "must be a word", {}, key->where);
@@ -93,7 +99,7 @@ Result<Value> convert(const YAML::Node& node, const std::string& file, int depth
                         "\"" + key->text + "\"",
                         "is given twice, first in line " + std::to_string(other->where.line),
                         "remove one of them", key->where);
-                auto content = convert(entry.second, file, depth + 1);
+                auto content = convert(entry.second, file, source, depth + 1);
                 if (!content) return content;
                 value.entries.emplace_back(std::move(*key), std::move(*content));
             }
@@ -107,7 +113,7 @@ Result<Value> convert(const YAML::Node& node, const std::string& file, int depth
 
 Result<Value> parse_at(const std::string& text, const std::string& name, int depth) {
     try {
-        return convert(YAML::Load(text), name, depth);
+        return convert(YAML::Load(text), name, std::make_shared<const std::string>(text), depth);
     } catch (const YAML::Exception& error) {
         return fail("YAML", error.msg, {}, place_of(error.mark, name));
     }
@@ -134,6 +140,28 @@ const Value* Value::find(std::string_view key) const {
     for (const auto& [name, content] : entries)
         if (name.text == key) return &content;
     return nullptr;
+}
+
+Place place_within(const Value& value, std::size_t offset) {
+    if (!value.source || value.position >= value.source->size()) return value.where;
+    std::string_view rest = std::string_view(*value.source).substr(value.position);
+    Place place = value.where;
+    auto advance = [&] {
+        place.column = rest.front() == '\n' ? 1 : place.column + 1;
+        place.line += rest.front() == '\n' ? 1 : 0;
+        rest.remove_prefix(1);
+    };
+    if (value.quoted) advance();
+    for (char c : std::string_view(value.text).substr(0, offset)) {
+        // A line end with the indentation around it is read as one space.
+        auto next = rest.find_first_not_of(" \t\r");
+        bool folded = c == ' ' && next != std::string_view::npos && rest[next] == '\n';
+        if (!folded && (rest.empty() || rest.front() != c)) return value.where;
+        advance();
+        while (folded && !rest.empty() && std::string_view(" \t\r\n").contains(rest.front()))
+            advance();
+    }
+    return place;
 }
 
 std::string_view kind_name(Value::Kind kind) {

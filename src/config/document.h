@@ -2,6 +2,7 @@
 // YAML files as plain values that remember where they stand. The only room that knows yaml-cpp.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,12 +21,18 @@ struct Value {
     std::vector<Value> items;    // of a list
     std::vector<Entry> entries;  // of a map, in the file's order
     Place where;
+    std::shared_ptr<const std::string> source;  // of a scalar: what it was read from,
+    std::size_t position = 0;                   // and where it begins in that
 
     const Value* find(std::string_view key) const;
 };
 struct Entry {
     Value first, second;  // key, value
 };
+
+// Where the `offset`-th byte of a scalar's text stands. A text with escapes in it is all in one
+// place.
+Place place_within(const Value& value, std::size_t offset);
 
 std::string_view kind_name(Value::Kind kind);  // "a list", …
 

@@ -341,24 +341,19 @@ class Loader {
         if (value == nullptr) return;
         std::string text;
         section.text("where", text);
+        if (value->kind != Value::Kind::scalar) return;
         jail.rules.where.reset();
         jail.condition_fields.clear();
         jail.condition_where = value->where;
-        // Of a text over several lines the first is told; what is wrong stands in the message.
-        auto place = [&](std::size_t offset) {
-            Place at = value->where;
-            if (text.find('\n') == std::string::npos)
-                at.column += static_cast<int>(offset) + (value->quoted ? 1 : 0);
-            return at;
-        };
         auto condition = Condition::parse(text, jail.broadband_words);
         if (!condition) {
             const ConditionFault& fault = condition.error();
-            out_.errors.push_back({"\"where\"", fault.what, fault.hint, place(fault.offset)});
+            out_.errors.push_back(
+                {"\"where\"", fault.what, fault.hint, place_within(*value, fault.offset)});
             return;
         }
         for (const Condition::Need& need : condition->needs())
-            jail.condition_fields.emplace_back(need.field, place(need.offset));
+            jail.condition_fields.emplace_back(need.field, place_within(*value, need.offset));
         jail.rules.where = std::move(*condition);
     }
 

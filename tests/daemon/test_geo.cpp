@@ -73,7 +73,7 @@ TEST_CASE_METHOD(Setup, "geo: a database that is replaced is used at once, a bro
     seen("joe", "9.9.9.10");
     REQUIRE(wait_for([&] { return bans() == "9.9.9.9\n9.9.9.10\n"; }));
     // Nor does a reload take it.
-    CHECK(daemon.ctl("reload").code == 1);
+    CHECK(daemon.ctl("reload").code == 2);
     CHECK(daemon.said("the configuration was not changed"));
     seen("joe", "9.9.9.11");
     CHECK(wait_for([&] { return bans() == "9.9.9.9\n9.9.9.10\n9.9.9.11\n"; }));
