@@ -2,7 +2,7 @@
 # bash completion for bandctl
 _bandctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="status bans ban unban explain history reload watch flush version check test filters replay import state keys"
+  local commands="status bans ban unban explain geo history reload watch flush version check test filters replay import state keys"
   local word command=
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     [[ " $commands " == *" $word "* ]] && command=$word && break

@@ -95,9 +95,11 @@ void write_state(Store& store, const std::vector<std::string>& jails, std::ostre
     restore.window = [&](const WindowChange& window) {
         Json times = Json::array();
         for (Instant at : window.times) times.push_back(at.us);
-        put("window", {{"jail", name(window.key.jail)},
-                       {"prefix", to_string(window.key.prefix)},
-                       {"times", std::move(times)}});
+        Json json{{"jail", name(window.key.jail)},
+                  {"prefix", to_string(window.key.prefix)},
+                  {"times", std::move(times)}};
+        if (!window.values.empty()) json["values"] = window.values;
+        put("window", std::move(json));
     };
     restore.offences = [&](const BanKey& key, const Offences& offences) {
         put("offences", {{"jail", name(key.jail)},
@@ -168,7 +170,7 @@ Result<> read_state_line(const std::string& line, Checkpoint& checkpoint) {
         past.why = static_cast<Unbanned::Why>(reader.number("why", 2));
         if (!reader.error()) changes.ended_bans.push_back(std::move(past));
     } else if (kind == "window") {
-        WindowChange window{{jail(), reader.prefix()}, {}};
+        WindowChange window{{jail(), reader.prefix()}, {}, {}};
         const Json* times = reader.find("times");
         if (times == nullptr || !times->is_array() || times->empty() || times->size() > most_times)
             reader.fault("times", "a list of times");
@@ -180,7 +182,16 @@ Result<> read_state_line(const std::string& line, Checkpoint& checkpoint) {
                 }
                 window.times.push_back({time.get<std::int64_t>()});
             }
-        std::ranges::sort(window.times);
+        if (!std::ranges::is_sorted(window.times))
+            reader.fault("times", "a list of times in order");
+        if (const Json* values = reader.find("values")) {
+            if (!values->is_array() || values->size() != window.times.size() ||
+                !std::ranges::all_of(*values,
+                                     [](const Json& one) { return one.is_number_unsigned(); }))
+                reader.fault("values", "a list of numbers, one for each time");
+            else
+                window.values = values->get<std::vector<std::uint64_t>>();
+        }
         if (!reader.error()) changes.windows.push_back(std::move(window));
     } else if (kind == "offences") {
         BanKey key{jail(true), reader.prefix()};

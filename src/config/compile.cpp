@@ -119,9 +119,10 @@ std::shared_ptr<const Filter> compile_filter(
 
 namespace {
 
-// A condition may name only what the filter captures; a slip of the pen would never hold else.
-void check_condition(const JailConfig& jail, const Filter& filter, std::vector<Error>& errors) {
-    if (jail.condition_fields.empty()) return;
+// Conditions and counts may name only what the filter captures; a slip of the pen would never hold
+// else.
+void check_fields(const JailConfig& jail, const Filter& filter, std::vector<Error>& errors) {
+    if (jail.needed_fields.empty()) return;
     std::vector<std::string_view> captured;
     auto take = [&](const Pattern& pattern) {
         for (const auto& [name, group] : pattern.fields)
@@ -129,14 +130,14 @@ void check_condition(const JailConfig& jail, const Filter& filter, std::vector<E
     };
     std::ranges::for_each(filter.patterns, take);
     if (filter.prefix) take(*filter.prefix);
-    for (const auto& [field, where] : jail.condition_fields) {
+    for (const auto& [key, field, where] : jail.needed_fields) {
         if (std::ranges::find(captured, field) != captured.end()) continue;
         std::vector<std::string_view> known = captured;
         for (std::string_view fact : Condition::fact_names()) known.push_back(fact);
         std::string hint = did_you_mean(field, known);
         if (hint.empty() && captured.empty()) hint = "its patterns capture nothing but the address";
         if (hint.empty()) hint = fmt::format("it captures {}", fmt::join(captured, ", "));
-        errors.push_back({"\"where\"",
+        errors.push_back({"\"" + key + "\"",
                           "filter \"" + filter.name + "\" captures no \"" + field + "\"", hint,
                           where});
     }
@@ -161,7 +162,7 @@ Compiled compile(const Config& config) {
             shared = compile_filter(filter->second, jail.modes, jail.lists, compiled.errors,
                                     compiled.warnings, &dates);
         compiled.filters.push_back(shared);
-        if (shared) check_condition(jail, *shared, compiled.errors);
+        if (shared) check_fields(jail, *shared, compiled.errors);
     }
     return compiled;
 }

@@ -62,6 +62,9 @@ constexpr std::array keys{
     Key{"jail", "maxretry", "number", "5", "hits within findtime that lead to a ban (1 to 1000)"},
     Key{"jail", "findtime", "duration | today", "10m",
         "the window in which hits are counted; today: a calendar day in the log's time zone"},
+    Key{"jail", "count", "hits | distinct WHAT by ip or net/LENGTH", "hits",
+        "`distinct user by ip`: maxretry different users (password spraying); `distinct ip by "
+        "net/24`: maxretry different addresses of a block, which is banned as a whole"},
     Key{"jail", "where", "condition", "",
         "which hits count: `country in [RU, CN] and not user in [root]`; see bandd.yaml(5)"},
     Key{"jail", "broadband_words", "list of words", "",

@@ -304,6 +304,7 @@ class Loader {
         read_ignoreip(section, jail);
         section.boolean("ignoreself", rules.ignoreself);
         read_condition(section, jail);
+        read_count(section, jail);
         section.boolean("simulate", rules.simulate);
         section.number("maxmatches", rules.maxmatches, 0, 100);
         section.number("track_limit", rules.track_limit, 1, 100'000'000);
@@ -343,7 +344,8 @@ class Loader {
         section.text("where", text);
         if (value->kind != Value::Kind::scalar) return;
         jail.rules.where.reset();
-        jail.condition_fields.clear();
+        std::erase_if(jail.needed_fields,
+                      [](const NeededField& field) { return field.key == "where"; });
         jail.condition_where = value->where;
         auto condition = Condition::parse(text, jail.broadband_words);
         if (!condition) {
@@ -353,8 +355,69 @@ class Loader {
             return;
         }
         for (const Condition::Need& need : condition->needs())
-            jail.condition_fields.emplace_back(need.field, place_within(*value, need.offset));
+            jail.needed_fields.push_back({"where", need.field, place_within(*value, need.offset)});
         jail.rules.where = std::move(*condition);
+    }
+
+    // "hits", or "distinct WHAT by ip", "distinct WHAT by net/24", "… by net/24,56".
+    static void read_count(const Section& section, JailConfig& jail) {
+        const Value* value = section.find("count");
+        if (value == nullptr) return;
+        std::string text;
+        section.text("count", text);
+        if (value->kind != Value::Kind::scalar) return;
+        jail.rules.distinct.reset();
+        std::erase_if(jail.needed_fields,
+                      [](const NeededField& field) { return field.key == "count"; });
+        if (text == "hits") return;
+        auto wrong = [&](std::string reason, std::string hint) {
+            section.error(*value, "\"count: " + text + "\"", std::move(reason), std::move(hint));
+        };
+        std::vector<std::string_view> words;
+        for (std::string_view rest = text; !rest.empty();) {
+            auto end = std::min(rest.find(' '), rest.size());
+            if (end > 0) words.push_back(rest.substr(0, end));
+            rest.remove_prefix(std::min(end + 1, rest.size()));
+        }
+        if (words.size() != 4 || words[0] != "distinct" || words[2] != "by")
+            return wrong("is not understood",
+                         "write hits, \"distinct user by ip\" or \"distinct ip by net/24\"");
+        DistinctCount count;
+        std::string_view what = words[1];
+        std::string_view by = words[3];
+        count.of = what == "ip"        ? DistinctCount::Of::ip
+                   : what == "country" ? DistinctCount::Of::country
+                   : what == "asn"     ? DistinctCount::Of::asn
+                                       : DistinctCount::Of::field;
+        if (count.of == DistinctCount::Of::field) {
+            count.field = what;
+            Place place = place_within(*value, static_cast<std::size_t>(what.data() - text.data()));
+            jail.needed_fields.push_back({"count", count.field, place});
+        }
+        if (by == "ip" && count.of != DistinctCount::Of::field)
+            return wrong("an address has one address, one country and one network",
+                         "count by net/24, or something that the filter captures");
+        if (by.starts_with("net/")) {
+            for (std::string_view rest = by.substr(4); !rest.empty();) {
+                auto end = std::min(rest.find(','), rest.size());
+                int length = 0;
+                std::string_view digits = rest.substr(0, end);
+                auto [stop, fault] =
+                    std::from_chars(digits.data(), digits.data() + digits.size(), length);
+                bool good = fault == std::errc{} && stop == digits.data() + digits.size() &&
+                            length >= 8 && length <= 128;
+                if (!good) return wrong("its prefix length is none", "write net/24 or net/24,56");
+                (length <= 32 ? jail.rules.v4_length : jail.rules.v6_length) = length;
+                rest.remove_prefix(std::min(end + 1, rest.size()));
+            }
+        } else if (by != "ip") {
+            return wrong("\"" + std::string(by) + "\" is nothing that can be banned",
+                         "count by ip or by net/24");
+        }
+        if (jail.rules.maxretry < 2)
+            return wrong("needs a maxretry of 2 or more",
+                         "maxretry is how many different ones lead to a ban");
+        jail.rules.distinct = std::move(count);
     }
 
     static bool machine_has_journal() {
@@ -707,11 +770,18 @@ class Loader {
 
     void check_databases() {
         if (!out_.config.geoip.empty()) return;
-        for (const JailConfig& jail : out_.config.jails)
+        auto lacks = [&](const char* key, const Place& where) {
+            out_.errors.push_back(
+                {"\"" + std::string(key) + "\"", "no database tells countries and networks",
+                 "name one in bandd.yaml: geoip: /var/lib/GeoIP/NAME.mmdb", where});
+        };
+        for (const JailConfig& jail : out_.config.jails) {
             if (jail.rules.where && jail.rules.where->needs_database())
-                out_.errors.push_back({"\"where\"", "no database tells countries and networks",
-                                       "name one in bandd.yaml: geoip: /var/lib/GeoIP/NAME.mmdb",
-                                       jail.condition_where});
+                lacks("where", jail.condition_where);
+            if (jail.rules.distinct && (jail.rules.distinct->of == DistinctCount::Of::country ||
+                                        jail.rules.distinct->of == DistinctCount::Of::asn))
+                lacks("count", jail.where);
+        }
     }
 
     const std::vector<std::string>& data_;

@@ -137,6 +137,12 @@ struct AskedProgram {
     auto operator<=>(const AskedProgram&) const = default;
 };
 
+// A field that the jail's filter must capture, for a key of the jail.
+struct NeededField {
+    std::string key, field;
+    Place where;
+};
+
 enum class Enabled { yes, no, automatic };
 
 struct JailConfig {
@@ -154,8 +160,8 @@ struct JailConfig {
     std::vector<std::string> modes;
     WordLists lists;
     JailRules rules;
-    Place condition_where;                                        // of `where`
-    std::vector<std::pair<std::string, Place>> condition_fields;  // that it needs
+    Place condition_where;                   // of `where`
+    std::vector<NeededField> needed_fields;  // by `where` and `count`
     std::vector<std::string> broadband_words;
     std::vector<std::string> ignore_names;  // host names in ignoreip
     AskedProgram ignorecommand;

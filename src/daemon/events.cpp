@@ -21,6 +21,8 @@ std::string_view why_text(Ignored::Why why) {
             return "own address";
         case Ignored::Why::where:
             return "not what \"where\" asks for";
+        case Ignored::Why::nothing_to_count:
+            return "has nothing of what \"count\" counts";
         case Ignored::Why::exempt:
             return "exempt: ignorecommand or a host name in ignoreip";
         case Ignored::Why::too_old:

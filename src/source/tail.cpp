@@ -9,16 +9,11 @@
 #include <algorithm>
 #include <array>
 
+#include "core/base/hash.h"
 #include "core/text/envelope.h"
 
 namespace bandd {
 namespace {
-
-std::uint64_t fnv1a(std::string_view bytes) {
-    std::uint64_t hash = 0xcbf29ce484222325ULL;
-    for (char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-    return hash;
-}
 
 FileId id_of(const struct stat& status) { return {status.st_dev, status.st_ino}; }
 
@@ -142,11 +137,11 @@ bool Tail::matches(const Fingerprint& fingerprint) const {
 
 Fingerprint Fingerprint::of(std::string_view head) {
     if (head.empty()) return {};
-    return {static_cast<std::uint32_t>(head.size()), fnv1a(head)};
+    return {static_cast<std::uint32_t>(head.size()), hash64(head)};
 }
 
 bool Fingerprint::matches(std::string_view head) const {
-    return head.size() >= length && fnv1a(head.substr(0, length)) == hash;
+    return head.size() >= length && hash64(head.substr(0, length)) == hash;
 }
 
 void Tail::detect_encoding() {

@@ -19,14 +19,14 @@
 namespace bandd {
 namespace {
 
-constexpr int schema_version = 1;
+constexpr int schema_version = 2;
 constexpr const char* schema = R"(
 CREATE TABLE positions(
     device INTEGER, inode INTEGER, path TEXT NOT NULL, offset INTEGER NOT NULL,
     skipping INTEGER NOT NULL, fingerprint_length INTEGER NOT NULL,
     fingerprint_hash INTEGER NOT NULL, PRIMARY KEY(device, inode)) WITHOUT ROWID;
 CREATE TABLE windows(
-    jail TEXT, prefix BLOB, last INTEGER NOT NULL, times BLOB NOT NULL,
+    jail TEXT, prefix BLOB, last INTEGER NOT NULL, times BLOB NOT NULL, vals BLOB,
     PRIMARY KEY(jail, prefix)) WITHOUT ROWID;
 CREATE INDEX windows_last ON windows(last);
 CREATE TABLE bans(
@@ -179,6 +179,13 @@ Result<Database> open_database(const std::string& path) {
                     "was written by a newer bandd (version " + std::to_string(version) +
                         " of its tables, this one knows " + std::to_string(schema_version) + ")",
                     "install that version again, or give another \"state:\"");
+    if (version == 1 && !execute(raw,
+                                 "BEGIN IMMEDIATE; ALTER TABLE windows ADD COLUMN vals BLOB;"
+                                 "PRAGMA user_version=2; COMMIT;")) {
+        Error error = sqlite_error(path, raw, "cannot bring its tables up to date");
+        execute(raw, "ROLLBACK");
+        return std::unexpected(error);
+    }
     if (version == 0) {
         std::string sql = std::string("BEGIN IMMEDIATE;") + schema +
                           "PRAGMA user_version=" + std::to_string(schema_version) + ";COMMIT;";
@@ -220,7 +227,8 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
                            .integer(static_cast<std::int64_t>(position.fingerprint_hash))
                            .run();
     Statement put_window(
-        database, "INSERT OR REPLACE INTO windows(jail, prefix, last, times) VALUES(?,?,?,?)");
+        database,
+        "INSERT OR REPLACE INTO windows(jail, prefix, last, times, vals) VALUES(?,?,?,?,?)");
     Statement drop_window(database, "DELETE FROM windows WHERE jail=? AND prefix=?");
     for (const WindowChange& window : checkpoint.changes.windows) {
         std::string prefix = prefix_bytes(window.key.prefix);
@@ -233,6 +241,8 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
                                .integer(window.times.back().us)
                                .blob({reinterpret_cast<const char*>(window.times.data()),
                                       window.times.size() * sizeof(Instant)})
+                               .blob({reinterpret_cast<const char*>(window.values.data()),
+                                      window.values.size() * sizeof(std::uint64_t)})
                                .run();
     }
     // Ended bans first: their key may have been banned again since.
@@ -611,13 +621,18 @@ Result<> Store::load(const std::vector<std::string>& jails, const Restore& resto
             restore.ban(std::move(ban));
         }
         finished();
-        Statement windows(database, "SELECT jail, prefix, times FROM windows ORDER BY last");
+        Statement windows(database, "SELECT jail, prefix, times, vals FROM windows ORDER BY last");
         while (windows.step()) {
             auto key = key_at(windows);
             std::string_view bytes = windows.bytes_at(2);
             if (!key || key->jail == any_jail) continue;
-            WindowChange window{*key, std::vector<Instant>(bytes.size() / sizeof(Instant))};
+            WindowChange window{*key, std::vector<Instant>(bytes.size() / sizeof(Instant)), {}};
             std::memcpy(window.times.data(), bytes.data(), window.times.size() * sizeof(Instant));
+            if (std::string_view values = windows.bytes_at(3); !values.empty()) {
+                window.values.resize(values.size() / sizeof(std::uint64_t));
+                std::memcpy(window.values.data(), values.data(),
+                            window.values.size() * sizeof(std::uint64_t));
+            }
             restore.window(window);
         }
         finished();

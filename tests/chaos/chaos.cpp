@@ -53,6 +53,7 @@ constexpr const char* jails = R"(
   quick: {logpath: LOG, filter: app, maxretry: 3, findtime: 2s, bantime: 1h}
   slow: {logpath: LOG, filter: app, maxretry: 8, findtime: 60s, bantime: 2s, bantime.increment: {factor: 3, jitter: 5s}}
   extending: {logpath: LOG, filter: app, maxretry: 2, findtime: 10s, bantime: 1h, bantime.extend: true}
+  block: {logpath: LOG, filter: app, count: "distinct ip by net/28", maxretry: 6, findtime: 10s, bantime: 3s}
   recidive: {source: bans, maxretry: 4, findtime: 1h, bantime: 1w}
 )";
 

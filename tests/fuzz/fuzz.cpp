@@ -16,6 +16,8 @@
 #include "config/compile.h"
 #include "config/document.h"
 #include "config/load.h"
+#include "core/decide/broadband.h"
+#include "core/decide/condition.h"
 #include "core/decide/conversation.h"
 #include "core/decide/waiting.h"
 #include "core/match/pattern.h"
@@ -67,6 +69,25 @@ void run_scan(const std::string& bytes) {
 void run_pattern(const std::string& bytes) {
     auto compiled = compile_pattern("p", bytes, {}, true);
     if (!compiled) use(to_line(compiled.error()));
+}
+// A condition, and what it says of somebody: parsing must end, and evaluating what was parsed, too.
+void run_where(const std::string& bytes) {
+    auto condition = Condition::parse(bytes, {"kunde*"});
+    if (!condition) {
+        if (condition.error().offset > bytes.size()) std::abort();
+        use(condition.error().what);
+        return;
+    }
+    Address who = *parse_address("24.196.192.21");
+    for (const Fields& fields :
+         {Fields{}, Fields{{"user", bytes}, {"port", bytes}, {"hostname", bytes}}})
+        if (condition->evaluate({who, fields, nullptr}) == Truth::yes)
+            use(std::to_string(condition->used_facts({who, fields, nullptr}).size()));
+}
+// A host name is whatever somebody's name server says.
+void run_broadband(const std::string& bytes) {
+    for (const char* who : {"24.196.192.21", "2001:db8:12:34:1:2:3:abcd"})
+        if (auto why = is_broadband(bytes, *parse_address(who), {})) use(*why);
 }
 void run_state(const std::string& bytes) {
     Checkpoint checkpoint;
@@ -224,6 +245,15 @@ Target target_of_this_program() {
         return {{"^(?:a|b)*?[^\"]{1,20}<HOST>\\s+$", "(?i)x<F-USER>\\S+</F-USER> (?P<n>y) <IP4>",
                  "[[:alpha:]]\\d{,3}<ADDR>"},
                 run_pattern};
+    if (name == "where")
+        return {{"country in [RU, cn, private] and not (user is \"joe\" or asn in [AS64500])",
+                 "hostname is broadband or hostname in [*.a.example] and port in [25, 1-9]",
+                 "user matches \"^a.*b$\" or ip not in [10.0.0.0/8, ::1] and continent != EU"},
+                run_where};
+    if (name == "broadband")
+        return {{"24-196-192-021.dhcp.isp.example", "ip18c4c015.isp.example",
+                 "d.c.b.a.3.0.0.0.2.0.0.0.1.0.0.0.isp.example", "2001-db8--1.isp.example"},
+                run_broadband};
     if (name == "state")
         return {
             {R"({"ban":{"jail":"a","prefix":"203.0.113.9","from":1,"until":null,"offence":1,"hits":2,"by_hand":false,"reason":"x"}})",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Real files; the full disk is a small tmpfs of the test's own namespace.
+#include <sqlite3.h>
 #include <sys/mount.h>
 
 #include <algorithm>
@@ -68,7 +69,7 @@ Checkpoint checkpoint_of(int number) {
     ban.hits = 5;
     ban.story = story;
     checkpoint.changes.bans = {ban};
-    checkpoint.changes.windows = {{{0, prefix("2001:db8::/64")}, {at(1), at(2)}}};
+    checkpoint.changes.windows = {{{0, prefix("2001:db8::/64")}, {at(1), at(2)}, {7, 0xfedcba9876543210ULL}}};
     checkpoint.changes.offences = {{{1, ban.key.prefix}, {3, at(1)}},
                                    {{any_jail, ban.key.prefix}, {4, at(1)}}};
     checkpoint.positions = {{"/var/log/x", 1, 2, 1000, true, 256, 0xfedcba9876543210ULL}};
@@ -116,6 +117,7 @@ TEST_CASE("store: what a checkpoint held is there again, under the jails' new in
     REQUIRE(state.windows.size() == 1);
     CHECK(state.windows[0].key == BanKey{2, prefix("2001:db8::/64")});
     CHECK(state.windows[0].times == std::vector<Instant>{at(1), at(2)});
+    CHECK(state.windows[0].values == std::vector<std::uint64_t>{7, 0xfedcba9876543210ULL});
     CHECK(state.offences.size() == 2);
     REQUIRE(state.positions.size() == 1);
     CHECK(state.positions[0] ==
@@ -200,6 +202,28 @@ TEST_CASE("store: a file that is no database is moved aside, and its new name is
     CHECK_FALSE(write(*store, checkpoint_of(1)));
 }
 
+TEST_CASE("store: a state that an older bandd wrote is brought up to date, and loses nothing") {
+    TempDirectory dir;
+    std::string path = dir / "state.db";
+    {
+        auto store = open_store(path);
+        REQUIRE(store);
+        REQUIRE_FALSE(write(*store, checkpoint_of(9)));
+    }
+    sqlite3* raw = nullptr;
+    REQUIRE(sqlite3_open(path.c_str(), &raw) == SQLITE_OK);
+    CHECK(sqlite3_exec(raw, "ALTER TABLE windows DROP COLUMN vals; PRAGMA user_version=1;", nullptr,
+                       nullptr, nullptr) == SQLITE_OK);
+    sqlite3_close(raw);
+    auto store = open_store(path);
+    REQUIRE(store);
+    State state = load(*store, {"sshd", "postfix"});
+    REQUIRE(state.windows.size() == 1);
+    CHECK(state.windows[0].times == std::vector<Instant>{at(1), at(2)});
+    CHECK(state.windows[0].values.empty());
+    CHECK(state.bans.size() == 1);
+}
+
 TEST_CASE("store: a state that a newer bandd wrote is refused, not touched") {
     TempDirectory dir;
     std::string path = dir / "state.db";
@@ -213,7 +237,7 @@ TEST_CASE("store: a state that a newer bandd wrote is refused, not touched") {
     REQUIRE_FALSE(store);
     CHECK(to_line(store.error()) ==
           "state \"" + path +
-              "\": was written by a newer bandd (version 99 of its tables, this one knows 1); "
+              "\": was written by a newer bandd (version 99 of its tables, this one knows 2); "
               "install that version again, or give another \"state:\"");
     CHECK(read_file(path) == bytes);
 }

@@ -66,7 +66,15 @@ struct Found {
 };
 // A hit that does not, and why.
 struct Ignored {
-    enum class Why { ignoreip, own_address, too_old, already_banned, exempt, where };
+    enum class Why {
+        ignoreip,
+        own_address,
+        too_old,
+        already_banned,
+        exempt,
+        where,
+        nothing_to_count
+    };
     JailIndex jail = 0;
     Address address;
     Instant time;

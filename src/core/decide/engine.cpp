@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/base/hash.h"
+
 namespace bandd {
 
 std::optional<JailIndex> Engine::find_jail(std::string_view name) const {
@@ -42,7 +44,10 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
     std::vector<Jail> jails;
     std::vector<std::optional<JailIndex>> moved(rules_.size());
     for (const JailRules& fresh : rules) {
-        jails.push_back({WindowTable(fresh.maxretry, fresh.findtime, fresh.track_limit), {}, {}});
+        jails.push_back({WindowTable(fresh.maxretry, fresh.findtime, fresh.track_limit,
+                                     fresh.distinct.has_value()),
+                         {},
+                         {}});
         auto old = find_jail(fresh.name);
         if (!old) continue;
         moved[*old] = static_cast<JailIndex>(jails.size() - 1);
@@ -52,12 +57,13 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
         to.counts = from.counts;
         to.stored_counts = from.stored_counts;
         if (was.maxretry == fresh.maxretry && was.findtime == fresh.findtime &&
-            was.track_limit == fresh.track_limit && was.v4_length == fresh.v4_length &&
-            was.v6_length == fresh.v6_length) {
+            was.track_limit == fresh.track_limit && was.distinct == fresh.distinct &&
+            was.v4_length == fresh.v4_length && was.v6_length == fresh.v6_length) {
             to.windows = std::move(from.windows);
-        } else if (was.v4_length == fresh.v4_length && was.v6_length == fresh.v6_length) {
+        } else if (was.v4_length == fresh.v4_length && was.v6_length == fresh.v6_length &&
+                   was.distinct == fresh.distinct) {
             from.windows.for_each([&](const Prefix& key, const WindowTable::View& view) {
-                to.windows.restore(key, view.times, false);
+                to.windows.restore(key, view.times, view.values, false);
             });
         }
     }
@@ -238,13 +244,38 @@ Instant Engine::window_start(const JailRules& rules, Instant at) const {
     return rules.today->to_instant(midnight, at);
 }
 
-bool Engine::would_ban(JailIndex jail, const Prefix& prefix, Instant at) const {
+std::optional<std::string> Engine::distinct_value(const DistinctCount& count,
+                                                  const Subject& subject) const {
+    using Of = DistinctCount::Of;
+    if (count.of == Of::ip) {
+        // A /64 is one attacker, however many addresses of it he shows.
+        const Address& address = subject.address;
+        return to_string(make_prefix(address, address.is_v4() ? 32 : 64));
+    }
+    if (count.of == Of::field) {
+        const std::string* value = find_field(subject.fields, count.field);
+        if (value == nullptr || value->empty()) return {};
+        return *value;
+    }
+    if (facts_ == nullptr) return {};
+    Origin origin = facts_->origin(subject.address);
+    if (count.of == Of::asn && origin.asn == 0) return {};
+    if (count.of == Of::asn) return std::to_string(origin.asn);
+    bool nowhere = origin.country == private_country || origin.country == unknown_country;
+    if (nowhere || origin.country.empty()) return {};
+    return origin.country;
+}
+
+bool Engine::would_ban(JailIndex jail, const Prefix& prefix, Instant at,
+                       std::uint64_t value) const {
     const Ban* ban = bans_.find({jail, prefix});
     if (ban != nullptr && ban->until > at) return false;
     std::size_t hits = 1;
+    Instant start = window_start(rules_[jail], at);
     if (auto view = jails_[jail].windows.find(prefix))
-        hits += static_cast<std::size_t>(std::ranges::count_if(
-            view->times, [&](Instant time) { return time >= window_start(rules_[jail], at); }));
+        for (std::size_t i = 0; i < view->times.size(); ++i)
+            if (view->times[i] >= start && (view->values.empty() || view->values[i] != value))
+                ++hits;
     return hits >= rules_[jail].maxretry;
 }
 
@@ -265,8 +296,14 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
     Subject subject{address, hit.fields, facts_};
     if (rules.where && rules.where->evaluate(subject) != Truth::yes)
         return ignore(Ignored::Why::where, jail.counts.ignored);
+    std::uint64_t value = 0;
+    if (rules.distinct) {
+        auto counted = distinct_value(*rules.distinct, subject);
+        if (!counted) return ignore(Ignored::Why::nothing_to_count, jail.counts.ignored);
+        value = hash64(*counted);
+    }
     Prefix prefix = key_for(index, address);
-    if (rules.asks && !hit.asked && would_ban(index, prefix, at)) {
+    if (rules.asks && !hit.asked && would_ban(index, prefix, at, value)) {
         Question question;
         question.kind = Question::Kind::exempt;
         question.jail = index;
@@ -318,7 +355,7 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
     std::uint64_t note = keep_line(
         {at, std::string(hit.pattern), std::string(hit.line.substr(0, longest_kept_line))},
         previous);
-    auto added = jail.windows.add(prefix, at, note);
+    auto added = jail.windows.add(prefix, at, note, value);
     outcome.events.emplace_back(Found{index, address, std::string(hit.pattern), at, added.hits});
     if (!added.full) return;
 
@@ -518,9 +555,10 @@ void Engine::set_state(const BanKey& key, BanState state) {
 Changes Engine::take_changes() {
     Changes changes;
     for (std::size_t i = 0; i < jails_.size(); ++i) {
-        jails_[i].windows.take_changes([&](const Prefix& key, std::span<const Instant> times) {
-            changes.windows.push_back(
-                {{static_cast<JailIndex>(i), key}, {times.begin(), times.end()}});
+        jails_[i].windows.take_changes([&](const Prefix& key, const WindowTable::View& view) {
+            changes.windows.push_back({{static_cast<JailIndex>(i), key},
+                                       {view.times.begin(), view.times.end()},
+                                       {view.values.begin(), view.values.end()}});
         });
     }
     for (std::uint32_t slot : changed_slots_) {
@@ -546,7 +584,7 @@ void Engine::restore_ban(Ban ban) {
 }
 
 void Engine::restore_window(const WindowChange& window) {
-    jails_[window.key.jail].windows.restore(window.key.prefix, window.times, true);
+    jails_[window.key.jail].windows.restore(window.key.prefix, window.times, window.values, true);
 }
 
 void Engine::restore_offences(const BanKey& key, const Offences& offences) {

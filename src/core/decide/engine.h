@@ -34,6 +34,7 @@ struct Offences {
 struct WindowChange {
     BanKey key;
     std::vector<Instant> times;
+    std::vector<std::uint64_t> values;  // of a jail that counts distinct values
 };
 struct JailCounts {
     std::uint64_t hits = 0, ignored = 0, too_old = 0, already_banned = 0, bans = 0, unbans = 0;
@@ -165,7 +166,10 @@ class Engine {
     };
     void count_hits(const Hit& hit, Instant now, Outcome& outcome);
     void count_hit(JailIndex jail, const Counted& hit, Outcome& outcome);
-    bool would_ban(JailIndex jail, const Prefix& prefix, Instant at) const;
+    bool would_ban(JailIndex jail, const Prefix& prefix, Instant at, std::uint64_t value) const;
+    // What of a hit must be distinct; none if it does not have it.
+    std::optional<std::string> distinct_value(const DistinctCount& count,
+                                              const Subject& subject) const;
     Instant window_start(const JailRules& rules, Instant at) const;
     void ask(Question question, WaitingHit hit, Outcome& outcome);
     void remember(const Unbanned& ended);

@@ -29,6 +29,14 @@ struct BantimePolicy {
     bool operator==(const BantimePolicy&) const = default;
 };
 
+// `count: distinct user by ip`: maxretry different values of `of` within findtime, not hits.
+struct DistinctCount {
+    enum class Of : std::uint8_t { ip, country, asn, field };
+    Of of = Of::ip;
+    std::string field;  // that the filter captures
+    bool operator==(const DistinctCount&) const = default;
+};
+
 struct JailRules {
     std::string name;
     std::uint32_t maxretry = 5;
@@ -36,6 +44,7 @@ struct JailRules {
     // `findtime: today`: only hits of one calendar day, in this zone, count together; `findtime` is
     // the longest day there is.
     std::optional<Zone> today;
+    std::optional<DistinctCount> distinct;
     std::optional<Condition> where;  // hits of which this is not true do not count
     BantimePolicy bantime;
     int v4_length = 32;  // ban_prefix; windows are keyed by it, too

@@ -9,11 +9,13 @@
 
 namespace bandd {
 
-WindowTable::WindowTable(std::uint32_t maxretry, Duration findtime, std::size_t limit)
+WindowTable::WindowTable(std::uint32_t maxretry, Duration findtime, std::size_t limit,
+                         bool distinct)
     : maxretry_(maxretry),
       findtime_(findtime),
       limit_(std::max<std::size_t>(limit, 1)),
-      stride_(std::max<std::uint32_t>(maxretry, 2) - 1) {}
+      stride_(std::max<std::uint32_t>(maxretry, 2) - 1),
+      distinct_(distinct) {}
 
 std::size_t WindowTable::bucket_of(const Prefix& key) const {
     std::size_t mask = buckets_.size() - 1;
@@ -24,7 +26,10 @@ std::size_t WindowTable::bucket_of(const Prefix& key) const {
 }
 
 WindowTable::View WindowTable::view(std::uint32_t slot) const {
-    return {{times(slot), slots_[slot].count}, slots_[slot].note};
+    std::size_t count = slots_[slot].count;
+    View view{{times(slot), count}, {}, slots_[slot].note};
+    if (distinct_) view.values = {&values_[std::size_t{slot} * stride_], count};
+    return view;
 }
 
 std::optional<WindowTable::View> WindowTable::find(const Prefix& key) const {
@@ -76,6 +81,7 @@ std::uint32_t WindowTable::insert(const Prefix& key) {
         slot = static_cast<std::uint32_t>(slots_.size());
         slots_.emplace_back();
         times_.resize(times_.size() + stride_);
+        if (distinct_) values_.resize(times_.size());
     } else {
         slot = free_.back();
         free_.pop_back();
@@ -115,7 +121,17 @@ void WindowTable::remove(std::uint32_t slot) {
     --used_;
 }
 
-WindowTable::Added WindowTable::add(const Prefix& key, Instant at, std::uint64_t note) {
+void WindowTable::erase_times(std::uint32_t slot, std::size_t first, std::size_t count) {
+    if (count == 0) return;
+    std::size_t base = std::size_t{slot} * stride_;
+    std::size_t rest = slots_[slot].count - first - count;
+    std::copy_n(&times_[base + first] + count, rest, &times_[base + first]);
+    if (distinct_) std::copy_n(&values_[base + first] + count, rest, &values_[base + first]);
+    slots_[slot].count = static_cast<std::uint16_t>(slots_[slot].count - count);
+}
+
+WindowTable::Added WindowTable::add(const Prefix& key, Instant at, std::uint64_t note,
+                                    std::uint64_t value) {
     Added added;
     if (maxretry_ <= 1) return {1, true, 0};
     if (buckets_.empty()) grow();
@@ -130,7 +146,16 @@ WindowTable::Added WindowTable::add(const Prefix& key, Instant at, std::uint64_t
     Instant newest = s.count > 0 ? std::max(begin[s.count - 1], at) : at;
     auto stale =
         std::find_if(begin, begin + s.count, [&](Instant t) { return t >= newest - findtime_; });
-    s.count = static_cast<std::uint16_t>(std::move(stale, begin + s.count, begin) - begin);
+    erase_times(slot, 0, static_cast<std::size_t>(stale - begin));
+    if (distinct_) {
+        std::uint64_t* values = &values_[std::size_t{slot} * stride_];
+        std::uint64_t* same = std::find(values, values + s.count, value);
+        if (same != values + s.count) {
+            auto place = static_cast<std::size_t>(same - values);
+            at = std::max(at, begin[place]);
+            erase_times(slot, place, 1);
+        }
+    }
     if (s.count + 1U >= maxretry_ && newest - std::min(begin[0], at) <= findtime_) {
         added.hits = s.count + 1U;
         added.full = true;
@@ -140,6 +165,12 @@ WindowTable::Added WindowTable::add(const Prefix& key, Instant at, std::uint64_t
     if (at >= newest - findtime_) {
         auto* place = std::upper_bound(begin, begin + s.count, at);
         std::move_backward(place, begin + s.count, begin + s.count + 1);
+        if (distinct_) {
+            std::uint64_t* values = &values_[std::size_t{slot} * stride_];
+            std::uint64_t* there = values + (place - begin);
+            std::move_backward(there, values + s.count, values + s.count + 1);
+            *there = value;
+        }
         *place = at;
         ++s.count;
     }
@@ -166,7 +197,7 @@ void WindowTable::forget_before(const Prefix& key, Instant from) {
     Instant* begin = times(slot);
     Instant* kept = std::lower_bound(begin, begin + s.count, from);
     if (kept == begin) return;
-    s.count = static_cast<std::uint16_t>(std::move(kept, begin + s.count, begin) - begin);
+    erase_times(slot, 0, static_cast<std::size_t>(kept - begin));
     if (s.count == 0) return remove(slot);
     unlink(slot);
     link_newest(slot);
@@ -185,15 +216,18 @@ std::size_t WindowTable::expire(Instant now) {
     return gone;
 }
 
-void WindowTable::clear() { *this = WindowTable(maxretry_, findtime_, limit_); }
+void WindowTable::clear() { *this = WindowTable(maxretry_, findtime_, limit_, distinct_); }
 
-void WindowTable::restore(const Prefix& key, std::span<const Instant> times, bool stored) {
+void WindowTable::restore(const Prefix& key, std::span<const Instant> times,
+                          std::span<const std::uint64_t> values, bool stored) {
     if (maxretry_ <= 1 || times.empty()) return;
+    if (distinct_ && values.size() != times.size()) return;
     if (buckets_.empty()) grow();
     if (buckets_[bucket_of(key)] != none) return;
     std::uint32_t slot = insert(key);
     std::size_t count = std::min(times.size(), stride_);
     std::ranges::copy(times.last(count), this->times(slot));
+    if (distinct_) std::ranges::copy(values.last(count), &values_[std::size_t{slot} * stride_]);
     unlink(slot);
     slots_[slot].count = static_cast<std::uint16_t>(count);
     link_newest(slot);
@@ -203,7 +237,8 @@ void WindowTable::restore(const Prefix& key, std::span<const Instant> times, boo
 
 std::size_t WindowTable::memory() const {
     return buckets_.capacity() * sizeof(std::uint32_t) + slots_.capacity() * sizeof(Slot) +
-           times_.capacity() * sizeof(Instant) + free_.capacity() * sizeof(std::uint32_t);
+           times_.capacity() * sizeof(Instant) + values_.capacity() * sizeof(std::uint64_t) +
+           free_.capacity() * sizeof(std::uint32_t);
 }
 
 }  // namespace bandd

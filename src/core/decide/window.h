@@ -22,7 +22,10 @@ namespace bandd {
 // to be banned.
 class WindowTable {
   public:
-    WindowTable(std::uint32_t maxretry, Duration findtime, std::size_t limit);
+    // `distinct`: hits count by their values; a value that is in the window already only becomes
+    // newer.
+    WindowTable(std::uint32_t maxretry, Duration findtime, std::size_t limit,
+                bool distinct = false);
 
     struct Added {
         std::uint32_t hits = 0;           // of this key within findtime, this one included
@@ -30,7 +33,8 @@ class WindowTable {
         std::uint64_t previous_note = 0;  // the note given with the key's last hit, 0 if none
     };
     // `note` is the caller's own mark for this hit (never 0), handed back with the next one.
-    Added add(const Prefix& key, Instant at, std::uint64_t note);
+    // `value`: a hash of what must be distinct.
+    Added add(const Prefix& key, Instant at, std::uint64_t note, std::uint64_t value = 0);
 
     bool erase(const Prefix& key);
     // Hits of the key before `from` count no longer.
@@ -40,7 +44,8 @@ class WindowTable {
     void clear();
 
     struct View {
-        std::span<const Instant> times;  // ascending
+        std::span<const Instant> times;         // ascending
+        std::span<const std::uint64_t> values;  // of these, if they must be distinct
         std::uint64_t note = 0;
     };
     std::optional<View> find(const Prefix& key) const;
@@ -53,16 +58,17 @@ class WindowTable {
                 visit(slots_[slot].key, view(slot));
     }
     // As `add`, for a key read back from a checkpoint; `times` ascending. `stored`: it is in the
-    // checkpoint as it is.
-    void restore(const Prefix& key, std::span<const Instant> times, bool stored);
+    // checkpoint as it is. Times without values are nothing to a table that wants these.
+    void restore(const Prefix& key, std::span<const Instant> times,
+                 std::span<const std::uint64_t> values, bool stored);
 
-    // Keys that changed since the last call, with their times; none: a checkpoint has the key, and
-    // shall forget it.
+    // Keys that changed since the last call, with what is in their windows; no times: a checkpoint
+    // has the key, and shall forget it.
     template <class Visitor>
     void take_changes(Visitor&& visit) {
         for (const Prefix& key : gone_) {
             std::uint32_t slot = buckets_.empty() ? none : buckets_[bucket_of(key)];
-            if (slot == none) visit(key, std::span<const Instant>{});
+            if (slot == none) visit(key, View{});
         }
         gone_ = {};
         for (std::uint32_t slot : dirty_) {
@@ -70,7 +76,7 @@ class WindowTable {
             if (!s.dirty) continue;
             s.dirty = false;
             s.stored = true;
-            visit(s.key, std::span<const Instant>{times(slot), s.count});
+            visit(s.key, view(slot));
         }
         dirty_ = {};
     }
@@ -97,6 +103,7 @@ class WindowTable {
     View view(std::uint32_t slot) const;
     Instant* times(std::uint32_t slot) { return &times_[std::size_t{slot} * stride_]; }
     const Instant* times(std::uint32_t slot) const { return &times_[std::size_t{slot} * stride_]; }
+    void erase_times(std::uint32_t slot, std::size_t first, std::size_t count);
     std::size_t bucket_of(const Prefix& key) const;  // where it is, or the free bucket for it
     std::uint32_t insert(const Prefix& key);
     void remove(std::uint32_t slot);
@@ -113,6 +120,8 @@ class WindowTable {
     std::vector<std::uint32_t> buckets_;
     std::vector<Slot> slots_;
     std::vector<Instant> times_;
+    bool distinct_ = false;
+    std::vector<std::uint64_t> values_;  // beside times_, if distinct
     std::vector<std::uint32_t> free_;
     std::size_t used_ = 0;
     std::array<Line, groups> lines_;

@@ -328,3 +328,56 @@ TEST_CASE("where: hits that it does not hold for do not count") {
     REQUIRE(find_field(ban.story->fields, "country") != nullptr);
     CHECK(*find_field(ban.story->fields, "country") == "RU");
 }
+
+TEST_CASE(
+    "count: distinct user by ip: many hits on one account are one, many accounts are spraying") {
+    JailRules rules = jail(3);
+    rules.distinct = DistinctCount{DistinctCount::Of::field, "user"};
+    Machine machine({rules});
+    auto attempt = [&](const std::string& user, double when) {
+        std::array<JailIndex, 1> jails{0};
+        Fields fields;
+        if (!user.empty()) fields.emplace_back("user", user);
+        Hit one{jails, nullptr, &some_pattern(), at(when), at(when), ip("203.0.113.9"),
+                {},    fields,  "line",          {}};
+        Outcome outcome;
+        machine.engine.on_hits({&one, 1}, at(when), outcome);
+        machine.said.clear();
+        machine.hear(outcome);
+        return machine.said;
+    };
+    for (int i = 0; i < 20; ++i) CHECK(attempt("joe", i).empty());
+    CHECK(attempt("ann", 30).empty());
+    CHECK(attempt("", 31) == std::vector<std::string>{"ignored 6"});
+    // The windows of a checkpoint know who was seen.
+    Changes changes = machine.engine.take_changes();
+    Machine again({rules});
+    for (const WindowChange& window : changes.windows) again.engine.restore_window(window);
+    std::swap(machine.engine, again.engine);
+    CHECK(attempt("joe", 32).empty());
+    CHECK(attempt("bob", 33) == std::vector<std::string>{"ban 203.0.113.9 test for 1h"});
+}
+
+TEST_CASE(
+    "count: distinct ip by net: a block is banned once enough of it attacks, not for one host") {
+    JailRules rules = jail(3);
+    rules.distinct = DistinctCount{DistinctCount::Of::ip, ""};
+    rules.v4_length = 24;
+    rules.v6_length = 56;
+    rules.ignoreip = PrefixSet(std::vector<Prefix>{prefix("198.51.100.77")});
+    Machine machine({rules});
+    for (int i = 0; i < 20; ++i) CHECK(machine.hit("203.0.113.9", i, i).empty());
+    CHECK(machine.hit("203.0.113.10", 30, 30).empty());
+    CHECK(machine.hit("203.0.114.11", 31, 31).empty());  // of the next block
+    CHECK(machine.hit("203.0.113.11", 32, 32) ==
+          std::vector<std::string>{"ban 203.0.113.0/24 test for 1h"});
+    // A /64 is one attacker; three of them in a /56 are three.
+    for (int i = 0; i < 9; ++i)
+        CHECK(machine.hit("2001:db8:0:1::" + std::to_string(i), 40 + i, 40 + i).empty());
+    CHECK(machine.hit("2001:db8:0:2::1", 50, 50).empty());
+    CHECK(machine.hit("2001:db8:0:3::1", 51, 51) ==
+          std::vector<std::string>{"ban 2001:db8::/56 test for 1h"});
+    // Never a block with an ignored address in it.
+    for (int i = 1; i < 50; ++i)
+        CHECK(machine.hit("198.51.100." + std::to_string(i), 60 + i, 60 + i).empty());
+}

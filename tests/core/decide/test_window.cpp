@@ -130,3 +130,49 @@ TEST_CASE("a million addresses that are counted take at most 100 bytes each") {
     INFO("bytes a key: " << table.memory() / 1'000'000);
     CHECK(table.memory() <= 100'000'000);
 }
+
+TEST_CASE("distinct values: a value that was there already only becomes newer") {
+    WindowTable table(3, 600s, 100, true);
+    CHECK(table.add(prefix("203.0.113.9"), at(0), 1, 7).hits == 1);
+    CHECK(table.add(prefix("203.0.113.9"), at(100), 2, 7).hits == 1);
+    CHECK(table.add(prefix("203.0.113.9"), at(200), 3, 8).hits == 2);
+    CHECK(table.add(prefix("203.0.113.9"), at(300), 4, 8).hits == 2);
+    // 7 was seen last at 100: at 701 it is out of the window, and 9 is the second value.
+    auto added = table.add(prefix("203.0.113.9"), at(701), 5, 9);
+    CHECK_FALSE(added.full);
+    CHECK(added.hits == 2);
+    CHECK(table.add(prefix("203.0.113.9"), at(702), 6, 7).full);
+    CHECK(table.size() == 0);
+}
+
+TEST_CASE("distinct values agree with counting them one by one, and survive a checkpoint") {
+    std::mt19937 random(5);
+    constexpr std::uint32_t maxretry = 4;
+    WindowTable table(maxretry, 50s, 1000, true);
+    struct Seen {
+        double at;
+        std::uint64_t value;
+    };
+    std::map<int, std::vector<Seen>> naive;
+    double time = 0;
+    for (int i = 0; i < 20000; ++i) {
+        time += random() % 4;
+        int who = static_cast<int>(random() % 5);
+        std::uint64_t value = random() % 9;
+        Prefix key = prefix("203.0.113." + std::to_string(who));
+        auto& seen = naive[who];
+        std::erase_if(seen,
+                      [&](const Seen& one) { return one.at < time - 50 || one.value == value; });
+        seen.push_back({time, value});
+        auto added = table.add(key, at(time), 1, value);
+        REQUIRE(added.hits == seen.size());
+        REQUIRE(added.full == (seen.size() >= maxretry));
+        if (added.full) seen.clear();
+        if (i % 1000 != 999) continue;
+        WindowTable again(maxretry, 50s, 1000, true);
+        table.for_each([&](const Prefix& one, const WindowTable::View& view) {
+            again.restore(one, view.times, view.values, true);
+        });
+        table = std::move(again);
+    }
+}
