@@ -245,8 +245,8 @@ class Replay {
             // Nobody knows what a name or a program would have said then: names ban nobody, and
             // programs exempt nobody.
             for (std::size_t i = 0; i < outcome.questions.size(); ++i) {
-                if (outcome.questions[i].kind == Question::Kind::exempt) ++not_asked_;
-                engine_.on_answer({outcome.questions[i], {}, false}, hit.arrival, outcome);
+                if (outcome.questions[i].kind != Question::Kind::addresses) ++not_asked_;
+                engine_.on_answer({outcome.questions[i], {}, false, {}}, hit.arrival, outcome);
             }
             for (const Event& event : outcome.events) tell(event);
         }
@@ -345,8 +345,8 @@ class Replay {
             fmt::print("{} of host names, which a replay does not look up\n",
                        count_of(engine_.hits_of_names(), "hit"));
         if (not_asked_ > 0)
-            fmt::print("{} would have been asked about first (ignorecommand, names in ignoreip)\n",
-                       count_of(not_asked_, "ban"));
+            fmt::print("{} would have been asked about first (ignorecommand, host names)\n",
+                       count_of(not_asked_, "hit"));
         fmt::print("{} in {:.1f} s, {} lines/s\n", count_of(counts.lines, "line"), seconds, speed);
     }
 

@@ -67,6 +67,8 @@ constexpr std::array keys{
         "net/24`: maxretry different addresses of a block, which is banned as a whole"},
     Key{"jail", "where", "condition", "",
         "which hits count: `country in [RU, CN] and not user in [root]`; see bandd.yaml(5)"},
+    Key{"jail", "reverse_lookup", "true | false", "false",
+        "ask name servers for the host name that `where` needs, if the line does not tell it"},
     Key{"jail", "broadband_words", "list of words", "",
         "for `hostname is broadband`, besides those that are built in; * is any run of letters"},
     Key{"jail", "bantime", "duration | forever", "1h", "how long a ban lasts"},

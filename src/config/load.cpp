@@ -338,6 +338,7 @@ class Loader {
     void read_condition(const Section& section, JailConfig& jail) {
         for (const Value* word : section.words("broadband_words"))
             jail.broadband_words.push_back(word->text);
+        section.boolean("reverse_lookup", jail.rules.reverse_lookup);
         const Value* value = section.find("where");
         if (value == nullptr) return;
         std::string text;
@@ -355,7 +356,9 @@ class Loader {
             return;
         }
         for (const Condition::Need& need : condition->needs())
-            jail.needed_fields.push_back({"where", need.field, place_within(*value, need.offset)});
+            if (need.field != "hostname" || !jail.rules.reverse_lookup)
+                jail.needed_fields.push_back(
+                    {"where", need.field, place_within(*value, need.offset)});
         jail.rules.where = std::move(*condition);
     }
 

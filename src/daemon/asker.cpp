@@ -31,8 +31,9 @@ void Asker::configure(const Config& config) {
     for (auto& [name, entry] : names_) entry.waiting.clear();
 }
 
-void Asker::answer(const Question& question, std::vector<Address> addresses, bool exempt) {
-    answers_.push_back({question, std::move(addresses), exempt});
+void Asker::answer(const Question& question, std::vector<Address> addresses, bool exempt,
+                   std::string hostname) {
+    answers_.push_back({question, std::move(addresses), exempt, std::move(hostname)});
 }
 
 std::optional<Answer> Asker::next_answer() {
@@ -44,12 +45,12 @@ std::optional<Answer> Asker::next_answer() {
 
 void Asker::ask(const Question& question, Instant now) { go_on(question, now); }
 
-const std::vector<Address>* Asker::addresses_of(const std::string& name, const Question& question,
-                                                Instant now) {
+const Asker::Name* Asker::find_name(const std::string& name, const Question& question,
+                                    Instant now) {
     auto known = names_.find(name);
     if (known != names_.end() && known->second.look_up == 0 && known->second.until > now) {
         ++counts_.from_memory;
-        return &known->second.addresses;
+        return &known->second;
     }
     if (known == names_.end()) {
         make_room(names_, most_remembered, now,
@@ -71,23 +72,30 @@ void Asker::start_look_ups() {
         const std::string& name = to_look_up_.front();
         std::uint64_t id = names_.at(name).look_up;
         // A resolver that is gone is told of once, by its descriptor; it answers nothing.
-        if (auto asked = resolver_.look_up(id, name); !asked && !resolver_.ended()) return;
+        auto asked = name.starts_with('@')
+                         ? resolver_.look_up(id, parse_address(name.substr(1)).value())
+                         : resolver_.look_up(id, name);
+        if (!asked && !resolver_.ended()) return;
         ++counts_.look_ups;
         looking_up_.emplace(id, name);
         to_look_up_.pop_front();
     }
 }
 
-void Asker::learn(const std::string& name, std::vector<Address> addresses, Instant now) {
+void Asker::learn(LookUpResult result, const std::string& name, Instant now) {
     auto known = names_.find(name);
     if (known == names_.end()) return;
     Name& entry = known->second;
     entry.look_up = 0;
-    entry.until = now + (addresses.empty() ? failure_memory : name_memory);
-    if (addresses.empty()) ++counts_.unanswered;
+    bool nothing = result.addresses.empty() && result.name.empty();
+    entry.until = now + (nothing ? failure_memory : name_memory);
+    if (nothing) ++counts_.unanswered;
     // A name server that is away makes nobody's exemption end.
-    entry.old = addresses.empty();
-    if (!entry.old) entry.addresses = std::move(addresses);
+    entry.old = nothing;
+    if (!nothing) {
+        entry.addresses = std::move(result.addresses);
+        entry.hostname = std::move(result.name);
+    }
     for (const Question& question : std::exchange(entry.waiting, {})) go_on(question, now);
 }
 
@@ -97,34 +105,36 @@ void Asker::on_resolver(Instant now) {
         if (asked == looking_up_.end()) continue;
         std::string name = asked->second;
         looking_up_.erase(asked);
-        learn(name, std::move(result->addresses), now);
+        learn(std::move(*result), name, now);
     }
     if (resolver_.ended()) {
         std::vector<std::string> names(to_look_up_.begin(), to_look_up_.end());
         for (const auto& [id, name] : looking_up_) names.push_back(name);
         to_look_up_.clear();
         looking_up_.clear();
-        for (const std::string& name : names) learn(name, {}, now);
+        for (const std::string& name : names) learn({}, name, now);
     }
     start_look_ups();
 }
 
 void Asker::go_on(const Question& question, Instant now) {
-    if (question.kind == Question::Kind::addresses) {
+    if (question.kind != Question::Kind::exempt) {
         if (resolver_.ended()) return answer(question, {}, false);
-        if (const auto* addresses = addresses_of(question.name, question, now))
-            answer(question, names_.at(question.name).old ? std::vector<Address>{} : *addresses,
-                   false);
-        return;
+        bool of_address = question.kind == Question::Kind::hostname;
+        std::string name = of_address ? "@" + to_string(question.address) : question.name;
+        const Name* found = find_name(name, question, now);
+        if (found == nullptr) return;
+        if (found->old) return answer(question, {}, false);
+        return answer(question, found->addresses, false, found->hostname);
     }
     const Exemptions& exemptions = jails_[question.jail];
     bool all_known = true;
     for (const std::string& name : exemptions.names) {
         if (resolver_.ended()) break;
-        const auto* addresses = addresses_of(name, question, now);
-        all_known = all_known && addresses != nullptr;
-        if (addresses != nullptr &&
-            std::ranges::find(*addresses, question.address) != addresses->end())
+        const Name* found = find_name(name, question, now);
+        all_known = all_known && found != nullptr;
+        if (found != nullptr &&
+            std::ranges::find(found->addresses, question.address) != found->addresses.end())
             return answer(question, {}, true);
     }
     if (!all_known) return;

@@ -58,10 +58,11 @@ class Asker {
     const AskerCounts& counts() const { return counts_; }
 
   private:
-    struct Name {
+    struct Name {  // a host's, or "@" and an address whose name is asked for
         std::vector<Address> addresses;
-        bool old = false;  // of the time before the servers fell silent
-        Instant until;     // before, it is not asked again
+        std::string hostname;  // of the address
+        bool old = false;      // of the time before the servers fell silent
+        Instant until;         // before, it is not asked again
         std::uint64_t look_up = 0;
         std::set<Question> waiting;
     };
@@ -74,14 +75,14 @@ class Asker {
         AskedProgram program;
         std::string jail;
     };
-    // Its addresses, if they are known; else `question` goes on when they are.
-    const std::vector<Address>* addresses_of(const std::string& name, const Question& question,
-                                             Instant now);
+    // If it is known; else `question` goes on when it is.
+    const Name* find_name(const std::string& name, const Question& question, Instant now);
     void go_on(const Question& question, Instant now);
     void start_look_ups();
     void start_programs(Instant now);
-    void learn(const std::string& name, std::vector<Address> addresses, Instant now);
-    void answer(const Question& question, std::vector<Address> addresses, bool exempt);
+    void learn(LookUpResult result, const std::string& name, Instant now);
+    void answer(const Question& question, std::vector<Address> addresses, bool exempt,
+                std::string hostname = {});
 
     Resolver resolver_;
     Spawner spawner_;

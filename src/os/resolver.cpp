@@ -6,6 +6,7 @@
 #include <ares.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -15,7 +16,9 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <cstring>
 #include <memory>
+#include <optional>
 
 #include "os/packet.h"
 #include "os/seccomp.h"
@@ -23,16 +26,39 @@
 namespace bandd {
 namespace {
 
+// What is asked for, as the second field of a packet.
+constexpr std::string_view of_name = "name";
+constexpr std::string_view of_address = "address";
+
+std::string_view bytes_of(const Address& address) {
+    return {reinterpret_cast<const char*>(address.bytes.data()), address.bytes.size()};
+}
+std::optional<Address> address_of(std::string_view bytes) {
+    Address address;
+    if (bytes.size() != address.bytes.size()) return {};
+    std::memcpy(address.bytes.data(), bytes.data(), bytes.size());
+    return address;
+}
+
 struct Pending {
     std::uint64_t id = 0;
     int socket = -1;
+    ares_channel channel = nullptr;
+    // Of a look-up of an address's name:
+    std::optional<Address> address;
+    std::string name;  // that it is said to have
 };
 
+// Addresses, or behind an empty field the name.
 void answer(const Pending& pending, const std::vector<Address>& addresses) {
     std::string packet;
     append_field(packet, as_bytes(pending.id));
-    for (const Address& address : addresses)
-        append_field(packet, {reinterpret_cast<const char*>(address.bytes.data()), 16});
+    if (!pending.address) {
+        for (const Address& address : addresses) append_field(packet, bytes_of(address));
+    } else if (std::ranges::find(addresses, *pending.address) != addresses.end()) {
+        append_field(packet, {});
+        append_field(packet, pending.name);
+    }
     [[maybe_unused]] auto ignored =
         ::send(pending.socket, packet.data(), packet.size(), MSG_NOSIGNAL);
 }
@@ -59,6 +85,36 @@ void on_addresses(void* argument, int, int, ares_addrinfo* found) {
     }
     if (found != nullptr) ares_freeaddrinfo(found);
     answer(*pending, addresses);
+}
+
+void look_up_addresses(std::unique_ptr<Pending> pending) {
+    ares_addrinfo_hints hints{};
+    hints.ai_family = AF_UNSPEC;
+    hints.ai_flags = ARES_AI_NOSORT;
+    ares_channel channel = pending->channel;
+    std::string name = pending->name;
+    ares_getaddrinfo(channel, name.c_str(), nullptr, &hints, on_addresses, pending.release());
+}
+
+void on_name(void* argument, int status, int, hostent* found) {
+    std::unique_ptr<Pending> pending(static_cast<Pending*>(argument));
+    // While c-ares ends it must not be asked again.
+    bool ending = status == ARES_EDESTRUCTION || status == ARES_ECANCELLED;
+    if (found == nullptr || found->h_name == nullptr || ending ||
+        std::strlen(found->h_name) > Resolver::longest_name)
+        return answer(*pending, {});
+    pending->name = found->h_name;
+    look_up_addresses(std::move(pending));
+}
+
+void look_up_name(std::unique_ptr<Pending> pending) {
+    const Address address = *pending->address;
+    ares_channel channel = pending->channel;
+    if (address.is_v4())
+        ares_gethostbyaddr(channel, address.bytes.data() + 12, 4, AF_INET, on_name,
+                           pending.release());
+    else
+        ares_gethostbyaddr(channel, address.bytes.data(), 16, AF_INET6, on_name, pending.release());
 }
 
 bool give_up_rights(const Account& account) {
@@ -116,17 +172,25 @@ void serve(int socket, const std::string& servers) {
         if (got < 0) continue;
         std::string_view rest(packet.data(), static_cast<std::size_t>(got));
         auto id = take_field(rest);
-        auto name = take_field(rest);
-        if (!id || !name) continue;
-        auto pending = std::make_unique<Pending>(Pending{from_bytes<std::uint64_t>(*id), socket});
+        auto kind = take_field(rest);
+        auto what = take_field(rest);
+        if (!id || !kind || !what) continue;
+        auto pending = std::make_unique<Pending>();
+        pending->id = from_bytes<std::uint64_t>(*id);
+        pending->socket = socket;
+        if (*kind == of_address)
+            pending->address = address_of(*what);
+        else
+            pending->name = *what;
         if (channel == nullptr && !open_channel()) {
             answer(*pending, {});
             continue;
         }
-        ares_addrinfo_hints hints{};
-        hints.ai_family = AF_UNSPEC;
-        hints.ai_flags = ARES_AI_NOSORT;
-        ares_getaddrinfo(channel, name->c_str(), nullptr, &hints, on_addresses, pending.release());
+        pending->channel = channel;
+        if (pending->address)
+            look_up_name(std::move(pending));
+        else
+            look_up_addresses(std::move(pending));
     }
 }
 
@@ -154,13 +218,22 @@ Result<Resolver> Resolver::start(const Account& account, const std::string& serv
     return resolver;
 }
 
-Result<> Resolver::look_up(std::uint64_t id, const std::string& name) {
+Result<> Resolver::send(std::uint64_t id, std::string_view kind, std::string_view what) {
     std::string packet;
     append_field(packet, as_bytes(id));
-    append_field(packet, name);
+    append_field(packet, kind);
+    append_field(packet, what);
     if (::send(socket_.get(), packet.data(), packet.size(), MSG_NOSIGNAL) < 0)
-        return fail_errno("looking up \"" + name + "\"");
+        return fail_errno("asking the resolver");
     return {};
+}
+
+Result<> Resolver::look_up(std::uint64_t id, const std::string& name) {
+    return send(id, of_name, name);
+}
+
+Result<> Resolver::look_up(std::uint64_t id, const Address& address) {
+    return send(id, of_address, bytes_of(address));
 }
 
 std::optional<LookUpResult> Resolver::take_result() {
@@ -171,11 +244,13 @@ std::optional<LookUpResult> Resolver::take_result() {
     std::string_view rest(packet.data(), static_cast<std::size_t>(got));
     auto id = take_field(rest);
     if (!id) return {};
-    LookUpResult result{from_bytes<std::uint64_t>(*id), {}};
+    LookUpResult result{from_bytes<std::uint64_t>(*id), {}, {}};
     while (auto bytes = take_field(rest)) {
-        Address address;
-        if (bytes->size() == 16) std::memcpy(address.bytes.data(), bytes->data(), 16);
-        result.addresses.push_back(address);
+        if (bytes->empty()) {
+            result.name = take_field(rest).value_or("");
+            break;
+        }
+        result.addresses.push_back(address_of(*bytes).value_or(Address{}));
     }
     return result;
 }

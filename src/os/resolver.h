@@ -17,6 +17,7 @@ namespace bandd {
 struct LookUpResult {
     std::uint64_t id = 0;
     std::vector<Address> addresses;  // none: there are none, or nobody answered in time
+    std::string name;                // of an address, if it leads back to it
 };
 
 class Resolver {
@@ -32,11 +33,16 @@ class Resolver {
     static Result<Resolver> start(const Account& account, const std::string& servers);
 
     Result<> look_up(std::uint64_t id, const std::string& name);
+    // The name of an address. Whoever owns the address can write any name there, so it counts only
+    // if the name has that address, too.
+    Result<> look_up(std::uint64_t id, const Address& address);
     int fd() const { return socket_.get(); }  // readable: a result is there, or it has ended
     std::optional<LookUpResult> take_result();
     bool ended() const { return ended_; }
 
   private:
+    Result<> send(std::uint64_t id, std::string_view kind, std::string_view what);
+
     Fd socket_;
     bool ended_ = false;
 };

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "control/protocol.h"
 #include "os/clock.h"
@@ -185,4 +186,45 @@ TEST_CASE_METHOD(Setup, "the resolver runs without rights, and its end is said")
     denied("203.0.113.5");
     CHECK(bans_become("203.0.113.5 app\n"));
     CHECK(wait_for([&] { return json("status")["host_names"] == 1; }));
+}
+
+TEST_CASE_METHOD(Setup, "asking: the host name of an address, which must lead back to it") {
+    name_server(
+        "21.192.196.24.in-addr.arpa=dsl7.city.isp.example dsl7.city.isp.example=24.196.192.21 "
+        "22.192.196.24.in-addr.arpa=dsl8.city.isp.example dsl8.city.isp.example=24.196.192.99 "
+        "23.192.196.24.in-addr.arpa=mail.example.org mail.example.org=24.196.192.23");
+    configure(
+        "  app: {logpath: app.log, maxretry: 1, reverse_lookup: true, where: hostname is "
+        "broadband}\n");
+    REQUIRE(daemon.start());
+    // Its name is of somebody else's address; it has none; its name is a mail server's.
+    for (const char* who : {"24.196.192.22", "24.196.192.24", "24.196.192.23", "192.168.1.1"})
+        denied(who);
+    denied("24.196.192.21");
+    CHECK(bans_become("24.196.192.21 app\n"));
+    CHECK(has(daemon.ctl("explain 24.196.192.21").out, "dsl7.city.isp.example"));
+    // Private addresses are nobody's business.
+    CHECK_FALSE(has(asked(), "168.192"));
+    // Asked once, then known.
+    std::string before = asked();
+    denied("24.196.192.23");
+    REQUIRE(wait_for([&] { return json("status app")["jails"][0]["ignored"] == 5; }));
+    CHECK(asked() == before);
+}
+
+TEST_CASE_METHOD(Setup, "asking: a hit that waits for a host name survives a kill") {
+    name_server("'*=silent'");
+    configure(
+        "  app: {logpath: app.log, maxretry: 1, reverse_lookup: true, where: hostname is "
+        "broadband}\n");
+    REQUIRE(daemon.start());
+    denied("24.196.192.21");
+    REQUIRE(wait_for([&] { return json("status")["waiting_hits"] == 1; }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(2500));  // a checkpoint
+    daemon.stop(SIGKILL);
+    name_server(
+        "21.192.196.24.in-addr.arpa=dsl7.city.isp.example "
+        "dsl7.city.isp.example=24.196.192.21");
+    REQUIRE(daemon.start());
+    CHECK(bans_become("24.196.192.21 app\n"));
 }

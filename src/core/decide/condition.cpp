@@ -395,6 +395,12 @@ bool Condition::needs_database() const {
     });
 }
 
+bool Condition::needs_hostname() const {
+    return std::ranges::any_of(nodes_, [](const Node& node) {
+        return node.kind == Kind::comparison && node.comparison.of == Of::hostname;
+    });
+}
+
 struct Condition::Looking {
     const Subject& subject;
     std::optional<Origin> known;

@@ -57,6 +57,7 @@ class Condition {
     };
     const std::vector<Need>& needs() const { return needs_; }
     bool needs_database() const;
+    bool needs_hostname() const;
     // What needs no filter: country, continent, asn, ip; and what most capture.
     static std::span<const std::string_view> fact_names();
     const std::string& text() const { return text_; }

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/base/hash.h"
+#include "core/base/reserved.h"
 
 namespace bandd {
 
@@ -200,6 +201,15 @@ void Engine::ask(Question question, WaitingHit hit, Outcome& outcome) {
     if (waiting_.add(question, std::move(hit))) outcome.questions.push_back(std::move(question));
 }
 
+WaitingHit Engine::waiting(JailIndex jail, const Counted& hit, Instant at) {
+    return {{jail},
+            at,
+            hit.arrival,
+            std::string(hit.pattern),
+            std::string(hit.line.substr(0, longest_kept_line)),
+            hit.fields};
+}
+
 void Engine::on_answer(const Answer& answer, Instant now, Outcome& outcome) {
     const Question& question = answer.question;
     for (const WaitingHit& hit : waiting_.take(question)) {
@@ -214,6 +224,14 @@ void Engine::on_answer(const Answer& answer, Instant now, Outcome& outcome) {
             }
             counted.asked = true;
             count_hit(question.jail, counted, outcome);
+            continue;
+        }
+        if (question.kind == Question::Kind::hostname) {
+            Fields fields = hit.fields;
+            fields.emplace_back("hostname", answer.hostname.empty() ? "unknown" : answer.hostname);
+            Counted named{question.address, hit.time, counted.arrival,
+                          hit.pattern,      hit.line, fields};
+            for (JailIndex jail : hit.jails) count_hit(jail, named, outcome);
             continue;
         }
         if (answer.addresses.empty()) ++hits_of_names_;
@@ -294,8 +312,17 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
     if (at < window_start(rules, hit.arrival))
         return ignore(Ignored::Why::too_old, jail.counts.too_old);
     Subject subject{address, hit.fields, facts_};
-    if (rules.where && rules.where->evaluate(subject) != Truth::yes)
-        return ignore(Ignored::Why::where, jail.counts.ignored);
+    if (rules.where) {
+        Truth holds = rules.where->evaluate(subject);
+        if (holds == Truth::unknown && rules.reverse_lookup && rules.where->needs_hostname() &&
+            find_field(hit.fields, "hostname") == nullptr && is_public(address)) {
+            Question question;
+            question.kind = Question::Kind::hostname;
+            question.address = address;
+            return ask(std::move(question), waiting(index, hit, at), outcome);
+        }
+        if (holds != Truth::yes) return ignore(Ignored::Why::where, jail.counts.ignored);
+    }
     std::uint64_t value = 0;
     if (rules.distinct) {
         auto counted = distinct_value(*rules.distinct, subject);
@@ -308,15 +335,7 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
         question.kind = Question::Kind::exempt;
         question.jail = index;
         question.address = address;
-        ask(std::move(question),
-            {{index},
-             at,
-             hit.arrival,
-             std::string(hit.pattern),
-             std::string(hit.line.substr(0, longest_kept_line)),
-             hit.fields},
-            outcome);
-        return;
+        return ask(std::move(question), waiting(index, hit, at), outcome);
     }
     ++jail.counts.hits;
 

@@ -166,6 +166,7 @@ class Engine {
     };
     void count_hits(const Hit& hit, Instant now, Outcome& outcome);
     void count_hit(JailIndex jail, const Counted& hit, Outcome& outcome);
+    static WaitingHit waiting(JailIndex jail, const Counted& hit, Instant at);
     bool would_ban(JailIndex jail, const Prefix& prefix, Instant at, std::uint64_t value) const;
     // What of a hit must be distinct; none if it does not have it.
     std::optional<std::string> distinct_value(const DistinctCount& count,

@@ -16,6 +16,7 @@ struct Question {
     enum class Kind : std::uint8_t {
         addresses,  // of the host `name`, which a line named in place of an address
         exempt,     // may `address` not be banned by `jail` (ignorecommand, names in ignoreip)?
+        hostname,   // what is the host at `address` called?
     };
     Kind kind = Kind::addresses;
     JailIndex jail = 0;
@@ -28,6 +29,7 @@ struct Answer {
     Question question;
     std::vector<Address> addresses;  // none: not known, or no answer in time
     bool exempt = false;
+    std::string hostname;  // that leads back to the address; empty: none does
 };
 
 }  // namespace bandd

@@ -54,6 +54,8 @@ struct JailRules {
     // Before a ban is decided, the world is asked whether the address is exempt: by a program, or
     // by host names in ignoreip.
     bool asks = false;
+    // Where `where` needs a host name that the line does not tell, the world is asked for it.
+    bool reverse_lookup = false;
     bool simulate = false;
     bool fed_by_bans = false;  // recidive: its hits are other jails' bans
     std::uint32_t maxmatches = 10;

@@ -89,9 +89,12 @@ void WaitingHits::restore(std::string_view dump, const std::vector<std::string>&
     DumpReader in{dump};
     while (!in.rest.empty() && in.good) {
         Question question;
-        question.kind = in.number() == 0 ? Question::Kind::addresses : Question::Kind::exempt;
+        auto kind = in.number();
+        question.kind = kind == 0   ? Question::Kind::addresses
+                        : kind == 1 ? Question::Kind::exempt
+                                    : Question::Kind::hostname;
         auto jail = index_of(in.text());
-        bool known = question.kind == Question::Kind::addresses || jail;
+        bool known = question.kind != Question::Kind::exempt || jail;
         if (question.kind == Question::Kind::exempt) question.jail = jail.value_or(0);
         question.address = parse_address(in.text()).value_or(Address{});
         question.name = in.text();
