@@ -5,44 +5,30 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "config/load.h"
-#include "core/base/reserved.h"
 #include "facts/mmdb.h"
 #include "os/log.h"
 #include "os/zoneinfo.h"
 
 namespace bandd {
-namespace {
 
-Json origin_to_json(const Address& address, const Origin& origin) {
-    Json json{{"ip", to_string(address)}, {"country", origin.country}};
-    auto put = [&](const char* name, const std::string& value) {
-        if (!value.empty()) json[name] = value;
+void print_origin(const Json& origin) {
+    auto text = [&](const char* name) {
+        return origin.contains(name) ? printable(origin[name].get<std::string>()) : std::string();
     };
-    put("country_name", origin.country_name);
-    put("continent", origin.continent);
-    if (origin.asn != 0) json["asn"] = origin.asn;
-    put("network", origin.network);
-    put("subdivision", origin.subdivision);
-    put("city", origin.city);
-    return json;
-}
-
-void print_origin(const Address& address, const Origin& origin) {
-    std::string country = origin.country;
-    if (!origin.country_name.empty()) country += " (" + origin.country_name + ")";
-    fmt::print("{}\n", bold(to_string(address)));
     auto put = [](const char* name, const std::string& value) {
-        if (!value.empty()) fmt::print("  {:<12} {}\n", name, printable(value));
+        if (!value.empty()) fmt::print("  {:<12} {}\n", name, value);
     };
+    std::string country = text("country");
+    if (origin.contains("country_name")) country += " (" + text("country_name") + ")";
     put("country", country);
-    put("continent", origin.continent);
-    if (origin.asn != 0) put("asn", fmt::format("AS{}", origin.asn));
-    put("network", origin.network);
-    put("subdivision", origin.subdivision);
-    put("city", origin.city);
+    put("continent", text("continent"));
+    if (origin.contains("asn"))
+        put("network", fmt::format("AS{} {}", origin["asn"].get<std::uint32_t>(), text("network")));
+    else
+        put("network", text("network"));
+    put("subdivision", text("subdivision"));
+    put("city", text("city"));
 }
-
-}  // namespace
 
 int run_geo(const CommonOptions& common, const std::vector<std::string>& addresses) {
     Loaded loaded = load_config(common.config, data_directories(), read_zone);
@@ -82,10 +68,14 @@ int run_geo(const CommonOptions& common, const std::vector<std::string>& address
         }
         Origin origin = databases->origin(*address);
         all_known = all_known && origin.country != unknown_country;
-        if (common.json)
-            fmt::print("{}", to_line_of_json(origin_to_json(*address, origin)));
-        else
-            print_origin(*address, origin);
+        Json known = to_json(origin);
+        if (common.json) {
+            known["ip"] = to_string(*address);
+            fmt::print("{}", to_line_of_json(known));
+        } else {
+            fmt::print("{}\n", bold(to_string(*address)));
+            print_origin(known);
+        }
     }
     return all_known ? exit_done : exit_said_no;
 }

@@ -10,6 +10,8 @@
 #include "core/base/instant.h"
 #include "core/base/result.h"
 
+#include "control/protocol.h"
+
 namespace bandd {
 
 bool colour_wanted();
@@ -32,5 +34,8 @@ std::string count_of(std::size_t number, std::string_view thing);
 
 int terminal_width();
 void print_error(const Error& error);
+
+// What databases know of an address, as `bandctl geo` and `explain` show it.
+void print_origin(const Json& origin);
 
 }  // namespace bandd

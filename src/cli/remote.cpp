@@ -268,12 +268,15 @@ int run_explain(const CommonOptions& common, const RemoteOptions& options) {
     int code = 0;
     auto result = ask(common, "explain", {{"ip", options.ip}}, code);
     if (!result) return code;
+    if (result->contains("origin")) print_origin((*result)["origin"]);
     if ((*result)["jails"].empty()) {
-        fmt::print("nothing is known of {}\n", text(*result, "ip"));
+        fmt::print("no jail knows anything of {}\n", text(*result, "ip"));
         return code;
     }
     for (const Json& jail : (*result)["jails"]) {
         fmt::print("{}\n", bold("jail " + text(jail, "jail")));
+        if (jail.contains("where"))
+            fmt::print("  its hits do not count: not true of it is {}\n", text(jail, "where"));
         if (jail.contains("ignored")) fmt::print("  never banned: {}\n", text(jail, "ignored"));
         for (const Json& ban : jail.value("bans", Json::array())) {
             std::string until = text(ban, "until");
@@ -288,8 +291,8 @@ int run_explain(const CommonOptions& common, const RemoteOptions& options) {
         }
         if (jail.contains("counted")) {
             const Json& counted = jail["counted"];
-            fmt::print("  {} has {} of {} hits in {}\n", text(counted, "as"), text(counted, "hits"),
-                       text(counted, "maxretry"), text(counted, "findtime"));
+            fmt::print("  {} has {} of {} {} in {}\n", text(counted, "as"), text(counted, "hits"),
+                       text(counted, "maxretry"), text(counted, "of"), text(counted, "findtime"));
             print_matches(counted["matches"]);
         }
         if (jail.contains("earlier"))

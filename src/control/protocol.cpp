@@ -30,6 +30,20 @@ Json success(Json result) {
     return {{"v", protocol_version}, {"ok", true}, {"result", std::move(result)}};
 }
 
+Json to_json(const Origin& origin) {
+    Json json{{"country", origin.country}};
+    auto put = [&](const char* name, const std::string& value) {
+        if (!value.empty()) json[name] = value;
+    };
+    put("country_name", origin.country_name);
+    put("continent", origin.continent);
+    if (origin.asn != 0) json["asn"] = origin.asn;
+    put("network", origin.network);
+    put("subdivision", origin.subdivision);
+    put("city", origin.city);
+    return json;
+}
+
 Json failure(const Error& error, int exit_code) {
     return {{"v", protocol_version},
             {"ok", false},

@@ -174,7 +174,7 @@ Json Daemon::status(const Json& arguments) {
                   {"filter", config_.jails[i].filter},
                   {"description", config_.jails[i].description},
                   {"maxretry", rules.maxretry},
-                  {"findtime", format_duration(rules.findtime)},
+                  {"findtime", rules.today ? "today" : format_duration(rules.findtime)},
                   {"bantime", format_duration(rules.bantime.base)},
                   {"simulate", rules.simulate},
                   {"bans", active[i]},
@@ -330,6 +330,29 @@ Json Daemon::unban(const Json& arguments) {
     return success({{"unbanned", count}, {"bans", std::move(list)}});
 }
 
+namespace {
+
+std::string findtime_text(const JailRules& rules) {
+    return rules.today ? "one day" : format_duration(rules.findtime);
+}
+
+std::string counted_text(const JailRules& rules) {
+    if (!rules.distinct) return "hits";
+    switch (rules.distinct->of) {
+        case DistinctCount::Of::ip:
+            return "different addresses";
+        case DistinctCount::Of::country:
+            return "different countries";
+        case DistinctCount::Of::asn:
+            return "different networks";
+        case DistinctCount::Of::field:
+            return "different values of \"" + rules.distinct->field + "\"";
+    }
+    return "hits";
+}
+
+}  // namespace
+
 std::optional<Json> Daemon::explain(const Json& arguments, ControlServer::Reply reply) {
     std::string text = argument(arguments, "ip");
     auto prefix = parse_prefix(text);
@@ -354,19 +377,25 @@ std::optional<Json> Daemon::explain(const Json& arguments, ControlServer::Reply 
             entry["counted"] = {{"as", to_string(key)},
                                 {"hits", window->times.size()},
                                 {"maxretry", rules.maxretry},
-                                {"findtime", format_duration(rules.findtime)},
+                                {"of", counted_text(rules)},
+                                {"findtime", findtime_text(rules)},
                                 {"matches", matches_to_json(engine_->kept_lines(index, key))}};
         }
         if (engine_->is_own(index, prefix->network))
             entry["ignored"] = "it is an address of this machine";
         else if (engine_->is_ignored(index, prefix->network))
             entry["ignored"] = "ignoreip holds it";
+        if (rules.where && prefix->is_single() &&
+            rules.where->evaluate({prefix->network, {}, &facts_}) == Truth::no)
+            entry["where"] = rules.where->text();
         if (auto offences = engine_->offences(index, key))
             entry["earlier"] = {{"bans", offences->count},
                                 {"last", format_rfc3339(offences->last)}};
         if (entry.size() > 1) jails.push_back(std::move(entry));
     }
     Json result{{"ip", to_string(*prefix)}, {"jails", std::move(jails)}};
+    if (!facts_.empty() && prefix->is_single())
+        result["origin"] = to_json(facts_.origin(prefix->network));
     if (on_disk.empty()) return success(std::move(result));
     auto answer = [result, on_disk, reply](std::vector<BanDetails> details) mutable {
         for (std::size_t i = 0; i < details.size(); ++i)

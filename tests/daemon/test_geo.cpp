@@ -57,7 +57,12 @@ TEST_CASE_METHOD(Setup, "geo: a country's hosts are banned, others are not, and 
     Json all = Json::parse(daemon.ctl("status app --json").out, nullptr, false);
     CHECK(all.dump().find("\"ignored\":4") != std::string::npos);
     Ran explained = daemon.ctl("explain 77.88.8.8");
-    CHECK(explained.out.find("RU") != std::string::npos);
+    CHECK(explained.out.find("country: RU") != std::string::npos);
+    Ran spared = daemon.ctl("explain 8.8.8.8");
+    CHECK(spared.out.find("country      US") != std::string::npos);
+    CHECK(
+        spared.out.find("its hits do not count: not true of it is country in [RU] and user is not "
+                        "boss") != std::string::npos);
 }
 
 TEST_CASE_METHOD(Setup, "geo: a database that is replaced is used at once, a broken one is not") {
