@@ -24,6 +24,7 @@ bool Dispatch::is_exec(TargetId target) const {
 
 void Dispatch::set_targets(const std::vector<std::vector<ActionConfig>>& actions, Instant now,
                            Report& report, bool adopt) {
+    held_.clear();
     const auto& rules = engine_.rules();
     targets_.clear();
     by_jail_.assign(rules.size(), {});
@@ -348,7 +349,10 @@ void Dispatch::reconcile_target(TargetId id, Instant now, Report& report, bool r
                 repairing.renew = true;
                 break;
             case Repair::remove:
-                queue({Order::Kind::remove, id, present.prefix, forever, {}});
+                if (holding_removals_)
+                    held_.insert(id);
+                else
+                    queue({Order::Kind::remove, id, present.prefix, forever, {}});
                 break;
         }
     });
@@ -361,6 +365,12 @@ void Dispatch::reconcile_target(TargetId id, Instant now, Report& report, bool r
     retries_[id].reconcile = false;
     if (!repairs_[id].active) ++repairing_;
     repairs_[id] = std::move(repairing);
+}
+
+void Dispatch::release_removals(Instant now, Report& report) {
+    holding_removals_ = false;
+    for (TargetId id : std::exchange(held_, {}))
+        if (id < targets_.size() && enforces(id)) reconcile_target(id, now, report, false);
 }
 
 void Dispatch::continue_repairs(Instant now, Report& report) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -63,6 +64,10 @@ class Dispatch {
     // was lost, so what our own sets hold is taken for bans.
     void set_targets(const std::vector<std::vector<ActionConfig>>& actions, Instant now,
                      Report& report, bool adopt = false);
+    // While a backlog is read, what sets hold and no ban wants is left there: the ban may follow
+    // from lines that are yet to be read again, and its packets must not pass meanwhile.
+    void hold_removals() { holding_removals_ = true; }
+    void release_removals(Instant now, Report& report);
     void add_backend(std::size_t kind, std::unique_ptr<Backend> backend) {
         backends_[kind] = std::move(backend);
     }
@@ -151,6 +156,8 @@ class Dispatch {
     std::unordered_map<BanKey, Progress, BanKeyHash> progress_;
     std::multimap<Instant, std::pair<TargetId, Prefix>> rearm_;  // timeouts shorter than the ban
     Instant check_at_ = never;
+    bool holding_removals_ = false;
+    std::set<TargetId> held_;  // targets whose sets hold more than is wanted
 };
 
 }  // namespace bandd

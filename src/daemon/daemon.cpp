@@ -19,6 +19,7 @@
 #include "action/syslog.h"
 #include "os/clock.h"
 #include "os/interfaces.h"
+#include "os/memory.h"
 #include "os/seccomp.h"
 #include "os/signals.h"
 #include "os/zoneinfo.h"
@@ -325,6 +326,7 @@ Result<> Daemon::start() {
         engine_->set_own_addresses(PrefixSet(own_addresses()));
     }
     if (auto made = make_backends(config_); !made) return made;
+    dispatch_->hold_removals();
     apply_config(std::move(saved), at);
     control_ = std::make_unique<ControlServer>(
         *loop_, std::move(listening_), config_.socket, group_, account_.uid,
@@ -586,6 +588,7 @@ void Daemon::on_stored() {
     if (!error && store_error_)
         log_.write(Severity::notice, "state \"{}\" is written again", config_.state);
     store_error_ = std::move(error);
+    if (std::exchange(starting_, false)) release_start_memory();
 }
 
 void Daemon::set_deadline(Instant at) {

@@ -108,6 +108,7 @@ class Daemon {
     std::string saved_cursor_, saved_conversations_, saved_waiting_;
     bool dirty_ = false;  // something happened since the last checkpoint
     bool ending_ = false;
+    bool starting_ = true;  // until the first checkpoint is written
     std::uint64_t seen_lines_ = 0;
 };
 

@@ -179,6 +179,8 @@ bool Pipeline::turn(Instant now) {
     engine_.on_time(log_time(now), outcome);
     put(outcome, now);
     Report report;
+    if (!stream_time_ && std::ranges::none_of(watch_.readers(), &Reader::backlog))
+        dispatch_.release_removals(now, report);
     dispatch_.flush(now, report);
     listener_.on_report(report);
     return dispatch_.busy() || std::ranges::any_of(watch_.readers(), &Reader::ready);

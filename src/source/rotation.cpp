@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <functional>
 
 #include "source/archive.h"
 
@@ -81,7 +82,7 @@ bool is_rotated_name(std::string_view name, std::string_view log) {
 }
 
 std::vector<Rotated> find_rotated(const std::string& path, const Tail* current,
-                                  const std::vector<TailPosition>& positions) {
+                                  const std::vector<TailPosition>& positions, std::int64_t since) {
     std::vector<Candidate> candidates;
     fs::path log(path);
     std::error_code fault;
@@ -96,13 +97,17 @@ std::vector<Rotated> find_rotated(const std::string& path, const Tail* current,
             status.st_mtim.tv_sec * std::int64_t{1'000'000'000} + status.st_mtim.tv_nsec;
         candidate.size = static_cast<std::uint64_t>(status.st_size);
         if (current != nullptr && candidate.rotated.id == current->id()) continue;
+        if (candidate.rotated.modified < since) continue;
         // Not yet taken away after it was compressed.
         if (is_archive(candidate.rotated.path) &&
             fs::exists(unpacked_name(candidate.rotated.path), fault))
             continue;
-        candidate.head = head_of(candidate.rotated.path);
         candidates.push_back(std::move(candidate));
     }
+    std::ranges::sort(candidates, std::greater{},
+                      [](const Candidate& one) { return one.rotated.modified; });
+    if (candidates.size() > most_rotated) candidates.resize(most_rotated);
+    for (Candidate& candidate : candidates) candidate.head = head_of(candidate.rotated.path);
     std::vector<Rotated> found;
     for (Candidate& candidate : candidates) {
         if (current != nullptr && is_copy_of(*current, candidate)) continue;

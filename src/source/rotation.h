@@ -24,8 +24,13 @@ bool is_rotated_name(std::string_view name, std::string_view log);
 // `positions` (of that path) that is theirs: by inode, or by fingerprint if they were copied or
 // compressed. `current`, the file that has the name now, is not one of them, nor is a copy of it
 // that is being made; null if there is none.
+// Of more than `most_rotated` the newest; none that last changed before `since` (nanoseconds, by
+// the file system's clock).
 std::vector<Rotated> find_rotated(const std::string& path, const Tail* current,
-                                  const std::vector<TailPosition>& positions);
+                                  const std::vector<TailPosition>& positions, std::int64_t since);
+// Each is opened and its beginning read, unpacked if need be, on the loop: a tenth of a
+// millisecond.
+inline constexpr std::size_t most_rotated = 200;
 
 // To be read as a part of the log `path`; unpacked into `scratch` if need be.
 Result<Tail> open_rotated(const std::string& path, const Rotated& rotated, Encoding encoding,

@@ -199,6 +199,7 @@ bool Watch::resume(std::size_t log, Reader& reader, Instant now) {
 std::vector<Watch::Opened> Watch::open_all(std::size_t log, const std::string& path,
                                            const Tail* current,
                                            const std::vector<TailPosition>& positions,
+                                           std::int64_t since,
                                            const std::function<bool(const Rotated&)>& wanted) {
     constexpr int most_looks = 20;  // in a directory where names change all the time
     std::vector<Opened> opened;
@@ -213,7 +214,7 @@ std::vector<Watch::Opened> Watch::open_all(std::size_t log, const std::string& p
     for (int look = 0; look < most_looks; ++look) {
         bool all = true;
         std::vector<std::pair<std::string, FileId>> names;
-        for (const Rotated& one : find_rotated(path, current, positions)) {
+        for (const Rotated& one : find_rotated(path, current, positions, since)) {
             names.emplace_back(one.path, one.id);
             if (!wanted(one) || is_opened(one)) continue;
             if (find_reader(one.id, logs_[log].spec) != nullptr) continue;
@@ -245,11 +246,12 @@ void Watch::finish_rotated(std::size_t log, const std::string& path, const Tail*
         return newest_known ? one.modified > *newest_known
                             : one.modified / 1000 + tick_us > saved_at_.us;
     };
-    std::vector<Opened> all = open_all(log, path, current, saved_, [&](const Rotated& one) {
-        if (one.saved != nullptr)
-            newest_known = std::max(newest_known.value_or(one.modified), one.modified);
-        return one.saved != nullptr || (!current_sure && newer(one));
-    });
+    std::vector<Opened> all =
+        open_all(log, path, current, saved_, INT64_MIN, [&](const Rotated& one) {
+            if (one.saved != nullptr)
+                newest_known = std::max(newest_known.value_or(one.modified), one.modified);
+            return one.saved != nullptr || (!current_sure && newer(one));
+        });
     Reader* before = nullptr;
     for (auto& [rotated, tail] : all) {
         if (rotated.saved == nullptr && !newer(rotated)) continue;
@@ -271,9 +273,8 @@ Reader* Watch::take_missed(std::size_t log, const std::string& path, const Tail&
     std::vector<TailPosition> known;
     for (const Reader& reader : readers_)
         if (reader.logs.contains(log)) known.push_back(reader.tail.position());
-    auto missed = open_all(log, path, &current, known, [&](const Rotated& one) {
-        return one.saved == nullptr && one.modified >= since;
-    });
+    auto missed = open_all(log, path, &current, known, since,
+                           [&](const Rotated& one) { return one.saved == nullptr; });
     for (auto& [rotated, tail] : missed)
         before = &add_rotated(std::move(tail), rotated, {log}, path, before, now);
     return before;
@@ -556,7 +557,7 @@ void Watch::find_copy(Reader& reader, const TailPosition& before, Instant now) {
     }
     std::vector<TailPosition> positions{before};
     std::optional<std::int64_t> copied;
-    auto copies = open_all(*reader.logs.begin(), before.path, &reader.tail, positions,
+    auto copies = open_all(*reader.logs.begin(), before.path, &reader.tail, positions, INT64_MIN,
                            [&](const Rotated& one) {
                                if (one.saved != nullptr)
                                    copied = std::min(copied.value_or(one.modified), one.modified);

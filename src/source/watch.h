@@ -111,7 +111,7 @@ class Watch {
         Tail tail;
     };
     std::vector<Opened> open_all(std::size_t log, const std::string& path, const Tail* current,
-                                 const std::vector<TailPosition>& positions,
+                                 const std::vector<TailPosition>& positions, std::int64_t since,
                                  const std::function<bool(const Rotated&)>& wanted);
     static void read_after(Reader& reader, Reader* before);
     Reader& add_rotated(Tail tail, const Rotated& rotated, std::set<std::size_t> logs,

@@ -717,6 +717,37 @@ TEST_CASE_METHOD(Setup, "out of inotify watches: said with the sysctl to raise")
     CHECK(limited.said("No space left on device; raise the sysctl fs.inotify.max_user_watches"));
 }
 
+TEST_CASE_METHOD(Setup,
+                 "a ban that no checkpoint knew stays in the kernel through the next start") {
+    configure_app("", "checkpoint: 1h\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    REQUIRE(wait_for([&] { return bans() == "203.0.113.9 app active\n"; }));
+    daemon.stop(SIGKILL);
+    must("nft add element inet bandd app-ipv4 '{ 203.0.113.77 timeout 1h }'");
+    Background monitor("exec nft monitor elements", dir / "elements");
+    int tries = 100;  // until the monitor listens
+    REQUIRE(wait_for([&] {
+        must("nft add element inet bandd app-ipv4 '{ 203.0.113." + std::to_string(tries++) +
+             " timeout 1h }'");
+        return has(read_file(dir / "elements"), "add element");
+    }));
+    REQUIRE(daemon.start());
+    // What nobody wants goes, once the log has told that.
+    REQUIRE(wait_for([&] { return has(read_file(dir / "elements"), "delete element"); }));
+    REQUIRE(wait_for([&] { return bans() == "203.0.113.9 app active\n"; }));
+    CHECK_FALSE(has(sh("nft list set inet bandd app-ipv4").out, "203.0.113.77"));
+    // Its time is set anew, which the kernel does in one transaction; it is never just deleted.
+    std::string elements = read_file(dir / "elements");
+    INFO(elements << daemon.log());
+    std::istringstream lines(elements);
+    for (std::string line, next; std::getline(lines, line);)
+        if (has(line, "delete") && has(line, "203.0.113.9 "))
+            CHECK((std::getline(lines, next) && has(next, "add element") &&
+                   has(next, "203.0.113.9 ")));
+}
+
 #if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__  // which need terabytes of it
 TEST_CASE_METHOD(Setup,
                  "out of memory it ends at worst, its bans stay, and the next start knows them") {
