@@ -168,3 +168,29 @@ TEST_CASE("every key of the reference has a type and a meaning") {
         CHECK((inherited || !key.help.empty()));
     }
 }
+
+TEST_CASE_METHOD(Directory,
+                 "where, count and findtime: today, from the defaults and of a jail's own") {
+    Config& config = load(
+        "geoip: db/geo.mmdb\n"
+        "defaults: {where: hostname is broadband or country is RU, reverse_lookup: true}\n"
+        "jails:\n"
+        "  a: {logpath: /l, filter: app}\n"
+        "  b: {logpath: /l, filter: app, broadband_words: [kunde]}\n"
+        "  c: {logpath: /l, filter: app, where: country is US, count: \"distinct ip by net/20,48\","
+        " findtime: today, timezone: X}\n");
+    CHECK(config.geoip == std::vector<std::string>{dir / "db/geo.mmdb"});
+    Address who = ip("24.196.192.21");
+    Fields name{{"hostname", "kunde.isp.isp.example"}};
+    CHECK(jail("a").rules.where->evaluate({who, name, nullptr}) != Truth::yes);
+    CHECK(jail("b").rules.where->evaluate({who, name, nullptr}) == Truth::yes);
+    CHECK(jail("c").rules.where->text() == "country is US");
+    CHECK(jail("a").rules.reverse_lookup);
+    CHECK_FALSE(jail("a").rules.distinct);
+    CHECK_FALSE(jail("a").rules.today);
+    CHECK(jail("c").rules.distinct == DistinctCount{DistinctCount::Of::ip, ""});
+    CHECK(jail("c").rules.v4_length == 20);
+    CHECK(jail("c").rules.v6_length == 48);
+    CHECK(jail("c").rules.today);
+    CHECK(compile(config).errors.empty());
+}
