@@ -259,8 +259,7 @@ void Watch::finish_rotated(std::size_t log, const std::string& path, const Tail*
             if (rotated.saved->offset > tail.size()) continue;
             tail.seek(rotated.saved->offset, rotated.saved->skipping);
         }
-        before = &add_rotated(std::move(tail), rotated, {log}, path, before, now);
-        before->backlog = true;
+        before = &add_rotated(std::move(tail), rotated, {log}, path, before, true, now);
     }
     for (const TailPosition& saved : saved_)
         if (saved.path == path) saved_used_.insert(saved.id);
@@ -269,14 +268,14 @@ void Watch::finish_rotated(std::size_t log, const std::string& path, const Tail*
 // Files that had this log's name later than `since` and lost it before we looked. They are read
 // whole, behind `before`; the last of them is returned. `since` is by the file system's clock.
 Reader* Watch::take_missed(std::size_t log, const std::string& path, const Tail& current,
-                           std::int64_t since, Reader* before, Instant now) {
+                           std::int64_t since, Reader* before, bool backlog, Instant now) {
     std::vector<TailPosition> known;
     for (const Reader& reader : readers_)
         if (reader.logs.contains(log)) known.push_back(reader.tail.position());
     auto missed = open_all(log, path, &current, known, since,
                            [&](const Rotated& one) { return one.saved == nullptr; });
     for (auto& [rotated, tail] : missed)
-        before = &add_rotated(std::move(tail), rotated, {log}, path, before, now);
+        before = &add_rotated(std::move(tail), rotated, {log}, path, before, backlog, now);
     return before;
 }
 
@@ -287,8 +286,9 @@ void Watch::read_after(Reader& reader, Reader* before) {
 }
 
 Reader& Watch::add_rotated(Tail tail, const Rotated& rotated, std::set<std::size_t> logs,
-                           const std::string& path, Reader* before, Instant now) {
+                           const std::string& path, Reader* before, bool backlog, Instant now) {
     Reader& reader = readers_.emplace_back(Reader{std::move(tail)});
+    reader.backlog = backlog;
     reader.logs = std::move(logs);
     reader.tail.set_path(path);
     read_after(reader, before);
@@ -331,7 +331,7 @@ void Watch::begin(std::size_t log, const std::string& path, FileId id, Reader* b
     // It was replaced between the look and the opening.
     if (tail->id() != id && find_reader(tail->id(), wanted.spec) != nullptr) return;
     if (!starting_ && before != nullptr)
-        before = take_missed(log, path, *tail, before->tail.modified(), before, now);
+        before = take_missed(log, path, *tail, before->tail.modified(), before, false, now);
     // A copy of what we read already (an editor's save, a rotation that copies) goes on behind it.
     std::optional<std::uint64_t> copied;
     for (Reader& other : readers_) {
@@ -515,7 +515,7 @@ void Watch::on_notify(Instant now) {
 // A file that was empty may have been filled, copied and emptied since, even more than once.
 void Watch::take_copies(Reader& reader, std::int64_t since, Instant now) {
     reader.after = take_missed(*reader.logs.begin(), reader.tail.path(), reader.tail, since + 1,
-                               reader.after, now);
+                               reader.after, reader.backlog, now);
 }
 
 void Watch::look(Instant now) {
@@ -568,9 +568,8 @@ void Watch::find_copy(Reader& reader, const TailPosition& before, Instant now) {
         bool whole = rotated.saved == nullptr;
         if (!whole && tail.size() <= before.offset) continue;
         if (!whole) tail.seek(before.offset, before.skipping);
-        reader.after =
-            &add_rotated(std::move(tail), rotated, reader.logs, before.path, reader.after, now);
-        reader.after->backlog = reader.backlog;
+        reader.after = &add_rotated(std::move(tail), rotated, reader.logs, before.path,
+                                    reader.after, reader.backlog, now);
     }
 }
 

@@ -115,9 +115,9 @@ class Watch {
                                  const std::function<bool(const Rotated&)>& wanted);
     static void read_after(Reader& reader, Reader* before);
     Reader& add_rotated(Tail tail, const Rotated& rotated, std::set<std::size_t> logs,
-                        const std::string& path, Reader* before, Instant now);
+                        const std::string& path, Reader* before, bool backlog, Instant now);
     Reader* take_missed(std::size_t log, const std::string& path, const Tail& current,
-                        std::int64_t since, Reader* before, Instant now);
+                        std::int64_t since, Reader* before, bool backlog, Instant now);
     void finish_rotated(std::size_t log, const std::string& path, const Tail* current,
                         bool current_sure, Instant now);
     void take_copies(Reader& reader, std::int64_t since, Instant now);

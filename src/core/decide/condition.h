@@ -61,7 +61,6 @@ class Condition {
     // What needs no filter: country, continent, asn, ip; and what most capture.
     static std::span<const std::string_view> fact_names();
     const std::string& text() const { return text_; }
-    bool operator==(const Condition& other) const { return text_ == other.text_; }
 
     static constexpr std::size_t longest = 65536;  // bytes
     static constexpr int deepest = 100;            // parentheses and nots
