@@ -9,15 +9,24 @@
 
 namespace bandd {
 
+// Another machine's bandd.
+struct NetworkOptions {
+    std::string host;  // HOST[:PORT]; empty: this machine's
+    std::string token_file, certificate, key;
+    std::string authority;  // who signed its certificate; empty: whom this machine believes
+};
+
 struct CommonOptions {
     std::string config = "/etc/bandd";
     std::string socket;  // empty: what the configuration says
     bool json = false;
+    NetworkOptions network;
 };
 
 struct RemoteOptions {
     std::string ip, jail, prefix, sort = "from", bantime, reason, since;
     std::size_t limit = 10'000;
+    std::string user, verb;
     bool all = false, force = false;
 };
 
@@ -31,6 +40,8 @@ int run_history(const CommonOptions& common, const RemoteOptions& options);
 int run_reload(const CommonOptions& common, const RemoteOptions& options);
 int run_flush(const CommonOptions& common, const RemoteOptions& options);
 int run_watch(const CommonOptions& common, const RemoteOptions& options);
+int run_accounts(const CommonOptions& common, const RemoteOptions& options);
+int run_account(const CommonOptions& common, const RemoteOptions& options);
 int run_version(const CommonOptions& common, const RemoteOptions& options);
 
 // Those that need no daemon.

@@ -24,6 +24,8 @@ constexpr RemoteCommand remote_commands[] = {
     {"unban", "lift the bans of an address, of a block, or all", run_unban},
     {"explain", "why an address is banned, or how near it is: lines, patterns, jails", run_explain},
     {"history", "who was banned, when, why and how often", run_history},
+    {"accounts", "accounts, and from where they were used", run_accounts},
+    {"account", "one account: its places, or clear, block, allow it", run_account},
     {"reload", "load the configuration anew; a bad one changes nothing", run_reload},
     {"watch", "show events as they happen, until interrupted", run_watch},
     {"flush", "lift every ban", run_flush},
@@ -65,6 +67,15 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("-s,--socket", common.socket, "the daemon's socket, if not the configuration's");
     app.add_flag("--json", common.json, "answer as JSON, one object a line");
+    app.add_option("--remote", common.network.host,
+                   "another machine's bandd, HOST[:PORT], for ban, unban and explain");
+    app.add_option("--token-file", common.network.token_file,
+                   "with --remote: a file with the token that it knows this machine by");
+    app.add_option("--certificate", common.network.certificate,
+                   "with --remote: or a certificate (PEM)");
+    app.add_option("--key", common.network.key, "with --remote: that certificate's key");
+    app.add_option("--authority", common.network.authority,
+                   "with --remote: who signed its certificate (PEM)");
     app.fallthrough();
     app.footer(
         "Exit codes: 0 done, 1 the answer is no, 2 usage or configuration, 3 no daemon.\n"
@@ -103,6 +114,18 @@ int main(int argc, char** argv) {
             sub->add_option("-j,--jail", remote.jail, "only of this jail");
             sub->add_option("--since", remote.since, "2d, 12h, or 2026-11-21[ 03:05:50]");
             sub->add_option("--limit", remote.limit, "show at most so many")->capture_default_str();
+        }
+        if (name == "accounts") {
+            sub->add_option("--sort", remote.sort, "countries, addresses, count, last or user")
+                ->check(CLI::IsMember({"countries", "addresses", "count", "last", "user"}));
+            sub->add_option("--limit", remote.limit, "show at most so many")->capture_default_str();
+        }
+        if (name == "account") {
+            sub->add_option("name", remote.user, "its name, as it logs on")->required();
+            sub->add_option("verb", remote.verb,
+                            "clear: forget its log-ons and what was said of it; block: refuse it; "
+                            "allow: from any number of places")
+                ->check(CLI::IsMember({"clear", "block", "allow"}));
         }
         if (name == "explain") sub->add_option("ip", remote.ip, "address")->required();
     }
@@ -176,6 +199,11 @@ int main(int argc, char** argv) {
         return exit_usage;
     }
     if (int refused = refuse_leftovers(app); refused != exit_done) return refused;
+    if (!common.network.host.empty() && !app.get_subcommand("ban")->parsed() &&
+        !app.get_subcommand("unban")->parsed() && !app.get_subcommand("explain")->parsed()) {
+        print_error({"--remote", "is for ban, unban and explain", "log in there for the rest", {}});
+        return exit_usage;
+    }
     if (check->parsed()) return run_check(common, directory);
     if (test->parsed()) return run_test(common, test_options);
     if (filters->parsed()) return run_filters(common);

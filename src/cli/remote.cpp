@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
+#include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "config/document.h"
 #include "control/client.h"
 #include "core/base/address.h"
 #include "os/clock.h"
@@ -15,22 +14,6 @@
 
 namespace bandd {
 namespace {
-
-// The socket named in bandd.yaml, whether or not the rest of it is right.
-std::string find_socket(const CommonOptions& common) {
-    if (!common.socket.empty()) return common.socket;
-    namespace fs = std::filesystem;
-    std::error_code ignored;
-    fs::path file = common.config;
-    if (fs::is_directory(file, ignored)) file /= "bandd.yaml";
-    if (auto root = read_document(file.string()))
-        if (const Value* socket = root->find("socket");
-            socket != nullptr && !socket->text.empty()) {
-            if (socket->text.starts_with('/')) return socket->text;
-            return (fs::absolute(file).parent_path() / socket->text).lexically_normal().string();
-        }
-    return "/run/bandd/bandd.sock";
-}
 
 // What can be seen to be wrong without the daemon.
 bool is_sound(const RemoteOptions& options) {
@@ -50,48 +33,6 @@ bool is_sound(const RemoteOptions& options) {
         return false;
     }
     return true;
-}
-
-// Asks once. On failure it is said, and the exit code is set.
-std::optional<Json> ask(const CommonOptions& common, const std::string& command,
-                        const Json& arguments, int& exit_code) {
-    auto client = ControlClient::connect(find_socket(common));
-    if (!client) {
-        print_error(client.error());
-        exit_code = exit_no_daemon;
-        return {};
-    }
-    auto sent = client->send(command, arguments);
-    auto reply = sent ? client->receive() : Result<Json>(std::unexpected(sent.error()));
-    if (!reply) {
-        print_error(reply.error());
-        exit_code = exit_no_daemon;
-        return {};
-    }
-    if (!reply->value("ok", false)) {
-        if (common.json) fmt::print("{}", to_line_of_json(*reply));
-        print_error(error_from_json(reply->value("error", Json::object())));
-        exit_code = reply->value("exit", static_cast<int>(exit_said_no));
-        return {};
-    }
-    exit_code = exit_done;
-    Json result = std::move((*reply)["result"]);
-    if (common.json) {
-        fmt::print("{}", to_line_of_json(result));
-        return {};
-    }
-    return result;
-}
-
-std::string count(const Json& json, const char* key, std::string_view thing) {
-    return count_of(json.value(key, std::size_t{0}), thing);
-}
-
-std::string text(const Json& json, const char* key) {
-    auto found = json.find(key);
-    if (found == json.end() || found->is_null()) return "";
-    if (found->is_string()) return printable(found->get<std::string>());
-    return found->dump();
 }
 
 void print_bans(const Json& bans) {
@@ -225,6 +166,7 @@ int run_bans(const CommonOptions& common, const RemoteOptions& options) {
 
 int run_ban(const CommonOptions& common, const RemoteOptions& options) {
     if (!is_sound(options)) return exit_usage;
+    if (!common.network.host.empty()) return ask_network(common, "add", options);
     int code = 0;
     auto result = ask(common, "ban",
                       {{"ip", options.ip},
@@ -249,6 +191,7 @@ int run_ban(const CommonOptions& common, const RemoteOptions& options) {
 
 int run_unban(const CommonOptions& common, const RemoteOptions& options) {
     if (!is_sound(options)) return exit_usage;
+    if (!common.network.host.empty()) return ask_network(common, "del", options);
     if (options.ip.empty() == !options.all) {
         print_error({"unban", "needs an address or --all", "see bandctl unban --help", {}});
         return exit_usage;
@@ -265,6 +208,7 @@ int run_unban(const CommonOptions& common, const RemoteOptions& options) {
 
 int run_explain(const CommonOptions& common, const RemoteOptions& options) {
     if (!is_sound(options)) return exit_usage;
+    if (!common.network.host.empty()) return ask_network(common, "check", options);
     int code = 0;
     auto result = ask(common, "explain", {{"ip", options.ip}}, code);
     if (!result) return code;
@@ -372,7 +316,10 @@ int run_watch(const CommonOptions& common, const RemoteOptions&) {
             std::string kind = text(event, "kind");
             std::string when = event.contains("time") ? text(event, "time") : text(event, "from");
             std::string rest;
-            if (kind == "found")
+            if (kind.starts_with("log-on") || kind == "account")
+                rest = fmt::format("{} {} {}", text(event, "user"), text(event, "country"),
+                                   text(event, "reason"));
+            else if (kind == "found")
                 rest = fmt::format("{}, pattern {}", count(event, "hits", "hit"),
                                    text(event, "pattern"));
             else if (kind == "ignored" || kind == "unban")

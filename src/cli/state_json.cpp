@@ -125,6 +125,13 @@ void write_state(Store& store, const std::vector<std::string>& jails, std::ostre
                          {"fingerprint_length", position.fingerprint_length},
                          {"fingerprint", position.fingerprint_hash}});
     };
+    restore.account = [&](const AccountChange& account) {
+        put("account", {{"jail", name(account.jail)},
+                        {"user", account.user},
+                        {"last", account.last.us},
+                        {"marked", account.marked},
+                        {"data", account.dump}});
+    };
     restore.history = [&](const Unbanned& past) {
         Json json = ban_to_json(past.ban, name(past.ban.key.jail));
         json["ended"] = past.at.us;
@@ -205,6 +212,11 @@ Result<> read_state_line(const std::string& line, Checkpoint& checkpoint) {
             reader.number("too_old", INT64_MAX), reader.number("already_banned", INT64_MAX),
             reader.number("bans", INT64_MAX),    reader.number("unbans", INT64_MAX)};
         if (!reader.error()) changes.counts.emplace_back(index, counts);
+    } else if (kind == "account") {
+        AccountChange account{jail(true), reader.text("user"), reader.time("last"),
+                              reader.boolean("marked"), reader.text("data")};
+        if (account.dump.empty()) reader.fault("data", "what an export wrote");
+        if (!reader.error()) changes.accounts.push_back(std::move(account));
     } else if (kind == "position") {
         StoredPosition position;
         position.path = reader.text("path");

@@ -106,9 +106,15 @@ void read_count(const Section& section, JailConfig& jail) {
             (length <= 32 ? jail.rules.v4_length : jail.rules.v6_length) = length;
             rest.remove_prefix(std::min(end + 1, rest.size()));
         }
+    } else if (by == "user") {
+        count.by_user = true;
+        if (count.of != DistinctCount::Of::ip && count.of != DistinctCount::Of::country)
+            return wrong("of a user, addresses and countries are counted",
+                         "write \"distinct ip by user\" or \"distinct country by user\"");
+        jail.needed_fields.push_back({"count", "user", value->where});
     } else if (by != "ip") {
-        return wrong("\"" + std::string(by) + "\" is nothing that can be banned",
-                     "count by ip or by net/24");
+        return wrong("\"" + std::string(by) + "\" is nothing that can be counted by",
+                     "count by ip, by net/24 or by user");
     }
     if (jail.rules.maxretry < 2)
         return wrong("needs a maxretry of 2 or more",

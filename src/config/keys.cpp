@@ -27,6 +27,12 @@ constexpr std::array keys{
     Key{"bandd.yaml", "geoip", "path, or a list of them", "",
         "MaxMind DB files (.mmdb) that tell countries and networks; the first that knows is "
         "believed"},
+    Key{"bandd.yaml", "access", "map", "", "who may log in from where"},
+    Key{"bandd.yaml", "accounts", "map", "", "from how many places an account may be used"},
+    Key{"bandd.yaml", "policy", "map", "", "answers for Postfix (check_policy_service)"},
+    Key{"bandd.yaml", "http", "map", "",
+        "answers for nginx (auth_http) and Dovecot (auth_policy), and numbers for Prometheus"},
+    Key{"bandd.yaml", "remote", "map", "", "other machines that have addresses banned here"},
     Key{"bandd.yaml", "log", "map", "", "the daemon's own log"},
     Key{"bandd.yaml", "ban_limit", "number", "2000000",
         "most bans at one time; further ones are refused and counted"},
@@ -50,10 +56,10 @@ constexpr std::array keys{
     Key{"jail", "journal", "true | map", "",
         "read the systemd journal: all of it, or what unit and match name"},
     Key{"jail", "syslog", "map", "", "listen for syslog messages from other machines"},
-    Key{"jail", "source", "bans | stdin", "",
-        "`bans`: this jail counts the bans of all other jails (recidive); `stdin`: it reads what "
-        "is "
-        "piped into `bandd --stdin`"},
+    Key{"jail", "source", "bans | access | stdin", "",
+        "`bans`: this jail counts the bans of all other jails (recidive); `access`: log-ons that "
+        "were refused or had a wrong password, as nginx and Dovecot tell them; `stdin`: it reads "
+        "what is piped into `bandd --stdin`"},
     Key{"jail", "filter", "filter name", "the jail's name",
         "what in those logs is an attack; `name[mode=…]` as in fail2ban works, too"},
     Key{"jail", "mode", "word or list", "",
@@ -62,9 +68,10 @@ constexpr std::array keys{
     Key{"jail", "maxretry", "number", "5", "hits within findtime that lead to a ban (1 to 1000)"},
     Key{"jail", "findtime", "duration | today", "10m",
         "the window in which hits are counted; today: a calendar day in the log's time zone"},
-    Key{"jail", "count", "hits | distinct WHAT by ip or net/LENGTH", "hits",
+    Key{"jail", "count", "hits | distinct WHAT by ip, net/LENGTH or user", "hits",
         "`distinct user by ip`: maxretry different users (password spraying); `distinct ip by "
-        "net/24`: maxretry different addresses of a block, which is banned as a whole"},
+        "net/24`: maxretry different addresses of a block, which is banned as a whole; `distinct ip by "
+        "user`: maxretry different addresses that tried one account, all of which are banned"},
     Key{"jail", "where", "condition", "",
         "which hits count: `country in [RU, CN] and not user in [root]`; see bandd.yaml(5)"},
     Key{"jail", "reverse_lookup", "true | false", "false",
@@ -130,6 +137,68 @@ constexpr std::array keys{
     Key{"ignorecommand", "timeout", "duration", "60s",
         "then the program is killed, and the address banned"},
 
+    Key{"access", "countries", "list of codes, or unknown", "everywhere",
+        "from where everybody may log in; private addresses always may"},
+    Key{"access", "users", "map of lists", "",
+        "from where else one user may: countries, addresses, CIDRs"},
+    Key{"access", "users_file", "path", "",
+        "the same, as lines `user|CC` and `user|ADDRESS`; read again when it changes"},
+    Key{"access", "message", "text", "554 5.7.1 You may not log in from there.",
+        "what Postfix answers those who may not"},
+
+    Key{"accounts", "findtime", "duration", "24h", "the time in which places are counted"},
+    Key{"accounts", "countries", "number", "0: any",
+        "different countries from which an account may be used in that time"},
+    Key{"accounts", "addresses", "number", "0: any", "different addresses, the same"},
+    Key{"accounts", "ignoreip", "list of addresses and CIDRs", "",
+        "log-ons from there do not count"},
+    Key{"accounts", "limit", "number", "100000",
+        "most accounts that are counted at one time; the oldest make room"},
+    Key{"accounts", "message", "text",
+        "554 5.7.1 This account was used from too many places. Please change its password.",
+        "what Postfix answers then"},
+    Key{"accounts", "action", "list: program and arguments, or a map", "",
+        "run once when an account has too many; <user>, <ip>, <country>, <countries>, <addresses>, "
+        "<reason> are replaced"},
+
+    Key{"accounts action", "run", "list: program and arguments", "", "what is run"},
+    Key{"accounts action", "user", "user name", "root",
+        "as whom, if the daemon was started by root"},
+    Key{"accounts action", "timeout", "duration", "60s", "then the program is killed"},
+
+    Key{"policy", "listen", "address, or a list", "",
+        "unix:/PATH or tcp://ADDRESS:PORT (10040); opened when bandd starts"},
+    Key{"policy", "from", "list of addresses and CIDRs", "", "who may ask, besides this machine"},
+
+    Key{"http", "listen", "address", "", "tcp://ADDRESS:PORT (10041); opened when bandd starts"},
+    Key{"http", "token", "text, or file:PATH", "",
+        "asked for in `Authorization: Bearer TOKEN` or `X-Auth-Key: TOKEN`; without one only this "
+        "machine may ask"},
+    Key{"http", "imap", "address:port", "", "the mail server behind nginx, for IMAP"},
+    Key{"http", "pop3", "address:port", "", "the same for POP3"},
+    Key{"http", "smtp", "address:port", "", "the same for SMTP"},
+
+    Key{"remote", "listen", "address, or a list", "",
+        "tls://ADDRESS:PORT (7071), or tcp://ADDRESS:PORT (7070) for the plain text dialect; "
+        "opened when bandd starts"},
+    Key{"remote", "certificate", "PEM file", "", "for tls: ours, with its chain"},
+    Key{"remote", "key", "PEM file", "", "for tls: the certificate's key"},
+    Key{"remote", "clients", "PEM file", "",
+        "for tls: clients need a certificate that one of these signed"},
+    Key{"remote", "from", "list of addresses and CIDRs", "",
+        "who may connect by tls, besides this machine; 0.0.0.0/0 and ::/0: everybody"},
+    Key{"remote", "text_from", "list of addresses and CIDRs", "",
+        "who may speak the plain text dialect, besides this machine"},
+    Key{"remote", "text_jail", "jail", "manual", "where bans of the text dialect go"},
+    Key{"remote", "peers", "map of peers", "", "who may do what, by name"},
+    Key{"remote", "rate", "number", "600", "requests of one peer in a minute"},
+
+    Key{"peer", "token", "text, or file:PATH", "", "what it proves itself by"},
+    Key{"peer", "certificate", "common name", "", "or the name in its certificate"},
+    Key{"peer", "may", "list of add, del, check", "[add, del, check]", "what it may do"},
+    Key{"peer", "jail", "jail", "manual", "where its bans go; it can end only those"},
+    Key{"peer", "longest", "duration", "forever", "longer bans of it are cut to this"},
+
     Key{"ban_prefix", "ipv4", "8 to 32", "32", "prefix length for IPv4"},
     Key{"ban_prefix", "ipv6", "16 to 128", "64", "prefix length for IPv6"},
 
@@ -167,6 +236,8 @@ constexpr std::array keys{
 
     Key{"filter", "description", "text", "", "one line: whose log, which attacks"},
     Key{"filter", "tag", "regex", "", "what the syslog tag must be in full: postfix/smtpd"},
+    Key{"filter", "finds", "attacks | log-ons", "attacks",
+        "log-ons: its lines are log-ons that succeeded; they count to `accounts`, and ban nobody"},
     Key{"filter", "sender", "list of addresses and CIDRs", "",
         "only syslog messages that one of these machines sent; <F-LOG_SENDER> in actions is which"},
     Key{"filter", "failregex", "list of patterns", "", "a line that one of these matches is a hit"},

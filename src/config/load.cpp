@@ -14,6 +14,8 @@
 #include "config/actions.h"
 #include "config/compile.h"
 #include "config/counting.h"
+#include "config/endpoints.h"
+#include "config/listen.h"
 #include "config/section.h"
 #include "core/base/suggest.h"
 
@@ -66,29 +68,6 @@ WordLists parse_lists(const Section& section, std::string_view key) {
         }
     }
     return lists;
-}
-
-// "192.0.2.1", "192.0.2.1:514", "2001:db8::1", "[2001:db8::1]:514".
-std::optional<std::pair<Address, std::uint16_t>> parse_host_and_port(std::string_view text,
-                                                                     std::uint16_t port) {
-    std::string_view host = text;
-    auto colon = text.rfind(':');
-    bool bare_v6 = !text.starts_with('[') && text.find(':') != colon;
-    if (colon != std::string_view::npos && !bare_v6 && !text.ends_with(']')) {
-        host = text.substr(0, colon);
-        std::string_view digits = text.substr(colon + 1);
-        auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-        if (fault != std::errc{} || end != digits.data() + digits.size() || port == 0) return {};
-    }
-    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    auto address = parse_address(host);
-    if (!address) return {};
-    return std::pair{*address, port};
-}
-
-std::string to_string_with_port(const Address& address, std::uint16_t port) {
-    std::string host = to_string(address);
-    return (address.is_v4() ? host : "[" + host + "]") + ":" + std::to_string(port);
 }
 
 class Loader {
@@ -155,6 +134,7 @@ class Loader {
         read_dns_servers(section, config);
         for (const Value* word : section.words("geoip"))
             config.geoip.push_back(absolute(word->text));
+        read_endpoints(section, [&](const std::string& path) { return absolute(path); }, config);
         if (const Value* log = section.find("log")) {
             Section keys(*log, "log", "log", out_.errors);
             keys.text("target", config.log.target);
@@ -260,11 +240,11 @@ class Loader {
         }
         if (jail.enabled == Enabled::automatic) {
             bool reads =
-                jail.reads_stdin || any || jail.syslog || jail.rules.fed_by_bans ||
+                jail.reads_stdin || any || jail.syslog || jail.is_fed() ||
                 (jail.journal && (machine_has_journal() || !jail.journal->directory.empty()));
             if (!reads) return;
         }
-        if (!jail.reads_anything() && !jail.rules.fed_by_bans && name.text != manual_jail)
+        if (!jail.reads_anything() && !jail.is_fed() && name.text != manual_jail)
             section.error(
                 name, section.what(), "watches nothing",
                 "give it a \"logpath\", \"journal\" or \"syslog\", or \"enabled: false\"");
@@ -312,10 +292,12 @@ class Loader {
         if (const Value* source = section.find("source")) {
             if (source->text == "bans")
                 rules.fed_by_bans = true;
+            else if (source->text == "access")
+                rules.fed_by_access = true;
             else if (source->text == "stdin")
                 jail.reads_stdin = true;
             else
-                section.error(*source, "\"source: " + source->text + "\"", "must be bans or stdin",
+                section.error(*source, "\"source: " + source->text + "\"", "must be bans, access or stdin",
                               "logs are named with \"logpath\"");
         }
         read_logs(section, jail, name);
@@ -386,7 +368,7 @@ class Loader {
         for (std::string* path : {&tls.certificate, &tls.key, &tls.clients})
             *path = absolute(*path);
         for (const Value* word : keys.words("listen")) {
-            auto address = parse_listen_address(word->text);
+            auto address = parse_listen_address(word->text, 514, 6514);
             if (!address) {
                 keys.error(
                     *word, "\"listen: " + word->text + "\"", "is no address to listen at",
@@ -417,31 +399,6 @@ class Loader {
             keys.error(*value, "\"syslog\"", "does not say whose messages are believed",
                        "add \"from: [192.168.1.0/24]\": anybody could have others banned else");
         jail.syslog = std::move(spec);
-    }
-
-    // "udp://192.0.2.1:514", "tcp://[::]:601", "unix:/run/x.sock", "unix:///run/x.sock".
-    static std::optional<ListenAddress> parse_listen_address(std::string_view text) {
-        ListenAddress out;
-        if (text.starts_with("unix:")) {
-            text.remove_prefix(5);
-            if (text.starts_with("//")) text.remove_prefix(2);
-            out.kind = ListenAddress::Kind::unix_datagram;
-            out.path = text;
-            constexpr std::size_t longest = 107;  // of sockaddr_un
-            return text.empty() || text.size() > longest ? std::nullopt : std::optional(out);
-        }
-        if (text.starts_with("tcp://"))
-            out.kind = ListenAddress::Kind::tcp;
-        else if (text.starts_with("tls://"))
-            out.kind = ListenAddress::Kind::tls;
-        else if (!text.starts_with("udp://"))
-            return {};
-        bool tls = out.kind == ListenAddress::Kind::tls;
-        auto place = parse_host_and_port(text.substr(6), tls ? 6514 : 514);  // RFC 5425
-        if (!place) return {};
-        out.address = place->first;
-        out.port = place->second;
-        return out;
     }
 
     void take_filter_options(const Section& section, const Value& value, JailConfig& jail) {
@@ -488,17 +445,7 @@ class Loader {
         }
         jail.rules.ignoreip = PrefixSet(prefixes);
         if (const Value* value = section.find("ignorecommand")) {
-            if (value->kind == Value::Kind::map) {
-                Section keys(*value, "ignorecommand", "ignorecommand", out_.errors);
-                jail.ignorecommand.argv = parse_argv(keys, "run");
-                keys.text("user", jail.ignorecommand.user);
-                keys.duration("timeout", jail.ignorecommand.timeout, false);
-                if (keys.find("run") == nullptr)
-                    keys.error(*value, "\"ignorecommand\"", "has nothing to run",
-                               "give \"run: [/usr/bin/program, <ip>]\"");
-            } else {
-                jail.ignorecommand.argv = parse_argv(section, "ignorecommand");
-            }
+            jail.ignorecommand = read_program(section, "ignorecommand", *value);
         }
         jail.rules.asks = !jail.ignore_names.empty() || !jail.ignorecommand.argv.empty();
     }
@@ -623,9 +570,10 @@ class Loader {
                                        fmt::format("{}", fmt::join(directories_, ", ")),
                                    did_you_mean(jail.filter, views), jail.filter_where});
         }
-        for (const JailConfig& jail : out_.config.jails) {
+        for (JailConfig& jail : out_.config.jails) {
             auto filter = out_.config.filters.find(jail.filter);
             if (filter == out_.config.filters.end()) continue;
+            take_log_ons(filter->second, jail);
             for (const auto& [list, words] : jail.lists) {
                 if (filter->second.lists.contains(list)) continue;
                 std::vector<std::string_view> views;
@@ -645,6 +593,19 @@ class Loader {
                      fmt::format("it has {}", fmt::join(views, ", ")), jail.where});
             }
         }
+    }
+
+    // Log-ons count to the accounts, whose limits stand elsewhere; `count` may say so.
+    void take_log_ons(const FilterConfig& filter, JailConfig& jail) {
+        if (!filter.finds_log_ons) return;
+        jail.rules.log_ons = true;
+        jail.needed_fields.push_back({"finds: log-ons", "user", jail.where});
+        if (jail.rules.distinct && !jail.rules.distinct->by_user)
+            out_.errors.push_back({"\"count\"",
+                                   "filter \"" + jail.filter + "\" finds log-ons, not attacks",
+                                   "write \"count: distinct country by user\", or nothing",
+                                   jail.where});
+        jail.rules.distinct.reset();
     }
 
     void load_zones() {
@@ -678,6 +639,9 @@ class Loader {
                 {"\"" + std::string(key) + "\"", "no database tells countries and networks",
                  "name one in bandd.yaml: geoip: /var/lib/GeoIP/NAME.mmdb", where});
         };
+        const AccessConfig& access = out_.config.access;
+        if (!access.rules.everywhere) lacks("access", access.where);
+        if (access.rules.accounts.countries > 0) lacks("accounts: countries", access.accounts_where);
         for (const JailConfig& jail : out_.config.jails) {
             if (jail.rules.where && jail.rules.where->needs_database())
                 lacks("where", jail.condition_where);
@@ -734,14 +698,6 @@ void read_patterns(const Section& section, std::string_view key,
 
 }  // namespace
 
-std::string to_string(const ListenAddress& address) {
-    if (address.kind == ListenAddress::Kind::unix_datagram) return "unix:" + address.path;
-    const char* kind = address.kind == ListenAddress::Kind::udp   ? "udp://"
-                       : address.kind == ListenAddress::Kind::tcp ? "tcp://"
-                                                                  : "tls://";
-    return kind + to_string_with_port(address.address, address.port);
-}
-
 LoadedFilter load_filter(const std::string& path) { return load_filter(path, read_document(path)); }
 
 LoadedFilter load_filter(const std::string& path, Result<Value> file) {
@@ -755,6 +711,7 @@ LoadedFilter load_filter(const std::string& path, Result<Value> file) {
     filter.where = {path, 1, 1};
     Section section(*file, "filter", "filter \"" + filter.name + "\"", out.errors);
     section.text("description", filter.description);
+    section.choice("finds", filter.finds_log_ons, {{"attacks", false}, {"log-ons", true}});
     section.text("tag", filter.tag);
     if (const Value* tag = section.find("tag")) filter.tag_where = tag->where;
     for (const Value* word : section.words("sender")) {

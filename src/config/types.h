@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/decide/access.h"
 #include "core/decide/rules.h"
 #include "core/match/scanner.h"
 #include "core/text/encoding.h"
@@ -85,9 +86,9 @@ struct TlsFiles {
     auto operator<=>(const TlsFiles&) const = default;
 };
 
-// Where syslog messages are listened for.
+// Where something is listened for.
 struct ListenAddress {
-    enum class Kind { udp, tcp, tls, unix_datagram };
+    enum class Kind { udp, tcp, tls, unix_datagram, unix_stream };
     Kind kind = Kind::udp;
     Address address;         // of udp, tcp and tls
     std::uint16_t port = 0;  // the same
@@ -117,6 +118,7 @@ struct FilterConfig {
     std::string name, description, tag;
     Place where, tag_where;
     std::vector<Prefix> senders;
+    bool finds_log_ons = false;  // not attacks: their addresses count to accounts
     std::vector<PatternConfig> failregex, ignoreregex;
     Dialect dialect = Dialect::bandd;
     // Of fail2ban's dialect.
@@ -137,6 +139,56 @@ struct AskedProgram {
     auto operator<=>(const AskedProgram&) const = default;
 };
 
+// Who may log in from where, and what is said to those who may not.
+struct AccessConfig {
+    AccessRules rules;       // without what stands in the file
+    std::string users_file;  // of `user|CC` and `user|IP`; empty: none
+    std::string message =
+        "554 5.7.1 This account was used from too many places. Please change its password.";
+    std::string place_message = "554 5.7.1 You may not log in from there.";
+    AskedProgram action;  // run once when an account has too many; nothing is asked
+    Place where, accounts_where;
+};
+
+// Postfix's policy delegation.
+struct PolicyConfig {
+    std::vector<ListenAddress> listen;
+    std::vector<Prefix> from;  // who may ask, besides this machine
+};
+
+struct HostAndPort {
+    Address address;
+    std::uint16_t port = 0;
+    auto operator<=>(const HostAndPort&) const = default;
+};
+
+// nginx, Dovecot and Prometheus ask by HTTP.
+struct HttpConfig {
+    std::optional<ListenAddress> listen;
+    std::string token;                                            // empty: this machine only
+    std::map<std::string, HostAndPort, std::less<>> mail_servers;  // by protocol: where nginx goes
+};
+
+// Other machines that have addresses banned here.
+struct PeerConfig {
+    std::string name;
+    std::string token;        // one of these two is how it is known
+    std::string certificate;  // the common name in a certificate that `clients` signed
+    bool may_add = false, may_delete = false, may_check = false;
+    std::string jail;             // where its bans go
+    Duration longest = forever;   // ban
+    Place where;
+};
+struct RemoteConfig {
+    std::vector<ListenAddress> listen;
+    TlsFiles tls;
+    std::vector<Prefix> from;       // who may connect at all, besides this machine
+    std::vector<Prefix> text_from;  // who may speak the plain text dialect, besides this machine
+    std::vector<PeerConfig> peers;
+    std::string text_jail;          // where bans of the text dialect go
+    std::uint32_t rate = 600;       // requests a minute of one peer
+};
+
 // A field that the jail's filter must capture, for a key of the jail.
 struct NeededField {
     std::string key, field;
@@ -155,6 +207,7 @@ struct JailConfig {
     LogSpec log_options;  // time zone and escapes of what comes from no file
     bool reads_stdin = false;
     bool reads_anything() const { return !logs.empty() || journal || syslog || reads_stdin; }
+    bool is_fed() const { return rules.fed_by_bans || rules.fed_by_access; }
     std::string filter;
     Place filter_where;
     std::vector<std::string> modes;
@@ -193,6 +246,10 @@ struct Config {
     bool flush_on_stop = false;
     std::string dns_servers;         // separated by commas; empty: the machine's
     std::vector<std::string> geoip;  // MaxMind DB files
+    AccessConfig access;
+    PolicyConfig policy;
+    HttpConfig http;
+    RemoteConfig remote;
     LogConfig log;
     std::size_t ban_limit = 2'000'000;
     std::size_t line_limit = 65536;

@@ -172,8 +172,22 @@ void Asker::start_programs(Instant now) {
     }
 }
 
+void Asker::run(const AskedProgram& program, std::vector<std::string> argv) {
+    if (told_.size() >= most_told)
+        return on_error_({argv.front(), "is not run: too many of them are running", {}, {}});
+    SpawnRequest request{next_id_++, std::move(argv), program.user, program.timeout};
+    std::string name = request.argv.front();
+    if (auto started = spawner_.run(request); !started) return on_error_(started.error());
+    told_.emplace(request.id, std::move(name));
+}
+
 void Asker::on_spawner(Instant now) {
     while (auto result = spawner_.take_result()) {
+        if (auto told = told_.find(result->id); told != told_.end()) {
+            if (!result->ok) on_error_({told->second, result->message, {}, {}});
+            told_.erase(told);
+            continue;
+        }
         auto asked = running_.find(result->id);
         if (asked == running_.end()) continue;
         Question question = asked->second;

@@ -47,6 +47,11 @@ class Asker {
     void configure(const Config& config);
     void ask(const Question& question, Instant now);
 
+    // Runs a program that nobody waits for; what goes wrong is told by `on_error`. Refused beyond
+    // `most_told` at a time.
+    static constexpr std::size_t most_told = 1000;
+    void run(const AskedProgram& program, std::vector<std::string> argv);
+
     int resolver_fd() const { return resolver_.fd(); }
     int spawner_fd() const { return spawner_.fd(); }
     void on_resolver(Instant now);
@@ -93,6 +98,7 @@ class Asker {
     std::deque<std::string> to_look_up_;
     std::map<Question, Verdict> verdicts_;
     std::map<std::uint64_t, Question> running_;
+    std::map<std::uint64_t, std::string> told_;  // programs that nobody waits for
     std::set<Question> to_run_or_running_;
     std::deque<Question> to_run_;
     std::deque<Answer> answers_;

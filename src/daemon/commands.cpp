@@ -86,6 +86,8 @@ std::optional<Json> Daemon::on_command(const std::string& command, const Json& a
     if (command == "ban" || command == "unban" || command == "flush") write_soon();
     if (command == "ban") return ban(arguments);
     if (command == "unban") return unban(arguments);
+    if (command == "accounts") return list_accounts(arguments);
+    if (command == "account") return change_account(arguments);
     if (command == "explain") return explain(arguments, std::move(reply));
     if (command == "history") return history(arguments, std::move(reply));
     if (command == "version")

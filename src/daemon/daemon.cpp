@@ -107,7 +107,7 @@ Result<> Daemon::enter_rights() {
     if (unprivileged_) return {};
     if (config_.user == "root") {
         account_ = {"root", 0, 0};
-    } else if (auto account = find_account(config_.user)) {
+    } else if (auto account = find_user(config_.user)) {
         account_ = *account;
     } else if (config_.user_given) {
         return std::unexpected(account.error());
@@ -163,8 +163,8 @@ Result<> Daemon::make_backends(const Config& config) {
 Result<> Daemon::start_asker() {
     auto spawner = Spawner::start();
     if (!spawner) return std::unexpected(spawner.error());
-    Account nobody = account_;
-    if (auto known = find_account("nobody"); known && account_.uid == 0) nobody = *known;
+    SystemUser nobody = account_;
+    if (auto known = find_user("nobody"); known && account_.uid == 0) nobody = *known;
     auto resolver = Resolver::start(nobody, config_.dns_servers);
     if (!resolver) return std::unexpected(resolver.error());
     asker_ =
@@ -243,6 +243,10 @@ Result<> Daemon::start() {
     auto listening = ControlServer::listen(config_.socket, account_.uid, group_);
     if (!listening) return std::unexpected(listening.error());
     listening_ = std::move(*listening);
+    endpoints_ = std::make_unique<Endpoints>(endpoint_calls());
+    SystemUser nobody = account_;
+    if (auto known = find_user("nobody"); known && account_.uid == 0) nobody = *known;
+    if (auto opened = endpoints_->open(config_, nobody); !opened) return opened;
     streams_ = std::make_unique<Streams>(
         [this](const Error& error) { log_.put(Severity::error, to_line(error)); });
     if (auto opened = streams_->listen(config_, true); !opened) return opened;
@@ -273,6 +277,7 @@ Result<> Daemon::start() {
     if (auto opened = open_databases(); !opened) return opened;
     engine_ = std::make_unique<Engine>(limits_of(config_));
     engine_->set_facts(&facts_);
+    load_users(true);
     dispatch_ = std::make_unique<Dispatch>(*engine_, Dispatch::Backends{});
     pipeline_ = std::make_unique<Pipeline>(
         *engine_, *dispatch_, *watch_,
@@ -324,10 +329,13 @@ Result<> Daemon::start() {
         saved = {};
         engine_->set_rules(rules_of(config_), at, outcome);
         engine_->set_own_addresses(PrefixSet(own_addresses()));
+        load_users(true);
     }
     if (auto made = make_backends(config_); !made) return made;
     dispatch_->hold_removals();
     apply_config(std::move(saved), at);
+    if (auto watching = watch_users(); !watching) return watching;
+    if (auto set_up = endpoints_->configure(config_, *loop_); !set_up) return set_up;
     control_ = std::make_unique<ControlServer>(
         *loop_, std::move(listening_), config_.socket, group_, account_.uid,
         [this](const std::string& command, const Json& arguments, ControlServer::Reply reply) {
@@ -354,6 +362,7 @@ Daemon::Saved Daemon::load_state() {
     restore.counts = [&](JailIndex jail, const JailCounts& counts) {
         engine_->restore_counts(jail, counts);
     };
+    restore.account = [&](const AccountChange& account) { engine_->restore_account(account); };
     restore.history_since = now() - lateness;
     restore.history = [&](const Unbanned& ended) {
         if (ended.why == Unbanned::Why::expired) engine_->restore_ended(ended);
@@ -411,7 +420,9 @@ void Daemon::apply_config(Saved saved, Instant at) {
 void Daemon::say_what_is_watched() {
     bool any = std::ranges::any_of(config_.jails,
                                    [](const JailConfig& jail) { return jail.reads_anything(); });
-    if (!any)
+    bool asked = !config_.policy.listen.empty() || config_.http.listen ||
+                 !config_.remote.listen.empty();
+    if (!any && !asked)
         log_.write(
             Severity::warning,
             "nothing to watch: no jail has a log that exists here; name one with \"logpath:\" "
@@ -507,7 +518,12 @@ Result<> Daemon::reload() {
     engine_->set_rules(rules_of(config_), at, outcome);
     engine_->set_own_addresses(PrefixSet(own_addresses()));
     [[maybe_unused]] auto said_by_streams = streams_->listen(config_, false);
+    load_users(false);
+    if (auto watching = watch_users(); !watching)
+        log_.put(Severity::error, to_line(watching.error()));
     apply_config({}, at);
+    if (auto set_up = endpoints_->configure(config_, *loop_); !set_up)
+        log_.put(Severity::error, to_line(set_up.error()));
     dirty_ = true;
     log_.write(Severity::notice, "configuration loaded: {} jails, {} bans", config_.jails.size(),
                engine_->bans().size());
@@ -555,6 +571,8 @@ void Daemon::take_checkpoint(Instant at) {
     Duration longest{0};
     for (const JailRules& rules : engine_->rules()) longest = std::max(longest, rules.findtime);
     checkpoint.windows_before = at - longest * 2;
+    checkpoint.accounts_before =
+        at - std::max(longest, config_.access.rules.accounts.findtime) * 2;
     checkpoint.offences_before = at - config_.dbpurgeage;
     dirty_ = false;
     last_checkpoint_ = at;
@@ -599,6 +617,7 @@ void Daemon::set_deadline(Instant at) {
     consider(engine_->next_deadline());
     consider(dispatch_->next_deadline());
     consider(watch_->next_deadline());
+    consider(endpoints_->next_deadline());
     if (store_->failed())
         consider(std::max(at, last_checkpoint_ + store_retry));
     else if (dirty_)
@@ -612,6 +631,7 @@ int Daemon::run() {
         return exit_usage;
     }
     while (!ending_) {
+        double turn_begin = stopwatch();
         Instant at = now();
         streams_->on_turn(at);
         take_answers(at);
@@ -631,6 +651,7 @@ int Daemon::run() {
             dispatch_->on_time(at, report);
             on_report(report);
         }
+        if (auto due = endpoints_->next_deadline(); due && *due <= at) endpoints_->on_time(at);
         if (std::exchange(seen_lines_, pipeline_->counts().lines) != pipeline_->counts().lines)
             dirty_ = true;
         if (at < last_checkpoint_) last_checkpoint_ = at;  // the clock was set back
@@ -641,6 +662,7 @@ int Daemon::run() {
         }
         watch_health(false);
         set_deadline(at);
+        turns_.add(stopwatch() - turn_begin);
         loop_->turn();
     }
     stop();

@@ -10,6 +10,7 @@
 #include "config/load.h"
 #include "control/server.h"
 #include "daemon/asker.h"
+#include "daemon/endpoints.h"
 #include "daemon/pipeline.h"
 #include "daemon/streams.h"
 #include "facts/mmdb.h"
@@ -66,6 +67,18 @@ class Daemon {
     void on_report(const Report& report);
     std::string jail_name(JailIndex jail) const;
 
+    // daemon/asked.cpp: what Postfix, nginx, Dovecot, Prometheus and other machines ask
+    Endpoints::Calls endpoint_calls();
+    Decision on_log_on(const LogOnRequest& request);
+    void on_failed_password(const LogOnRequest& request);
+    RemoteReply on_remote(const PeerConfig& peer, const RemoteRequest& request);
+    void on_account_over(const AccountOver& over);
+    void load_users(bool starting);
+    Result<> watch_users();
+    std::string metrics() const;
+    Json list_accounts(const Json& arguments);
+    Json change_account(const Json& arguments);
+
     // daemon/commands.cpp: what bandctl asks
     std::optional<Json> on_command(const std::string& command, const Json& arguments,
                                    ControlServer::Reply reply);
@@ -81,7 +94,7 @@ class Daemon {
     Config config_;
     std::shared_ptr<const Compiled> compiled_;
     Log log_;
-    Account account_;
+    SystemUser account_;
     gid_t group_ = 0;
     bool unprivileged_ = false;  // not started by root
     std::unique_ptr<Loop> loop_;
@@ -96,6 +109,9 @@ class Daemon {
     std::unique_ptr<Pipeline> pipeline_;
     std::unique_ptr<Streams> streams_;
     std::unique_ptr<Asker> asker_;
+    std::unique_ptr<Endpoints> endpoints_;
+    std::unique_ptr<ReplacedFiles> users_file_;
+    LatencyHistogram turns_;  // how long the loop was busy
     std::unique_ptr<ControlServer> control_;
     std::deque<Checkpoint> unwritten_;  // taken, in this order; the store takes one at a time
     std::optional<Error> store_error_;

@@ -86,6 +86,12 @@ void Daemon::on_event(const Event& event) {
             json["why"] = why;
         }
     }
+    if (const auto* log_on = std::get_if<LoggedOn>(&event)) {
+        log_.write(Severity::info, "log-on {} of {} jail={}", to_string(log_on->address),
+                   log_on->user, jail_name(log_on->jail));
+    } else if (const auto* over = std::get_if<AccountOver>(&event)) {
+        on_account_over(*over);
+    }
     if (!json.is_null()) control_->tell_watchers(json);
 }
 

@@ -14,4 +14,10 @@ inline Instant now() {
             .count()};
 }
 
+// Seconds, to measure how long something takes; begins anywhere.
+inline double stopwatch() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
 }  // namespace bandd

@@ -14,13 +14,13 @@
 
 namespace bandd {
 
-Result<Account> find_account(const std::string& user) {
+Result<SystemUser> find_user(const std::string& user) {
     errno = 0;
     const passwd* entry = getpwnam(user.c_str());
     if (entry == nullptr)
         return fail("user \"" + user + "\"", errno != 0 ? std::strerror(errno) : "does not exist",
                     "create it: adduser --system --group --no-create-home " + user);
-    return Account{user, entry->pw_uid, entry->pw_gid};
+    return SystemUser{user, entry->pw_uid, entry->pw_gid};
 }
 
 Result<gid_t> find_group(const std::string& group) {
@@ -45,7 +45,7 @@ Result<Peer> peer_of(const Fd& unix_socket) {
     return peer;
 }
 
-Result<> drop_privileges(const Account& account) {
+Result<> drop_privileges(const SystemUser& account) {
     constexpr std::array<unsigned, 2> kept{CAP_NET_ADMIN, CAP_DAC_READ_SEARCH};
     std::uint64_t mask = 0;
     for (unsigned capability : kept) mask |= 1ULL << capability;
@@ -69,7 +69,7 @@ Result<> drop_privileges(const Account& account) {
     return {};
 }
 
-Result<> make_directory(const std::string& path, mode_t mode, const Account& account) {
+Result<> make_directory(const std::string& path, mode_t mode, const SystemUser& account) {
     std::error_code fault;
     if (std::filesystem::is_directory(path, fault)) return {};
     std::string parent = std::filesystem::path(path).parent_path().string();

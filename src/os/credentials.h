@@ -11,12 +11,12 @@
 
 namespace bandd {
 
-struct Account {
+struct SystemUser {
     std::string name;
     uid_t uid = 0;
     gid_t gid = 0;
 };
-Result<Account> find_account(const std::string& user);
+Result<SystemUser> find_user(const std::string& user);
 Result<gid_t> find_group(const std::string& group);
 
 struct Peer {
@@ -29,9 +29,9 @@ Result<Peer> peer_of(const Fd& unix_socket);
 
 // Becomes `account`, keeping CAP_NET_ADMIN (kernel sets) and CAP_DAC_READ_SEARCH (logs) and nothing
 // else; no program started later can have more. Call as root, before any thread is started.
-Result<> drop_privileges(const Account& account);
+Result<> drop_privileges(const SystemUser& account);
 
 // A directory that exists afterwards, made for `account` with `mode` if it was missing.
-Result<> make_directory(const std::string& path, mode_t mode, const Account& account);
+Result<> make_directory(const std::string& path, mode_t mode, const SystemUser& account);
 
 }  // namespace bandd

@@ -117,7 +117,7 @@ void look_up_name(std::unique_ptr<Pending> pending) {
         ares_gethostbyaddr(channel, address.bytes.data(), 16, AF_INET6, on_name, pending.release());
 }
 
-bool give_up_rights(const Account& account) {
+bool give_up_rights(const SystemUser& account) {
     if (geteuid() == 0 && account.uid != 0 &&
         (setgroups(0, nullptr) != 0 || setresgid(account.gid, account.gid, account.gid) != 0 ||
          setresuid(account.uid, account.uid, account.uid) != 0))
@@ -196,7 +196,7 @@ void serve(int socket, const std::string& servers) {
 
 }  // namespace
 
-Result<Resolver> Resolver::start(const Account& account, const std::string& servers) {
+Result<Resolver> Resolver::start(const SystemUser& account, const std::string& servers) {
     std::array<int, 2> ends{-1, -1};
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
         return fail_errno("socketpair");

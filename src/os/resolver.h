@@ -30,7 +30,7 @@ class Resolver {
     static constexpr int timeout_ms = 2000;
 
     // `servers`: addresses, with ports if need be, separated by commas; empty: the machine's.
-    static Result<Resolver> start(const Account& account, const std::string& servers);
+    static Result<Resolver> start(const SystemUser& account, const std::string& servers);
 
     Result<> look_up(std::uint64_t id, const std::string& name);
     // The name of an address. Whoever owns the address can write any name there, so it counts only

@@ -61,7 +61,7 @@ struct Program {
     sigprocmask(SIG_SETMASK, &none, nullptr);
     if (::chdir("/") != 0) give_up("chdir /");
     if (geteuid() == 0 && user != "root") {
-        auto account = find_account(user);
+        auto account = find_user(user);
         errno = EINVAL;
         if (!account) give_up(to_line(account.error()).c_str());
         if (initgroups(user.c_str(), account->gid) != 0 || setgid(account->gid) != 0 ||

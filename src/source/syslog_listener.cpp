@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "source/syslog_listener.h"
 
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -10,24 +9,13 @@
 #include <array>
 #include <cstring>
 
+#include "os/socket_address.h"
+
 namespace bandd {
 namespace {
 
 constexpr std::size_t largest_datagram = 65536;
 constexpr int most_datagrams = 2000;  // one after the other, before the rest of a turn
-
-Address address_of(const sockaddr_storage& from) {
-    Address address;
-    if (from.ss_family == AF_INET6) {
-        const auto& six = reinterpret_cast<const sockaddr_in6&>(from);
-        std::memcpy(address.bytes.data(), &six.sin6_addr, 16);
-    } else if (from.ss_family == AF_INET) {
-        const auto& four = reinterpret_cast<const sockaddr_in&>(from);
-        address.bytes[10] = address.bytes[11] = 0xff;
-        std::memcpy(address.bytes.data() + 12, &four.sin_addr, 4);
-    }
-    return address;
-}
 
 }  // namespace
 
@@ -50,18 +38,8 @@ Result<SyslogListener> SyslogListener::open(const ListenAddress& address, std::s
         // Left behind by an earlier run; anything but a socket is not ours to remove.
         if (lstat(address.path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode))
             ::unlink(address.path.c_str());
-    } else if (address.address.is_v4()) {
-        auto& four = reinterpret_cast<sockaddr_in&>(to);
-        four.sin_family = AF_INET;
-        four.sin_port = htons(address.port);
-        std::memcpy(&four.sin_addr, address.address.bytes.data() + 12, 4);
-        size = sizeof four;
     } else {
-        auto& six = reinterpret_cast<sockaddr_in6&>(to);
-        six.sin6_family = AF_INET6;
-        six.sin6_port = htons(address.port);
-        std::memcpy(&six.sin6_addr, address.address.bytes.data(), 16);
-        size = sizeof six;
+        size = to_sockaddr(address.address, address.port, to);
     }
     listener.socket_ = Fd(::socket(
         to.ss_family, (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

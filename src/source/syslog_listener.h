@@ -15,7 +15,7 @@
 #include "core/base/result.h"
 #include "os/fd.h"
 #include "source/framing.h"
-#include "source/tls.h"
+#include "net/tls.h"
 
 namespace bandd {
 

@@ -19,7 +19,7 @@
 namespace bandd {
 namespace {
 
-constexpr int schema_version = 2;
+constexpr int schema_version = 3;
 constexpr const char* schema = R"(
 CREATE TABLE positions(
     device INTEGER, inode INTEGER, path TEXT NOT NULL, offset INTEGER NOT NULL,
@@ -56,6 +56,13 @@ CREATE TABLE offences(
     jail TEXT, prefix BLOB, count INTEGER NOT NULL, last INTEGER NOT NULL,
     PRIMARY KEY(jail, prefix)) WITHOUT ROWID;
 CREATE INDEX offences_last ON offences(last);
+)";
+// Of version 3; version 2 is brought up to date by it.
+constexpr const char* accounts_schema = R"(
+CREATE TABLE accounts(
+    jail TEXT, user BLOB, last INTEGER NOT NULL, marked INTEGER NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY(jail, user)) WITHOUT ROWID;
+CREATE INDEX accounts_last ON accounts(last) WHERE marked = 0;
 )";
 
 struct CloseDatabase {
@@ -179,15 +186,17 @@ Result<Database> open_database(const std::string& path) {
                     "was written by a newer bandd (version " + std::to_string(version) +
                         " of its tables, this one knows " + std::to_string(schema_version) + ")",
                     "install that version again, or give another \"state:\"");
-    if (version == 1 && !execute(raw,
-                                 "BEGIN IMMEDIATE; ALTER TABLE windows ADD COLUMN vals BLOB;"
-                                 "PRAGMA user_version=2; COMMIT;")) {
+    std::string update = "BEGIN IMMEDIATE;";
+    if (version == 1) update += "ALTER TABLE windows ADD COLUMN vals BLOB;";
+    update += accounts_schema;
+    update += "PRAGMA user_version=" + std::to_string(schema_version) + ";COMMIT;";
+    if (version > 0 && version < schema_version && !execute(raw, update.c_str())) {
         Error error = sqlite_error(path, raw, "cannot bring its tables up to date");
         execute(raw, "ROLLBACK");
         return std::unexpected(error);
     }
     if (version == 0) {
-        std::string sql = std::string("BEGIN IMMEDIATE;") + schema +
+        std::string sql = std::string("BEGIN IMMEDIATE;") + schema + accounts_schema +
                           "PRAGMA user_version=" + std::to_string(schema_version) + ";COMMIT;";
         if (!execute(raw, sql.c_str())) {
             Error error = sqlite_error(path, raw, "cannot make its tables");
@@ -336,6 +345,20 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
                                                   .integer(offences.last.us)
                                                   .run());
     }
+    Statement put_account(database,
+                          "INSERT OR REPLACE INTO accounts(jail, user, last, marked, data) "
+                          "VALUES(?,?,?,?,?)");
+    Statement drop_account(database, "DELETE FROM accounts WHERE jail=? AND user=?");
+    for (const AccountChange& account : checkpoint.changes.accounts) {
+        std::string_view jail = jail_name(jails, account.jail);
+        good = good && (account.dump.empty() ? drop_account.text(jail).blob(account.user).run()
+                                             : put_account.text(jail)
+                                                   .blob(account.user)
+                                                   .integer(account.last.us)
+                                                   .integer(account.marked ? 1 : 0)
+                                                   .blob(account.dump)
+                                                   .run());
+    }
     Statement put_note(database, "INSERT OR REPLACE INTO meta VALUES('note ' || ?, ?)");
     for (const auto& [name, value] : checkpoint.notes)
         good = good && put_note.text(name).blob(value).run();
@@ -343,6 +366,8 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
     good = good && put_written.integer(checkpoint.at.us).run();
     Statement purge_windows(database, "DELETE FROM windows WHERE last < ?");
     Statement purge_offences(database, "DELETE FROM offences WHERE last < ?");
+    Statement purge_accounts(database, "DELETE FROM accounts WHERE marked = 0 AND last < ?");
+    good = good && purge_accounts.integer(checkpoint.accounts_before.us).run();
     good = good && purge_windows.integer(checkpoint.windows_before.us).run();
     good = good && purge_offences.integer(checkpoint.offences_before.us).run();
     // Old history goes, a bounded piece at a time.
@@ -641,6 +666,22 @@ Result<> Store::load(const std::vector<std::string>& jails, const Restore& resto
             if (auto key = key_at(offences))
                 restore.offences(*key, Offences{static_cast<std::uint32_t>(offences.integer_at(2)),
                                                 Instant{offences.integer_at(3)}});
+        finished();
+        // A state that was only opened to be read may be older than the table.
+        Statement known(database, "SELECT 1 FROM sqlite_master WHERE name='accounts'");
+        bool has_accounts = restore.account && known.step();
+        known.reset();
+        Statement accounts(database, has_accounts ? "SELECT jail, user, last, marked, data FROM "
+                                                    "accounts ORDER BY last"
+                                                  : "SELECT 1 WHERE 0");
+        while (accounts.step()) {
+            auto jail = jail_at(accounts);
+            if (jail)
+                restore.account({*jail, std::string(accounts.bytes_at(1)),
+                                 {accounts.integer_at(2)},
+                                 accounts.integer_at(3) != 0,
+                                 std::string(accounts.bytes_at(4))});
+        }
         finished();
         Statement counts(
             database,

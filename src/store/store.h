@@ -31,6 +31,7 @@ struct Checkpoint {
     std::vector<std::pair<std::uint64_t, std::uint64_t>> gone;  // device, inode: no longer read
     std::vector<std::pair<std::string, std::string>> notes;     // by name, whatever they mean
     Instant windows_before{INT64_MIN};   // windows whose last hit is older are forgotten
+    Instant accounts_before{INT64_MIN};  // the same of accounts without a mark
     Instant offences_before{INT64_MIN};  // and offences, and ended bans
 };
 
@@ -41,6 +42,7 @@ struct Restore {
     std::function<void(Ban)> ban;  // its story has the reason only: see `find_details`
     std::function<void(const WindowChange&)> window;
     std::function<void(const BanKey&, const Offences&)> offences;
+    std::function<void(const AccountChange&)> account;
     std::function<void(JailIndex, const JailCounts&)> counts;
     std::function<void(Instant)> written;  // when the last checkpoint was taken
     std::function<void(const StoredPosition&)> position;

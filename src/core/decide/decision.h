@@ -93,7 +93,24 @@ struct Unbanned {
     Instant at;
 };
 
-using Event = std::variant<Found, Ignored, Banned, Extended, Unbanned>;
+// A log-on that a log told.
+struct LoggedOn {
+    JailIndex jail = 0;
+    std::string user;
+    Address address;
+    Instant time;
+};
+// An account has more countries or addresses than it may, since now.
+struct AccountOver {
+    std::string user;
+    Address address;  // of the log-on that made it too many
+    std::string country;
+    std::string reason;
+    std::uint32_t countries = 0, addresses = 0;
+    Instant time;
+};
+
+using Event = std::variant<Found, Ignored, Banned, Extended, Unbanned, LoggedOn, AccountOver>;
 
 struct Outcome {
     std::vector<Event> events;

@@ -41,12 +41,27 @@ Prefix Engine::key_for(JailIndex jail, const Address& address) const {
     return key;
 }
 
+namespace {
+
+// Of a jail that counts by user; maxretry is the first number that is too many.
+AccountLimits limits_of(const JailRules& rules) {
+    AccountLimits limits;
+    limits.findtime = rules.findtime;
+    limits.accounts = rules.track_limit;
+    bool by_country = rules.distinct && rules.distinct->of == DistinctCount::Of::country;
+    (by_country ? limits.countries : limits.addresses) = rules.maxretry - 1;
+    return limits;
+}
+
+}  // namespace
+
 void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outcome) {
     std::vector<Jail> jails;
     std::vector<std::optional<JailIndex>> moved(rules_.size());
     for (const JailRules& fresh : rules) {
         jails.push_back({WindowTable(fresh.maxretry, fresh.findtime, fresh.track_limit,
                                      fresh.distinct.has_value()),
+                         AccountTable(limits_of(fresh)),
                          {},
                          {}});
         auto old = find_jail(fresh.name);
@@ -57,6 +72,10 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
         const JailRules& was = rules_[*old];
         to.counts = from.counts;
         to.stored_counts = from.stored_counts;
+        if (was.distinct && was.distinct->by_user && was.distinct == fresh.distinct) {
+            to.attacked = std::move(from.attacked);
+            to.attacked.set_limits(limits_of(fresh));
+        }
         if (was.maxretry == fresh.maxretry && was.findtime == fresh.findtime &&
             was.track_limit == fresh.track_limit && was.distinct == fresh.distinct &&
             was.v4_length == fresh.v4_length && was.v6_length == fresh.v6_length) {
@@ -297,12 +316,16 @@ bool Engine::would_ban(JailIndex jail, const Prefix& prefix, Instant at,
     return hits >= rules_[jail].maxretry;
 }
 
+// A line from the future counts as now.
+Instant Engine::counted_time(const Counted& hit) {
+    return hit.time <= hit.arrival + future_tolerance ? hit.time : hit.arrival;
+}
+
 void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
     const JailRules& rules = rules_[index];
     Jail& jail = jails_[index];
     const Address& address = hit.address;
-    // A line from the future counts as now.
-    Instant at = hit.time <= hit.arrival + future_tolerance ? hit.time : hit.arrival;
+    Instant at = counted_time(hit);
     auto ignore = [&](Ignored::Why why, std::uint64_t& counter) {
         ++counter;
         outcome.events.emplace_back(Ignored{index, address, at, why});
@@ -323,6 +346,9 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
         }
         if (holds != Truth::yes) return ignore(Ignored::Why::where, jail.counts.ignored);
     }
+    if (rules.log_ons) return count_log_on(index, hit, at, outcome);
+    if (rules.distinct && rules.distinct->by_user)
+        return count_by_user(index, hit, at, outcome);
     std::uint64_t value = 0;
     if (rules.distinct) {
         auto counted = distinct_value(*rules.distinct, subject);
@@ -384,10 +410,18 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
     story->fields = hit.fields;
     if (rules.where)
         std::ranges::move(rules.where->used_facts(subject), std::back_inserter(story->fields));
+    ban_for(index, prefix, address, hit, added.hits, std::move(story), outcome);
+}
+
+void Engine::ban_for(JailIndex index, const Prefix& prefix, const Address& address,
+                     const Counted& hit, std::uint32_t hits, std::shared_ptr<const Story> story,
+                     Outcome& outcome) {
+    const JailRules& rules = rules_[index];
+    Instant at = counted_time(hit);
     Ban ban;
-    ban.key = key;
+    ban.key = {index, prefix};
     ban.from = at;
-    ban.hits = added.hits;
+    ban.hits = hits;
     ban.story = std::move(story);
     ban.offence = next_offence(index, prefix, at);
     ban.until = at + bantime_of(rules, prefix, at, ban.offence);
@@ -399,6 +433,110 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
         if (rules_[i].fed_by_bans)
             count_hit(static_cast<JailIndex>(i),
                       {address, at, hit.arrival, rules.name, why, hit.fields}, outcome);
+}
+
+// A log-on, as a log tells it: the password was right.
+void Engine::count_log_on(JailIndex index, const Counted& hit, Instant at, Outcome& outcome) {
+    const std::string* user = find_field(hit.fields, "user");
+    if (user == nullptr || user->empty()) {
+        ++jails_[index].counts.ignored;
+        outcome.events.emplace_back(
+            Ignored{index, hit.address, at, Ignored::Why::nothing_to_count});
+        return;
+    }
+    ++jails_[index].counts.hits;
+    outcome.events.emplace_back(LoggedOn{index, *user, hit.address, at});
+    LogOnRequest request{hit.pattern, *user, hit.address, at};
+    request.proven = true;
+    on_log_on(request, outcome);
+}
+
+// All addresses that tried one account, once they are too many, and then each further one.
+void Engine::count_by_user(JailIndex index, const Counted& hit, Instant at, Outcome& outcome) {
+    Jail& jail = jails_[index];
+    auto ignore = [&](Ignored::Why why, std::uint64_t& counter) {
+        ++counter;
+        outcome.events.emplace_back(Ignored{index, hit.address, at, why});
+    };
+    const std::string* user = find_field(hit.fields, "user");
+    if (user == nullptr || user->empty())
+        return ignore(Ignored::Why::nothing_to_count, jail.counts.ignored);
+    if (rules_[index].asks && !hit.asked) {
+        Question question;
+        question.kind = Question::Kind::exempt;
+        question.jail = index;
+        question.address = hit.address;
+        return ask(std::move(question), waiting(index, hit, at), outcome);
+    }
+    BanKey key{index, key_for(index, hit.address)};
+    if (Ban* found = bans_.find(key); found != nullptr && found->until <= at)
+        end(key, Unbanned::Why::expired, found->until, outcome);
+    bool banned = bans_.find(key) != nullptr || was_banned(key, at);
+    ++jail.counts.hits;
+    std::string country;
+    if (facts_ != nullptr) country = facts_->origin(hit.address).country;
+    jail.attacked.expire(hit.arrival);
+    auto counted = jail.attacked.add({*user, hit.address, CountryCode::from(country), at});
+    if (banned) return ignore(Ignored::Why::already_banned, jail.counts.already_banned);
+    bool by_country = rules_[index].distinct->of == DistinctCount::Of::country;
+    std::uint32_t distinct = by_country ? counted.countries : counted.addresses;
+    outcome.events.emplace_back(
+        Found{index, hit.address, std::string(hit.pattern), at, distinct});
+    if (counted.standing == Standing::good) return;
+    auto story = std::make_shared<Story>();
+    story->reason = fmt::format("{}: account tried from {} {} in {}", hit.pattern, distinct,
+                                by_country ? "countries" : "addresses",
+                                format_duration(rules_[index].findtime));
+    story->matches.push_back(
+        {at, std::string(hit.pattern), std::string(hit.line.substr(0, longest_kept_line))});
+    story->fields = hit.fields;
+    std::vector<Address> addresses;
+    for (const AddressSeen& seen : jail.attacked.find(*user)->addresses)
+        if (seen.last >= at - rules_[index].findtime) addresses.push_back(seen.address);
+    for (const Address& address : addresses) {
+        // Of an IPv6 /64 only the network is known; the hit's own address is.
+        const Address& host = contains(make_prefix(hit.address, 64), address) &&
+                                      !hit.address.is_v4()
+                                  ? hit.address
+                                  : address;
+        Prefix prefix = key_for(index, host);
+        if (is_own(index, host) || is_ignored(index, host) || bans_.find({index, prefix}))
+            continue;
+        ban_for(index, prefix, host, hit, distinct, story, outcome);
+    }
+}
+
+void Engine::set_access(AccessRules rules) {
+    access_ = std::move(rules);
+    accounts_.set_limits(access_.accounts);
+}
+
+Decision Engine::on_log_on(const LogOnRequest& request, Outcome& outcome) {
+    accounts_.expire(request.at);
+    Decision decision = decide_access(access_, accounts_, facts_, request);
+    if (decision.just_over)
+        outcome.events.emplace_back(AccountOver{account_name(request.user), request.address,
+                                                decision.origin.country,
+                                                standing_reason(decision, access_),
+                                                decision.countries, decision.addresses,
+                                                request.at});
+    return decision;
+}
+
+void Engine::on_failed_log_on(const LogOnRequest& request, std::string_view why,
+                              Outcome& outcome) {
+    Fields fields{{"user", std::string(request.user)},
+                  {"protocol", std::string(request.protocol)}};
+    std::string line = fmt::format("log-on of {} by {} from {}: {}", request.user,
+                                   request.protocol, to_string(request.address), why);
+    for (std::size_t i = 0; i < rules_.size(); ++i)
+        if (rules_[i].fed_by_access)
+            count_hit(static_cast<JailIndex>(i),
+                      {request.address, request.at, request.at, why, line, fields}, outcome);
+}
+
+void Engine::mark_account(std::string_view user, Mark mark, Instant now) {
+    accounts_.mark(user, mark, now);
 }
 
 std::uint32_t Engine::next_offence(JailIndex jail, const Prefix& prefix, Instant from) {
@@ -594,6 +732,19 @@ Changes Engine::take_changes() {
         changes.offences.emplace_back(key, found == offences_.end() ? Offences{} : found->second);
     }
     changed_offences_.clear();
+    auto take = [&](JailIndex jail, AccountTable& table) {
+        table.take_changes([&](const std::string& user, const AccountUse* account) {
+            if (account == nullptr)
+                changes.accounts.push_back({jail, user, {}, false, {}});
+            else
+                changes.accounts.push_back({jail, user, account->last,
+                                            account->mark != Mark::none,
+                                            AccountTable::dump(*account)});
+        });
+    };
+    take(any_jail, accounts_);
+    for (std::size_t i = 0; i < jails_.size(); ++i)
+        take(static_cast<JailIndex>(i), jails_[i].attacked);
     return changes;
 }
 
@@ -608,6 +759,12 @@ void Engine::restore_window(const WindowChange& window) {
 
 void Engine::restore_offences(const BanKey& key, const Offences& offences) {
     offences_.insert_or_assign(key, offences);
+}
+
+void Engine::restore_account(const AccountChange& account) {
+    AccountTable& table =
+        account.jail == any_jail ? accounts_ : jails_[account.jail].attacked;
+    table.restore(account.user, account.dump);
 }
 
 void Engine::restore_counts(JailIndex jail, const JailCounts& counts) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "core/decide/access.h"
 #include "core/decide/ban_table.h"
 #include "core/decide/conversation.h"
 #include "core/decide/decision.h"
@@ -36,6 +37,14 @@ struct WindowChange {
     std::vector<Instant> times;
     std::vector<std::uint64_t> values;  // of a jail that counts distinct values
 };
+// An account as a checkpoint keeps it: `AccountTable::dump`; empty: to be forgotten.
+struct AccountChange {
+    JailIndex jail = any_jail;  // whose table; any_jail: the one of log-ons
+    std::string user;
+    Instant last;
+    bool marked = false;  // by hand: kept for ever
+    std::string dump;
+};
 struct JailCounts {
     std::uint64_t hits = 0, ignored = 0, too_old = 0, already_banned = 0, bans = 0, unbans = 0;
     bool operator==(const JailCounts&) const = default;
@@ -48,9 +57,10 @@ struct Changes {
     std::vector<Unbanned> ended_bans;  // in the order in which they ended, before `bans` began
     std::vector<std::pair<BanKey, Offences>> offences;  // count 0: forgotten
     std::vector<std::pair<JailIndex, JailCounts>> counts;
+    std::vector<AccountChange> accounts;
     bool empty() const {
         return windows.empty() && bans.empty() && ended_bans.empty() && offences.empty() &&
-               counts.empty();
+               counts.empty() && accounts.empty();
     }
 };
 
@@ -81,6 +91,17 @@ class Engine {
     // Must outlive the engine, or the next call. None: nothing is known of any address.
     void set_facts(const Facts* facts) { facts_ = facts; }
     void set_own_addresses(PrefixSet addresses) { own_addresses_ = std::move(addresses); }
+
+    void set_access(AccessRules rules);
+    // Somebody asks whether a log-on is to be let in, or tells of one (`proven`).
+    Decision on_log_on(const LogOnRequest& request, Outcome& outcome);
+    // One that was refused, or whose password was wrong: a hit of the jails that `source: access`
+    // feeds. `why`: their pattern.
+    void on_failed_log_on(const LogOnRequest& request, std::string_view why, Outcome& outcome);
+    void mark_account(std::string_view user, Mark mark, Instant now);
+    bool forget_account(std::string_view user) { return accounts_.forget(user); }
+    const AccountTable& accounts() const { return accounts_; }
+    const AccessRules& access() const { return access_; }
 
     void on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome);
     void on_answer(const Answer& answer, Instant now, Outcome& outcome);
@@ -113,6 +134,7 @@ class Engine {
     void restore_ended(const Unbanned& ended) { remember(ended); }
     void restore_offences(const BanKey& key, const Offences& offences);
     void restore_counts(JailIndex jail, const JailCounts& counts);
+    void restore_account(const AccountChange& account);
     // Lines of connections that are not over; opaque, for a checkpoint.
     std::string conversations() const { return conversations_.dump(); }
     void restore_conversations(std::string_view dump) { conversations_.restore(dump); }
@@ -143,6 +165,7 @@ class Engine {
   private:
     struct Jail {
         WindowTable windows;
+        AccountTable attacked;  // by user, if the jail counts so
         JailCounts counts;
         JailCounts stored_counts;  // as of the last checkpoint
     };
@@ -172,6 +195,11 @@ class Engine {
     std::optional<std::string> distinct_value(const DistinctCount& count,
                                               const Subject& subject) const;
     Instant window_start(const JailRules& rules, Instant at) const;
+    void count_log_on(JailIndex jail, const Counted& hit, Instant at, Outcome& outcome);
+    void count_by_user(JailIndex jail, const Counted& hit, Instant at, Outcome& outcome);
+    static Instant counted_time(const Counted& hit);
+    void ban_for(JailIndex jail, const Prefix& prefix, const Address& address, const Counted& hit,
+                 std::uint32_t hits, std::shared_ptr<const Story> story, Outcome& outcome);
     void ask(Question question, WaitingHit hit, Outcome& outcome);
     void remember(const Unbanned& ended);
     bool was_banned(const BanKey& key, Instant at);
@@ -189,6 +217,8 @@ class Engine {
     std::vector<JailRules> rules_;
     std::vector<Jail> jails_;
     PrefixSet own_addresses_;
+    AccessRules access_;
+    AccountTable accounts_;
     const Facts* facts_ = nullptr;
     BanTable bans_;
     std::vector<Deadline> deadlines_;  // heap; an entry whose ban moved or went is skipped

@@ -34,6 +34,9 @@ struct DistinctCount {
     enum class Of : std::uint8_t { ip, country, asn, field };
     Of of = Of::ip;
     std::string field;  // that the filter captures
+    // `count: distinct ip by user`: of one account, not of one address or block. Once it is too many,
+    // all of its addresses are banned.
+    bool by_user = false;
     bool operator==(const DistinctCount&) const = default;
 };
 
@@ -57,7 +60,10 @@ struct JailRules {
     // Where `where` needs a host name that the line does not tell, the world is asked for it.
     bool reverse_lookup = false;
     bool simulate = false;
-    bool fed_by_bans = false;  // recidive: its hits are other jails' bans
+    bool fed_by_bans = false;    // recidive: its hits are other jails' bans
+    bool fed_by_access = false;  // log-ons that failed, as those who ask about them tell
+    // What its filter finds are log-ons: they count to the accounts, and lead to no ban.
+    bool log_ons = false;
     std::uint32_t maxmatches = 10;
     std::size_t track_limit = 1'000'000;
 };

@@ -36,6 +36,11 @@ class TlsStream {
     // Appends what was said to `plain`, and to `answer` what is to be sent back. An error ends the
     // connection (its answer, an alert, is worth sending).
     Result<> take(std::string_view bytes, std::string& plain, std::string& answer);
+    // Appends to `answer` what says `plain` to the client. Only once `is_ready`.
+    Result<> say(std::string_view plain, std::string& answer);
+    bool is_ready() const;  // the handshake is over
+    // The common name in the client's certificate, which was verified; empty if there is none.
+    std::string client_name() const;
 
   private:
     std::unique_ptr<ssl_st, void (*)(ssl_st*)> ssl_;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "source/tls.h"
+#include "net/tls.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include <array>
 
@@ -55,6 +56,45 @@ TlsStream::~TlsStream() = default;
 TlsStream::TlsStream(TlsStream&&) noexcept = default;
 TlsStream& TlsStream::operator=(TlsStream&&) noexcept = default;
 
+namespace {
+
+void take_answer(SSL* ssl, std::string& answer) {
+    std::array<char, 16384> buffer;
+    while (int waiting = BIO_read(SSL_get_wbio(ssl), buffer.data(), buffer.size())) {
+        if (waiting < 0) break;
+        answer.append(buffer.data(), static_cast<std::size_t>(waiting));
+    }
+}
+
+}  // namespace
+
+Result<> TlsStream::say(std::string_view plain, std::string& answer) {
+    SSL* ssl = ssl_.get();
+    int written = SSL_write(ssl, plain.data(), static_cast<int>(plain.size()));
+    take_answer(ssl, answer);
+    if (written != static_cast<int>(plain.size())) return fail("TLS", reason());
+    return {};
+}
+
+bool TlsStream::is_ready() const { return SSL_is_init_finished(ssl_.get()) == 1; }
+
+std::string TlsStream::client_name() const {
+    std::unique_ptr<X509, void (*)(X509*)> certificate(SSL_get1_peer_certificate(ssl_.get()),
+                                                       X509_free);
+    if (!certificate || SSL_get_verify_result(ssl_.get()) != X509_V_OK) return "";
+    X509_NAME* subject = X509_get_subject_name(certificate.get());
+    int index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    // Two names would be two clients.
+    if (index < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, index) >= 0) return "";
+    ASN1_STRING* value = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index));
+    unsigned char* text = nullptr;
+    int size = ASN1_STRING_to_UTF8(&text, value);
+    if (size < 0) return "";
+    std::string name(reinterpret_cast<char*>(text), static_cast<std::size_t>(size));
+    OPENSSL_free(text);
+    return name.find('\0') == std::string::npos ? name : "";
+}
+
 Result<> TlsStream::take(std::string_view bytes, std::string& plain, std::string& answer) {
     SSL* ssl = ssl_.get();
     BIO_write(SSL_get_rbio(ssl), bytes.data(), static_cast<int>(bytes.size()));
@@ -63,10 +103,7 @@ Result<> TlsStream::take(std::string_view bytes, std::string& plain, std::string
     while ((got = SSL_read(ssl, buffer.data(), buffer.size())) > 0)
         plain.append(buffer.data(), static_cast<std::size_t>(got));
     int state = SSL_get_error(ssl, got);
-    while (int waiting = BIO_read(SSL_get_wbio(ssl), buffer.data(), buffer.size())) {
-        if (waiting < 0) break;
-        answer.append(buffer.data(), static_cast<std::size_t>(waiting));
-    }
+    take_answer(ssl, answer);
     if (state == SSL_ERROR_WANT_READ || state == SSL_ERROR_ZERO_RETURN) return {};
     return fail("TLS", reason());
 }

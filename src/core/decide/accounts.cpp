@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/decide/accounts.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "core/base/dump.h"
+
+namespace bandd {
+
+CountryCode CountryCode::from(std::string_view text) {
+    CountryCode code;
+    if (text.size() == 2) code.letters = {text[0], text[1]};
+    return code;
+}
+
+std::string account_name(std::string_view user) {
+    std::string name(user.substr(0, AccountTable::longest_name));
+    for (char& c : name)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return name;
+}
+
+namespace {
+
+Address host_of(const Address& address) {
+    return address.is_v4() ? address : make_prefix(address, 64).network;
+}
+
+template <class Seen>
+std::uint32_t count_since(const std::vector<Seen>& seen, Instant from) {
+    std::uint32_t count = 0;
+    for (const Seen& one : seen) count += one.last >= from ? 1 : 0;
+    return count;
+}
+
+// Counts one more of it, and keeps the order by last time. True: it is new.
+template <class Seen>
+bool see(std::vector<Seen>& all, Seen fresh, auto is_it, bool again) {
+    auto found = std::ranges::find_if(all, is_it);
+    bool is_new = found == all.end();
+    if (!is_new) {
+        fresh.count = found->count + (again ? 0 : 1);
+        fresh.first = std::min(found->first, fresh.first);
+        fresh.last = std::max(found->last, fresh.last);
+        all.erase(found);
+    }
+    auto place = std::ranges::upper_bound(all, fresh.last, {}, &Seen::last);
+    all.insert(place, std::move(fresh));
+    return is_new;
+}
+
+}  // namespace
+
+std::size_t AccountTable::most_addresses() const {
+    return std::max<std::size_t>(kept_addresses, limits_.addresses + 1);
+}
+
+void AccountTable::set_limits(AccountLimits limits) {
+    limits_ = limits;
+    while (accounts_.size() > limits_.accounts) {
+        std::size_t before = accounts_.size();
+        make_room();
+        if (accounts_.size() == before) break;
+    }
+}
+
+Standing AccountTable::standing(const AccountUse& account, std::uint32_t countries,
+                                std::uint32_t addresses) const {
+    if (account.mark == Mark::blocked) return Standing::blocked;
+    if (account.mark == Mark::allowed) return Standing::good;
+    if (limits_.countries != 0 && countries > limits_.countries)
+        return Standing::too_many_countries;
+    if (limits_.addresses != 0 && addresses > limits_.addresses)
+        return Standing::too_many_addresses;
+    return Standing::good;
+}
+
+void AccountTable::drop_old(AccountUse& account, Instant at) const {
+    Instant from = at - limits_.findtime;
+    auto old = [&](const auto& seen) { return seen.last < from; };
+    std::erase_if(account.addresses, old);
+    std::erase_if(account.countries, old);
+}
+
+AccountTable::Counted AccountTable::counts(const AccountUse& account, Instant at) const {
+    Counted counted;
+    Instant from = at - limits_.findtime;
+    counted.countries = count_since(account.countries, from);
+    counted.addresses = count_since(account.addresses, from);
+    counted.standing = standing(account, counted.countries, counted.addresses);
+    return counted;
+}
+
+AccountTable::Counted AccountTable::judge(const LogOn& log_on) const {
+    static const AccountUse nobody;
+    auto found = accounts_.find(account_name(log_on.user));
+    const AccountUse& account = found == accounts_.end() ? nobody : found->second.account;
+    Counted counted = counts(account, log_on.at);
+    Instant from = log_on.at - limits_.findtime;
+    Address host = host_of(log_on.address);
+    auto is_there = [&](const auto& seen, const auto& what, auto member) {
+        return std::ranges::any_of(
+            seen, [&](const auto& one) { return one.last >= from && one.*member == what; });
+    };
+    if (log_on.country.known() &&
+        !is_there(account.countries, log_on.country, &CountrySeen::country))
+        ++counted.countries;
+    if (!is_there(account.addresses, host, &AddressSeen::address)) ++counted.addresses;
+    counted.standing = standing(account, counted.countries, counted.addresses);
+    return counted;
+}
+
+AccountTable::Counted AccountTable::add(const LogOn& log_on) {
+    auto at = insert(account_name(log_on.user));
+    AccountUse& account = at->second.account;
+    Instant newest = std::max(log_on.at, account.last);
+    drop_old(account, newest);
+    if (account.count == 0) account.first = log_on.at;
+    if (!log_on.again || account.count == 0) ++account.count;
+    account.last = newest;
+    Address host = host_of(log_on.address);
+    see(account.addresses, {host, log_on.country, 1, log_on.at, log_on.at},
+        [&](const AddressSeen& seen) { return seen.address == host; }, log_on.again);
+    if (account.addresses.size() > most_addresses()) account.addresses.erase(account.addresses.begin());
+    if (log_on.country.known())
+        see(account.countries, {log_on.country, 1, log_on.at, log_on.at},
+            [&](const CountrySeen& seen) { return seen.country == log_on.country; }, log_on.again);
+    Counted counted = counts(account, newest);
+    bool over = counted.standing == Standing::too_many_countries ||
+                counted.standing == Standing::too_many_addresses;
+    counted.just_over = over && !account.over;
+    account.over = over;
+    touch(at);
+    changed(at);
+    return counted;
+}
+
+void AccountTable::mark(std::string_view user, Mark mark, Instant at) {
+    auto found = insert(account_name(user));
+    AccountUse& account = found->second.account;
+    if (account.count == 0) account.last = std::max(account.last, at);
+    account.mark = mark;
+    if (mark != Mark::none) account.over = false;
+    touch(found);
+    changed(found);
+}
+
+bool AccountTable::forget(std::string_view user) {
+    auto found = accounts_.find(account_name(user));
+    if (found == accounts_.end()) return false;
+    erase(found);
+    return true;
+}
+
+const AccountUse* AccountTable::find(std::string_view user) const {
+    auto found = accounts_.find(account_name(user));
+    return found == accounts_.end() ? nullptr : &found->second.account;
+}
+
+AccountTable::Accounts::iterator AccountTable::insert(std::string name) {
+    auto found = accounts_.find(name);
+    if (found != accounts_.end()) return found;
+    if (accounts_.size() >= limits_.accounts) make_room();
+    found = accounts_.emplace(std::move(name), Entry{}).first;
+    found->second.account.user = found->first;
+    found->second.place = order_[0].insert(order_[0].end(), &found->first);
+    return found;
+}
+
+// To the end of the line of those that are as near to a limit.
+void AccountTable::touch(Accounts::iterator at) {
+    Entry& entry = at->second;
+    std::size_t seen = entry.account.addresses.size() + entry.account.countries.size();
+    std::size_t group = std::min<std::size_t>(std::bit_width(seen), groups - 1);
+    order_[group].splice(order_[group].end(), order_[entry.group], entry.place);
+    entry.group = group;
+}
+
+void AccountTable::changed(Accounts::iterator at) {
+    if (at->second.changed) return;
+    at->second.changed = true;
+    changed_.push_back(at->first);
+}
+
+void AccountTable::erase(Accounts::iterator at) {
+    changed(at);
+    order_[at->second.group].erase(at->second.place);
+    accounts_.erase(at);
+}
+
+void AccountTable::make_room() {
+    for (auto& line : order_)
+        for (const std::string* name : line) {
+            auto found = accounts_.find(*name);
+            if (found->second.account.mark != Mark::none) continue;
+            ++evicted_;
+            return erase(found);
+        }
+}
+
+void AccountTable::expire(Instant now) {
+    Instant from = now - limits_.findtime;
+    for (auto& line : order_)
+        for (auto it = line.begin(); it != line.end();) {
+            auto found = accounts_.find(**it++);
+            if (found->second.account.last >= from) break;
+            if (found->second.account.mark == Mark::none) erase(found);
+        }
+}
+
+std::string AccountTable::dump(const AccountUse& account) {
+    std::string out;
+    put(out, static_cast<std::int64_t>(account.mark));
+    put(out, account.over ? 1 : 0);
+    put(out, static_cast<std::int64_t>(account.count));
+    put(out, account.first.us);
+    put(out, account.last.us);
+    put(out, static_cast<std::int64_t>(account.addresses.size()));
+    for (const AddressSeen& seen : account.addresses) {
+        put(out, to_string(seen.address));
+        put(out, seen.country.view());
+        put(out, seen.count);
+        put(out, seen.first.us);
+        put(out, seen.last.us);
+    }
+    put(out, static_cast<std::int64_t>(account.countries.size()));
+    for (const CountrySeen& seen : account.countries) {
+        put(out, seen.country.view());
+        put(out, seen.count);
+        put(out, seen.first.us);
+        put(out, seen.last.us);
+    }
+    return out;
+}
+
+void AccountTable::restore(std::string_view name, std::string_view dump) {
+    DumpReader reader{dump};
+    AccountUse account;
+    account.user = name;
+    auto mark = reader.number();
+    account.mark = mark == 1 ? Mark::blocked : mark == 2 ? Mark::allowed : Mark::none;
+    account.over = reader.number() != 0;
+    account.count = static_cast<std::uint64_t>(reader.number());
+    account.first = {reader.number()};
+    account.last = {reader.number()};
+    for (std::size_t left = reader.count(); left > 0 && reader.good; --left) {
+        AddressSeen seen;
+        auto address = parse_address(reader.text());
+        if (!address) reader.good = false;
+        seen.address = address.value_or(Address{});
+        seen.country = CountryCode::from(reader.text());
+        seen.count = static_cast<std::uint32_t>(reader.number());
+        seen.first = {reader.number()};
+        seen.last = {reader.number()};
+        account.addresses.push_back(seen);
+    }
+    for (std::size_t left = reader.count(); left > 0 && reader.good; --left) {
+        CountrySeen seen;
+        seen.country = CountryCode::from(reader.text());
+        seen.count = static_cast<std::uint32_t>(reader.number());
+        seen.first = {reader.number()};
+        seen.last = {reader.number()};
+        account.countries.push_back(seen);
+    }
+    if (!reader.good || account.user != account_name(account.user)) return;
+    std::ranges::stable_sort(account.addresses, {}, &AddressSeen::last);
+    std::ranges::stable_sort(account.countries, {}, &CountrySeen::last);
+    auto at = insert(account.user);
+    at->second.account = std::move(account);
+    touch(at);
+}
+
+}  // namespace bandd

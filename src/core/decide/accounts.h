@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Who logged on from where: for each account the addresses and countries of its last log-ons.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/address.h"
+#include "core/base/instant.h"
+
+namespace bandd {
+
+// ISO 3166-1, two letters; none: private or not known, which counts as no country.
+struct CountryCode {
+    std::array<char, 2> letters{};
+    static CountryCode from(std::string_view text);
+    bool known() const { return letters[0] != '\0'; }
+    std::string_view view() const { return {letters.data(), known() ? 2U : 0U}; }
+    bool operator==(const CountryCode&) const = default;
+};
+
+struct AddressSeen {
+    Address address;  // of IPv6 the /64, whose hosts are one
+    CountryCode country;
+    std::uint32_t count = 0;
+    Instant first, last;
+};
+struct CountrySeen {
+    CountryCode country;
+    std::uint32_t count = 0;
+    Instant first, last;
+};
+// What an administrator said of an account; it stays until he says otherwise.
+enum class Mark : std::uint8_t { none, blocked, allowed };
+
+struct AccountUse {
+    std::string user;
+    Mark mark = Mark::none;
+    bool over = false;                   // more than it may: said once, when it begins
+    std::uint64_t count = 0;             // of log-ons
+    Instant first, last;                 // of them
+    std::vector<AddressSeen> addresses;  // the newest last; not all, if they are very many
+    std::vector<CountrySeen> countries;  // the same; all
+};
+
+struct AccountLimits {
+    std::uint32_t countries = 0;  // different ones within findtime; more is too many. 0: any number
+    std::uint32_t addresses = 0;  // the same
+    Duration findtime = std::chrono::hours(24);
+    std::size_t accounts = 100'000;
+    bool operator==(const AccountLimits&) const = default;
+};
+
+enum class Standing : std::uint8_t {
+    good,
+    too_many_countries,
+    too_many_addresses,
+    blocked,  // by hand
+};
+
+// Exact: a log-on counts from its time until findtime later, both included; of an account at least
+// so many of the newest addresses are kept that more than the limit can be told. Names differ by
+// more than the case of their ASCII letters.
+//
+// Memory: some 200 bytes an account, 40 for each address (the newest 100, or limit + 1 if that is
+// more), 24 for each country. Over `accounts` one goes and is counted: of those with the fewest
+// addresses and countries the one that was heard of longest ago; never a marked one.
+class AccountTable {
+  public:
+    static constexpr std::size_t kept_addresses = 100;
+    static constexpr std::size_t longest_name = 255;  // bytes; the rest is cut off
+
+    explicit AccountTable(AccountLimits limits = {}) : limits_(limits) {}
+    const AccountLimits& limits() const { return limits_; }
+    // What is kept is judged by the new limits from now on.
+    void set_limits(AccountLimits limits);
+
+    struct LogOn {
+        std::string_view user;
+        Address address;
+        CountryCode country;
+        Instant at;
+        bool again = false;  // the same log-on as the last one: looked at, but not counted twice
+    };
+    struct Counted {
+        Standing standing = Standing::good;
+        bool just_over = false;  // it was not over before
+        std::uint32_t countries = 0, addresses = 0;
+    };
+    Counted add(const LogOn& log_on);
+    // How it would stand if this log-on were added.
+    Counted judge(const LogOn& log_on) const;
+
+    void mark(std::string_view user, Mark mark, Instant at);
+    // Forgets log-ons and mark. False: there was nothing.
+    bool forget(std::string_view user);
+    // Forgets log-ons that are older than findtime by `now`.
+    void expire(Instant now);
+
+    const AccountUse* find(std::string_view user) const;
+    // What of it lies within findtime of `at`.
+    Counted counts(const AccountUse& account, Instant at) const;
+    template <class Visitor>
+    void for_each(Visitor&& visit) const {
+        for (const auto& [name, entry] : accounts_) visit(entry.account);
+    }
+    std::size_t size() const { return accounts_.size(); }
+    std::uint64_t evicted() const { return evicted_; }
+
+    // For a checkpoint: each account that changed since the last call; null: it is forgotten.
+    template <class Visitor>
+    void take_changes(Visitor&& visit) {
+        for (const std::string& name : changed_) {
+            auto found = accounts_.find(name);
+            if (found == accounts_.end()) {
+                visit(name, static_cast<const AccountUse*>(nullptr));
+                continue;
+            }
+            found->second.changed = false;
+            visit(name, &found->second.account);
+        }
+        changed_.clear();
+    }
+    static std::string dump(const AccountUse& account);
+    // What is no dump is left out.
+    void restore(std::string_view name, std::string_view dump);
+
+  private:
+    static constexpr std::size_t groups = 8;
+    struct Entry {
+        AccountUse account;
+        std::size_t group = 0;
+        std::list<const std::string*>::iterator place;  // in order_[group]
+        bool changed = false;
+    };
+    using Accounts = std::map<std::string, Entry, std::less<>>;
+    Accounts::iterator insert(std::string name);
+    void touch(Accounts::iterator at);
+    void changed(Accounts::iterator at);
+    void erase(Accounts::iterator at);
+    void make_room();
+    void drop_old(AccountUse& account, Instant at) const;
+    std::size_t most_addresses() const;
+    Standing standing(const AccountUse& account, std::uint32_t countries,
+                      std::uint32_t addresses) const;
+
+    AccountLimits limits_;
+    Accounts accounts_;  // a tree: whoever chooses the names must not make it slow
+    std::array<std::list<const std::string*>, groups> order_;  // heard of longest ago first
+    std::vector<std::string> changed_;
+    std::uint64_t evicted_ = 0;
+};
+
+// The name that an account is counted under: ASCII letters small, and not too long.
+std::string account_name(std::string_view user);
+
+}  // namespace bandd

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/endpoints.h"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+
+#include "os/clock.h"
+#include "policy/postfix.h"
+
+namespace bandd {
+namespace {
+
+constexpr StreamLimits policy_limits{512, 64 << 10, 256 << 10, std::chrono::seconds(10),
+                                     Duration{0}};
+// Strangers may be among these: they have little room, and little time.
+constexpr StreamLimits remote_limits{128, 4096, 64 << 10, std::chrono::seconds(10),
+                                     std::chrono::seconds(60)};
+
+// Whom the plain text dialect's clients are taken for.
+constexpr std::string_view text_peer = "text";
+
+}  // namespace
+
+void LatencyHistogram::add(double seconds) {
+    for (std::size_t i = 0; i < bounds.size(); ++i)
+        if (seconds <= bounds[i]) ++up_to[i];
+    ++count;
+    sum += seconds;
+}
+
+Result<> Endpoints::open(const Config& config, const SystemUser& helper) {
+    auto open_one = [&](const ListenAddress& address, const char* what) -> Result<> {
+        auto fd = StreamServer::listen(address, what);
+        if (!fd) return std::unexpected(fd.error());
+        opened_.emplace(address, std::move(*fd));
+        return {};
+    };
+    for (const ListenAddress& address : config.policy.listen)
+        if (auto opened = open_one(address, "policy"); !opened) return opened;
+    for (const ListenAddress& address : config.remote.listen)
+        if (auto opened = open_one(address, "remote"); !opened) return opened;
+    if (!config.http.listen) return {};
+    auto fd = StreamServer::listen(*config.http.listen, "http");
+    if (!fd) return std::unexpected(fd.error());
+    auto started = HttpHelper::start(helper, std::move(*fd));
+    if (!started) return std::unexpected(started.error());
+    http_ = std::move(*started);
+    http_address_ = config.http.listen;
+    return {};
+}
+
+Result<> Endpoints::configure(const Config& config, Loop& loop) {
+    http_config_ = config.http;
+    remote_config_ = config.remote;
+    message_ = config.access.message;
+    place_message_ = config.access.place_message;
+    rate_ = RateLimit(config.remote.rate);
+    auto set_up = [&](std::map<ListenAddress, std::unique_ptr<StreamServer>>& servers,
+                      const std::vector<ListenAddress>& wanted, const char* what,
+                      const auto& make) -> Result<> {
+        std::erase_if(servers, [&](const auto& entry) {
+            return std::ranges::find(wanted, entry.first) == wanted.end();
+        });
+        for (const ListenAddress& address : wanted) {
+            auto known = servers.find(address);
+            if (known == servers.end()) {
+                auto fd = opened_.find(address);
+                if (fd == opened_.end()) {
+                    calls_.on_error({std::string(what) + ": " + to_string(address),
+                                     "cannot be opened now",
+                                     "restart bandd: its sockets are opened at its start only",
+                                     {}});
+                    continue;
+                }
+                known = servers.emplace(address, make(address, std::move(fd->second))).first;
+                opened_.erase(fd);
+            }
+            if (address.kind == ListenAddress::Kind::tls)
+                if (auto loaded = known->second->load_tls(address.tls); !loaded) return loaded;
+        }
+        return {};
+    };
+    auto done = set_up(policy_, config.policy.listen, "policy",
+                       [&](const ListenAddress& address, Fd fd) {
+                           return std::make_unique<StreamServer>(
+                               loop, std::move(fd), address, policy_limits,
+                               [this](StreamClient& client, std::string_view bytes,
+                                      std::string& answer) {
+                                   return on_policy(client, bytes, answer);
+                               });
+                       });
+    if (!done) return done;
+    done = set_up(remote_, config.remote.listen, "remote", [&](const ListenAddress& address, Fd fd) {
+        bool tls = address.kind == ListenAddress::Kind::tls;
+        auto server = std::make_unique<StreamServer>(
+            loop, std::move(fd), address, remote_limits,
+            [this, tls](StreamClient& client, std::string_view bytes, std::string& answer) {
+                return tls ? on_json(client, bytes, answer) : on_text(client, bytes, answer);
+            });
+        if (!tls) server->set_greeting(std::string(text_greeting));
+        return server;
+    });
+    if (!done) return done;
+    for (auto& [address, server] : policy_) server->set_believed(PrefixSet(config.policy.from));
+    for (auto& [address, server] : remote_)
+        server->set_believed(PrefixSet(address.kind == ListenAddress::Kind::tls
+                                           ? config.remote.from
+                                           : config.remote.text_from));
+    if (config.http.listen != http_address_)
+        calls_.on_error({"http: listen", "cannot be changed now",
+                         "restart bandd: its sockets are opened at its start only",
+                         {}});
+    if (!http_ || std::exchange(http_watched_, true)) return {};
+    return loop.add(http_->fd(), EPOLLIN, [this, &loop](std::uint32_t) {
+        on_http();
+        if (!http_->ended()) return;
+        loop.remove(http_->fd());
+        calls_.on_error({"http", "bandd-http has ended and does not start", "restart bandd", {}});
+    });
+}
+
+std::optional<Instant> Endpoints::next_deadline() const {
+    std::optional<Instant> next;
+    for (const auto* servers : {&policy_, &remote_})
+        for (const auto& [address, server] : *servers)
+            if (auto due = server->next_deadline(); due && (!next || *due < *next)) next = due;
+    return next;
+}
+
+void Endpoints::on_time(Instant now) {
+    for (auto* servers : {&policy_, &remote_})
+        for (auto& [address, server] : *servers) server->on_time(now);
+}
+
+std::vector<Endpoints::Listening> Endpoints::servers() const {
+    std::vector<Listening> all;
+    for (const auto& [address, server] : policy_) all.push_back({"policy", server.get()});
+    for (const auto& [address, server] : remote_) all.push_back({"remote", server.get()});
+    return all;
+}
+
+Decision Endpoints::decide(const char* endpoint, const LogOnRequest& request) {
+    Decision decision = calls_.on_log_on(request);
+    EndpointCounts& counts = counts_[endpoint];
+    ++(decision.permit == Permit::yes       ? counts.passed
+       : decision.permit == Permit::country ? counts.refused_country
+                                            : counts.refused_account);
+    return decision;
+}
+
+std::optional<std::size_t> Endpoints::on_policy(StreamClient& client, std::string_view bytes,
+                                                std::string& answer) {
+    double begin = stopwatch();
+    std::size_t size = policy_request_size(bytes);
+    if (size == 0) return 0;
+    EndpointCounts& counts = counts_["policy"];
+    auto request = parse_policy_request(bytes.substr(0, size));
+    if (!request) {
+        // Postfix gets no answer, and defers: what we do not understand we do not let through.
+        ++counts.bad;
+        return {};
+    }
+    // Nobody logged on, or by a way that has no address: nothing to say.
+    if (request->user.empty() || !request->address) {
+        answer += policy_answer("DUNNO");
+        ++counts.passed;
+        return size;
+    }
+    LogOnRequest log_on{"smtp", request->user, *request->address, now(), true};
+    // One question for each recipient, on one connection.
+    std::string same = std::string(request->instance) + "\n" + std::string(request->user);
+    log_on.again = !request->instance.empty() && client.name == same;
+    client.name = std::move(same);
+    Decision decision = decide("policy", log_on);
+    answer += policy_answer(decision.permit == Permit::yes       ? "DUNNO"
+                            : decision.permit == Permit::country ? place_message_
+                                                                 : message_);
+    counts.latency.add(stopwatch() - begin);
+    return size;
+}
+
+RemoteReply Endpoints::ask_remote(const PeerConfig& peer, const RemoteRequest& request,
+                                  const Address& from) {
+    RemoteReply reply;
+    ++remote_counts_.requests;
+    bool may = request.kind == RemoteRequest::Kind::add      ? peer.may_add
+               : request.kind == RemoteRequest::Kind::remove ? peer.may_delete
+                                                             : peer.may_check;
+    const char* verb = request.kind == RemoteRequest::Kind::add      ? "add"
+                       : request.kind == RemoteRequest::Kind::remove ? "del"
+                                                                     : "check";
+    if (!rate_.allows(peer.name + " " + (peer.name == text_peer ? to_string(from) : ""), now())) {
+        ++remote_counts_.too_fast;
+        reply.error = Error{"request", "too many in one minute", "try again later", {}};
+    } else if (!may) {
+        reply.error = Error{std::string(verb), "peer \"" + peer.name + "\" may not do that", {}, {}};
+    } else {
+        reply = calls_.on_remote(peer, request, from);
+    }
+    if (reply.error) ++remote_counts_.refused;
+    std::string line = "remote peer=" + peer.name + " from=" + to_string(from) + " " + verb + " " +
+                       to_string(*request.prefix);
+    if (!request.reason.empty()) line += " reason=\"" + request.reason + "\"";
+    line += reply.error ? " refused: " + to_line(*reply.error)
+                        : std::string(reply.changed ? " done" : " nothing to do");
+    if (request.kind != RemoteRequest::Kind::check || reply.error) calls_.audit(std::move(line));
+    return reply;
+}
+
+std::optional<std::size_t> Endpoints::on_text(StreamClient& client, std::string_view bytes,
+                                              std::string& answer) {
+    auto end = bytes.find('\n');
+    if (end == std::string_view::npos) return 0;
+    std::string_view line = bytes.substr(0, end);
+    auto request = parse_text_request(line);
+    RemoteReply reply;
+    if (request) {
+        PeerConfig peer;
+        peer.name = text_peer;
+        peer.may_add = peer.may_delete = peer.may_check = true;
+        peer.jail = remote_config_.text_jail;
+        reply = ask_remote(peer, *request, client.address);
+    } else {
+        ++remote_counts_.bad;
+        reply.error = request.error();
+    }
+    answer += text_reply(line, reply);
+    return end + 1;
+}
+
+const PeerConfig* Endpoints::find_peer(const StreamClient& client) const {
+    for (const PeerConfig& peer : remote_config_.peers) {
+        // A peer with both must show both; its token was checked when `name` was set.
+        if (!peer.certificate.empty() && peer.certificate != client.certificate) continue;
+        if (!peer.token.empty() && peer.name != client.name) continue;
+        return &peer;
+    }
+    return nullptr;
+}
+
+std::optional<std::size_t> Endpoints::on_json(StreamClient& client, std::string_view bytes,
+                                              std::string& answer) {
+    auto end = bytes.find('\n');
+    if (end == std::string_view::npos) return 0;
+    RemoteReply reply;
+    auto request = parse_json_request(bytes.substr(0, end));
+    auto refuse = [&](const char* what, const char* why, const char* hint) {
+        ++remote_counts_.refused;
+        calls_.audit("remote from=" + to_string(client.address) + " refused: " + what + ": " + why);
+        reply.error = Error{what, why, hint, {}};
+        answer += json_reply(reply);
+        return std::optional<std::size_t>{};
+    };
+    if (!request) {
+        ++remote_counts_.bad;
+        reply.error = request.error();
+        answer += json_reply(reply);
+        return end + 1;
+    }
+    if (request->kind == RemoteRequest::Kind::authenticate) {
+        client.name.clear();
+        for (const PeerConfig& peer : remote_config_.peers)
+            if (!peer.token.empty() && is_same_secret(request->token, peer.token))
+                client.name = peer.name;
+        if (client.name.empty()) return refuse("token", "is not known", "");
+        answer += json_reply(reply);
+        return end + 1;
+    }
+    const PeerConfig* peer = find_peer(client);
+    if (peer == nullptr)
+        return refuse("peer", "is not known",
+                      "show the certificate, or send the token, of one of its peers");
+    answer += json_reply(ask_remote(*peer, *request, client.address));
+    return end + 1;
+}
+
+HttpAnswer Endpoints::answer_log_on(const char* endpoint,
+                                    const std::optional<LogOnQuestion>& question, bool is_nginx) {
+    if (!question) {
+        ++counts_[endpoint].bad;
+        return {400, "text/plain; charset=utf-8", {}, "not understood\n"};
+    }
+    LogOnRequest request{question->protocol, question->user, question->address, now()};
+    if (question->report) {
+        ++counts_[endpoint].reports;
+        request.proven = question->success;
+        // What we refused was told when we did.
+        if (question->success)
+            calls_.on_log_on(request);
+        else if (!question->refused_by_us)
+            calls_.on_failure(request);
+        return answer_dovecot({});
+    }
+    Decision decision = decide(endpoint, request);
+    return is_nginx ? answer_nginx(*question, decision, http_config_) : answer_dovecot(decision);
+}
+
+HttpAnswer Endpoints::answer_http(const HttpRequest& request) {
+    constexpr const char* plain = "text/plain; charset=utf-8";
+    if (!is_authorized(request, http_config_.token))
+        return {401, plain, {{"WWW-Authenticate", "Bearer"}}, "a token is needed\n"};
+    bool get = request.method == "GET" || request.method == "HEAD";
+    if (request.path == "/auth/nginx" && get) return answer_log_on("nginx", parse_nginx(request), true);
+    if (request.path == "/auth/dovecot" && request.method == "POST")
+        return answer_log_on("dovecot", parse_dovecot(request), false);
+    if (request.path == "/metrics" && get)
+        return {200, "text/plain; version=0.0.4; charset=utf-8", {}, calls_.metrics()};
+    if (request.path == "/health" && get) return {200, plain, {}, "ok\n"};
+    return {404, plain, {}, "there are /auth/nginx, /auth/dovecot, /metrics and /health\n"};
+}
+
+void Endpoints::on_http() {
+    constexpr int most_in_a_row = 256;  // then the rest of the loop has its turn
+    for (int i = 0; i < most_in_a_row; ++i) {
+        double begin = stopwatch();
+        auto request = http_->take_request();
+        if (!request) return;
+        http_->answer(request->id, answer_http(*request));
+        if (request->path.starts_with("/auth/"))
+            counts_[request->path == "/auth/nginx" ? "nginx" : "dovecot"].latency.add(
+                stopwatch() - begin);
+    }
+}
+
+}  // namespace bandd

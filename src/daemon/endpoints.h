@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Who asks the daemon: Postfix, nginx and Dovecot whether a log-on is to be let in, Prometheus for
+// numbers, other machines to have addresses banned. Sockets and protocols are here; what is decided
+// comes by the calls. On the loop.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/types.h"
+#include "net/stream_server.h"
+#include "os/credentials.h"
+#include "policy/http_helper.h"
+#include "policy/remote.h"
+
+namespace bandd {
+
+// Times, for Prometheus: how many took at most as long as each bound.
+struct LatencyHistogram {
+    static constexpr std::array<double, 8> bounds{0.00001, 0.00003, 0.0001, 0.0003,
+                                                  0.001,   0.003,   0.01,   0.1};  // seconds
+    std::array<std::uint64_t, bounds.size()> up_to{};
+    std::uint64_t count = 0;
+    double sum = 0;
+    void add(double seconds);
+};
+
+struct EndpointCounts {
+    std::uint64_t passed = 0, refused_country = 0, refused_account = 0;
+    std::uint64_t reports = 0;  // log-ons told of
+    std::uint64_t bad = 0;      // requests that are none
+    LatencyHistogram latency;   // from request to answer, in the daemon
+};
+struct RemoteCounts {
+    std::uint64_t requests = 0, refused = 0, too_fast = 0, bad = 0;
+};
+
+class Endpoints {
+  public:
+    struct Calls {
+        std::function<Decision(const LogOnRequest&)> on_log_on;
+        // A password was wrong.
+        std::function<void(const LogOnRequest&)> on_failure;
+        std::function<RemoteReply(const PeerConfig&, const RemoteRequest&, const Address& from)>
+            on_remote;
+        std::function<std::string()> metrics;
+        std::function<void(const Error&)> on_error;
+        std::function<void(std::string line)> audit;
+    };
+    explicit Endpoints(Calls calls) : calls_(std::move(calls)) {}
+
+    // Binds what is configured, and starts the helper that speaks HTTP, as `helper`. Before rights
+    // are dropped.
+    Result<> open(const Config& config, const SystemUser& helper);
+    // Begins to answer, or goes on with another configuration; sockets that were not opened at the
+    // start cannot be now, which is said.
+    Result<> configure(const Config& config, Loop& loop);
+
+    std::optional<Instant> next_deadline() const;
+    void on_time(Instant now);
+
+    // By name: policy, nginx, dovecot.
+    const std::map<std::string, EndpointCounts, std::less<>>& counts() const { return counts_; }
+    const RemoteCounts& remote_counts() const { return remote_counts_; }
+    struct Listening {
+        std::string what;  // policy, remote
+        const StreamServer* server = nullptr;
+    };
+    std::vector<Listening> servers() const;
+    const HttpHelper* http() const { return http_ ? &*http_ : nullptr; }
+
+  private:
+    std::optional<std::size_t> on_policy(StreamClient& client, std::string_view bytes,
+                                         std::string& answer);
+    std::optional<std::size_t> on_text(StreamClient& client, std::string_view bytes,
+                                       std::string& answer);
+    std::optional<std::size_t> on_json(StreamClient& client, std::string_view bytes,
+                                       std::string& answer);
+    const PeerConfig* find_peer(const StreamClient& client) const;
+    RemoteReply ask_remote(const PeerConfig& peer, const RemoteRequest& request,
+                           const Address& from);
+    void on_http();
+    HttpAnswer answer_http(const HttpRequest& request);
+    HttpAnswer answer_log_on(const char* endpoint, const std::optional<LogOnQuestion>& question,
+                             bool is_nginx);
+    Decision decide(const char* endpoint, const LogOnRequest& request);
+
+    Calls calls_;
+    HttpConfig http_config_;
+    RemoteConfig remote_config_;
+    std::string message_, place_message_;  // to Postfix
+    std::map<ListenAddress, Fd> opened_;
+    std::map<ListenAddress, std::unique_ptr<StreamServer>> policy_, remote_;
+    std::optional<HttpHelper> http_;
+    std::optional<ListenAddress> http_address_;
+    bool http_watched_ = false;
+    RateLimit rate_{1};
+    std::map<std::string, EndpointCounts, std::less<>> counts_;
+    RemoteCounts remote_counts_;
+};
+
+}  // namespace bandd

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "policy/http.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace bandd {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::string_view refusal = "Log-on is not allowed from there";
+constexpr std::string_view account_refusal = "This account was used from too many places";
+
+bool is_loopback(const Address& address) {
+    return contains(*parse_prefix("127.0.0.0/8"), address) || address == *parse_address("::1");
+}
+
+int hex(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+std::string text_of(const Json& json, const char* key) {
+    auto found = json.find(key);
+    return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+}
+bool flag_of(const Json& json, const char* key) {
+    auto found = json.find(key);
+    return found != json.end() && found->is_boolean() && found->get<bool>();
+}
+
+}  // namespace
+
+std::string_view HttpRequest::header(std::string_view name) const {
+    for (const auto& [known, value] : headers)
+        if (known == name) return value;
+    return {};
+}
+
+bool is_same_secret(std::string_view given, std::string_view secret) {
+    unsigned char different = given.size() == secret.size() ? 0 : 1;
+    for (std::size_t i = 0; i < secret.size(); ++i) {
+        char c = given.empty() ? '\0' : given[i % given.size()];
+        different = static_cast<unsigned char>(different | (c ^ secret[i]));
+    }
+    return different == 0;
+}
+
+bool is_authorized(const HttpRequest& request, std::string_view token) {
+    if (token.empty()) return is_loopback(request.peer);
+    std::string_view given = request.header("authorization");
+    constexpr std::string_view bearer = "Bearer ";
+    if (given.starts_with(bearer)) return is_same_secret(given.substr(bearer.size()), token);
+    return is_same_secret(request.header("x-auth-key"), token);
+}
+
+std::optional<std::string> percent_decoded(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            out += text[i];
+            continue;
+        }
+        if (i + 2 >= text.size() || hex(text[i + 1]) < 0 || hex(text[i + 2]) < 0) return {};
+        out += static_cast<char>(hex(text[i + 1]) * 16 + hex(text[i + 2]));
+        i += 2;
+    }
+    return out;
+}
+
+std::string header_text(std::string_view text) {
+    std::string out;
+    for (char c : text) out += static_cast<unsigned char>(c) < ' ' || c == '\x7f' ? ' ' : c;
+    return out;
+}
+
+std::optional<LogOnQuestion> parse_nginx(const HttpRequest& request) {
+    LogOnQuestion question;
+    auto user = percent_decoded(request.header("auth-user"));
+    auto address = parse_address(request.header("client-ip"));
+    if (!user || user->empty() || !address) return {};
+    question.user = std::move(*user);
+    question.address = *address;
+    question.protocol = request.header("auth-protocol");
+    return question;
+}
+
+HttpAnswer answer_nginx(const LogOnQuestion& question, const Decision& decision,
+                        const HttpConfig& config) {
+    HttpAnswer answer;
+    if (decision.permit != Permit::yes) {
+        answer.headers.emplace_back("Auth-Status",
+                                    decision.permit == Permit::country ? refusal : account_refusal);
+        // For SMTP, nginx sends this in front.
+        answer.headers.emplace_back("Auth-Error-Code", "535 5.7.8");
+        return answer;
+    }
+    auto server = config.mail_servers.find(question.protocol);
+    if (server == config.mail_servers.end()) {
+        answer.headers.emplace_back("Auth-Status", "Temporary server problem, try again later");
+        answer.headers.emplace_back("Auth-Error-Code", "451 4.3.0");
+        return answer;
+    }
+    answer.headers.emplace_back("Auth-Status", "OK");
+    answer.headers.emplace_back("Auth-Server", to_string(server->second.address));
+    answer.headers.emplace_back("Auth-Port", std::to_string(server->second.port));
+    return answer;
+}
+
+std::optional<LogOnQuestion> parse_dovecot(const HttpRequest& request) {
+    Json json = Json::parse(request.body, nullptr, false);
+    if (!json.is_object()) return {};
+    LogOnQuestion question;
+    question.user = text_of(json, "login");
+    question.protocol = text_of(json, "protocol");
+    auto address = parse_address(text_of(json, "remote"));
+    if (!address || question.user.empty()) return {};
+    question.address = *address;
+    question.report = request.query == "command=report";
+    question.success = flag_of(json, "success");
+    question.refused_by_us = flag_of(json, "policy_reject");
+    return question;
+}
+
+HttpAnswer answer_dovecot(const Decision& decision) {
+    HttpAnswer answer;
+    answer.type = "application/json";
+    Json json{{"status", decision.permit == Permit::yes ? 0 : -1},
+              {"msg", decision.permit == Permit::yes       ? ""
+                      : decision.permit == Permit::country ? refusal
+                                                           : account_refusal}};
+    answer.body = json.dump() + "\n";
+    return answer;
+}
+
+}  // namespace bandd

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What is asked by HTTP, and answered: nginx's auth_http, Dovecot's auth policy. The HTTP itself is
+// a helper process's (src/http); passwords never come here.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config/types.h"
+#include "core/decide/access.h"
+
+namespace bandd {
+
+struct HttpRequest {
+    std::uint64_t id = 0;  // of the helper
+    std::string method, path;
+    std::string query;  // behind the "?", as it came
+    Address peer;
+    std::vector<std::pair<std::string, std::string>> headers;  // names in small letters
+    std::string body;
+
+    std::string_view header(std::string_view name) const;  // empty: it is not there
+};
+struct HttpAnswer {
+    int status = 200;
+    std::string type = "text/plain; charset=utf-8";
+    std::vector<std::pair<std::string, std::string>> headers;
+    std::string body;
+};
+
+// Compares in a time that does not tell how much of it was right.
+bool is_same_secret(std::string_view given, std::string_view secret);
+// By `Authorization: Bearer …` or `X-Auth-Key: …`, or from this machine if there is no token.
+bool is_authorized(const HttpRequest& request, std::string_view token);
+
+// "%41" is A; nothing if it is broken. nginx encodes what is in Auth-User.
+std::optional<std::string> percent_decoded(std::string_view text);
+
+struct LogOnQuestion {
+    std::string user, protocol;
+    Address address;
+    bool report = false;   // Dovecot tells how it went; nothing is decided
+    bool success = false;  // of a report
+    bool refused_by_us = false;
+};
+// From nginx's headers. Nothing: it is not such a request.
+std::optional<LogOnQuestion> parse_nginx(const HttpRequest& request);
+HttpAnswer answer_nginx(const LogOnQuestion& question, const Decision& decision,
+                        const HttpConfig& config);
+// From Dovecot's JSON.
+std::optional<LogOnQuestion> parse_dovecot(const HttpRequest& request);
+HttpAnswer answer_dovecot(const Decision& decision);
+
+// `text` as a header may hold it: without line ends and other control characters.
+std::string header_text(std::string_view text);
+
+}  // namespace bandd
