@@ -5,9 +5,14 @@
 //   # comment
 //   --- config           a bandd.yaml until the next ---
 //   --- filter NAME      filters/NAME.yaml
+//   --- file NAME        another file beside bandd.yaml
 //   --- facts            lines "CIDR COUNTRY [AS]": what a database would know
 //   --- log [PATH]       lines "HH:MM:SS[.mmm] text" arrive at that time of 2026-11-21 (UTC); PATH
 //                        is the jail's logpath (default /log)
+//   --- asked           lines "HH:MM:SS PROTOCOL USER ADDRESS [proven | wrong]": somebody asks whether
+//                        this log-on may be, tells of one, or of a wrong password
+//   => 10:03:00 refuse USER ADDRESS: REASON
+//   => 10:03:00 account USER has 6 countries in 1d
 //   => 10:04:00 ban 203.0.113.9 jail until 11:04:00
 //   => 11:04:00 unban 203.0.113.9 jail
 // Expectations stand in order of time, and nothing else may be decided.
@@ -18,6 +23,7 @@
 #include <sstream>
 
 #include "config/compile.h"
+#include "config/endpoints.h"
 #include "config/load.h"
 #include "core/base/reserved.h"
 #include "core/decide/engine.h"
@@ -83,9 +89,30 @@ struct Run {
                 decisions.push_back(fmt::format("extend {} until {}",
                                                 to_string(extended->ban.key.prefix),
                                                 clock_text(extended->ban.until)));
+            if (const auto* over = std::get_if<AccountOver>(&event))
+                decisions.push_back(fmt::format("{} account {} has {}", clock_text(over->time),
+                                                over->user, over->reason));
         }
     }
 };
+
+constexpr const char* asked = "asked";
+
+// What the daemon does when Postfix, nginx or Dovecot ask.
+void ask(Engine& engine, const std::string& text, Instant now, Outcome& outcome,
+         std::vector<std::string>& decisions) {
+    std::istringstream words(text);
+    std::string protocol, user, address, how;
+    words >> protocol >> user >> address >> how;
+    LogOnRequest request{protocol, user, ip(address), now, how == "proven"};
+    if (how == "wrong") return engine.on_failed_log_on(request, "password", outcome);
+    Decision decision = engine.on_log_on(request, outcome);
+    if (decision.permit == Permit::yes) return;
+    decisions.push_back(fmt::format("{} refuse {} {}: {}", clock_text(now), user, address,
+                                    decision.reason));
+    engine.on_failed_log_on(
+        request, decision.permit == Permit::country ? "country" : "account", outcome);
+}
 
 int run(const std::string& path) {
     TempDirectory directory;
@@ -105,10 +132,12 @@ int run(const std::string& path) {
             std::string kind;
             std::string name;
             words >> kind >> name;
-            in_log = kind == "log";
+            in_log = kind == "log" || kind == "asked";
+            if (kind == "asked") name = asked;
             in_facts = kind == "facts";
             if (in_log) log = name.empty() ? "/log" : name;
             if (kind == "config") file = "bandd.yaml";
+            if (kind == "file") file = name;
             if (kind == "filter") file = "filters/" + name + ".yaml";
         } else if (line.starts_with("=> ")) {
             expected.push_back(line.substr(3));
@@ -138,9 +167,27 @@ int run(const std::string& path) {
     Outcome outcome;
     machine.engine.set_facts(&facts);
     machine.engine.set_rules(rules, at(0), outcome);
+    AccessRules access = loaded.config.access.rules;
+    std::vector<Error> bad_lines;
+    if (auto users = read_users(loaded.config.access, bad_lines)) access.users = *users;
+    for (const Error& error : bad_lines) std::cerr << to_line(error) << "\n";
+    machine.engine.set_access(access);
     std::map<std::string, std::shared_ptr<const Ruleset>> rulesets;
     Scratch scratch;
     for (auto& [name, text] : arrivals) {
+        auto space = text.find(' ');
+        auto now = parse_clock(text.substr(0, space));
+        if (!now) {
+            std::cerr << path << ": no time at the beginning of: " << text << "\n";
+            return 1;
+        }
+        if (name == asked) {
+            outcome.events.clear();
+            machine.engine.on_time(*now, outcome);
+            ask(machine.engine, text.substr(space + 1), *now, outcome, machine.decisions);
+            machine.hear(outcome);
+            continue;
+        }
         auto& ruleset = rulesets[name];
         if (!ruleset) {
             std::vector<JailIndex> jails;
@@ -153,12 +200,6 @@ int run(const std::string& path) {
                     }
             ruleset = make_ruleset(compiled, jails, loaded.config.zones.at(spec.timezone),
                                    spec.escapes, loaded.config.line_limit);
-        }
-        auto space = text.find(' ');
-        auto now = parse_clock(text.substr(0, space));
-        if (!now) {
-            std::cerr << path << ": no time at the beginning of: " << text << "\n";
-            return 1;
         }
         std::vector<Hit> hits;
         std::string rest = text.substr(space + 1) + "\n";
