@@ -228,6 +228,7 @@ void read_peer(const Value& name, const Value& value, const Absolute& absolute, 
 void read_remote(const Section& root, const Absolute& absolute, RemoteConfig& remote) {
     const Value* value = root.find("remote");
     if (value == nullptr) return;
+    remote.where = value->where;
     Section keys(*value, "remote", "remote", root.errors());
     keys.text("certificate", remote.tls.certificate);
     keys.text("key", remote.tls.key);

@@ -56,10 +56,10 @@ constexpr std::array keys{
     Key{"jail", "journal", "true | map", "",
         "read the systemd journal: all of it, or what unit and match name"},
     Key{"jail", "syslog", "map", "", "listen for syslog messages from other machines"},
-    Key{"jail", "source", "bans | access | stdin", "",
+    Key{"jail", "source", "bans | access | remote | stdin", "",
         "`bans`: this jail counts the bans of all other jails (recidive); `access`: log-ons that "
-        "were refused or had a wrong password, as nginx and Dovecot tell them; `stdin`: it reads "
-        "what is piped into `bandd --stdin`"},
+        "were refused or had a wrong password, as nginx and Dovecot tell them; `remote`: other "
+        "machines ask for its bans; `stdin`: it reads what is piped into `bandd --stdin`"},
     Key{"jail", "filter", "filter name", "the jail's name",
         "what in those logs is an attack; `name[mode=…]` as in fail2ban works, too"},
     Key{"jail", "mode", "word or list", "",

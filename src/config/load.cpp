@@ -176,9 +176,27 @@ class Loader {
             read_actions(default_keys, *defaults, nothing, manual);
             config.jails.push_back(std::move(manual));
         }
+        check_remote();
         load_filters();
         load_zones();
         check_databases();
+    }
+
+    // Bans of other machines go to jails that there are.
+    void check_remote() {
+        const RemoteConfig& remote = out_.config.remote;
+        auto check = [&](const std::string& name, const std::string& what, const Place& where) {
+            std::vector<std::string_view> names;
+            for (const JailConfig& jail : out_.config.jails) names.push_back(jail.rules.name);
+            if (std::ranges::find(names, name) != names.end()) return;
+            std::string hint = did_you_mean(name, names);
+            out_.errors.push_back({what + ": jail \"" + name + "\"",
+                                   names_.contains(name) ? "is not enabled" : "there is no such jail",
+                                   hint, where});
+        };
+        for (const PeerConfig& peer : remote.peers)
+            check(peer.jail, "peer \"" + peer.name + "\"", peer.where);
+        if (!remote.listen.empty()) check(remote.text_jail, "\"text_jail\"", remote.where);
     }
 
     static void read_dns_servers(const Section& section, Config& config) {
@@ -294,10 +312,12 @@ class Loader {
                 rules.fed_by_bans = true;
             else if (source->text == "access")
                 rules.fed_by_access = true;
+            else if (source->text == "remote")
+                jail.fed_by_remote = true;
             else if (source->text == "stdin")
                 jail.reads_stdin = true;
             else
-                section.error(*source, "\"source: " + source->text + "\"", "must be bans, access or stdin",
+                section.error(*source, "\"source: " + source->text + "\"", "must be bans, access, remote or stdin",
                               "logs are named with \"logpath\"");
         }
         read_logs(section, jail, name);

@@ -187,6 +187,7 @@ struct RemoteConfig {
     std::vector<PeerConfig> peers;
     std::string text_jail;          // where bans of the text dialect go
     std::uint32_t rate = 600;       // requests a minute of one peer
+    Place where;
 };
 
 // A field that the jail's filter must capture, for a key of the jail.
@@ -207,7 +208,8 @@ struct JailConfig {
     LogSpec log_options;  // time zone and escapes of what comes from no file
     bool reads_stdin = false;
     bool reads_anything() const { return !logs.empty() || journal || syslog || reads_stdin; }
-    bool is_fed() const { return rules.fed_by_bans || rules.fed_by_access; }
+    bool fed_by_remote = false;  // other machines ask for its bans
+    bool is_fed() const { return rules.fed_by_bans || rules.fed_by_access || fed_by_remote; }
     std::string filter;
     Place filter_where;
     std::vector<std::string> modes;

@@ -218,6 +218,30 @@ Json Daemon::status(const Json& arguments) {
                 {"refused_clients", control_->refused()},
                 {"lost_log_lines", log_.lost()},
                 {"jails", jails}};
+    Json endpoints = Json::array();
+    for (const Endpoints::Listening& one : endpoints_->servers()) {
+        const StreamCounts& counts = one.server->counts();
+        endpoints.push_back({{"what", one.what},
+                             {"listen", to_string(one.server->address())},
+                             {"clients", one.server->clients()},
+                             {"accepted", counts.accepted},
+                             {"refused", counts.refused},
+                             {"too_many", counts.too_many},
+                             {"cut_off", counts.cut_off},
+                             {"bad_tls", counts.bad_tls},
+                             {"last_failure", counts.last_failure}});
+    }
+    result["endpoints"] = std::move(endpoints);
+    Json decisions = Json::object();
+    for (const auto& [name, counts] : endpoints_->counts())
+        decisions[name] = {{"passed", counts.passed},
+                           {"refused_country", counts.refused_country},
+                           {"refused_account", counts.refused_account},
+                           {"reports", counts.reports},
+                           {"bad", counts.bad}};
+    result["decisions"] = std::move(decisions);
+    result["accounts"] = engine_->accounts().size();
+    result["accounts_evicted"] = engine_->accounts().evicted();
     if (store_error_) result["state_error"] = to_line(*store_error_);
     return success(std::move(result));
 }

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Programs and machines that ask the daemon: what they get, what they are refused, and that neither
+// a restart nor their rudeness loses anything.
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include <csignal>
+#include <cstring>
+#include <regex>
+
+#include "control/protocol.h"
+#include "os/fd.h"
+#include "os/socket_address.h"
+#include "support/common.h"
+#include "support/machine.h"
+
+using namespace bandd;
+
+namespace {
+
+bool has(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+// Sends, and gives what comes back until `lines` empty lines were heard or the other side closes.
+std::string exchange(std::uint16_t port, const std::string& text, int answers,
+                     const std::string& ending = "\n\n") {
+    Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    timeval limit{10, 0};
+    setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    sockaddr_storage to{};
+    socklen_t size = to_sockaddr(ip("127.0.0.1"), port, to);
+    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), size) != 0) return "not connected";
+    [[maybe_unused]] auto sent = ::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL);
+    std::string heard;
+    char buffer[4096];
+    while (answers > 0) {
+        ssize_t got = ::recv(fd.get(), buffer, sizeof buffer, 0);
+        if (got <= 0) return heard + (got == 0 ? "<closed>" : "<silence>");
+        heard.append(buffer, static_cast<std::size_t>(got));
+        int count = 0;
+        for (std::size_t at = 0; (at = heard.find(ending, at)) != std::string::npos;
+             at += ending.size())
+            ++count;
+        if (count >= answers) break;
+    }
+    return heard;
+}
+
+std::string policy_request(const std::string& user, const std::string& address,
+                           const std::string& instance) {
+    return "request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address=" + address +
+           "\nsasl_username=" + user + "\ninstance=" + instance + "\n\n";
+}
+std::string postfix_asks(const std::string& user, const std::string& address,
+                         const std::string& instance = "") {
+    return exchange(10040, policy_request(user, address, instance), 1);
+}
+constexpr const char* pass = "action=DUNNO\n\n";
+
+struct Setup {
+    TempDirectory dir;
+    DaemonProcess daemon{dir.path()};
+
+    Setup() {
+        clean_namespace();
+        must("chmod 755 " + dir.path());
+        write_file(dir / "geo.txt",
+                   "8.1.0.0/16 country_code=US\n8.2.0.0/16 country_code=DE\n"
+                   "8.3.0.0/16 country_code=FR\n");
+        must("support/make_mmdb " + dir / "geo.mmdb" + " < " + dir / "geo.txt");
+    }
+    void configure(const std::string& text) {
+        write_file(dir / "bandd.yaml",
+                   "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n"
+                   "geoip: geo.mmdb\ncheckpoint: 1s\n"
+                   "policy: {listen: tcp://127.0.0.1:10040}\n" +
+                       text);
+    }
+    void start() {
+        bool started = daemon.start();
+        INFO(daemon.log());
+        REQUIRE(started);
+    }
+    std::string exported() {
+        return sh(built("bandctl") + " --config " + dir.path() + " state export").out;
+    }
+    std::string bans() {
+        std::string text;
+        Json all = Json::parse(daemon.ctl("bans --sort ip --json").out, nullptr, false);
+        for (const Json& ban : all["bans"])
+            text += ban["ip"].get<std::string>() + " " + ban["jail"].get<std::string>() + "\n";
+        return text;
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Setup, "accounts: what was counted outlives kill -9, and the action runs once") {
+    configure(
+        "accounts:\n  countries: 2\n  action: [/bin/sh, -c, 'echo \"$1 $2 $3\" >> " +
+        dir / "told" + "', x, <user>, <country>, <reason>]\njails: {}\n");
+    start();
+    CHECK(postfix_asks("joe", "8.1.0.1") == pass);
+    CHECK(postfix_asks("joe", "8.2.0.1") == pass);
+    CHECK(has(postfix_asks("joe", "8.3.0.1"), "action=554 5.7.1 "));
+    CHECK(daemon.ctl("account ann block").code == 0);
+    CHECK(wait_for([&] { return has(sh("cat " + dir / "told").out, "joe FR 3 countries in 1d"); }));
+    CHECK(wait_for([&] { return has(exported(), "\"joe\"") && has(exported(), "\"ann\""); }));
+    daemon.stop(SIGKILL);
+    start();
+    CHECK(has(postfix_asks("joe", "8.1.0.1"), "action=554 5.7.1 "));
+    CHECK(has(postfix_asks("ann", "8.1.0.1"), "action=554 5.7.1 "));
+    CHECK(daemon.ctl("account joe allow").code == 0);
+    CHECK(postfix_asks("joe", "8.1.0.1") == pass);
+    CHECK(daemon.ctl("account nobody clear").code == 1);
+    CHECK(wait_for([&] { return has(exported(), "\"data\":\"1:21:"); }));
+    CHECK(sh("wc -l < " + dir / "told").out == "1\n");
+    // A backup holds them, too.
+    must(built("bandctl") + " --config " + dir.path() + " state export " + dir / "backup.json");
+    daemon.stop(SIGTERM);
+    must("rm -r " + dir / "run");
+    must(built("bandctl") + " --config " + dir.path() + " state import " + dir / "backup.json");
+    start();
+    CHECK(has(postfix_asks("ann", "8.1.0.1"), "action=554 5.7.1 "));
+    CHECK(has(daemon.ctl("account joe").out, "allowed"));
+}
+
+TEST_CASE_METHOD(Setup, "policy: many recipients are one log-on; what is no request gets no answer") {
+    configure("accounts: {countries: 2}\njails: {}\n");
+    start();
+    std::string three = policy_request("joe", "8.1.0.1", "m1") +
+                        policy_request("joe", "8.1.0.1", "m1") +
+                        policy_request("joe", "8.1.0.1", "m2");
+    CHECK(exchange(10040, three, 3) == std::string(pass) + pass + pass);
+    CHECK(has(daemon.ctl("account joe").out, "2 log-ons"));
+    CHECK(exchange(10040, "GET / HTTP/1.0\n\n", 1) == "<closed>");
+    CHECK(exchange(10040, std::string(70'000, 'x'), 1).ends_with(">"));
+    CHECK(postfix_asks("", "8.1.0.1") == pass);
+    CHECK(postfix_asks("joe", "unknown") == pass);
+    // Names with what no name should hold stay one line of the log, and one account.
+    CHECK(postfix_asks("evil\x1b[2J\xff name", "8.1.0.1") == pass);
+    CHECK(daemon.said("evil\\x1b[2J\\xff name : AUTHPASS|smtp 8.1.0.1|US|"));
+}
+
+TEST_CASE_METHOD(Setup, "access: the users' file is read again when it changes, bad lines are said") {
+    write_file(dir / "users", "joe|DE\n");
+    configure("access: {countries: [US], users_file: users}\njails: {}\n");
+    start();
+    CHECK(postfix_asks("joe", "8.2.0.1") == pass);
+    CHECK(postfix_asks("ann", "8.2.0.1") == "action=554 5.7.1 You may not log in from there.\n\n");
+    write_file(dir / "users.new", "joe|DE\nann|8.2.0.0/16\nnonsense\n");
+    must("mv " + dir / "users.new" + " " + dir / "users");
+    CHECK(daemon.said("was read again: 2 users"));
+    CHECK(daemon.said("users:3:1: \"nonsense\": is not user|COUNTRY and not user|ADDRESS"));
+    CHECK(postfix_asks("ann", "8.2.0.1") == pass);
+    must("echo 'bob|DE' >> " + dir / "users");
+    CHECK(daemon.said("was read again: 3 users"));
+    CHECK(postfix_asks("bob", "8.2.0.1") == pass);
+    // Gone: those that were known stay.
+    must("rm " + dir / "users");
+    CHECK(daemon.ctl("reload").code == 0);
+    CHECK(daemon.said("cannot be read"));
+    CHECK(postfix_asks("bob", "8.2.0.1") == pass);
+}
+
+TEST_CASE_METHOD(Setup, "http: who has no token is refused, what is too large too, and the rest goes on") {
+    configure(
+        "http: {listen: tcp://127.0.0.1:10041, token: 0123456789abcdef, imap: 127.0.0.1:143}\n"
+        "access: {countries: [US]}\njails: {}\n");
+    start();
+    auto curl = [&](const std::string& rest) {
+        return sh("curl -si --max-time 20 http://127.0.0.1:10041" + rest).out;
+    };
+    const std::string key = " -H 'X-Auth-Key: 0123456789abcdef'";
+    std::string log_on = "/auth/nginx -H 'Auth-User: joe' -H 'Auth-Pass: s3cret' "
+                         "-H 'Auth-Protocol: imap' -H 'Client-IP: 8.1.0.1'";
+    CHECK(has(curl(log_on), "401"));
+    CHECK(has(curl(log_on + " -H 'X-Auth-Key: wrong-0123456789'"), "401"));
+    std::string passed = curl(log_on + key);
+    CHECK(has(passed, "Auth-Status: OK"));
+    CHECK(has(passed, "Auth-Server: 127.0.0.1"));
+    CHECK(has(curl("/metrics -H 'Authorization: Bearer 0123456789abcdef'"), "bandd_lines_total 0"));
+    CHECK(has(curl("/nothing" + key), "404"));
+    CHECK(has(curl("/auth/dovecot?command=allow -d nonsense" + key), "400"));
+    write_file(dir / "large", std::string(100'000, 'x'));
+    CHECK_FALSE(has(curl("/auth/dovecot --data-binary @" + dir / "large" + key), "200 OK"));
+    CHECK(curl("/" + std::string(60'000, 'x') + key).find(" 200 ") == std::string::npos);
+    // The process that speaks HTTP may die; another one takes its place.
+    std::string children = "pgrep -x bandd-http -P $(pgrep -x bandd-http -P " +
+                           std::to_string(daemon.pid()) + ")";
+    must("kill -9 $(" + children + ")");
+    CHECK(wait_for([&] { return has(curl(log_on + key), "Auth-Status: OK"); }));
+    // It has no rights, and passwords are nowhere.
+    CHECK(sh("ps -o user= -p $(" + children + ")").out == "nobody\n");
+    CHECK_FALSE(has(daemon.log(), "s3cret"));
+    // Silent clients do not keep others out.
+    must("for i in $(seq 50); do (sleep 20 | timeout 20 nc 127.0.0.1 10041 &) ; done");
+    CHECK(has(curl(log_on + key), "Auth-Status: OK"));
+}
+
+TEST_CASE_METHOD(Setup, "http: numbers for Prometheus are well formed") {
+    write_file(dir / "app.log", "");
+    write_file(dir / "filters/app.yaml",
+               "description: test\nfailregex:\n  - {id: denied, regex: '^denied <HOST>$'}\n");
+    configure(
+        "http: {listen: tcp://127.0.0.1:10041}\n"
+        "jails:\n  app: {logpath: app.log, maxretry: 1}\n");
+    start();
+    append_file(dir / "app.log", "denied 203.0.113.9\nfine\n");
+    REQUIRE(wait_for([&] { return bans() == "203.0.113.9 app\n"; }));
+    postfix_asks("joe", "8.1.0.1");
+    std::string page = must("curl -s http://127.0.0.1:10041/metrics");
+    std::istringstream lines(page);
+    const std::regex comment("# (HELP|TYPE) bandd_[a-z_]+ .+");
+    const std::regex sample(
+        "bandd_[a-z_]+(\\{[a-z]+=\"[^\"]*\"(,[a-z]+=\"[^\"]*\")*\\})? [0-9.e+-]+");
+    for (std::string line; std::getline(lines, line);) {
+        INFO(line);
+        CHECK((std::regex_match(line, comment) || std::regex_match(line, sample)));
+    }
+    for (const char* line :
+         {"bandd_lines_total 2\n", "bandd_hits_total{jail=\"app\"} 1\n",
+          "bandd_bans{jail=\"app\"} 1\n", "bandd_jail_bans_total{jail=\"app\"} 1\n",
+          "bandd_decisions_total{endpoint=\"policy\",verdict=\"pass\"} 1\n",
+          "bandd_decision_seconds_count{endpoint=\"policy\"} 1\n", "bandd_accounts 1\n",
+          "bandd_action_applied_total{jail=\"app\",action=\"nftables\"} 1\n"}) {
+        INFO(line);
+        CHECK(has(page, line));
+    }
+    CHECK(has(page, "bandd_source_size_bytes{path=\"" + dir / "app.log" + "\"} 24\n"));
+}
+
+namespace {
+
+struct Remote : Setup {
+    Remote() {
+        must("cd " + dir.path() + R"( && exec 2>&1
+            ca() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
+                     -keyout $1.key -out $1.pem -subj /CN=$1; }
+            leaf() { openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $2.key \
+                       -out $2.csr -subj /CN=$2 -addext subjectAltName=IP:127.0.0.1 &&
+                     openssl x509 -req -in $2.csr -CA $1.pem -CAkey $1.key -CAcreateserial -out $2.pem \
+                       -copy_extensions copy -days $3; }
+            ca ours && ca theirs && leaf ours server 30 && leaf ours mx 30 && leaf ours other 30 &&
+            leaf theirs stranger 30 && leaf ours late -1)");
+        write_file(dir / "token", "0123456789abcdef\n");
+        write_file(dir / "wrong", "fedcba9876543210\n");
+    }
+    void configure_remote(const std::string& remote) {
+        configure("remote:\n  certificate: server.pem\n  key: server.key\n" + remote +
+                  "jails:\n  mail: {source: remote, bantime: 1h, ignoreip: [198.51.100.0/24]}\n");
+    }
+    Ran remote(const std::string& arguments, const std::string& who) {
+        return sh("cd " + dir.path() + " && " + built("bandctl") +
+                  " --remote 127.0.0.1 --authority ours.pem " +
+                  (who.empty() ? "" : "--certificate " + who + ".pem --key " + who + ".key ") +
+                  arguments);
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Remote, "remote: a mail server with its certificate has hosts banned here") {
+    configure_remote(
+        "  listen: tls://127.0.0.1\n  clients: ours.pem\n  peers:\n"
+        "    mx: {certificate: mx, jail: mail, longest: 2h}\n"
+        "    looker: {certificate: other, may: check, jail: mail}\n");
+    start();
+    Ran banned = remote("ban 203.0.113.9 --for 30m --reason broadband", "mx");
+    INFO(banned.out << daemon.log());
+    CHECK(banned.code == 0);
+    CHECK(has(banned.out, "203.0.113.9 is banned there, until "));
+    CHECK(bans() == "203.0.113.9 mail\n");
+    CHECK(has(sh("nft list set inet bandd mail-ipv4").out, "203.0.113.9"));
+    CHECK(has(daemon.ctl("explain 203.0.113.9").out, "by hand: mx: broadband"));
+    CHECK(daemon.said("remote peer=mx from=127.0.0.1 add 203.0.113.9 reason=\"broadband\" done"));
+    CHECK(has(remote("explain 203.0.113.9", "mx").out, "is banned there"));
+    // Longer than it may is as long as it may.
+    remote("ban 203.0.113.10 --for forever", "mx");
+    Json all = Json::parse(daemon.ctl("bans --json -p 203.0.113.10").out);
+    CHECK_FALSE(all["bans"][0]["until"].is_null());
+    // Never what the jail ignores, never a whole net, and not this machine.
+    Ran ignored = remote("ban 198.51.100.7", "mx");
+    CHECK(ignored.code == 1);
+    CHECK(has(ignored.out, "ignoreip of jail \"mail\" holds it"));
+    CHECK(remote("ban 198.51.0.0/16", "mx").code == 1);
+    CHECK(remote("ban 127.0.0.1", "mx").code == 1);
+    CHECK(remote("ban 203.0.113.9 --force", "mx").code == 2);
+    CHECK(remote("status", "mx").code == 2);
+    // Rights.
+    Ran looked = remote("explain 203.0.113.9", "other");
+    CHECK(looked.code == 0);
+    Ran refused = remote("ban 203.0.113.11", "other");
+    CHECK(refused.code == 1);
+    CHECK(has(refused.out, "peer \"looker\" may not do that"));
+    CHECK(has(remote("unban 203.0.113.9", "mx").out, "203.0.113.9 is now free there"));
+    CHECK(bans() == "203.0.113.10 mail\n");
+    // A ban of another jail is not its to lift.
+    CHECK(daemon.ctl("ban 203.0.113.50").code == 0);
+    CHECK(has(remote("unban 203.0.113.50", "mx").out, "is banned") == false);
+    CHECK(has(bans(), "203.0.113.50 manual"));
+}
+
+TEST_CASE_METHOD(Remote, "remote: wrong, expired or no certificate and plain text are refused") {
+    configure_remote(
+        "  listen: tls://127.0.0.1\n  clients: ours.pem\n  peers: {mx: {certificate: mx, jail: "
+        "mail}}\n");
+    start();
+    for (const char* who : {"", "stranger", "late"}) {
+        INFO(who);
+        CHECK(remote("ban 203.0.113.9", who).code == 1);
+    }
+    // One of ours, but nobody's peer.
+    Ran unknown = remote("ban 203.0.113.9", "other");
+    CHECK(has(unknown.out, "peer: is not known"));
+    CHECK(exchange(7071, "add 203.0.113.9\n", 1, "\n").find("OK") == std::string::npos);
+    CHECK(exchange(7071, R"({"v":1,"command":"add","arguments":{"ip":"203.0.113.9"}})"
+                         "\n",
+                   1, "\n")
+              .find("true") == std::string::npos);
+    CHECK(bans() == "");
+    Json status = Json::parse(daemon.ctl("status --json").out);
+    CHECK(status["endpoints"][1]["bad_tls"] == 5);
+    CHECK(daemon.said("remote from=127.0.0.1 refused: peer: is not known"));
+    CHECK(remote("ban 203.0.113.9", "mx").code == 0);
+}
+
+TEST_CASE_METHOD(Remote, "remote: with a token instead of a certificate, and not too fast") {
+    configure_remote(
+        "  listen: tls://127.0.0.1\n  rate: 5\n  peers: {mx: {token: 'file:token', jail: mail}}\n");
+    start();
+    CHECK(remote("ban 203.0.113.9", "").code == 1);
+    Ran wrong = remote("--token-file wrong ban 203.0.113.9", "");
+    CHECK(wrong.code == 1);
+    CHECK(has(wrong.out, "token: is not known"));
+    CHECK(bans() == "");
+    for (int i = 1; i <= 5; ++i)
+        CHECK(remote("--token-file token ban 203.0.113." + std::to_string(i), "").code == 0);
+    Ran fast = remote("--token-file token ban 203.0.113.6", "");
+    CHECK(fast.code == 1);
+    CHECK(has(fast.out, "too many in one minute"));
+    CHECK_FALSE(has(daemon.log(), "0123456789abcdef"));
+    // The server is checked, too: by its authority, and its name.
+    Ran doubted = sh("cd " + dir.path() + " && " + built("bandctl") +
+                     " --remote 127.0.0.1 --authority theirs.pem --token-file token ban 203.0.113.7");
+    CHECK(doubted.code == 1);
+    CHECK_FALSE(has(bans(), "203.0.113.7"));
+}
+
+TEST_CASE_METHOD(Remote, "remote: the plain text of old, from this machine and those listed only") {
+    configure_remote("  listen: tcp://0.0.0.0:7070\n  text_jail: mail\n  text_from: [192.0.2.77]\n");
+    must("ip address replace 192.0.2.77/32 dev lo; ip address replace 192.0.2.78/32 dev lo");
+    start();
+    CHECK(exchange(7070, "", 1, "\n") == "Firewall server available\n");
+    CHECK(exchange(7070, "add 203.0.113.9\nadd 203.0.113.9\r\ncheck 203.0.113.9\n", 4, "\n") ==
+          "Firewall server available\nOK ++ - add 203.0.113.9\nOK -- - add 203.0.113.9\n"
+          "OK banned - check 203.0.113.9\n");
+    CHECK(bans() == "203.0.113.9 mail\n");
+    CHECK(exchange(7070, "del 203.0.113.9\nflush\nadd 198.51.100.1\n", 4, "\n") ==
+          "Firewall server available\nOK ++ - del 203.0.113.9\n"
+          "ERROR command: there is no such command\n"
+          "ERROR ban 198.51.100.1: ignoreip of jail \"mail\" holds it\n");
+    CHECK(bans() == "");
+    CHECK(has(sh("echo 'add 203.0.113.20' | nc -q1 -s 192.0.2.77 192.0.2.77 7070").out, "OK ++"));
+    CHECK_FALSE(has(sh("echo 'add 203.0.113.21' | nc -q1 -s 192.0.2.78 192.0.2.77 7070").out, "OK"));
+    CHECK(bans() == "203.0.113.20 mail\n");
+    CHECK(exchange(7070, std::string(10'000, 'a'), 2, "\n").ends_with(">"));
+}
