@@ -128,9 +128,7 @@ void write_state(Store& store, const std::vector<std::string>& jails, std::ostre
     restore.account = [&](const AccountChange& account) {
         put("account", {{"jail", name(account.jail)},
                         {"user", account.user},
-                        {"last", account.last.us},
-                        {"marked", account.marked},
-                        {"data", account.dump}});
+                        {"data", AccountTable::dump(*account.use)}});
     };
     restore.history = [&](const Unbanned& past) {
         Json json = ban_to_json(past.ban, name(past.ban.key.jail));
@@ -213,9 +211,9 @@ Result<> read_state_line(const std::string& line, Checkpoint& checkpoint) {
             reader.number("bans", INT64_MAX),    reader.number("unbans", INT64_MAX)};
         if (!reader.error()) changes.counts.emplace_back(index, counts);
     } else if (kind == "account") {
-        AccountChange account{jail(true), reader.text("user"), reader.time("last"),
-                              reader.boolean("marked"), reader.text("data")};
-        if (account.dump.empty()) reader.fault("data", "what an export wrote");
+        AccountChange account{jail(true), reader.text("user"), {}};
+        account.use = AccountTable::undump(account.user, reader.text("data"));
+        if (!account.use) reader.fault("data", "what an export wrote");
         if (!reader.error()) changes.accounts.push_back(std::move(account));
     } else if (kind == "position") {
         StoredPosition position;

@@ -362,7 +362,7 @@ Daemon::Saved Daemon::load_state() {
     restore.counts = [&](JailIndex jail, const JailCounts& counts) {
         engine_->restore_counts(jail, counts);
     };
-    restore.account = [&](const AccountChange& account) { engine_->restore_account(account); };
+    restore.account = [&](AccountChange account) { engine_->restore_account(std::move(account)); };
     restore.history_since = now() - lateness;
     restore.history = [&](const Unbanned& ended) {
         if (ended.why == Unbanned::Why::expired) engine_->restore_ended(ended);

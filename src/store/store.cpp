@@ -351,13 +351,17 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
     Statement drop_account(database, "DELETE FROM accounts WHERE jail=? AND user=?");
     for (const AccountChange& account : checkpoint.changes.accounts) {
         std::string_view jail = jail_name(jails, account.jail);
-        good = good && (account.dump.empty() ? drop_account.text(jail).blob(account.user).run()
-                                             : put_account.text(jail)
-                                                   .blob(account.user)
-                                                   .integer(account.last.us)
-                                                   .integer(account.marked ? 1 : 0)
-                                                   .blob(account.dump)
-                                                   .run());
+        if (!account.use) {
+            good = good && drop_account.text(jail).blob(account.user).run();
+            continue;
+        }
+        std::string dump = AccountTable::dump(*account.use);
+        good = good && put_account.text(jail)
+                           .blob(account.user)
+                           .integer(account.use->last.us)
+                           .integer(account.use->mark != Mark::none ? 1 : 0)
+                           .blob(dump)
+                           .run();
     }
     Statement put_note(database, "INSERT OR REPLACE INTO meta VALUES('note ' || ?, ?)");
     for (const auto& [name, value] : checkpoint.notes)
@@ -671,16 +675,13 @@ Result<> Store::load(const std::vector<std::string>& jails, const Restore& resto
         Statement known(database, "SELECT 1 FROM sqlite_master WHERE name='accounts'");
         bool has_accounts = restore.account && known.step();
         known.reset();
-        Statement accounts(database, has_accounts ? "SELECT jail, user, last, marked, data FROM "
-                                                    "accounts ORDER BY last"
+        Statement accounts(database, has_accounts ? "SELECT jail, user, data FROM accounts "
+                                                    "ORDER BY last"
                                                   : "SELECT 1 WHERE 0");
         while (accounts.step()) {
             auto jail = jail_at(accounts);
-            if (jail)
-                restore.account({*jail, std::string(accounts.bytes_at(1)),
-                                 {accounts.integer_at(2)},
-                                 accounts.integer_at(3) != 0,
-                                 std::string(accounts.bytes_at(4))});
+            auto use = AccountTable::undump(accounts.bytes_at(1), accounts.bytes_at(2));
+            if (jail && use) restore.account({*jail, use->user, std::move(use)});
         }
         finished();
         Statement counts(

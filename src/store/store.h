@@ -42,7 +42,7 @@ struct Restore {
     std::function<void(Ban)> ban;  // its story has the reason only: see `find_details`
     std::function<void(const WindowChange&)> window;
     std::function<void(const BanKey&, const Offences&)> offences;
-    std::function<void(const AccountChange&)> account;
+    std::function<void(AccountChange)> account;
     std::function<void(JailIndex, const JailCounts&)> counts;
     std::function<void(Instant)> written;  // when the last checkpoint was taken
     std::function<void(const StoredPosition&)> position;

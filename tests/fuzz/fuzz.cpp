@@ -16,6 +16,7 @@
 #include "config/compile.h"
 #include "config/document.h"
 #include "config/load.h"
+#include "core/decide/access.h"
 #include "core/decide/broadband.h"
 #include "core/decide/condition.h"
 #include "core/decide/conversation.h"
@@ -27,6 +28,9 @@
 #include "core/text/envelope.h"
 #include "core/text/unescape.h"
 #include "import/to_yaml.h"
+#include "policy/http.h"
+#include "policy/postfix.h"
+#include "policy/remote.h"
 #include "source/framing.h"
 
 using namespace bandd;
@@ -85,6 +89,58 @@ void run_where(const std::string& bytes) {
             use(std::to_string(condition->used_facts({who, fields, nullptr}).size()));
 }
 // A host name is whatever somebody's name server says.
+// What is asked is one line of what is answered, whatever the names in it are.
+void run_policy(const std::string& bytes) {
+    std::size_t size = policy_request_size(bytes);
+    if (size > bytes.size()) abort();
+    auto request = parse_policy_request(std::string_view(bytes).substr(0, size));
+    if (!request || !request->address) return;
+    AccountTable accounts;
+    LogOnRequest log_on{"smtp", request->user, *request->address, Instant{}, true};
+    if (decide_access({}, accounts, nullptr, log_on).permit != Permit::yes) abort();
+    if (accounts.size() != 1) abort();
+}
+void run_remote(const std::string& bytes) {
+    std::string line = bytes.substr(0, bytes.find('\n'));
+    for (auto* parse : {&parse_text_request, &parse_json_request}) {
+        RemoteReply reply;
+        auto request = parse(line);
+        if (!request)
+            reply.error = request.error();
+        else if (request->prefix &&
+                 request->prefix->length < (request->prefix->is_v4() ? widest_v4 : widest_v6))
+            abort();
+        for (const std::string& answer : {text_reply(line, reply), json_reply(reply)})
+            if (answer.find('\n') != answer.size() - 1) abort();
+    }
+}
+void run_http(const std::string& bytes) {
+    HttpRequest request;
+    request.body = bytes;
+    if (auto question = parse_dovecot(request)) use(question->user);
+    auto half = bytes.size() / 2;
+    request.headers = {{"auth-user", bytes.substr(0, half)},
+                       {"client-ip", "192.0.2.1"},
+                       {"auth-protocol", bytes.substr(half)},
+                       {"authorization", bytes}};
+    is_authorized(request, "0123456789abcdef");
+    if (auto question = parse_nginx(request))
+        for (const auto& [name, value] : answer_nginx(*question, {}, {}).headers)
+            if (header_text(value) != value) abort();
+}
+void run_accounts(const std::string& bytes) {
+    if (auto account = AccountTable::undump("joe", bytes)) {
+        // What was taken is given back, and can be counted on.
+        std::string dump = AccountTable::dump(*account);
+        auto again = AccountTable::undump("joe", dump);
+        if (!again || AccountTable::dump(*again) != dump) abort();
+        AccountTable table;
+        table.restore(std::move(*account));
+        table.add({"joe", *parse_address("192.0.2.1"), CountryCode::from("DE"), Instant{}});
+    }
+    UsersPlaces users;
+    read_places(bytes, users);
+}
 void run_broadband(const std::string& bytes) {
     for (const char* who : {"24.196.192.21", "2001:db8:12:34:1:2:3:abcd"})
         if (auto why = is_broadband(bytes, *parse_address(who), {})) use(*why);
@@ -250,6 +306,27 @@ Target target_of_this_program() {
                  "hostname is broadband or hostname in [*.a.example] and port in [25, 1-9]",
                  "user matches \"^a.*b$\" or ip not in [10.0.0.0/8, ::1] and continent != EU"},
                 run_where};
+    if (name == "policy")
+        return {{"request=smtpd_access_policy\nclient_address=192.0.2.1\nsasl_username=joe\n"
+                 "instance=1.2\nprotocol_state=RCPT\n\n",
+                 "request=smtpd_access_policy\nclient_address=2001:db8::1\n\nrequest="},
+                run_policy};
+    if (name == "remote")
+        return {{"add 192.0.2.1 spam", "del 2001:db8::/64\r", "check 192.0.2.0/24",
+                 R"({"v":1,"command":"add","arguments":{"ip":"192.0.2.1","for":"1h","reason":"x"}})",
+                 R"({"v":1,"command":"auth","arguments":{"token":"0123456789abcdef"}})"},
+                run_remote};
+    if (name == "http")
+        return {{R"({"login":"joe","remote":"192.0.2.1","protocol":"imap","success":true})",
+                 "joe%40example.orgimap", "Bearer 0123456789abcdef"},
+                run_http};
+    if (name == "accounts") {
+        AccountTable table;
+        table.add({"joe", *parse_address("192.0.2.1"), CountryCode::from("DE"), Instant{1}});
+        table.add({"joe", *parse_address("2001:db8::1"), {}, Instant{2}});
+        return {{AccountTable::dump(*table.find("joe")), "joe|DE\nann|192.0.2.0/24\n"},
+                run_accounts};
+    }
     if (name == "broadband")
         return {{"24-196-192-021.dhcp.isp.example", "ip18c4c015.isp.example",
                  "d.c.b.a.3.0.0.0.2.0.0.0.1.0.0.0.isp.example", "2001-db8--1.isp.example"},

@@ -234,7 +234,7 @@ std::string AccountTable::dump(const AccountUse& account) {
     return out;
 }
 
-void AccountTable::restore(std::string_view name, std::string_view dump) {
+std::optional<AccountUse> AccountTable::undump(std::string_view name, std::string_view dump) {
     DumpReader reader{dump};
     AccountUse account;
     account.user = name;
@@ -263,9 +263,13 @@ void AccountTable::restore(std::string_view name, std::string_view dump) {
         seen.last = {reader.number()};
         account.countries.push_back(seen);
     }
-    if (!reader.good || account.user != account_name(account.user)) return;
+    if (!reader.good || account.user != account_name(account.user)) return {};
     std::ranges::stable_sort(account.addresses, {}, &AddressSeen::last);
     std::ranges::stable_sort(account.countries, {}, &CountrySeen::last);
+    return account;
+}
+
+void AccountTable::restore(AccountUse account) {
     auto at = insert(account.user);
     at->second.account = std::move(account);
     touch(at);

@@ -127,9 +127,10 @@ class AccountTable {
         }
         changed_.clear();
     }
+    // As text, and back; nothing: it is no dump.
     static std::string dump(const AccountUse& account);
-    // What is no dump is left out.
-    void restore(std::string_view name, std::string_view dump);
+    static std::optional<AccountUse> undump(std::string_view name, std::string_view dump);
+    void restore(AccountUse account);
 
   private:
     static constexpr std::size_t groups = 8;

@@ -734,12 +734,8 @@ Changes Engine::take_changes() {
     changed_offences_.clear();
     auto take = [&](JailIndex jail, AccountTable& table) {
         table.take_changes([&](const std::string& user, const AccountUse* account) {
-            if (account == nullptr)
-                changes.accounts.push_back({jail, user, {}, false, {}});
-            else
-                changes.accounts.push_back({jail, user, account->last,
-                                            account->mark != Mark::none,
-                                            AccountTable::dump(*account)});
+            changes.accounts.push_back(
+                {jail, user, account == nullptr ? std::nullopt : std::optional(*account)});
         });
     };
     take(any_jail, accounts_);
@@ -761,10 +757,9 @@ void Engine::restore_offences(const BanKey& key, const Offences& offences) {
     offences_.insert_or_assign(key, offences);
 }
 
-void Engine::restore_account(const AccountChange& account) {
-    AccountTable& table =
-        account.jail == any_jail ? accounts_ : jails_[account.jail].attacked;
-    table.restore(account.user, account.dump);
+void Engine::restore_account(AccountChange account) {
+    AccountTable& table = account.jail == any_jail ? accounts_ : jails_[account.jail].attacked;
+    table.restore(std::move(*account.use));
 }
 
 void Engine::restore_counts(JailIndex jail, const JailCounts& counts) {

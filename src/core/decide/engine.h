@@ -37,13 +37,11 @@ struct WindowChange {
     std::vector<Instant> times;
     std::vector<std::uint64_t> values;  // of a jail that counts distinct values
 };
-// An account as a checkpoint keeps it: `AccountTable::dump`; empty: to be forgotten.
+// An account as a checkpoint keeps it; without a use: to be forgotten.
 struct AccountChange {
     JailIndex jail = any_jail;  // whose table; any_jail: the one of log-ons
     std::string user;
-    Instant last;
-    bool marked = false;  // by hand: kept for ever
-    std::string dump;
+    std::optional<AccountUse> use;
 };
 struct JailCounts {
     std::uint64_t hits = 0, ignored = 0, too_old = 0, already_banned = 0, bans = 0, unbans = 0;
@@ -134,7 +132,7 @@ class Engine {
     void restore_ended(const Unbanned& ended) { remember(ended); }
     void restore_offences(const BanKey& key, const Offences& offences);
     void restore_counts(JailIndex jail, const JailCounts& counts);
-    void restore_account(const AccountChange& account);
+    void restore_account(AccountChange account);
     // Lines of connections that are not over; opaque, for a checkpoint.
     std::string conversations() const { return conversations_.dump(); }
     void restore_conversations(std::string_view dump) { conversations_.restore(dump); }
