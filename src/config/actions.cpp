@@ -59,31 +59,7 @@ NftablesAction parse_nftables(const Value& value, const ActionContext& context,
     NftablesAction action;
     action.ports = context.ports;
     action.protocols = context.protocols;
-    if (auto words = section.words("hook"); !words.empty()) {
-        action.hooks.clear();
-        for (const Value* word : words) {
-            constexpr std::array<std::string_view, 3> names{"prerouting", "input", "forward"};
-            auto found = std::ranges::find(names, word->text);
-            if (found == names.end())
-                section.error(*word, "\"hook: " + word->text + "\"",
-                              "must be one of prerouting, input, forward",
-                              did_you_mean(word->text, names));
-            else
-                action.hooks.push_back(static_cast<Hook>(found - names.begin()));
-        }
-    }
-    section.number("priority", action.priority, -2'000'000'000, 2'000'000'000);
-    section.choice("verdict", action.verdict,
-                   {{"drop", Verdict::drop}, {"reject", Verdict::reject}});
-    section.text("log_prefix", action.log_prefix);
-    if (action.log_prefix.size() > longest_log_prefix)
-        section.error(*section.find("log_prefix"), "\"log_prefix\"",
-                      "the kernel takes at most 127 bytes");
-    if (auto words = section.words("port"); !words.empty())
-        action.ports = parse_ports(words, errors);
-    if (auto words = section.words("protocol"); !words.empty())
-        action.protocols = parse_protocols(words, errors);
-    if (!action.ports.empty() && action.protocols.empty()) action.protocols = {Protocol::tcp};
+    read_packets(section, action, errors);
     return action;
 }
 
@@ -212,6 +188,34 @@ void parse_action(const std::string& name, const Value& at, const Value& keys,
 }
 
 }  // namespace
+
+void read_packets(const Section& section, NftablesAction& action, std::vector<Error>& errors) {
+    if (auto words = section.words("hook"); !words.empty()) {
+        action.hooks.clear();
+        for (const Value* word : words) {
+            constexpr std::array<std::string_view, 3> names{"prerouting", "input", "forward"};
+            auto found = std::ranges::find(names, word->text);
+            if (found == names.end())
+                section.error(*word, "\"hook: " + word->text + "\"",
+                              "must be one of prerouting, input, forward",
+                              did_you_mean(word->text, names));
+            else
+                action.hooks.push_back(static_cast<Hook>(found - names.begin()));
+        }
+    }
+    section.number("priority", action.priority, -2'000'000'000, 2'000'000'000);
+    section.choice("verdict", action.verdict,
+                   {{"drop", Verdict::drop}, {"reject", Verdict::reject}});
+    section.text("log_prefix", action.log_prefix);
+    if (action.log_prefix.size() > longest_log_prefix)
+        section.error(*section.find("log_prefix"), "\"log_prefix\"",
+                      "the kernel takes at most 127 bytes");
+    if (auto words = section.words("port"); !words.empty())
+        action.ports = parse_ports(words, errors);
+    if (auto words = section.words("protocol"); !words.empty())
+        action.protocols = parse_protocols(words, errors);
+    if (!action.ports.empty() && action.protocols.empty()) action.protocols = {Protocol::tcp};
+}
 
 std::string_view action_name(const ActionConfig& action) {
     constexpr std::array<std::string_view, 4> names{"nftables", "ipset", "exec", "syslog"};

@@ -22,6 +22,9 @@ struct ActionContext {
 std::vector<ActionConfig> parse_actions(const Value& value, const ActionContext& context,
                                         std::vector<Error>& errors);
 
+// hook, priority, verdict, log_prefix, port and protocol.
+void read_packets(const Section& section, NftablesAction& action, std::vector<Error>& errors);
+
 // Reads a program and its arguments; no shell.
 std::vector<std::string> parse_argv(const Section& section, std::string_view key);
 

@@ -9,6 +9,7 @@
 
 #include "config/actions.h"
 #include "config/listen.h"
+#include "config/load.h"
 #include "core/decide/condition.h"
 
 namespace bandd {
@@ -262,6 +263,50 @@ void read_remote(const Section& root, const Absolute& absolute, RemoteConfig& re
     }
 }
 
+void read_geoblocks(const Section& root, Config& config) {
+    const Value* value = root.find("geoblock");
+    if (value == nullptr) return;
+    if (value->kind != Value::Kind::map)
+        root.error(*value, "\"geoblock\"", "must be a map: a name, then its keys");
+    for (const auto& [name, entry] : value->entries) {
+        GeoblockConfig block;
+        block.name = name.text;
+        block.where = name.where;
+        Section keys(entry, "geoblock", "geoblock \"" + name.text + "\"", root.errors());
+        if (!is_jail_name(name.text))
+            keys.error(name, keys.what(), "is no name", "letters, digits and \"-\"");
+        for (const char* key : {"countries", "all_but"})
+            for (const Value* word : keys.words(key)) {
+                block.all_but = key == std::string_view("all_but");
+                if (is_country_code(word->text))
+                    block.countries.push_back(word->text);
+                else
+                    keys.error(*word, "\"" + std::string(key) + ": " + word->text + "\"",
+                               "is no country's code", "two capital letters: DE, US");
+            }
+        if ((keys.find("countries") == nullptr) == (keys.find("all_but") == nullptr))
+            keys.error(name, keys.what(), "needs either \"countries\" or \"all_but\"");
+        block.except = read_prefixes(keys, "except");
+        bool all_ports = false;
+        if (const Value* port = keys.find("port"); port != nullptr && port->text == "all")
+            all_ports = true;
+        else
+            read_packets(keys, block.packets, root.errors());
+        if (keys.find("port") == nullptr)
+            keys.error(name, keys.what(), "names no \"port\"",
+                       "write \"port: [smtp, imaps]\"; \"port: all\" also stops answers to "
+                       "connections that you make");
+        if (all_ports) {
+            // All keys but the port, which is none.
+            Value without = entry;
+            std::erase_if(without.entries, [](const Entry& one) { return one.first.text == "port"; });
+            Section rest(without, "geoblock", keys.what(), root.errors());
+            read_packets(rest, block.packets, root.errors());
+        }
+        config.geoblocks.push_back(std::move(block));
+    }
+}
+
 }  // namespace
 
 void read_endpoints(const Section& root, const Absolute& absolute, Config& config) {
@@ -270,6 +315,7 @@ void read_endpoints(const Section& root, const Absolute& absolute, Config& confi
     check_message(root, "access", config.access.place_message);
     check_message(root, "accounts", config.access.message);
     read_policy(root, absolute, config.policy);
+    read_geoblocks(root, config);
     read_http(root, absolute, config.http);
     read_remote(root, absolute, config.remote);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What programs and other machines ask of bandd: access, accounts, policy, http, remote.
+// What programs and other machines ask of bandd: access, accounts, policy, http, remote; and
+// geoblock, by which nobody needs to ask.
 #pragma once
 
 #include <functional>

@@ -661,6 +661,7 @@ class Loader {
         };
         const AccessConfig& access = out_.config.access;
         if (!access.rules.everywhere) lacks("access", access.where);
+        for (const GeoblockConfig& block : out_.config.geoblocks) lacks("geoblock", block.where);
         if (access.rules.accounts.countries > 0) lacks("accounts: countries", access.accounts_where);
         for (const JailConfig& jail : out_.config.jails) {
             if (jail.rules.where && jail.rules.where->needs_database())

@@ -139,6 +139,16 @@ struct AskedProgram {
     auto operator<=>(const AskedProgram&) const = default;
 };
 
+// Whole countries, kept out by the kernel.
+struct GeoblockConfig {
+    std::string name;
+    std::vector<std::string> countries;
+    bool all_but = false;        // all others
+    std::vector<Prefix> except;  // never
+    NftablesAction packets;      // which, where, and what becomes of them
+    Place where;
+};
+
 // Who may log in from where, and what is said to those who may not.
 struct AccessConfig {
     AccessRules rules;       // without what stands in the file
@@ -249,6 +259,7 @@ struct Config {
     std::string dns_servers;         // separated by commas; empty: the machine's
     std::vector<std::string> geoip;  // MaxMind DB files
     AccessConfig access;
+    std::vector<GeoblockConfig> geoblocks;
     PolicyConfig policy;
     HttpConfig http;
     RemoteConfig remote;

@@ -201,7 +201,27 @@ Result<> Daemon::open_databases() {
         facts_ = std::move(*fresh);
         replaced_databases_->set_files(config_.geoip);
         log_.write(Severity::notice, "geoip databases were replaced, and opened anew");
+        if (geoblocker_) geoblocker_->set(config_.geoblocks, config_.geoip);
     });
+}
+
+Result<> Daemon::start_geoblocker() {
+    if (!geoblocker_) {
+        if (config_.geoblocks.empty() && !geoblocks_stand()) return {};
+        auto started = Geoblocker::start(
+            *loop_, [this](const GeoblockReport& report) {
+                for (const auto& [name, networks] : report.networks)
+                    log_.write(Severity::notice, "geoblock {}: {} networks are kept out", name,
+                               networks);
+                if (report.error)
+                    log_.write(Severity::error, "{}; it is tried again in {}",
+                               to_line(*report.error), format_duration(Geoblocker::pause));
+            });
+        if (!started) return std::unexpected(started.error());
+        geoblocker_ = std::move(*started);
+    }
+    geoblocker_->set(config_.geoblocks, config_.geoip);
+    return {};
 }
 
 Result<> Daemon::start() {
@@ -336,6 +356,7 @@ Result<> Daemon::start() {
     apply_config(std::move(saved), at);
     if (auto watching = watch_users(); !watching) return watching;
     if (auto set_up = endpoints_->configure(config_, *loop_); !set_up) return set_up;
+    if (auto started = start_geoblocker(); !started) return started;
     control_ = std::make_unique<ControlServer>(
         *loop_, std::move(listening_), config_.socket, group_, account_.uid,
         [this](const std::string& command, const Json& arguments, ControlServer::Reply reply) {
@@ -524,6 +545,8 @@ Result<> Daemon::reload() {
     apply_config({}, at);
     if (auto set_up = endpoints_->configure(config_, *loop_); !set_up)
         log_.put(Severity::error, to_line(set_up.error()));
+    if (auto started = start_geoblocker(); !started)
+        log_.put(Severity::error, to_line(started.error()));
     dirty_ = true;
     log_.write(Severity::notice, "configuration loaded: {} jails, {} bans", config_.jails.size(),
                engine_->bans().size());
@@ -618,6 +641,7 @@ void Daemon::set_deadline(Instant at) {
     consider(dispatch_->next_deadline());
     consider(watch_->next_deadline());
     consider(endpoints_->next_deadline());
+    if (geoblocker_) consider(geoblocker_->next_deadline());
     if (store_->failed())
         consider(std::max(at, last_checkpoint_ + store_retry));
     else if (dirty_)
@@ -652,6 +676,7 @@ int Daemon::run() {
             on_report(report);
         }
         if (auto due = endpoints_->next_deadline(); due && *due <= at) endpoints_->on_time(at);
+        if (geoblocker_) geoblocker_->on_time(at);
         if (std::exchange(seen_lines_, pipeline_->counts().lines) != pipeline_->counts().lines)
             dirty_ = true;
         if (at < last_checkpoint_) last_checkpoint_ = at;  // the clock was set back
@@ -673,6 +698,7 @@ void Daemon::stop() {
     notify_supervisor("STOPPING=1");
     Instant at = now();
     if (config_.flush_on_stop) dispatch_->clear(at);
+    if (config_.flush_on_stop && geoblocker_) geoblocker_->clear();
     checkpoint(at, true);
     if (auto error = store_->take_result()) log_.put(Severity::error, to_line(*error));
     log_.write(Severity::notice, "bandd stopped; bans: {}, which {}", engine_->bans().size(),

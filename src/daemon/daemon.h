@@ -11,6 +11,7 @@
 #include "control/server.h"
 #include "daemon/asker.h"
 #include "daemon/endpoints.h"
+#include "daemon/geoblocker.h"
 #include "daemon/pipeline.h"
 #include "daemon/streams.h"
 #include "facts/mmdb.h"
@@ -51,6 +52,7 @@ class Daemon {
     Result<> reload();
     Result<> start_asker();
     Result<> open_databases();
+    Result<> start_geoblocker();
     void ask_again(Instant now);
     void take_answers(Instant now);
     void on_signal(int signal);
@@ -110,6 +112,7 @@ class Daemon {
     std::unique_ptr<Streams> streams_;
     std::unique_ptr<Asker> asker_;
     std::unique_ptr<Endpoints> endpoints_;
+    std::unique_ptr<Geoblocker> geoblocker_;
     std::unique_ptr<ReplacedFiles> users_file_;
     LatencyHistogram turns_;  // how long the loop was busy
     std::unique_ptr<ControlServer> control_;

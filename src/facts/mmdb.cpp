@@ -4,9 +4,11 @@
 #include <maxminddb.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <cstring>
 #include <initializer_list>
 #include <optional>
+#include <unordered_map>
 
 #include "core/base/reserved.h"
 #include "os/fd.h"
@@ -148,6 +150,110 @@ Origin GeoDatabases::origin(const Address& address) const {
     }
     if (origin.country.empty()) origin.country = unknown_country;
     return origin;
+}
+
+namespace {
+
+std::string country_of(MMDB_entry_s entry) {
+    std::string code;
+    take_text(entry, code,
+              {{"country", "iso_code"},
+               {"country_code"},
+               {"country"},
+               {"registered_country", "iso_code"}});
+    return is_code(code) ? code : "";
+}
+
+// Walks the tree of one database.
+class Walk {
+  public:
+    Walk(MMDB_s& handle, const std::vector<std::string>& countries, bool all_but)
+        : handle_(handle), countries_(countries), all_but_(all_but) {}
+
+    // False: the tree is broken.
+    bool run() {
+        if (handle_.metadata.ip_version == 4) return visit(0, Address{}, 96, true);
+        // IPv4 stands at ::/96, and again wherever the database points there (6to4, mapped):
+        // those are no networks of their own.
+        ipv4_ = handle_.ipv4_start_node.node_value;
+        Address four;
+        if (ipv4_ < handle_.metadata.node_count) {
+            if (!visit(ipv4_, four, 96, true)) return false;
+        }
+        return visit(0, Address{}, 0, false);
+    }
+    bool any_country() const { return !code_of_record_.empty() && some_; }
+    std::vector<AddressRange> take() { return merge_ranges(std::move(ranges_)); }
+
+  private:
+    bool visit(std::uint32_t number, Address address, int depth, bool v4) {
+        if (depth >= 128) return false;
+        MMDB_search_node_s node{};
+        if (MMDB_read_node(&handle_, number, &node) != MMDB_SUCCESS) return false;
+        for (int bit : {0, 1}) {
+            std::uint64_t record = bit == 0 ? node.left_record : node.right_record;
+            std::uint8_t type = bit == 0 ? node.left_record_type : node.right_record_type;
+            MMDB_entry_s& entry = bit == 0 ? node.left_record_entry : node.right_record_entry;
+            Address at = address;
+            if (bit == 1)
+                at.bytes[static_cast<std::size_t>(depth / 8)] |=
+                    static_cast<std::uint8_t>(0x80 >> (depth % 8));
+            if (type == MMDB_RECORD_TYPE_INVALID) return false;
+            if (type == MMDB_RECORD_TYPE_SEARCH_NODE) {
+                auto next = static_cast<std::uint32_t>(record);
+                if (!v4 && next == ipv4_) continue;
+                if (!visit(next, at, depth + 1, v4)) return false;
+            } else if (type == MMDB_RECORD_TYPE_DATA && is_wanted(entry)) {
+                if (v4) at.bytes[10] = at.bytes[11] = 0xff;
+                // A record at or above ::/96 speaks of IPv4, too; those are reserved for other uses.
+                if (!v4 && at.is_v4()) continue;
+                int length = v4 ? depth + 1 - 96 : depth + 1;
+                ranges_.push_back(range_of(make_prefix(at, length)));
+            }
+        }
+        return true;
+    }
+    // Records are shared by many networks: each is decoded once.
+    bool is_wanted(MMDB_entry_s& entry) {
+        auto [known, is_new] = code_of_record_.try_emplace(entry.offset);
+        if (is_new) {
+            std::string code = country_of(entry);
+            some_ = some_ || !code.empty();
+            bool listed =
+                std::ranges::find(countries_, code) != countries_.end();
+            known->second = !code.empty() && listed != all_but_;
+        }
+        return known->second;
+    }
+
+    MMDB_s& handle_;
+    const std::vector<std::string>& countries_;
+    bool all_but_;
+    bool some_ = false;
+    std::uint32_t ipv4_ = UINT32_MAX;
+    std::unordered_map<std::uint32_t, bool> code_of_record_;
+    std::vector<AddressRange> ranges_;
+};
+
+}  // namespace
+
+Result<std::vector<AddressRange>> networks_of(const std::vector<std::string>& paths,
+                                              const std::vector<std::string>& countries,
+                                              bool all_but) {
+    for (const std::string& path : paths) {
+        MMDB_s handle{};
+        std::string what = "cannot use \"" + path + "\"";
+        if (int status = MMDB_open(path.c_str(), MMDB_MODE_MMAP, &handle); status != MMDB_SUCCESS)
+            return bandd::fail(what, MMDB_strerror(status), "it must be a MaxMind DB file (.mmdb)");
+        std::unique_ptr<MMDB_s, void (*)(MMDB_s*)> closing(&handle, MMDB_close);
+        Walk walk(handle, countries, all_but);
+        if (!walk.run()) return bandd::fail(what, "its search tree is broken");
+        if (!walk.any_country()) continue;
+        std::vector<AddressRange> reserved;
+        for (const Prefix& prefix : reserved_prefixes()) reserved.push_back(range_of(prefix));
+        return subtract_ranges(walk.take(), merge_ranges(std::move(reserved)));
+    }
+    return bandd::fail("\"geoip\"", "no database tells countries");
 }
 
 std::vector<DatabaseAbout> GeoDatabases::about() const {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/address_ranges.h"
 #include "core/base/result.h"
 #include "core/decide/facts.h"
 
@@ -17,6 +18,13 @@ struct DatabaseAbout {
     std::string path, type;
     std::uint64_t built = 0;  // seconds since 1970
 };
+
+// All networks that a database says to be in one of some countries, merged; or in none of them, but
+// in some country. Of several databases the first that tells countries. Opens them anew, and reads
+// them through, which takes a tenth of a second or more: for a thread of its own.
+Result<std::vector<AddressRange>> networks_of(const std::vector<std::string>& paths,
+                                              const std::vector<std::string>& countries,
+                                              bool all_but);
 
 class GeoDatabases : public Facts {
   public:

@@ -6,6 +6,7 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 
 namespace bandd {
@@ -34,6 +35,13 @@ Result<Netlink> Netlink::open(int bus, std::span<const int> groups) {
         if (auto joined = netlink.join(group); !joined) return std::unexpected(joined.error());
     netlink.buffer_.resize(read_buffer);
     return netlink;
+}
+
+void Netlink::allow_request(std::size_t bytes) {
+    constexpr std::size_t overhead = 64 << 10;
+    int size = static_cast<int>(std::max<std::size_t>(bytes + overhead, socket_buffer));
+    if (setsockopt(fd(), SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
+        setsockopt(fd(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 }
 
 Result<> Netlink::exchange(std::span<const char> request, std::vector<NetlinkAnswer>& answers,

@@ -24,6 +24,9 @@ class Netlink {
     // `groups`: multicast groups to join. Needs CAP_NET_ADMIN for most of what it is used for.
     static Result<Netlink> open(int bus, std::span<const int> groups = {});
 
+    // Requests of up to so many bytes; without it some MiB.
+    void allow_request(std::size_t bytes);
+
     int fd() const { return mnl_socket_get_fd(socket_.get()); }
     std::uint32_t port() const { return mnl_socket_get_portid(socket_.get()); }
 

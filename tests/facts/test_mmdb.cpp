@@ -84,3 +84,29 @@ TEST_CASE("geoip: a file that cannot be used is an error that names it") {
               "\": The MaxMind DB file contains invalid metadata; it must be a MaxMind DB file "
               "(.mmdb)");
 }
+
+TEST_CASE("geo: all networks of some countries, merged, without what is reserved") {
+    TempDirectory dir;
+    write_file(dir / "geo.txt",
+               "8.0.0.0/16 country_code=RU\n8.1.0.0/16 country_code=RU\n8.2.0.0/16 country_code=DE\n"
+               "10.0.0.0/8 country_code=RU\n2a00:1::/32 country_code=RU\n9.0.0.0/8 asn=AS1\n");
+    must("support/make_mmdb " + dir / "geo.mmdb" + " < " + dir / "geo.txt");
+    auto text = [&](const std::vector<std::string>& countries, bool all_but) {
+        auto networks = networks_of({dir / "geo.mmdb"}, countries, all_but);
+        REQUIRE(networks);
+        std::string out;
+        for (const AddressRange& range : *networks)
+            out += to_string(range.first) + "-" + to_string(range.last) + " ";
+        return out;
+    };
+    // A database of two families says of IPv4 what it says of ::/96.
+    CHECK(text({"RU"}, false) ==
+          "8.0.0.0-8.1.255.255 2a00:1::-2a00:1:ffff:ffff:ffff:ffff:ffff:ffff ");
+    CHECK(text({"RU"}, true) == "8.2.0.0-8.2.255.255 ");
+    CHECK(text({"FR"}, false) == "");
+    write_file(dir / "asn.txt", "9.0.0.0/8 asn=AS1\n");
+    must("support/make_mmdb " + dir / "asn.mmdb" + " < " + dir / "asn.txt");
+    CHECK_FALSE(networks_of({dir / "asn.mmdb"}, {"RU"}, false));
+    CHECK(networks_of({dir / "asn.mmdb", dir / "geo.mmdb"}, {"RU"}, false));
+    CHECK_FALSE(networks_of({dir / "none.mmdb"}, {"RU"}, false));
+}

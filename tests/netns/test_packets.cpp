@@ -305,3 +305,88 @@ TEST_CASE_METHOD(Network, "hMailServer behind a router, with hmailblock and both
           "add hmailblock 54.240.13.35\n");
     CHECK(reach("203.0.113.9") == "server+router");
 }
+
+namespace {
+
+struct Countries : Network {
+    Countries() {
+        must(R"(set -e
+            for a in 8.1.0.9 8.2.0.9 8.2.7.7; do ip -n attacker address add $a/32 dev out; done
+            ip -n attacker address add 2a00:1::9/128 dev out nodad
+            ip -n router route add 8.0.0.0/8 dev wan
+            ip -n router route add 2a00:1::/32 dev wan)");
+        make_database("8.1.0.0/16 country_code=DE\n8.2.0.0/16 country_code=RU\n");
+    }
+    void make_database(const std::string& blocks) {
+        write_file(dir / "geo.txt", blocks + "2a00:1::/32 country_code=RU\n");
+        must("support/make_mmdb " + dir / "geo.new" + " < " + dir / "geo.txt && mv " +
+             dir / "geo.new" + " " + dir / "geo.mmdb");
+    }
+    void block(const std::string& keys) {
+        write_file(dir / "bandd.yaml",
+                   "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n"
+                   "geoip: geo.mmdb\nstop: flush\njails: {}\ngeoblock:\n  " +
+                       keys + "\n");
+    }
+    static bool connects(const std::string& from, int port) {
+        return sh("ip netns exec attacker timeout 2 nc -z -w 1 -s " + from + " 192.168.1.101 " +
+                  std::to_string(port))
+                   .code == 0;
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Countries,
+                 "geoblock: a country's packets stop at the router, but for exceptions; at once "
+                 "otherwise when the database changes") {
+    block("out: {countries: [RU], except: [8.2.7.0/24], port: all}");
+    bool started = router.start();
+    INFO(router.log());
+    REQUIRE(started);
+    CHECK(router.said("geoblock out: "));
+    CHECK(reach("8.1.0.9") == "server+router");
+    CHECK(reach("8.2.0.9") == "");
+    CHECK(reach("2a00:1::9") == "");
+    CHECK(reach("8.2.7.7") == "server+router");
+    make_database("8.1.0.0/16 country_code=RU\n8.2.0.0/16 country_code=DE\n");
+    CHECK(wait_for([&] { return reach("8.1.0.9") == "" && reach("8.2.0.9") == "server+router"; }));
+    // Whoever empties the rule set has not got rid of it.
+    must("ip netns exec router nft flush ruleset");
+    CHECK(wait_for([&] { return reach("8.1.0.9") == ""; }));
+    // A broken database changes nothing.
+    write_file(dir / "broken", "nonsense");
+    must("mv " + dir / "broken" + " " + dir / "geo.mmdb");
+    CHECK(router.said("the databases that were open are used further"));
+    CHECK(reach("8.1.0.9") == "");
+    // Gone from the configuration, gone from the kernel.
+    make_database("8.1.0.0/16 country_code=RU\n");
+    write_file(dir / "bandd.yaml",
+               "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n"
+               "geoip: geo.mmdb\njails: {}\n");
+    CHECK(router.ctl("reload").code == 0);
+    CHECK(wait_for([&] { return reach("8.1.0.9") == "server+router"; }));
+    CHECK_FALSE(sh("ip netns exec router nft list tables").out.find("geoblock") !=
+                std::string::npos);
+}
+
+TEST_CASE_METHOD(Countries, "geoblock: chosen ports only, all but some countries, and flush at the end") {
+    block("mail: {all_but: [DE], port: [smtp, imaps], verdict: reject, log_prefix: 'GEO '}");
+    Background smtp("exec ip netns exec server nc -lk 192.168.1.101 25");
+    Background web("exec ip netns exec server nc -lk 192.168.1.101 80");
+    REQUIRE(router.start());
+    CHECK(router.said("geoblock mail: "));
+    CHECK(wait_for([&] { return connects("8.1.0.9", 25) && connects("8.1.0.9", 80); }));
+    CHECK_FALSE(connects("8.2.0.9", 25));
+    CHECK(connects("8.2.0.9", 80));
+    // In no country's list: nobody is kept out for what is not known.
+    CHECK(connects("203.0.113.9", 25));
+    // No gap while the database is replaced again and again.
+    for (int i = 0; i < 5; ++i) {
+        make_database("8.1.0.0/16 country_code=DE\n8.2.0.0/16 country_code=RU\n9." +
+                      std::to_string(i) + ".0.0/16 country_code=FR\n");
+        CHECK_FALSE(connects("8.2.0.9", 25));
+    }
+    CHECK(router.stop(SIGTERM) == 0);
+    CHECK(connects("8.2.0.9", 25));
+}

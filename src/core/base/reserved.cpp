@@ -13,16 +13,16 @@ constexpr const char* reserved[] = {
     "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",   "2001:db8::/32",  "3fff::/20",
 };
 
-PrefixSet make_reserved() {
-    std::vector<Prefix> prefixes;
-    for (const char* text : reserved) prefixes.push_back(parse_prefix(text).value());
-    return PrefixSet(prefixes);
-}
-
 }  // namespace
 
+std::vector<Prefix> reserved_prefixes() {
+    std::vector<Prefix> prefixes;
+    for (const char* text : reserved) prefixes.push_back(parse_prefix(text).value());
+    return prefixes;
+}
+
 bool is_public(const Address& address) {
-    static const PrefixSet set = make_reserved();
+    static const PrefixSet set(reserved_prefixes());
     bool given_out = address.is_v4() || (address.bytes[0] & 0xe0) == 0x20;
     return given_out && !set.contains(address);
 }
