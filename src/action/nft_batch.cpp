@@ -16,7 +16,7 @@ namespace {
 // nft's own numbers for the types of set keys (nftables, include/datatype.h).
 constexpr std::uint32_t type_ipv4_addr = 7;
 constexpr std::uint32_t type_ipv6_addr = 8;
-constexpr std::uint32_t log_rate = 10;            // packets a second that `log_prefix` writes
+constexpr std::uint32_t log_rate = 10;  // packets a second that `log_prefix` writes
 // The kernel keeps timeouts in jiffies of 64 bits, given in milliseconds; ten years is for ever.
 constexpr Duration longest_timeout = std::chrono::days(3650);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Transactions of nftables: tables, chains, sets and rules by libnftnl, elements by hand with libmnl,
-// as they are what there are many of. Attribute numbers are linux/netfilter/nf_tables.h's.
+// Transactions of nftables: tables, chains, sets and rules by libnftnl, elements by hand with
+// libmnl, as they are what there are many of. Attribute numbers are linux/netfilter/nf_tables.h's.
 #pragma once
 
 // Before linux's own, which yield to them.

@@ -143,7 +143,8 @@ Result<> NftablesBackend::build() {
             put_chain(batch, NFT_MSG_NEWCHAIN, name, &key);
             if (!clean && stale_chains.contains(name)) flush_chain(batch, name);
         }
-        for (const SetKey& key : sets_) put_set(batch, NFT_MSG_NEWSET, set_name(key), key.v4, NFT_SET_TIMEOUT);
+        for (const SetKey& key : sets_)
+            put_set(batch, NFT_MSG_NEWSET, set_name(key), key.v4, NFT_SET_TIMEOUT);
         for (const SetKey& key : sets_) {
             const auto& action = std::get<NftablesAction>(targets_.at(key.target).action);
             for (Hook hook : action.hooks)
@@ -158,7 +159,8 @@ Result<> NftablesBackend::build() {
                 flush_chain(batch, name);
                 put_chain(batch, NFT_MSG_DELCHAIN, name, nullptr);
             }
-            for (const std::string& name : stale_sets) put_set(batch, NFT_MSG_DELSET, name, true, 0);
+            for (const std::string& name : stale_sets)
+                put_set(batch, NFT_MSG_DELSET, name, true, 0);
         }
         std::vector<NetlinkAnswer> answers;
         if (auto sent = commands_.exchange(batch.finish(), answers); !sent)

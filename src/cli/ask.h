@@ -18,7 +18,7 @@ std::optional<Json> ask(const CommonOptions& common, const std::string& command,
                         const Json& arguments, int& exit_code);
 
 std::string count(const Json& json, const char* key, std::string_view thing);  // "3 hits"
-std::string text(const Json& json, const char* key);                          // printable
+std::string text(const Json& json, const char* key);                           // printable
 
 // As `ask`, but another machine's bandd, by its `remote:`; tells what came of it.
 int ask_network(const CommonOptions& common, const std::string& verb, const RemoteOptions& options);

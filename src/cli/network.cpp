@@ -37,16 +37,16 @@ Result<Json> ask_once(const NetworkOptions& network, const Json& request) {
         host.resize(colon);
     }
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    auto client = TlsClient::connect(
-        host, port, {network.certificate, network.key, network.authority});
+    auto client =
+        TlsClient::connect(host, port, {network.certificate, network.key, network.authority});
     if (!client) return std::unexpected(client.error());
     if (!network.token_file.empty()) {
         std::ifstream file(network.token_file);
         std::string token;
         if (!std::getline(file, token))
             return fail("\"" + network.token_file + "\"", "cannot be read");
-        auto known = exchange(
-            *client, {{"v", 1}, {"command", "auth"}, {"arguments", {{"token", token}}}});
+        auto known =
+            exchange(*client, {{"v", 1}, {"command", "auth"}, {"arguments", {{"token", token}}}});
         if (!known) return known;
     }
     return exchange(*client, request);
@@ -57,14 +57,14 @@ Result<Json> ask_once(const NetworkOptions& network, const Json& request) {
 int ask_network(const CommonOptions& common, const std::string& verb,
                 const RemoteOptions& options) {
     if (!options.jail.empty() || options.all || options.force) {
-        print_error({"--remote", "there the jail is given by who asks, and nothing is forced", {}, {}});
+        print_error(
+            {"--remote", "there the jail is given by who asks, and nothing is forced", {}, {}});
         return exit_usage;
     }
     Json arguments{{"ip", options.ip}};
     if (!options.bantime.empty()) arguments["for"] = options.bantime;
     if (!options.reason.empty()) arguments["reason"] = options.reason;
-    auto result =
-        ask_once(common.network, {{"v", 1}, {"command", verb}, {"arguments", arguments}});
+    auto result = ask_once(common.network, {{"v", 1}, {"command", verb}, {"arguments", arguments}});
     if (!result) {
         print_error(result.error());
         return exit_said_no;

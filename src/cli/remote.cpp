@@ -126,13 +126,12 @@ int run_status(const CommonOptions& common, const RemoteOptions& options) {
     for (const Json& one : result->value("endpoints", Json::array()))
         if (text(one, "bad_tls") != "0" || text(one, "refused") != "0" ||
             text(one, "cut_off") != "0" || text(one, "too_many") != "0")
-            fmt::print("{}\n",
-                       yellow(fmt::format("{} at {}: {} refused, {} too many, {} cut off, {} TLS "
-                                          "failures (last: {})",
-                                          text(one, "what"), text(one, "listen"),
-                                          text(one, "refused"), text(one, "too_many"),
-                                          text(one, "cut_off"), text(one, "bad_tls"),
-                                          text(one, "last_failure"))));
+            fmt::print("{}\n", yellow(fmt::format(
+                                   "{} at {}: {} refused, {} too many, {} cut off, {} TLS "
+                                   "failures (last: {})",
+                                   text(one, "what"), text(one, "listen"), text(one, "refused"),
+                                   text(one, "too_many"), text(one, "cut_off"),
+                                   text(one, "bad_tls"), text(one, "last_failure"))));
     std::vector<std::vector<std::string>> rows;
     for (const Json& jail : (*result)["jails"]) {
         // One of several logs is enough: distributions differ in where they put them.

@@ -128,9 +128,10 @@ void check_message(const Section& root, const char* key, const std::string& mess
     const Value* map = root.find(key);
     const Value* value = map == nullptr ? nullptr : map->find("message");
     if (value == nullptr) return;
-    bool code = message.size() > 4 && (message[0] == '4' || message[0] == '5') &&
-                std::ranges::all_of(message.substr(1, 2), [](char c) { return c >= '0' && c <= '9'; }) &&
-                message[3] == ' ';
+    bool code =
+        message.size() > 4 && (message[0] == '4' || message[0] == '5') &&
+        std::ranges::all_of(message.substr(1, 2), [](char c) { return c >= '0' && c <= '9'; }) &&
+        message[3] == ' ';
     bool word = message.starts_with("REJECT") || message.starts_with("DEFER") ||
                 message.starts_with("DISCARD") || message.starts_with("HOLD");
     if (!code && !word)
@@ -250,8 +251,8 @@ void read_remote(const Section& root, const Absolute& absolute, RemoteConfig& re
             continue;
         }
         if (tls && (remote.tls.certificate.empty() || remote.tls.key.empty()))
-            keys.error(*word, "\"listen: " + word->text + "\"",
-                       "needs \"certificate\" and \"key\"", "name two PEM files");
+            keys.error(*word, "\"listen: " + word->text + "\"", "needs \"certificate\" and \"key\"",
+                       "name two PEM files");
         if (tls) address->tls = remote.tls;
         remote.listen.push_back(std::move(*address));
     }
@@ -299,7 +300,8 @@ void read_geoblocks(const Section& root, Config& config) {
         if (all_ports) {
             // All keys but the port, which is none.
             Value without = entry;
-            std::erase_if(without.entries, [](const Entry& one) { return one.first.text == "port"; });
+            std::erase_if(without.entries,
+                          [](const Entry& one) { return one.first.text == "port"; });
             Section rest(without, "geoblock", keys.what(), root.errors());
             read_packets(rest, block.packets, root.errors());
         }

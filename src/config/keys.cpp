@@ -71,7 +71,8 @@ constexpr std::array keys{
         "the window in which hits are counted; today: a calendar day in the log's time zone"},
     Key{"jail", "count", "hits | distinct WHAT by ip, net/LENGTH or user", "hits",
         "`distinct user by ip`: maxretry different users (password spraying); `distinct ip by "
-        "net/24`: maxretry different addresses of a block, which is banned as a whole; `distinct ip by "
+        "net/24`: maxretry different addresses of a block, which is banned as a whole; `distinct "
+        "ip by "
         "user`: maxretry different addresses that tried one account, all of which are banned"},
     Key{"jail", "where", "condition", "",
         "which hits count: `country in [RU, CN] and not user in [root]`; see bandd.yaml(5)"},

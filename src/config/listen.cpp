@@ -37,8 +37,8 @@ std::string to_string(const ListenAddress& address) {
     return kind + to_string_with_port(address.address, address.port);
 }
 
-std::optional<ListenAddress> parse_listen_address(std::string_view text,
-                                                  std::uint16_t port, std::uint16_t tls_port) {
+std::optional<ListenAddress> parse_listen_address(std::string_view text, std::uint16_t port,
+                                                  std::uint16_t tls_port) {
     ListenAddress out;
     if (text.starts_with("unix:")) {
         text.remove_prefix(5);

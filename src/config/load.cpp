@@ -190,9 +190,9 @@ class Loader {
             for (const JailConfig& jail : out_.config.jails) names.push_back(jail.rules.name);
             if (std::ranges::find(names, name) != names.end()) return;
             std::string hint = did_you_mean(name, names);
-            out_.errors.push_back({what + ": jail \"" + name + "\"",
-                                   names_.contains(name) ? "is not enabled" : "there is no such jail",
-                                   hint, where});
+            out_.errors.push_back(
+                {what + ": jail \"" + name + "\"",
+                 names_.contains(name) ? "is not enabled" : "there is no such jail", hint, where});
         };
         for (const PeerConfig& peer : remote.peers)
             check(peer.jail, "peer \"" + peer.name + "\"", peer.where);
@@ -317,7 +317,8 @@ class Loader {
             else if (source->text == "stdin")
                 jail.reads_stdin = true;
             else
-                section.error(*source, "\"source: " + source->text + "\"", "must be bans, access, remote or stdin",
+                section.error(*source, "\"source: " + source->text + "\"",
+                              "must be bans, access, remote or stdin",
                               "logs are named with \"logpath\"");
         }
         read_logs(section, jail, name);
@@ -621,10 +622,9 @@ class Loader {
         jail.rules.log_ons = true;
         jail.needed_fields.push_back({"finds: log-ons", "user", jail.where});
         if (jail.rules.distinct && !jail.rules.distinct->by_user)
-            out_.errors.push_back({"\"count\"",
-                                   "filter \"" + jail.filter + "\" finds log-ons, not attacks",
-                                   "write \"count: distinct country by user\", or nothing",
-                                   jail.where});
+            out_.errors.push_back(
+                {"\"count\"", "filter \"" + jail.filter + "\" finds log-ons, not attacks",
+                 "write \"count: distinct country by user\", or nothing", jail.where});
         jail.rules.distinct.reset();
     }
 
@@ -662,7 +662,8 @@ class Loader {
         const AccessConfig& access = out_.config.access;
         if (!access.rules.everywhere) lacks("access", access.where);
         for (const GeoblockConfig& block : out_.config.geoblocks) lacks("geoblock", block.where);
-        if (access.rules.accounts.countries > 0) lacks("accounts: countries", access.accounts_where);
+        if (access.rules.accounts.countries > 0)
+            lacks("accounts: countries", access.accounts_where);
         for (const JailConfig& jail : out_.config.jails) {
             if (jail.rules.where && jail.rules.where->needs_database())
                 lacks("where", jail.condition_where);

@@ -175,7 +175,7 @@ struct HostAndPort {
 // nginx, Dovecot and Prometheus ask by HTTP.
 struct HttpConfig {
     std::optional<ListenAddress> listen;
-    std::string token;                                            // empty: this machine only
+    std::string token;                                             // empty: this machine only
     std::map<std::string, HostAndPort, std::less<>> mail_servers;  // by protocol: where nginx goes
 };
 
@@ -185,8 +185,8 @@ struct PeerConfig {
     std::string token;        // one of these two is how it is known
     std::string certificate;  // the common name in a certificate that `clients` signed
     bool may_add = false, may_delete = false, may_check = false;
-    std::string jail;             // where its bans go
-    Duration longest = forever;   // ban
+    std::string jail;            // where its bans go
+    Duration longest = forever;  // ban
     Place where;
 };
 struct RemoteConfig {
@@ -195,8 +195,8 @@ struct RemoteConfig {
     std::vector<Prefix> from;       // who may connect at all, besides this machine
     std::vector<Prefix> text_from;  // who may speak the plain text dialect, besides this machine
     std::vector<PeerConfig> peers;
-    std::string text_jail;          // where bans of the text dialect go
-    std::uint32_t rate = 600;       // requests a minute of one peer
+    std::string text_jail;     // where bans of the text dialect go
+    std::uint32_t rate = 600;  // requests a minute of one peer
     Place where;
 };
 

@@ -37,8 +37,8 @@ std::string text_argument(const Json& arguments, const char* name) {
     return found != arguments.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-// <user>, <ip> … in an argument of a program. Each tag once, from left to right, so that what stands
-// in a name is not taken for another tag.
+// <user>, <ip> … in an argument of a program. Each tag once, from left to right, so that what
+// stands in a name is not taken for another tag.
 std::string replace_account_tags(std::string_view text, const AccountOver& over) {
     const std::array<std::pair<std::string_view, std::string>, 6> tags{
         {{"<user>", over.user},
@@ -49,7 +49,8 @@ std::string replace_account_tags(std::string_view text, const AccountOver& over)
          {"<reason>", over.reason}}};
     std::string out;
     while (!text.empty()) {
-        auto tag = std::ranges::find_if(tags, [&](const auto& t) { return text.starts_with(t.first); });
+        auto tag =
+            std::ranges::find_if(tags, [&](const auto& t) { return text.starts_with(t.first); });
         if (tag == tags.end()) {
             out += text.front();
             text.remove_prefix(1);
@@ -178,9 +179,9 @@ RemoteReply Daemon::on_remote(const PeerConfig& peer, const RemoteRequest& reque
     switch (request.kind) {
         case RemoteRequest::Kind::add: {
             Duration wished = request.bantime.value_or(engine_->rules()[*jail].bantime.base);
-            Engine::BanOrder order{*jail, prefix, std::min(wished, peer.longest),
-                                   peer.name + (request.reason.empty() ? "" : ": " + request.reason),
-                                   false};
+            Engine::BanOrder order{
+                *jail, prefix, std::min(wished, peer.longest),
+                peer.name + (request.reason.empty() ? "" : ": " + request.reason), false};
             if (auto done = engine_->ban_by_hand(order, at, outcome); !done) {
                 reply.error = done.error();
                 reply.error->hint.clear();
@@ -254,8 +255,10 @@ Json Daemon::list_accounts(const Json& arguments) {
     if (!wanted.empty()) {
         const AccountUse* account = table.find(wanted);
         if (account == nullptr)
-            return failure({"account \"" + wanted + "\"", "nothing is known of it",
-                            "bandctl accounts shows all that are", {}});
+            return failure({"account \"" + wanted + "\"",
+                            "nothing is known of it",
+                            "bandctl accounts shows all that are",
+                            {}});
         return success({{"accounts", Json::array({account_to_json(*account, table, at, true)})},
                         {"total", 1}});
     }
@@ -264,9 +267,8 @@ Json Daemon::list_accounts(const Json& arguments) {
         AccountTable::Counted counted;
     };
     std::vector<Row> rows;
-    table.for_each([&](const AccountUse& account) {
-        rows.push_back({&account, table.counts(account, at)});
-    });
+    table.for_each(
+        [&](const AccountUse& account) { rows.push_back({&account, table.counts(account, at)}); });
     std::string sort = text_argument(arguments, "sort");
     std::size_t limit = default_limit;
     if (auto given = arguments.find("limit");

@@ -208,15 +208,14 @@ Result<> Daemon::open_databases() {
 Result<> Daemon::start_geoblocker() {
     if (!geoblocker_) {
         if (config_.geoblocks.empty() && !geoblocks_stand()) return {};
-        auto started = Geoblocker::start(
-            *loop_, [this](const GeoblockReport& report) {
-                for (const auto& [name, networks] : report.networks)
-                    log_.write(Severity::notice, "geoblock {}: {} networks are kept out", name,
-                               networks);
-                if (report.error)
-                    log_.write(Severity::error, "{}; it is tried again in {}",
-                               to_line(*report.error), format_duration(Geoblocker::pause));
-            });
+        auto started = Geoblocker::start(*loop_, [this](const GeoblockReport& report) {
+            for (const auto& [name, networks] : report.networks)
+                log_.write(Severity::notice, "geoblock {}: {} networks are kept out", name,
+                           networks);
+            if (report.error)
+                log_.write(Severity::error, "{}; it is tried again in {}", to_line(*report.error),
+                           format_duration(Geoblocker::pause));
+        });
         if (!started) return std::unexpected(started.error());
         geoblocker_ = std::move(*started);
     }
@@ -441,8 +440,8 @@ void Daemon::apply_config(Saved saved, Instant at) {
 void Daemon::say_what_is_watched() {
     bool any = std::ranges::any_of(config_.jails,
                                    [](const JailConfig& jail) { return jail.reads_anything(); });
-    bool asked = !config_.policy.listen.empty() || config_.http.listen ||
-                 !config_.remote.listen.empty();
+    bool asked =
+        !config_.policy.listen.empty() || config_.http.listen || !config_.remote.listen.empty();
     if (!any && !asked)
         log_.write(
             Severity::warning,
@@ -594,8 +593,7 @@ void Daemon::take_checkpoint(Instant at) {
     Duration longest{0};
     for (const JailRules& rules : engine_->rules()) longest = std::max(longest, rules.findtime);
     checkpoint.windows_before = at - longest * 2;
-    checkpoint.accounts_before =
-        at - std::max(longest, config_.access.rules.accounts.findtime) * 2;
+    checkpoint.accounts_before = at - std::max(longest, config_.access.rules.accounts.findtime) * 2;
     checkpoint.offences_before = at - config_.dbpurgeage;
     dirty_ = false;
     last_checkpoint_ = at;

@@ -81,26 +81,26 @@ Result<> Endpoints::configure(const Config& config, Loop& loop) {
         }
         return {};
     };
-    auto done = set_up(policy_, config.policy.listen, "policy",
-                       [&](const ListenAddress& address, Fd fd) {
-                           return std::make_unique<StreamServer>(
-                               loop, std::move(fd), address, policy_limits,
-                               [this](StreamClient& client, std::string_view bytes,
-                                      std::string& answer) {
-                                   return on_policy(client, bytes, answer);
-                               });
-                       });
+    auto done =
+        set_up(policy_, config.policy.listen, "policy", [&](const ListenAddress& address, Fd fd) {
+            return std::make_unique<StreamServer>(
+                loop, std::move(fd), address, policy_limits,
+                [this](StreamClient& client, std::string_view bytes, std::string& answer) {
+                    return on_policy(client, bytes, answer);
+                });
+        });
     if (!done) return done;
-    done = set_up(remote_, config.remote.listen, "remote", [&](const ListenAddress& address, Fd fd) {
-        bool tls = address.kind == ListenAddress::Kind::tls;
-        auto server = std::make_unique<StreamServer>(
-            loop, std::move(fd), address, remote_limits,
-            [this, tls](StreamClient& client, std::string_view bytes, std::string& answer) {
-                return tls ? on_json(client, bytes, answer) : on_text(client, bytes, answer);
-            });
-        if (!tls) server->set_greeting(std::string(text_greeting));
-        return server;
-    });
+    done =
+        set_up(remote_, config.remote.listen, "remote", [&](const ListenAddress& address, Fd fd) {
+            bool tls = address.kind == ListenAddress::Kind::tls;
+            auto server = std::make_unique<StreamServer>(
+                loop, std::move(fd), address, remote_limits,
+                [this, tls](StreamClient& client, std::string_view bytes, std::string& answer) {
+                    return tls ? on_json(client, bytes, answer) : on_text(client, bytes, answer);
+                });
+            if (!tls) server->set_greeting(std::string(text_greeting));
+            return server;
+        });
     if (!done) return done;
     for (auto& [address, server] : policy_) server->set_believed(PrefixSet(config.policy.from));
     for (auto& [address, server] : remote_)
@@ -108,7 +108,8 @@ Result<> Endpoints::configure(const Config& config, Loop& loop) {
                                            ? config.remote.from
                                            : config.remote.text_from));
     if (config.http.listen != http_address_)
-        calls_.on_error({"http: listen", "cannot be changed now",
+        calls_.on_error({"http: listen",
+                         "cannot be changed now",
                          "restart bandd: its sockets are opened at its start only",
                          {}});
     if (!http_ || std::exchange(http_watched_, true)) return {};
@@ -194,7 +195,8 @@ RemoteReply Endpoints::ask_remote(const PeerConfig& peer, const RemoteRequest& r
         ++remote_counts_.too_fast;
         reply.error = Error{"request", "too many in one minute", "try again later", {}};
     } else if (!may) {
-        reply.error = Error{std::string(verb), "peer \"" + peer.name + "\" may not do that", {}, {}};
+        reply.error =
+            Error{std::string(verb), "peer \"" + peer.name + "\" may not do that", {}, {}};
     } else {
         reply = calls_.on_remote(peer, request, from);
     }
@@ -301,7 +303,8 @@ HttpAnswer Endpoints::answer_http(const HttpRequest& request) {
     if (!is_authorized(request, http_config_.token))
         return {401, plain, {{"WWW-Authenticate", "Bearer"}}, "a token is needed\n"};
     bool get = request.method == "GET" || request.method == "HEAD";
-    if (request.path == "/auth/nginx" && get) return answer_log_on("nginx", parse_nginx(request), true);
+    if (request.path == "/auth/nginx" && get)
+        return answer_log_on("nginx", parse_nginx(request), true);
     if (request.path == "/auth/dovecot" && request.method == "POST")
         return answer_log_on("dovecot", parse_dovecot(request), false);
     if (request.path == "/metrics" && get)
@@ -318,8 +321,8 @@ void Endpoints::on_http() {
         if (!request) return;
         http_->answer(request->id, answer_http(*request));
         if (request->path.starts_with("/auth/"))
-            counts_[request->path == "/auth/nginx" ? "nginx" : "dovecot"].latency.add(
-                stopwatch() - begin);
+            counts_[request->path == "/auth/nginx" ? "nginx" : "dovecot"].latency.add(stopwatch() -
+                                                                                      begin);
     }
 }
 

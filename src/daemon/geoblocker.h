@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Keeps geoblocks as they are configured: reads the databases and talks to the kernel on a thread of
-// its own, as both take their time; again when databases are replaced, or when somebody else changed
-// what stands in the kernel.
+// Keeps geoblocks as they are configured: reads the databases and talks to the kernel on a thread
+// of its own, as both take their time; again when databases are replaced, or when somebody else
+// changed what stands in the kernel.
 #pragma once
 
 #include <functional>

@@ -69,6 +69,17 @@ std::string Daemon::metrics() const {
     page.one("bandd_matcher_gave_up_total", "counter", "Matches that took too many steps.",
              scanned.gave_up);
 
+    auto by_source = [&](const char* name, const char* help, auto member) {
+        page.begin(name, "counter", help);
+        for (const auto& [source, counts] : pipeline_->counts_by_source())
+            page.value(fmt::format("source=\"{}\"", label(source)), counts.*member);
+    };
+    by_source("bandd_source_lines_total", "Lines read of a source.", &ScanCounts::lines);
+    by_source("bandd_source_candidates_total", "Those that some pattern was tried on.",
+              &ScanCounts::candidates);
+    by_source("bandd_source_hits_total", "Those that a filter calls an attack.",
+              &ScanCounts::hits);
+
     std::size_t jails = engine_->rules().size();
     auto each_jail = [&](auto&& tell) {
         for (std::size_t i = 0; i < jails; ++i)

@@ -68,6 +68,17 @@ void Pipeline::decide(const Ruleset& ruleset, std::string_view bytes, LogTime* b
     put(outcome, now);
 }
 
+// What was counted since `before` was this source's.
+void Pipeline::count_for(std::string_view source, const ScanCounts& before) {
+    auto found = counts_by_source_.find(source);
+    if (found == counts_by_source_.end())
+        found = counts_by_source_.emplace(std::string(source), ScanCounts{}).first;
+    ScanCounts after = counts();
+    found->second.lines += after.lines - before.lines;
+    found->second.candidates += after.candidates - before.candidates;
+    found->second.hits += after.hits - before.hits;
+}
+
 void Pipeline::scan_chunk(const Ruleset& ruleset, const Chunk& chunk, LogTime* backlog,
                           Instant now) {
     scan_->scan(ruleset, chunk, now, hits_);
@@ -78,6 +89,7 @@ void Pipeline::scan_chunk(const Ruleset& ruleset, const Chunk& chunk, LogTime* b
 // one is read.
 void Pipeline::read_backlog(Reader& reader, Instant now) {
     const Ruleset& ruleset = ruleset_for(reader);
+    ScanCounts before = counts();
     LogTime& log_time = backlog_time_[reader.tail.id()];
     std::string_view scanned;  // being scanned
     bool more = true;
@@ -102,18 +114,22 @@ void Pipeline::read_backlog(Reader& reader, Instant now) {
         finish(read->bytes);
     }
     finish({});
+    count_for(source_of(reader), before);
     watch_.read_done(reader, more);
     if (!more) backlog_time_.erase(reader.tail.id());
 }
 
 void Pipeline::scan_bytes(const Reader& reader, std::string_view bytes, Instant now) {
     if (bytes.empty()) return;
+    ScanCounts before = counts();
     scan_chunk(ruleset_for(reader), Chunk{0, bytes, {}},
                reader.backlog ? &backlog_time_[reader.tail.id()] : nullptr, now);
+    count_for(source_of(reader), before);
 }
 
-void Pipeline::take_lines(std::span<const JailIndex> jails, const Chunk& lines, Arrival mode,
-                          Instant now) {
+void Pipeline::take_lines(std::string_view source, std::span<const JailIndex> jails,
+                          const Chunk& lines, Arrival mode, Instant now) {
+    ScanCounts before = counts();
     std::vector<JailIndex> key(jails.begin(), jails.end());
     auto& ruleset = stream_rulesets_[key];
     if (!ruleset) {
@@ -123,6 +139,7 @@ void Pipeline::take_lines(std::span<const JailIndex> jails, const Chunk& lines, 
     }
     if (mode == Arrival::log_time && !stream_time_) stream_time_.emplace();
     scan_chunk(*ruleset, lines, mode == Arrival::log_time ? &*stream_time_ : nullptr, now);
+    count_for(source, before);
 }
 
 void Pipeline::put(Outcome& outcome, Instant now) {

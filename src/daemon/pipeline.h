@@ -45,8 +45,9 @@ class Pipeline {
 
     // Lines that come from no file, for these jails (in order). With Arrival::log_time, they are a
     // backlog until `end_backlog`.
-    void take_lines(std::span<const JailIndex> jails, const Chunk& lines, Arrival mode,
-                    Instant now);
+    // `source`: what they are counted under.
+    void take_lines(std::string_view source, std::span<const JailIndex> jails, const Chunk& lines,
+                    Arrival mode, Instant now);
     void end_backlog() { stream_time_.reset(); }
 
     // Positions that changed since the last call, for a checkpoint; and files no longer read.
@@ -54,6 +55,11 @@ class Pipeline {
                         std::vector<std::pair<std::uint64_t, std::uint64_t>>& gone, Instant now);
 
     ScanCounts counts() const { return scan_->counts(); }
+    // The same by source: a jail's `logpath`, "journal", "stdin", where it is listened. What a jail
+    // gave up reading stays.
+    const std::map<std::string, ScanCounts, std::less<>>& counts_by_source() const {
+        return counts_by_source_;
+    }
     std::uint64_t cut_lines() const;
     // The indexes into Watch::logs() that a jail reads.
     const std::vector<std::size_t>& logs_of(JailIndex jail) const { return logs_of_jail_[jail]; }
@@ -79,6 +85,11 @@ class Pipeline {
     std::vector<std::vector<JailIndex>> jails_of_log_;
     std::vector<std::vector<std::size_t>> logs_of_jail_;
     std::map<std::set<std::size_t>, std::shared_ptr<const Ruleset>> rulesets_;
+    void count_for(std::string_view source, const ScanCounts& before);
+    const std::string& source_of(const Reader& reader) const {
+        return watch_.logs()[*reader.logs.begin()].spec.path;
+    }
+    std::map<std::string, ScanCounts, std::less<>> counts_by_source_;
     std::unique_ptr<ParallelScan> scan_ = std::make_unique<ParallelScan>(1);
     std::map<FileId, LogTime> backlog_time_;
     std::map<std::vector<JailIndex>, std::shared_ptr<const Ruleset>> stream_rulesets_;

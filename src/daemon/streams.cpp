@@ -140,7 +140,7 @@ void Streams::read_journal(Instant now) {
         for (std::size_t want : wants)
             jails.insert(jails.end(), jails_of_want_[want].begin(), jails_of_want_[want].end());
         std::ranges::sort(jails);
-        pipeline_->take_lines(jails, {0, line, {}}, mode, now);
+        pipeline_->take_lines("journal", jails, {0, line, {}}, mode, now);
     });
     if (!more) {
         if (!journal_error_ || to_line(*journal_error_) != to_line(more.error()))
@@ -163,7 +163,7 @@ void Streams::read_stdin_now(Instant now) {
     // The last line may lack its end, and an endless one is handed on in pieces.
     if (got <= 0 || (whole == 0 && stdin_rest_.size() > line_limit_)) whole = stdin_rest_.size();
     if (whole > 0 && !stdin_jails_.empty())
-        pipeline_->take_lines(stdin_jails_, {0, std::string_view(stdin_rest_).substr(0, whole), {}},
+        pipeline_->take_lines("stdin", stdin_jails_, {0, std::string_view(stdin_rest_).substr(0, whole), {}},
                               Arrival::live, now);
     stdin_rest_.erase(0, whole);
     if (got > 0) return;
@@ -194,7 +194,8 @@ void Streams::read_listener(Listening& listening, int fd) {
                 if (local || believer.from.contains(sender)) jails.push_back(believer.jail);
             auto from = local ? std::nullopt : std::optional(sender);
             if (!jails.empty())
-                pipeline_->take_lines(jails, {0, lines, from}, Arrival::live, now());
+                pipeline_->take_lines(to_string(listening.listener.address()), jails, {0, lines, from},
+                                      Arrival::live, now());
         });
 }
 

@@ -205,7 +205,8 @@ class Walk {
                 if (!visit(next, at, depth + 1, v4)) return false;
             } else if (type == MMDB_RECORD_TYPE_DATA && is_wanted(entry)) {
                 if (v4) at.bytes[10] = at.bytes[11] = 0xff;
-                // A record at or above ::/96 speaks of IPv4, too; those are reserved for other uses.
+                // A record at or above ::/96 speaks of IPv4, too; those are reserved for other
+                // uses.
                 if (!v4 && at.is_v4()) continue;
                 int length = v4 ? depth + 1 - 96 : depth + 1;
                 ranges_.push_back(range_of(make_prefix(at, length)));
@@ -219,8 +220,7 @@ class Walk {
         if (is_new) {
             std::string code = country_of(entry);
             some_ = some_ || !code.empty();
-            bool listed =
-                std::ranges::find(countries_, code) != countries_.end();
+            bool listed = std::ranges::find(countries_, code) != countries_.end();
             known->second = !code.empty() && listed != all_but_;
         }
         return known->second;

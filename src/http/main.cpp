@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // bandd-http: speaks HTTP for the daemon, which started it, by libmicrohttpd. A process without
-// rights: what a client makes of it reaches neither the firewall nor the state. Each request goes to
-// the daemon as one packet, and its answer comes as one. Passwords (Auth-Pass) go nowhere.
+// rights: what a client makes of it reaches neither the firewall nor the state. Each request goes
+// to the daemon as one packet, and its answer comes as one. Passwords (Auth-Pass) go nowhere.
 //
 // Descriptor 3: the daemon (SOCK_SEQPACKET). Descriptor 4: the socket that is listened at.
 #include <microhttpd.h>
@@ -34,7 +34,7 @@ constexpr std::size_t header_memory = 32768;  // bytes of one connection
 constexpr std::size_t largest_body = 65536;
 
 // What the daemon needs to know of a request; nothing else is handed on.
-constexpr std::array wanted_headers{"auth-method",   "auth-user",     "auth-protocol",
+constexpr std::array wanted_headers{"auth-method",        "auth-user", "auth-protocol",
                                     "auth-login-attempt", "client-ip", "authorization",
                                     "x-auth-key"};
 

@@ -36,10 +36,10 @@ Result<Fd> StreamServer::listen(const ListenAddress& address, const std::string&
     int on = 1;
     if (!local) setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&to), size) != 0)
-        return fail_errno(place, errno == EADDRINUSE   ? "something else has it: name another port"
-                                 : errno == ENOENT     ? "make its directory first"
+        return fail_errno(place, errno == EADDRINUSE ? "something else has it: name another port"
+                                 : errno == ENOENT   ? "make its directory first"
                                  : errno == EADDRNOTAVAIL ? "this machine has no such address"
-                                                       : "");
+                                                          : "");
     if (local) ::chmod(address.path.c_str(), 0666);
     if (::listen(fd.get(), 128) != 0) return fail_errno(place);
     return fd;

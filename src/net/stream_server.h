@@ -20,18 +20,18 @@ namespace bandd {
 
 struct StreamLimits {
     std::size_t clients = 256;
-    std::size_t request = 64 << 10;  // bytes that wait to become a request
-    std::size_t unread = 256 << 10;  // bytes of answers that a client does not fetch
+    std::size_t request = 64 << 10;                 // bytes that wait to become a request
+    std::size_t unread = 256 << 10;                 // bytes of answers that a client does not fetch
     Duration handshake = std::chrono::seconds(10);  // until TLS stands
-    Duration silence{0};                            // of a client between requests; 0: as long as it likes
+    Duration silence{0};  // of a client between requests; 0: as long as it likes
 };
 struct StreamCounts {
     std::uint64_t accepted = 0;
-    std::uint64_t refused = 0;    // by their address
-    std::uint64_t too_many = 0;   // over `clients`
-    std::uint64_t cut_off = 0;    // over `request` or `unread`, or silent too long
-    std::uint64_t bad_tls = 0;    // wrong certificate, none, plain text …
-    std::string last_failure;     // why, the last time
+    std::uint64_t refused = 0;   // by their address
+    std::uint64_t too_many = 0;  // over `clients`
+    std::uint64_t cut_off = 0;   // over `request` or `unread`, or silent too long
+    std::uint64_t bad_tls = 0;   // wrong certificate, none, plain text …
+    std::string last_failure;    // why, the last time
 };
 
 struct StreamClient {

@@ -66,7 +66,8 @@ Result<TlsClient> TlsClient::connect(const std::string& host, std::uint16_t port
             break;
         }
     }
-    if (!client.socket_) return fail_errno(what, "is its \"remote:\" configured, and this machine in \"from\"?");
+    if (!client.socket_)
+        return fail_errno(what, "is its \"remote:\" configured, and this machine in \"from\"?");
     client.ssl_ = {SSL_new(context), SSL_free};
     SSL* ssl = client.ssl_.get();
     if (parse_address(host))

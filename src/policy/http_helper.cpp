@@ -39,8 +39,10 @@ std::string find_program() {
             _exit(127);
         }
         int status = 0;
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
-        if (pid < 0 || (WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 127)))
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+        }
+        if (pid < 0 ||
+            (WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 127)))
             _exit(0);
         sleep(1);
     }
@@ -100,8 +102,7 @@ std::optional<HttpRequest> HttpHelper::take_request() {
         auto query = take_field(rest);
         auto body = take_field(rest);
         HttpRequest request;
-        if (!body || id->size() != sizeof request.id ||
-            peer->size() != request.peer.bytes.size()) {
+        if (!body || id->size() != sizeof request.id || peer->size() != request.peer.bytes.size()) {
             ++lost_;
             continue;
         }

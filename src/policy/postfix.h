@@ -19,7 +19,8 @@ struct PolicyRequest {
     std::optional<Address> address;
 };
 
-// Bytes of the first whole request in `bytes`, with the empty line that ends it; 0: it is not whole.
+// Bytes of the first whole request in `bytes`, with the empty line that ends it; 0: it is not
+// whole.
 std::size_t policy_request_size(std::string_view bytes);
 // Nothing: it is no request of smtpd's. Attributes may come in any order; the first of a name
 // counts; unknown ones do not. The views point into `text`.

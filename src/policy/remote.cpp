@@ -83,7 +83,8 @@ Result<RemoteRequest> parse_text_request(std::string_view line) {
     if (!prefix) return std::unexpected(prefix.error());
     request.prefix = *prefix;
     auto reason = rest.find(' ');
-    if (reason != std::string_view::npos) request.reason = without_controls(rest.substr(reason + 1));
+    if (reason != std::string_view::npos)
+        request.reason = without_controls(rest.substr(reason + 1));
     return request;
 }
 
@@ -107,8 +108,7 @@ std::string json_reply(const RemoteReply& reply) {
 // was asked.
 std::string text_reply(std::string_view request, const RemoteReply& reply) {
     if (request.ends_with('\r')) request.remove_suffix(1);
-    if (reply.error)
-        return "ERROR " + reply.error->what + ": " + reply.error->reason + "\n";
+    if (reply.error) return "ERROR " + reply.error->what + ": " + reply.error->reason + "\n";
     std::string line = request.starts_with("check") ? (reply.banned ? "OK banned" : "OK free")
                        : reply.changed              ? "OK ++"
                                                     : "OK --";
@@ -122,8 +122,8 @@ bool RateLimit::allows(const std::string& peer, Instant now) {
     auto [bucket, is_new] = buckets_.try_emplace(peer, Bucket{static_cast<double>(a_minute_), now});
     Bucket& one = bucket->second;
     double minutes = std::chrono::duration<double>(now - one.at).count() / 60;
-    one.left = std::min(one.left + std::max(minutes, 0.0) * a_minute_,
-                        static_cast<double>(a_minute_));
+    one.left =
+        std::min(one.left + std::max(minutes, 0.0) * a_minute_, static_cast<double>(a_minute_));
     one.at = now;
     if (one.left < 1) return false;
     one.left -= 1;

@@ -13,9 +13,9 @@
 #include "config/types.h"
 #include "core/base/prefix_set.h"
 #include "core/base/result.h"
+#include "net/tls.h"
 #include "os/fd.h"
 #include "source/framing.h"
-#include "net/tls.h"
 
 namespace bandd {
 

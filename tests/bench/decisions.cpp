@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// How long who asks waits for a decision, over loopback: Postfix (one connection, one question after
-// the other), nginx (a connection for each), Dovecot (one connection). ACCOUNTS accounts with LOG_ONS
-// log-ons each, from 20 addresses; then many Postfix processes at once, for decisions a second.
+// How long who asks waits for a decision, over loopback: Postfix (one connection, one question
+// after the other), nginx (a connection for each), Dovecot (one connection). ACCOUNTS accounts with
+// LOG_ONS log-ons each, from 20 addresses; then many Postfix processes at once, for decisions a
+// second.
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -152,13 +153,14 @@ TEST_CASE("decisions: how long Postfix, nginx and Dovecot wait") {
     std::size_t few = std::min<std::size_t>(20'000, order.size());
     auto nginx = measure(few, [&](std::size_t i) {
         Fd fd = connect_to(10041);
-        return ask(fd,
-                   fmt::format("GET /auth/nginx HTTP/1.0\r\nHost: localhost\r\nAuth-Method: plain\r\n"
-                               "Auth-User: user{}@example.org\r\nAuth-Pass: secret\r\n"
-                               "Auth-Protocol: imap\r\nAuth-Login-Attempt: 1\r\nClient-IP: {}\r\n\r\n",
-                               order[i] / log_ons,
-                               address_of_log_on(order[i] / log_ons, order[i] % log_ons)),
-                   "\r\n\r\n");
+        return ask(
+            fd,
+            fmt::format("GET /auth/nginx HTTP/1.0\r\nHost: localhost\r\nAuth-Method: plain\r\n"
+                        "Auth-User: user{}@example.org\r\nAuth-Pass: secret\r\n"
+                        "Auth-Protocol: imap\r\nAuth-Login-Attempt: 1\r\nClient-IP: {}\r\n\r\n",
+                        order[i] / log_ons,
+                        address_of_log_on(order[i] / log_ons, order[i] % log_ons)),
+            "\r\n\r\n");
     });
     tell("nginx auth_http, a connection each", nginx);
     Fd dovecot = connect_to(10041);

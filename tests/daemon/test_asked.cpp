@@ -99,9 +99,8 @@ struct Setup {
 }  // namespace
 
 TEST_CASE_METHOD(Setup, "accounts: what was counted outlives kill -9, and the action runs once") {
-    configure(
-        "accounts:\n  countries: 2\n  action: [/bin/sh, -c, 'echo \"$1 $2 $3\" >> " +
-        dir / "told" + "', x, <user>, <country>, <reason>]\njails: {}\n");
+    configure("accounts:\n  countries: 2\n  action: [/bin/sh, -c, 'echo \"$1 $2 $3\" >> " +
+              dir / "told" + "', x, <user>, <country>, <reason>]\njails: {}\n");
     start();
     CHECK(postfix_asks("joe", "8.1.0.1") == pass);
     CHECK(postfix_asks("joe", "8.2.0.1") == pass);
@@ -128,7 +127,8 @@ TEST_CASE_METHOD(Setup, "accounts: what was counted outlives kill -9, and the ac
     CHECK(has(daemon.ctl("account joe").out, "allowed"));
 }
 
-TEST_CASE_METHOD(Setup, "policy: many recipients are one log-on; what is no request gets no answer") {
+TEST_CASE_METHOD(Setup,
+                 "policy: many recipients are one log-on; what is no request gets no answer") {
     configure("accounts: {countries: 2}\njails: {}\n");
     start();
     std::string three = policy_request("joe", "8.1.0.1", "m1") +
@@ -145,7 +145,8 @@ TEST_CASE_METHOD(Setup, "policy: many recipients are one log-on; what is no requ
     CHECK(daemon.said("evil\\x1b[2J\\xff name : AUTHPASS|smtp 8.1.0.1|US|"));
 }
 
-TEST_CASE_METHOD(Setup, "access: the users' file is read again when it changes, bad lines are said") {
+TEST_CASE_METHOD(Setup,
+                 "access: the users' file is read again when it changes, bad lines are said") {
     write_file(dir / "users", "joe|DE\n");
     configure("access: {countries: [US], users_file: users}\njails: {}\n");
     start();
@@ -166,7 +167,8 @@ TEST_CASE_METHOD(Setup, "access: the users' file is read again when it changes, 
     CHECK(postfix_asks("bob", "8.2.0.1") == pass);
 }
 
-TEST_CASE_METHOD(Setup, "http: who has no token is refused, what is too large too, and the rest goes on") {
+TEST_CASE_METHOD(Setup,
+                 "http: who has no token is refused, what is too large too, and the rest goes on") {
     configure(
         "http: {listen: tcp://127.0.0.1:10041, token: 0123456789abcdef, imap: 127.0.0.1:143}\n"
         "access: {countries: [US]}\njails: {}\n");
@@ -175,8 +177,9 @@ TEST_CASE_METHOD(Setup, "http: who has no token is refused, what is too large to
         return sh("curl -si --max-time 20 http://127.0.0.1:10041" + rest).out;
     };
     const std::string key = " -H 'X-Auth-Key: 0123456789abcdef'";
-    std::string log_on = "/auth/nginx -H 'Auth-User: joe' -H 'Auth-Pass: s3cret' "
-                         "-H 'Auth-Protocol: imap' -H 'Client-IP: 8.1.0.1'";
+    std::string log_on =
+        "/auth/nginx -H 'Auth-User: joe' -H 'Auth-Pass: s3cret' "
+        "-H 'Auth-Protocol: imap' -H 'Client-IP: 8.1.0.1'";
     CHECK(has(curl(log_on), "401"));
     CHECK(has(curl(log_on + " -H 'X-Auth-Key: wrong-0123456789'"), "401"));
     std::string passed = curl(log_on + key);
@@ -189,8 +192,8 @@ TEST_CASE_METHOD(Setup, "http: who has no token is refused, what is too large to
     CHECK_FALSE(has(curl("/auth/dovecot --data-binary @" + dir / "large" + key), "200 OK"));
     CHECK(curl("/" + std::string(60'000, 'x') + key).find(" 200 ") == std::string::npos);
     // The process that speaks HTTP may die; another one takes its place.
-    std::string children = "pgrep -x bandd-http -P $(pgrep -x bandd-http -P " +
-                           std::to_string(daemon.pid()) + ")";
+    std::string children =
+        "pgrep -x bandd-http -P $(pgrep -x bandd-http -P " + std::to_string(daemon.pid()) + ")";
     must("kill -9 $(" + children + ")");
     CHECK(wait_for([&] { return has(curl(log_on + key), "Auth-Status: OK"); }));
     // It has no rights, and passwords are nowhere.
@@ -230,6 +233,8 @@ TEST_CASE_METHOD(Setup, "http: numbers for Prometheus are well formed") {
         INFO(line);
         CHECK(has(page, line));
     }
+    CHECK(has(page, "bandd_source_lines_total{source=\"" + dir / "app.log" + "\"} 2\n"));
+    CHECK(has(page, "bandd_source_hits_total{source=\"" + dir / "app.log" + "\"} 1\n"));
     CHECK(has(page, "bandd_source_size_bytes{path=\"" + dir / "app.log" + "\"} 24\n"));
 }
 
@@ -317,8 +322,9 @@ TEST_CASE_METHOD(Remote, "remote: wrong, expired or no certificate and plain tex
     Ran unknown = remote("ban 203.0.113.9", "other");
     CHECK(has(unknown.out, "peer: is not known"));
     CHECK(exchange(7071, "add 203.0.113.9\n", 1, "\n").find("OK") == std::string::npos);
-    CHECK(exchange(7071, R"({"v":1,"command":"add","arguments":{"ip":"203.0.113.9"}})"
-                         "\n",
+    CHECK(exchange(7071,
+                   R"({"v":1,"command":"add","arguments":{"ip":"203.0.113.9"}})"
+                   "\n",
                    1, "\n")
               .find("true") == std::string::npos);
     CHECK(bans() == "");
@@ -344,14 +350,16 @@ TEST_CASE_METHOD(Remote, "remote: with a token instead of a certificate, and not
     CHECK(has(fast.out, "too many in one minute"));
     CHECK_FALSE(has(daemon.log(), "0123456789abcdef"));
     // The server is checked, too: by its authority, and its name.
-    Ran doubted = sh("cd " + dir.path() + " && " + built("bandctl") +
-                     " --remote 127.0.0.1 --authority theirs.pem --token-file token ban 203.0.113.7");
+    Ran doubted =
+        sh("cd " + dir.path() + " && " + built("bandctl") +
+           " --remote 127.0.0.1 --authority theirs.pem --token-file token ban 203.0.113.7");
     CHECK(doubted.code == 1);
     CHECK_FALSE(has(bans(), "203.0.113.7"));
 }
 
 TEST_CASE_METHOD(Remote, "remote: the plain text of old, from this machine and those listed only") {
-    configure_remote("  listen: tcp://0.0.0.0:7070\n  text_jail: mail\n  text_from: [192.0.2.77]\n");
+    configure_remote(
+        "  listen: tcp://0.0.0.0:7070\n  text_jail: mail\n  text_from: [192.0.2.77]\n");
     must("ip address replace 192.0.2.77/32 dev lo; ip address replace 192.0.2.78/32 dev lo");
     start();
     CHECK(exchange(7070, "", 1, "\n") == "Firewall server available\n");
@@ -365,7 +373,8 @@ TEST_CASE_METHOD(Remote, "remote: the plain text of old, from this machine and t
           "ERROR ban 198.51.100.1: ignoreip of jail \"mail\" holds it\n");
     CHECK(bans() == "");
     CHECK(has(sh("echo 'add 203.0.113.20' | nc -q1 -s 192.0.2.77 192.0.2.77 7070").out, "OK ++"));
-    CHECK_FALSE(has(sh("echo 'add 203.0.113.21' | nc -q1 -s 192.0.2.78 192.0.2.77 7070").out, "OK"));
+    CHECK_FALSE(
+        has(sh("echo 'add 203.0.113.21' | nc -q1 -s 192.0.2.78 192.0.2.77 7070").out, "OK"));
     CHECK(bans() == "203.0.113.20 mail\n");
     CHECK(exchange(7070, std::string(10'000, 'a'), 2, "\n").ends_with(">"));
 }

@@ -87,9 +87,10 @@ TEST_CASE("geoip: a file that cannot be used is an error that names it") {
 
 TEST_CASE("geo: all networks of some countries, merged, without what is reserved") {
     TempDirectory dir;
-    write_file(dir / "geo.txt",
-               "8.0.0.0/16 country_code=RU\n8.1.0.0/16 country_code=RU\n8.2.0.0/16 country_code=DE\n"
-               "10.0.0.0/8 country_code=RU\n2a00:1::/32 country_code=RU\n9.0.0.0/8 asn=AS1\n");
+    write_file(
+        dir / "geo.txt",
+        "8.0.0.0/16 country_code=RU\n8.1.0.0/16 country_code=RU\n8.2.0.0/16 country_code=DE\n"
+        "10.0.0.0/8 country_code=RU\n2a00:1::/32 country_code=RU\n9.0.0.0/8 asn=AS1\n");
     must("support/make_mmdb " + dir / "geo.mmdb" + " < " + dir / "geo.txt");
     auto text = [&](const std::vector<std::string>& countries, bool all_but) {
         auto networks = networks_of({dir / "geo.mmdb"}, countries, all_but);

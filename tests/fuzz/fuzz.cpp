@@ -312,10 +312,11 @@ Target target_of_this_program() {
                  "request=smtpd_access_policy\nclient_address=2001:db8::1\n\nrequest="},
                 run_policy};
     if (name == "remote")
-        return {{"add 192.0.2.1 spam", "del 2001:db8::/64\r", "check 192.0.2.0/24",
-                 R"({"v":1,"command":"add","arguments":{"ip":"192.0.2.1","for":"1h","reason":"x"}})",
-                 R"({"v":1,"command":"auth","arguments":{"token":"0123456789abcdef"}})"},
-                run_remote};
+        return {
+            {"add 192.0.2.1 spam", "del 2001:db8::/64\r", "check 192.0.2.0/24",
+             R"({"v":1,"command":"add","arguments":{"ip":"192.0.2.1","for":"1h","reason":"x"}})",
+             R"({"v":1,"command":"auth","arguments":{"token":"0123456789abcdef"}})"},
+            run_remote};
     if (name == "http")
         return {{R"({"login":"joe","remote":"192.0.2.1","protocol":"imap","success":true})",
                  "joe%40example.orgimap", "Bearer 0123456789abcdef"},

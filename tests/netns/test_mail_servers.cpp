@@ -128,8 +128,7 @@ struct MailServer {
                        dir / "mail/%u" +
                        "\npassdb {\n  driver = static\n  args = password=secret\n}\n"
                        "userdb {\n  driver = static\n  args = uid=mail gid=mail home=" +
-                       dir / "mail/%u" +
-                       "\n}\nfirst_valid_uid = 1\n" +
+                       dir / "mail/%u" + "\n}\nfirst_valid_uid = 1\n" +
                        (asks ? "auth_policy_server_url = http://127.0.0.1:10041/auth/dovecot\n"
                                "auth_policy_hash_nonce = test\n"
                              : "") +
@@ -170,8 +169,8 @@ struct MailServer {
                    "anvil unix - - n - 1 anvil\ndiscard unix - - n - - discard\n"
                    "postlog unix-dgram n - n - 1 postlogd\n");
         must("postfix -c " + conf + " set-permissions || true");
-        servers.push_back(
-            std::make_unique<Background>("exec postfix -c " + conf + " start-fg", dir / "postfix.log"));
+        servers.push_back(std::make_unique<Background>("exec postfix -c " + conf + " start-fg",
+                                                       dir / "postfix.log"));
         has_postfix = true;
         bool up = answers(10025);
         INFO(read_file(dir / "postfix.log"));
@@ -214,10 +213,10 @@ struct MailServer {
 
 }  // namespace
 
-#define NEEDS_MAIL_SERVERS                                                                   \
-    if (!installed()) {                                                                      \
-        WARN("skipped: needs postfix, dovecot-imapd and nginx with its mail module");        \
-        return;                                                                              \
+#define NEEDS_MAIL_SERVERS                                                            \
+    if (!installed()) {                                                               \
+        WARN("skipped: needs postfix, dovecot-imapd and nginx with its mail module"); \
+        return;                                                                       \
     }
 
 TEST_CASE_METHOD(MailServer,
@@ -274,8 +273,8 @@ TEST_CASE_METHOD(MailServer,
     CHECK(bandd.log().find("secret") == std::string::npos);
 }
 
-TEST_CASE_METHOD(MailServer,
-                 "dovecot: log-ons are allowed and refused by country, and what it reports counts") {
+TEST_CASE_METHOD(
+    MailServer, "dovecot: log-ons are allowed and refused by country, and what it reports counts") {
     NEEDS_MAIL_SERVERS
     start_bandd(
         "access: {countries: [US, DE, FR]}\naccounts: {countries: 2}\n"

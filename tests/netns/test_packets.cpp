@@ -370,7 +370,8 @@ TEST_CASE_METHOD(Countries,
                 std::string::npos);
 }
 
-TEST_CASE_METHOD(Countries, "geoblock: chosen ports only, all but some countries, and flush at the end") {
+TEST_CASE_METHOD(Countries,
+                 "geoblock: chosen ports only, all but some countries, and flush at the end") {
     block("mail: {all_but: [DE], port: [smtp, imaps], verdict: reject, log_prefix: 'GEO '}");
     Background smtp("exec ip netns exec server nc -lk 192.168.1.101 25");
     Background web("exec ip netns exec server nc -lk 192.168.1.101 80");

@@ -136,7 +136,8 @@ TEST_CASE("remote: the JSON dialect, and what is none") {
         INFO(bad);
         CHECK_FALSE(parse_json_request(bad));
     }
-    CHECK(json_reply({}) == "{\"ok\":true,\"result\":{\"banned\":false,\"changed\":false},\"v\":1}\n");
+    CHECK(json_reply({}) ==
+          "{\"ok\":true,\"result\":{\"banned\":false,\"changed\":false},\"v\":1}\n");
 }
 
 TEST_CASE("remote: so many requests a minute of each peer, and not more") {

@@ -9,7 +9,8 @@
 //   --- facts            lines "CIDR COUNTRY [AS]": what a database would know
 //   --- log [PATH]       lines "HH:MM:SS[.mmm] text" arrive at that time of 2026-11-21 (UTC); PATH
 //                        is the jail's logpath (default /log)
-//   --- asked           lines "HH:MM:SS PROTOCOL USER ADDRESS [proven | wrong]": somebody asks whether
+//   --- asked           lines "HH:MM:SS PROTOCOL USER ADDRESS [proven | wrong]": somebody asks
+//   whether
 //                        this log-on may be, tells of one, or of a wrong password
 //   => 10:03:00 refuse USER ADDRESS: REASON
 //   => 10:03:00 account USER has 6 countries in 1d
@@ -108,10 +109,10 @@ void ask(Engine& engine, const std::string& text, Instant now, Outcome& outcome,
     if (how == "wrong") return engine.on_failed_log_on(request, "password", outcome);
     Decision decision = engine.on_log_on(request, outcome);
     if (decision.permit == Permit::yes) return;
-    decisions.push_back(fmt::format("{} refuse {} {}: {}", clock_text(now), user, address,
-                                    decision.reason));
-    engine.on_failed_log_on(
-        request, decision.permit == Permit::country ? "country" : "account", outcome);
+    decisions.push_back(
+        fmt::format("{} refuse {} {}: {}", clock_text(now), user, address, decision.reason));
+    engine.on_failed_log_on(request, decision.permit == Permit::country ? "country" : "account",
+                            outcome);
 }
 
 int run(const std::string& path) {

@@ -69,7 +69,8 @@ Checkpoint checkpoint_of(int number) {
     ban.hits = 5;
     ban.story = story;
     checkpoint.changes.bans = {ban};
-    checkpoint.changes.windows = {{{0, prefix("2001:db8::/64")}, {at(1), at(2)}, {7, 0xfedcba9876543210ULL}}};
+    checkpoint.changes.windows = {
+        {{0, prefix("2001:db8::/64")}, {at(1), at(2)}, {7, 0xfedcba9876543210ULL}}};
     checkpoint.changes.offences = {{{1, ban.key.prefix}, {3, at(1)}},
                                    {{any_jail, ban.key.prefix}, {4, at(1)}}};
     checkpoint.positions = {{"/var/log/x", 1, 2, 1000, true, 256, 0xfedcba9876543210ULL}};
@@ -212,8 +213,10 @@ TEST_CASE("store: a state that an older bandd wrote is brought up to date, and l
     }
     sqlite3* raw = nullptr;
     REQUIRE(sqlite3_open(path.c_str(), &raw) == SQLITE_OK);
-    CHECK(sqlite3_exec(raw, "DROP TABLE accounts; ALTER TABLE windows DROP COLUMN vals; PRAGMA user_version=1;", nullptr,
-                       nullptr, nullptr) == SQLITE_OK);
+    CHECK(sqlite3_exec(
+              raw,
+              "DROP TABLE accounts; ALTER TABLE windows DROP COLUMN vals; PRAGMA user_version=1;",
+              nullptr, nullptr, nullptr) == SQLITE_OK);
     sqlite3_close(raw);
     auto store = open_store(path);
     REQUIRE(store);

@@ -17,7 +17,7 @@ bool add_place(UsersPlaces& users, std::string_view user, std::string_view place
         if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
     if (is_country_code(country) || place == unknown_country) {
         users[account_name(user)].countries.push_back(place == unknown_country ? unknown_country
-                                                                                : country);
+                                                                               : country);
         return true;
     }
     auto prefix = parse_prefix(place);
@@ -109,10 +109,9 @@ std::string access_line(const LogOnRequest& request, const Decision& decision) {
     const char* verdict = decision.permit == Permit::yes       ? "AUTHPASS"
                           : decision.permit == Permit::country ? "COUNTRYFAILED"
                                                                : "ACCOUNTFAILED";
-    std::string line =
-        fmt::format("{} : {}|{} {}|{}|{}", request.user, verdict, request.protocol,
-                    to_string(request.address), decision.origin.country,
-                    decision.origin.country_name);
+    std::string line = fmt::format("{} : {}|{} {}|{}|{}", request.user, verdict, request.protocol,
+                                   to_string(request.address), decision.origin.country,
+                                   decision.origin.country_name);
     if (decision.permit == Permit::account) line += "|" + decision.reason;
     return line;
 }

@@ -120,11 +120,14 @@ AccountTable::Counted AccountTable::add(const LogOn& log_on) {
     if (!log_on.again || account.count == 0) ++account.count;
     account.last = newest;
     Address host = host_of(log_on.address);
-    see(account.addresses, {host, log_on.country, 1, log_on.at, log_on.at},
+    see(
+        account.addresses, {host, log_on.country, 1, log_on.at, log_on.at},
         [&](const AddressSeen& seen) { return seen.address == host; }, log_on.again);
-    if (account.addresses.size() > most_addresses()) account.addresses.erase(account.addresses.begin());
+    if (account.addresses.size() > most_addresses())
+        account.addresses.erase(account.addresses.begin());
     if (log_on.country.known())
-        see(account.countries, {log_on.country, 1, log_on.at, log_on.at},
+        see(
+            account.countries, {log_on.country, 1, log_on.at, log_on.at},
             [&](const CountrySeen& seen) { return seen.country == log_on.country; }, log_on.again);
     Counted counted = counts(account, newest);
     bool over = counted.standing == Standing::too_many_countries ||

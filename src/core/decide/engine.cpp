@@ -347,8 +347,7 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
         if (holds != Truth::yes) return ignore(Ignored::Why::where, jail.counts.ignored);
     }
     if (rules.log_ons) return count_log_on(index, hit, at, outcome);
-    if (rules.distinct && rules.distinct->by_user)
-        return count_by_user(index, hit, at, outcome);
+    if (rules.distinct && rules.distinct->by_user) return count_by_user(index, hit, at, outcome);
     std::uint64_t value = 0;
     if (rules.distinct) {
         auto counted = distinct_value(*rules.distinct, subject);
@@ -480,8 +479,7 @@ void Engine::count_by_user(JailIndex index, const Counted& hit, Instant at, Outc
     if (banned) return ignore(Ignored::Why::already_banned, jail.counts.already_banned);
     bool by_country = rules_[index].distinct->of == DistinctCount::Of::country;
     std::uint32_t distinct = by_country ? counted.countries : counted.addresses;
-    outcome.events.emplace_back(
-        Found{index, hit.address, std::string(hit.pattern), at, distinct});
+    outcome.events.emplace_back(Found{index, hit.address, std::string(hit.pattern), at, distinct});
     if (counted.standing == Standing::good) return;
     auto story = std::make_shared<Story>();
     story->reason = fmt::format("{}: account tried from {} {} in {}", hit.pattern, distinct,
@@ -495,13 +493,11 @@ void Engine::count_by_user(JailIndex index, const Counted& hit, Instant at, Outc
         if (seen.last >= at - rules_[index].findtime) addresses.push_back(seen.address);
     for (const Address& address : addresses) {
         // Of an IPv6 /64 only the network is known; the hit's own address is.
-        const Address& host = contains(make_prefix(hit.address, 64), address) &&
-                                      !hit.address.is_v4()
-                                  ? hit.address
-                                  : address;
+        const Address& host =
+            contains(make_prefix(hit.address, 64), address) && !hit.address.is_v4() ? hit.address
+                                                                                    : address;
         Prefix prefix = key_for(index, host);
-        if (is_own(index, host) || is_ignored(index, host) || bans_.find({index, prefix}))
-            continue;
+        if (is_own(index, host) || is_ignored(index, host) || bans_.find({index, prefix})) continue;
         ban_for(index, prefix, host, hit, distinct, story, outcome);
     }
 }
@@ -515,20 +511,17 @@ Decision Engine::on_log_on(const LogOnRequest& request, Outcome& outcome) {
     accounts_.expire(request.at);
     Decision decision = decide_access(access_, accounts_, facts_, request);
     if (decision.just_over)
-        outcome.events.emplace_back(AccountOver{account_name(request.user), request.address,
-                                                decision.origin.country,
-                                                standing_reason(decision, access_),
-                                                decision.countries, decision.addresses,
-                                                request.at});
+        outcome.events.emplace_back(
+            AccountOver{account_name(request.user), request.address, decision.origin.country,
+                        standing_reason(decision, access_), decision.countries, decision.addresses,
+                        request.at});
     return decision;
 }
 
-void Engine::on_failed_log_on(const LogOnRequest& request, std::string_view why,
-                              Outcome& outcome) {
-    Fields fields{{"user", std::string(request.user)},
-                  {"protocol", std::string(request.protocol)}};
-    std::string line = fmt::format("log-on of {} by {} from {}: {}", request.user,
-                                   request.protocol, to_string(request.address), why);
+void Engine::on_failed_log_on(const LogOnRequest& request, std::string_view why, Outcome& outcome) {
+    Fields fields{{"user", std::string(request.user)}, {"protocol", std::string(request.protocol)}};
+    std::string line = fmt::format("log-on of {} by {} from {}: {}", request.user, request.protocol,
+                                   to_string(request.address), why);
     for (std::size_t i = 0; i < rules_.size(); ++i)
         if (rules_[i].fed_by_access)
             count_hit(static_cast<JailIndex>(i),

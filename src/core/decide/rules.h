@@ -34,8 +34,8 @@ struct DistinctCount {
     enum class Of : std::uint8_t { ip, country, asn, field };
     Of of = Of::ip;
     std::string field;  // that the filter captures
-    // `count: distinct ip by user`: of one account, not of one address or block. Once it is too many,
-    // all of its addresses are banned.
+    // `count: distinct ip by user`: of one account, not of one address or block. Once it is too
+    // many, all of its addresses are banned.
     bool by_user = false;
     bool operator==(const DistinctCount&) const = default;
 };

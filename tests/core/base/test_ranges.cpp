@@ -53,7 +53,8 @@ TEST_CASE("ranges: as counted address by address") {
         auto make = [&](std::vector<bool>& set, std::vector<AddressRange>& list) {
             for (auto i = random() % 8; i > 0; --i) {
                 auto first = static_cast<unsigned>(random() % 256);
-                unsigned last = std::min<unsigned>(255U, first + static_cast<unsigned>(random() % 40));
+                unsigned last =
+                    std::min<unsigned>(255U, first + static_cast<unsigned>(random() % 40));
                 Address a = ip("10.0.0." + std::to_string(first));
                 list.push_back({a, ip("10.0.0." + std::to_string(last))});
                 for (unsigned j = first; j <= last; ++j) set[j] = true;

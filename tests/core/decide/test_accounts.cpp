@@ -87,8 +87,7 @@ TEST_CASE("accounts: exactly as counted by hand, whatever the order of time") {
         time += random() % 2000;
         std::string user = "user" + std::to_string(random() % 5);
         int block = static_cast<int>(random() % 9);
-        std::string address =
-            "8." + std::to_string(block) + ".0." + std::to_string(random() % 3);
+        std::string address = "8." + std::to_string(block) + ".0." + std::to_string(random() % 3);
         std::string country{static_cast<char>('A' + block), 'X'};
         std::int64_t when = time - static_cast<std::int64_t>(random() % 500);
         auto got = table.add(log_on(user, address, country, static_cast<double>(when)));
@@ -103,8 +102,7 @@ TEST_CASE("accounts: exactly as counted by hand, whatever the order of time") {
             }
         REQUIRE(got.addresses == addresses.size());
         REQUIRE(got.countries == countries.size());
-        REQUIRE((got.standing != Standing::good) ==
-                (countries.size() > 3 || addresses.size() > 5));
+        REQUIRE((got.standing != Standing::good) == (countries.size() > 3 || addresses.size() > 5));
     }
 }
 
