@@ -10,6 +10,7 @@
 #include "config/actions.h"
 #include "config/listen.h"
 #include "config/load.h"
+#include "core/base/reserved.h"
 #include "core/decide/condition.h"
 
 namespace bandd {
@@ -46,10 +47,6 @@ std::vector<Prefix> read_prefixes(const Section& section, const std::string& key
     return prefixes;
 }
 
-bool is_loopback(const Address& address) {
-    return contains(*parse_prefix("127.0.0.0/8"), address) || address == *parse_address("::1");
-}
-
 // Of one line, without its end. `file:PATH` is the first line of a file.
 std::string read_secret(const Section& section, const std::string& key, const Absolute& absolute) {
     constexpr std::size_t shortest = 16;
@@ -73,6 +70,25 @@ std::string read_secret(const Section& section, const std::string& key, const Ab
     return secret;
 }
 
+// A map: a user, then a list of places.
+void read_users_map(const Value& map, UsersPlaces& users, std::vector<Error>& errors) {
+    if (map.kind != Value::Kind::map)
+        errors.push_back({"\"users\"", "must be a map: a user, then a list of places", {}, map.where});
+    for (const auto& [user, places] : map.entries) {
+        auto add = [&, &name = user.text](const Value& place) {
+            if (place.kind != Value::Kind::scalar || !add_place(users, name, place.text))
+                errors.push_back({"\"" + name + ": " + place.text + "\"",
+                                  "is no country's code, no address and no CIDR block",
+                                  {},
+                                  place.where});
+        };
+        if (places.kind == Value::Kind::list)
+            std::ranges::for_each(places.items, add);
+        else
+            add(places);
+    }
+}
+
 void read_access(const Section& root, const Absolute& absolute, AccessConfig& access) {
     const Value* value = root.find("access");
     if (value == nullptr) return;
@@ -86,22 +102,8 @@ void read_access(const Section& root, const Absolute& absolute, AccessConfig& ac
             keys.error(*word, "\"countries: " + word->text + "\"", "is no country's code",
                        "two capital letters: DE, US; or unknown");
     }
-    if (const Value* users = keys.find("users")) {
-        if (users->kind != Value::Kind::map)
-            keys.error(*users, "\"users\"", "must be a map: a user, then a list of places");
-        for (const auto& [user, places] : users->entries) {
-            auto add = [&, &name = user.text](const Value& place) {
-                if (place.kind != Value::Kind::scalar ||
-                    !add_place(access.rules.users, name, place.text))
-                    keys.error(place, "\"" + name + ": " + place.text + "\"",
-                               "is no country's code, no address and no CIDR block");
-            };
-            if (places.kind == Value::Kind::list)
-                std::ranges::for_each(places.items, add);
-            else
-                add(places);
-        }
-    }
+    if (const Value* users = keys.find("users"))
+        read_users_map(*users, access.rules.users, root.errors());
     keys.text("users_file", access.users_file);
     access.users_file = absolute(access.users_file);
     keys.text("message", access.place_message);
@@ -326,6 +328,12 @@ Result<UsersPlaces> read_users(const AccessConfig& access, std::vector<Error>& b
     UsersPlaces users = access.rules.users;
     if (access.users_file.empty()) return users;
     std::string what = "users_file \"" + access.users_file + "\"";
+    if (access.users_file.ends_with(".yaml")) {
+        auto map = read_document(access.users_file);
+        if (!map) return std::unexpected(map.error());
+        if (map->kind != Value::Kind::null) read_users_map(*map, users, bad_lines);
+        return users;
+    }
     std::ifstream file(access.users_file);
     std::stringstream text;
     text << file.rdbuf();

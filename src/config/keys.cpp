@@ -144,7 +144,8 @@ constexpr std::array keys{
     Key{"access", "users", "map of lists", "",
         "from where else one user may: countries, addresses, CIDRs"},
     Key{"access", "users_file", "path", "",
-        "the same, as lines `user|CC` and `user|ADDRESS`; read again when it changes"},
+        "the same, as lines `user|CC` and `user|ADDRESS`, or as a map (NAME.yaml); read again when "
+        "it changes"},
     Key{"access", "message", "text", "554 5.7.1 You may not log in from there.",
         "what Postfix answers those who may not"},
 

@@ -77,6 +77,18 @@ bool is_code(const std::string& text) {
     return text.size() == 2 && letter(text[0]) && letter(text[1]);
 }
 
+// In this order: MaxMind's form (DB-IP's and IP2Location's too), ip-location-db's and IPLocate's,
+// IPinfo's. Empty: it tells no country.
+std::string country_of(MMDB_entry_s& entry) {
+    std::string code;
+    take_text(entry, code,
+              {{"country", "iso_code"},
+               {"country_code"},
+               {"country"},
+               {"registered_country", "iso_code"}});
+    return is_code(code) ? code : "";
+}
+
 }  // namespace
 
 GeoDatabases::GeoDatabases() = default;
@@ -125,15 +137,8 @@ Origin GeoDatabases::origin(const Address& address) const {
             MMDB_lookup_sockaddr(&file->handle, reinterpret_cast<sockaddr*>(&place), &status);
         if (status != MMDB_SUCCESS || !found.found_entry) continue;
         MMDB_entry_s& entry = found.entry;
-        // In this order: MaxMind's form (DB-IP's and IP2Location's too), ip-location-db's and
-        // IPLocate's, IPinfo's.
-        std::string code;
-        take_text(entry, code,
-                  {{"country", "iso_code"},
-                   {"country_code"},
-                   {"country"},
-                   {"registered_country", "iso_code"}});
-        if (origin.country.empty() && is_code(code)) origin.country = code;
+        std::string code = country_of(entry);
+        if (origin.country.empty()) origin.country = code;
         take_text(
             entry, origin.country_name,
             {{"country", "names", "en"}, {"country_name"}, {"registered_country", "names", "en"}});
@@ -153,16 +158,6 @@ Origin GeoDatabases::origin(const Address& address) const {
 }
 
 namespace {
-
-std::string country_of(MMDB_entry_s entry) {
-    std::string code;
-    take_text(entry, code,
-              {{"country", "iso_code"},
-               {"country_code"},
-               {"country"},
-               {"registered_country", "iso_code"}});
-    return is_code(code) ? code : "";
-}
 
 // Walks the tree of one database.
 class Walk {

@@ -9,6 +9,7 @@
 
 #include <array>
 
+#include "core/base/reserved.h"
 #include "os/clock.h"
 #include "os/socket_address.h"
 
@@ -73,8 +74,6 @@ Result<> StreamServer::load_tls(const TlsFiles& files) {
 }
 
 void StreamServer::accept() {
-    static const PrefixSet own_machine(
-        std::array{*parse_prefix("127.0.0.0/8"), *parse_prefix("::1")});
     sockaddr_storage from{};
     socklen_t size = sizeof from;
     Fd fd(::accept4(listening_.get(), reinterpret_cast<sockaddr*>(&from), &size,
@@ -82,7 +81,7 @@ void StreamServer::accept() {
     if (!fd) return;
     Address peer = *parse_address("::1");
     if (address_.kind != ListenAddress::Kind::unix_stream) peer = address_of(from);
-    if (!own_machine.contains(peer) && !believed_.contains(peer)) {
+    if (!is_loopback(peer) && !believed_.contains(peer)) {
         ++counts_.refused;
         return;
     }

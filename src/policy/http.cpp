@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/base/reserved.h"
+
 namespace bandd {
 namespace {
 
@@ -11,10 +13,6 @@ using Json = nlohmann::json;
 
 constexpr std::string_view refusal = "Log-on is not allowed from there";
 constexpr std::string_view account_refusal = "This account was used from too many places";
-
-bool is_loopback(const Address& address) {
-    return contains(*parse_prefix("127.0.0.0/8"), address) || address == *parse_address("::1");
-}
 
 int hex(char c) {
     if (c >= '0' && c <= '9') return c - '0';

@@ -160,6 +160,18 @@ TEST_CASE_METHOD(Setup,
     must("echo 'bob|DE' >> " + dir / "users");
     CHECK(daemon.said("was read again: 3 users"));
     CHECK(postfix_asks("bob", "8.2.0.1") == pass);
+    // The same as YAML; one that cannot be read leaves those that were known.
+    write_file(dir / "users.yaml", "bob: [DE]\nann: FR\neve: [X]\n");
+    configure("access: {countries: [US], users_file: users.yaml}\njails: {}\n");
+    CHECK(daemon.ctl("reload").code == 0);
+    CHECK(daemon.said("users.yaml:3:7: \"eve: X\": is no country's code"));
+    CHECK(postfix_asks("ann", "8.3.0.1") == pass);
+    CHECK(has(postfix_asks("ann", "8.2.0.1"), "554"));
+    write_file(dir / "users.yaml", "bob: [DE\n");
+    CHECK(daemon.said("users.yaml:2:"));
+    CHECK(postfix_asks("ann", "8.3.0.1") == pass);
+    configure("access: {countries: [US], users_file: users}\njails: {}\n");
+    CHECK(daemon.ctl("reload").code == 0);
     // Gone: those that were known stay.
     must("rm " + dir / "users");
     CHECK(daemon.ctl("reload").code == 0);
@@ -355,6 +367,22 @@ TEST_CASE_METHOD(Remote, "remote: with a token instead of a certificate, and not
            " --remote 127.0.0.1 --authority theirs.pem --token-file token ban 203.0.113.7");
     CHECK(doubted.code == 1);
     CHECK_FALSE(has(bans(), "203.0.113.7"));
+}
+
+TEST_CASE_METHOD(Remote, "remote: the shipped jail rejects and logs, as a router with a script did") {
+    std::string jail = read_file("../jails/spam-block.yaml");
+    std::string enabled = std::regex_replace(jail, std::regex("enabled: false"), "enabled: true");
+    must("mkdir -p " + dir / "jails");
+    write_file(dir / "jails/spam-block.yaml", enabled);
+    configure("remote: {listen: tcp://127.0.0.1:7070, text_jail: spam-block}\n");
+    start();
+    CHECK(has(exchange(7070, "add 203.0.113.9 Broadband\n", 2, "\n"), "OK ++ - add 203.0.113.9"));
+    std::string rules = sh("nft list ruleset").out;
+    INFO(rules);
+    CHECK(has(rules, "tcp dport 25 ip saddr @spam-block-ipv4 limit rate 10/second burst 10 packets log "
+                     "prefix \"SPAM_BLOCK: \""));
+    CHECK(has(rules, "tcp dport 25 ip saddr @spam-block-ipv4 counter packets 0 bytes 0 reject"));
+    CHECK(has(sh("nft list set inet bandd spam-block-ipv4").out, "203.0.113.9"));
 }
 
 TEST_CASE_METHOD(Remote, "remote: the plain text of old, from this machine and those listed only") {

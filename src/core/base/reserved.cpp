@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/base/reserved.h"
 
+#include <array>
+
 #include "core/base/prefix_set.h"
 
 namespace bandd {
@@ -19,6 +21,11 @@ std::vector<Prefix> reserved_prefixes() {
     std::vector<Prefix> prefixes;
     for (const char* text : reserved) prefixes.push_back(parse_prefix(text).value());
     return prefixes;
+}
+
+bool is_loopback(const Address& address) {
+    static const PrefixSet set(std::array{*parse_prefix("127.0.0.0/8"), *parse_prefix("::1")});
+    return set.contains(address);
 }
 
 bool is_public(const Address& address) {

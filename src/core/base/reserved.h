@@ -11,5 +11,7 @@ namespace bandd {
 // and link-local networks, documentation, multicast, and what is reserved.
 bool is_public(const Address& address);
 std::vector<Prefix> reserved_prefixes();
+// This machine's own: 127.0.0.0/8, ::1.
+bool is_loopback(const Address& address);
 
 }  // namespace bandd
