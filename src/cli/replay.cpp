@@ -38,8 +38,16 @@ struct Replayed {
     std::string path;
     Tail tail;
     std::shared_ptr<const Ruleset> ruleset;
-    std::vector<Hit> hits;  // of the chunk that was read last
-    std::size_t next = 0;   // of them, to be decided
+    HitPieces hits;         // of the chunk that was read last
+    std::size_t piece = 0;  // of them; and in it, what is to be decided next
+    std::size_t next = 0;
+    const Hit* hit() {
+        while (piece < hits.size() && next == hits[piece].size()) {
+            ++piece;
+            next = 0;
+        }
+        return piece < hits.size() ? &hits[piece][next] : nullptr;
+    }
     Instant latest{INT64_MIN};
     std::string_view scanned;  // what is being scanned
     bool read_to_end = false;
@@ -206,13 +214,12 @@ class Replay {
     // are read, and hits decided; with several files they would be in each other's way.
     void fill(Replayed& file, Progress& progress) {
         bool alone = files_.size() == 1;
-        while (file.next == file.hits.size() && !file.ended) {
+        while (file.hit() == nullptr && !file.ended) {
             if (file.scanned.empty()) begin(file, read_on(file));
             std::string_view next = alone ? read_on(file) : std::string_view{};
-            file.hits.clear();
-            file.next = 0;
             scan_.finish(file.hits);
-            arrive_in_log_time(file.hits, now_, file.latest);
+            file.piece = file.next = 0;
+            for (std::vector<Hit>& piece : file.hits) arrive_in_log_time(piece, now_, file.latest);
             done_ += file.scanned.size();
             file.ended = file.scanned.empty();
             begin(file, next);
@@ -231,13 +238,13 @@ class Replay {
             Replayed* next = nullptr;
             for (auto& file : files_) {
                 fill(*file, progress);
-                if (file->next == file->hits.size()) continue;
-                if (next == nullptr ||
-                    file->hits[file->next].arrival < next->hits[next->next].arrival)
-                    next = file.get();
+                const Hit* hit = file->hit();
+                if (hit == nullptr) continue;
+                if (next == nullptr || hit->arrival < next->hit()->arrival) next = file.get();
             }
             if (next == nullptr) break;
-            const Hit& hit = next->hits[next->next++];
+            const Hit& hit = *next->hit();
+            ++next->next;
             outcome.events.clear();
             outcome.questions.clear();
             engine_.on_time(hit.arrival, outcome);

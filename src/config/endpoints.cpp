@@ -73,7 +73,8 @@ std::string read_secret(const Section& section, const std::string& key, const Ab
 // A map: a user, then a list of places.
 void read_users_map(const Value& map, UsersPlaces& users, std::vector<Error>& errors) {
     if (map.kind != Value::Kind::map)
-        errors.push_back({"\"users\"", "must be a map: a user, then a list of places", {}, map.where});
+        errors.push_back(
+            {"\"users\"", "must be a map: a user, then a list of places", {}, map.where});
     for (const auto& [user, places] : map.entries) {
         auto add = [&, &name = user.text](const Value& place) {
             if (place.kind != Value::Kind::scalar || !add_place(users, name, place.text))

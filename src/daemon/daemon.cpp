@@ -207,7 +207,7 @@ Result<> Daemon::open_databases() {
 
 Result<> Daemon::start_geoblocker() {
     if (!geoblocker_) {
-        if (config_.geoblocks.empty() && !geoblocks_stand()) return {};
+        if (config_.geoblocks.empty() && !stale_geoblocks_) return {};
         auto started = Geoblocker::start(*loop_, [this](const GeoblockReport& report) {
             for (const auto& [name, networks] : report.networks)
                 log_.write(Severity::notice, "geoblock {}: {} networks are kept out", name,
@@ -350,6 +350,9 @@ Result<> Daemon::start() {
         engine_->set_own_addresses(PrefixSet(own_addresses()));
         load_users(true);
     }
+    // Asked before anything is changed: the kernel lets a socket go only once its changes are done,
+    // which takes a while.
+    stale_geoblocks_ = config_.geoblocks.empty() && geoblocks_stand();
     if (auto made = make_backends(config_); !made) return made;
     dispatch_->hold_removals();
     apply_config(std::move(saved), at);

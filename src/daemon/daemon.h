@@ -113,6 +113,7 @@ class Daemon {
     std::unique_ptr<Asker> asker_;
     std::unique_ptr<Endpoints> endpoints_;
     std::unique_ptr<Geoblocker> geoblocker_;
+    bool stale_geoblocks_ = false;  // of a daemon before us, and not configured any more
     std::unique_ptr<ReplacedFiles> users_file_;
     LatencyHistogram turns_;  // how long the loop was busy
     std::unique_ptr<ControlServer> control_;

@@ -58,13 +58,14 @@ const Ruleset& Pipeline::ruleset_for(const Reader& reader) {
 void Pipeline::decide(const Ruleset& ruleset, std::string_view bytes, LogTime* backlog,
                       Instant now) {
     if (backlog != nullptr) {
-        arrive_in_log_time(hits_, now, backlog->latest);
+        for (std::vector<Hit>& piece : hits_) arrive_in_log_time(piece, now, backlog->latest);
         if (auto time = last_time(ruleset, bytes, now))
             backlog->reached = std::min(std::max(backlog->reached, *time), now);
     }
     Outcome outcome;
-    engine_.on_hits(hits_, now, outcome);
-    hits_.clear();
+    for (const std::vector<Hit>& piece : hits_) engine_.on_hits(piece, now, outcome);
+    // Those of several threads are given back by them.
+    if (hits_.size() == 1) hits_[0].clear();
     put(outcome, now);
 }
 

@@ -96,7 +96,7 @@ class Pipeline {
     std::optional<LogTime> stream_time_;   // of a stream that is a backlog
     std::vector<LogSpec> stream_options_;  // by jail
     std::map<std::string, Zone, std::less<>> zones_;
-    std::vector<Hit> hits_;
+    HitPieces hits_;
     std::map<FileId, StoredPosition> saved_;
     std::uint64_t cut_lines_gone_ = 0;
     std::size_t line_limit_ = 65536;

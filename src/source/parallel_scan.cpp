@@ -2,7 +2,7 @@
 #include "source/parallel_scan.h"
 
 #include <algorithm>
-#include <iterator>
+#include <utility>
 
 namespace bandd {
 
@@ -45,11 +45,11 @@ void ParallelScan::begin(const Ruleset& ruleset, const Chunk& chunk, Instant now
         scan_piece(0);
 }
 
-void ParallelScan::finish(std::vector<Hit>& hits) {
+void ParallelScan::finish(HitPieces& hits) {
     if (used_ > 1) workers_->finish();
-    for (std::size_t i = 0; i < used_; ++i)
-        hits.insert(hits.end(), std::make_move_iterator(pieces_[i].hits.begin()),
-                    std::make_move_iterator(pieces_[i].hits.end()));
+    if (hits.size() < used_) hits.resize(used_);
+    for (std::size_t i = 0; i < used_; ++i) std::swap(hits[i], pieces_[i].hits);
+    for (std::size_t i = used_; i < hits.size(); ++i) hits[i].clear();
     used_ = 0;
 }
 

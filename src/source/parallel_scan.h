@@ -15,6 +15,10 @@ namespace bandd {
 // As the configuration says, or the machine.
 unsigned threads_of(const Config& config);
 
+// Hits of the pieces of a chunk, one after the other. They are exchanged for those of the chunk
+// before, whose memory is then given back where it came from: on the threads that scan.
+using HitPieces = std::vector<std::vector<Hit>>;
+
 class ParallelScan {
   public:
     // A piece that is smaller costs more to hand over than to scan.
@@ -22,11 +26,12 @@ class ParallelScan {
     // `counts` so far, of one that this replaces.
     explicit ParallelScan(unsigned threads, const ScanCounts& counts = {});
 
-    // Begins to scan a chunk; the caller has something else to do meanwhile. `finish` appends its
-    // hits, which point into the chunk. By turns; ruleset and chunk must live as long.
+    // Begins to scan a chunk; the caller has something else to do meanwhile. `finish` puts its hits
+    // in place of what `hits` held: all in all the order of the lines. They point into the chunk.
+    // By turns; ruleset and chunk must live as long.
     void begin(const Ruleset& ruleset, const Chunk& chunk, Instant now);
-    void finish(std::vector<Hit>& hits);
-    void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, std::vector<Hit>& hits) {
+    void finish(HitPieces& hits);
+    void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, HitPieces& hits) {
         begin(ruleset, chunk, now);
         finish(hits);
     }

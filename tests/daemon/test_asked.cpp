@@ -369,7 +369,8 @@ TEST_CASE_METHOD(Remote, "remote: with a token instead of a certificate, and not
     CHECK_FALSE(has(bans(), "203.0.113.7"));
 }
 
-TEST_CASE_METHOD(Remote, "remote: the shipped jail rejects and logs, as a router with a script did") {
+TEST_CASE_METHOD(Remote,
+                 "remote: the shipped jail rejects and logs, as a router with a script did") {
     std::string jail = read_file("../jails/spam-block.yaml");
     std::string enabled = std::regex_replace(jail, std::regex("enabled: false"), "enabled: true");
     must("mkdir -p " + dir / "jails");
@@ -379,8 +380,9 @@ TEST_CASE_METHOD(Remote, "remote: the shipped jail rejects and logs, as a router
     CHECK(has(exchange(7070, "add 203.0.113.9 Broadband\n", 2, "\n"), "OK ++ - add 203.0.113.9"));
     std::string rules = sh("nft list ruleset").out;
     INFO(rules);
-    CHECK(has(rules, "tcp dport 25 ip saddr @spam-block-ipv4 limit rate 10/second burst 10 packets log "
-                     "prefix \"SPAM_BLOCK: \""));
+    CHECK(has(rules,
+              "tcp dport 25 ip saddr @spam-block-ipv4 limit rate 10/second burst 10 packets log "
+              "prefix \"SPAM_BLOCK: \""));
     CHECK(has(rules, "tcp dport 25 ip saddr @spam-block-ipv4 counter packets 0 bytes 0 reject"));
     CHECK(has(sh("nft list set inet bandd spam-block-ipv4").out, "203.0.113.9"));
 }
