@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "config/compile.h"
+#include "config/endpoints.h"
 #include "config/keys.h"
 #include "config/load.h"
 #include "facts/mmdb.h"
@@ -31,6 +32,10 @@ int run_check(const CommonOptions& common, const std::string& directory) {
     if (errors.empty())
         if (auto databases = GeoDatabases::open(loaded.config.geoip); !databases)
             errors.push_back(databases.error());
+    std::vector<Error> bad_lines;
+    if (auto users = read_users(loaded.config.access, bad_lines); !users)
+        errors.push_back(users.error());
+    std::ranges::move(bad_lines, std::back_inserter(warnings));
     std::vector<Error> notes;
     // Filters that the jails use, and those that lie in the directory beside them.
     std::map<std::string, FilterConfig> filters;

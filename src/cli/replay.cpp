@@ -158,6 +158,7 @@ class Replay {
         Outcome outcome;
         engine_.set_rules(std::move(rules), Instant{0}, outcome);
         engine_.set_own_addresses(PrefixSet(own_addresses()));
+        engine_.set_access(config_.access.rules);
 
         Progress progress(total, !common_.json);
         auto begin = Clock::now();
@@ -262,6 +263,21 @@ class Replay {
     void tell(const Event& event) {
         if (const auto* found = std::get_if<Found>(&event)) {
             ++by_pattern_[engine_.rules()[found->jail].name][found->pattern];
+            return;
+        }
+        if (const auto* over = std::get_if<AccountOver>(&event)) {
+            if (common_.json)
+                fmt::print("{}", to_line_of_json({{"kind", "account"},
+                                                  {"user", over->user},
+                                                  {"reason", over->reason},
+                                                  {"ip", to_string(over->address)},
+                                                  {"country", over->country},
+                                                  {"time", format_rfc3339(over->time)}}));
+            else
+                fmt::print("{}  {} account {} has {}, the last from {} ({})\n",
+                           local_time(format_rfc3339(over->time)), red("would refuse"),
+                           printable(over->user), over->reason, to_string(over->address),
+                           over->country);
             return;
         }
         const auto* banned = std::get_if<Banned>(&event);

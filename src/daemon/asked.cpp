@@ -64,6 +64,17 @@ std::string replace_account_tags(std::string_view text, const AccountOver& over)
     return out;
 }
 
+// A ban of any jail that holds the whole of `prefix`. There may be millions of bans, so each block
+// that could be banned is looked up.
+const Ban* find_covering(const BanTable& bans, std::size_t jails, const Prefix& prefix) {
+    for (int length = prefix.length; length >= 0; --length) {
+        Prefix block = make_prefix(prefix.network, length);
+        for (std::size_t jail = 0; jail < jails; ++jail)
+            if (const Ban* ban = bans.find({static_cast<JailIndex>(jail), block})) return ban;
+    }
+    return nullptr;
+}
+
 }  // namespace
 
 Endpoints::Calls Daemon::endpoint_calls() {
@@ -194,10 +205,7 @@ RemoteReply Daemon::on_remote(const PeerConfig& peer, const RemoteRequest& reque
             reply.changed = engine_->unban(*jail, prefix, at, outcome) > 0;
             break;
         case RemoteRequest::Kind::check:
-            for (const Ban& ban : engine_->bans())
-                if (contains(ban.key.prefix, prefix.network) &&
-                    ban.key.prefix.length <= prefix.length)
-                    standing = &ban;
+            standing = find_covering(engine_->bans(), engine_->rules().size(), prefix);
             break;
         case RemoteRequest::Kind::authenticate:
             break;

@@ -294,7 +294,11 @@ HttpAnswer Endpoints::answer_log_on(const char* endpoint,
             calls_.on_failure(request);
         return answer_dovecot({});
     }
-    Decision decision = decide(endpoint, request);
+    Decision decision;
+    if (question->anonymous)
+        ++counts_[endpoint].passed;
+    else
+        decision = decide(endpoint, request);
     return is_nginx ? answer_nginx(*question, decision, http_config_) : answer_dovecot(decision);
 }
 

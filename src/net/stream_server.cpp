@@ -150,6 +150,7 @@ bool StreamServer::take(Client& client) {
         if (!say(client, answer)) return false;
         if (!taken) {
             client.closing = true;
+            client.until = now() + limits_.handshake;
         } else if (*taken == 0) {
             break;
         } else {

@@ -20,9 +20,10 @@ namespace bandd {
 
 struct StreamLimits {
     std::size_t clients = 256;
-    std::size_t request = 64 << 10;                 // bytes that wait to become a request
-    std::size_t unread = 256 << 10;                 // bytes of answers that a client does not fetch
-    Duration handshake = std::chrono::seconds(10);  // until TLS stands
+    std::size_t request = 64 << 10;  // bytes that wait to become a request
+    std::size_t unread = 256 << 10;  // bytes of answers that a client does not fetch
+    // Until TLS stands; and for the last answer to be fetched.
+    Duration handshake = std::chrono::seconds(10);
     Duration silence{0};  // of a client between requests; 0: as long as it likes
 };
 struct StreamCounts {

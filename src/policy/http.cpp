@@ -77,9 +77,10 @@ std::string header_text(std::string_view text) {
 
 std::optional<LogOnQuestion> parse_nginx(const HttpRequest& request) {
     LogOnQuestion question;
+    question.anonymous = request.header("auth-method") == "none";
     auto user = percent_decoded(request.header("auth-user"));
     auto address = parse_address(request.header("client-ip"));
-    if (!user || user->empty() || !address) return {};
+    if (!user || (user->empty() && !question.anonymous) || !address) return {};
     question.user = std::move(*user);
     question.address = *address;
     question.protocol = request.header("auth-protocol");

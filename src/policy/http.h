@@ -45,6 +45,7 @@ struct LogOnQuestion {
     bool report = false;   // Dovecot tells how it went; nothing is decided
     bool success = false;  // of a report
     bool refused_by_us = false;
+    bool anonymous = false;  // nginx passes on who does not log on (smtp_auth none)
 };
 // From nginx's headers. Nothing: it is not such a request.
 std::optional<LogOnQuestion> parse_nginx(const HttpRequest& request);

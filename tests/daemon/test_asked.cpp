@@ -172,8 +172,12 @@ TEST_CASE_METHOD(Setup,
     CHECK(postfix_asks("ann", "8.3.0.1") == pass);
     configure("access: {countries: [US], users_file: users}\njails: {}\n");
     CHECK(daemon.ctl("reload").code == 0);
+    Ran check = daemon.ctl("check");
+    CHECK(check.code == 0);
+    CHECK(has(check.out, "warning: " + dir / "users" + ":3:1: \"nonsense\": is not user|COUNTRY"));
     // Gone: those that were known stay.
     must("rm " + dir / "users");
+    CHECK(daemon.ctl("check").code == 2);
     CHECK(daemon.ctl("reload").code == 0);
     CHECK(daemon.said("cannot be read"));
     CHECK(postfix_asks("bob", "8.2.0.1") == pass);

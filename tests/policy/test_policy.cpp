@@ -52,6 +52,12 @@ TEST_CASE("nginx: what it asks, and what it is told") {
           "Log-on is not allowed from there");
     question->protocol = "smtp";  // no server is named for it
     CHECK(answer_nginx(*question, {}, config).headers[0].second != "OK");
+    // Mail from strangers is passed on, whoever they are.
+    HttpRequest stranger;
+    stranger.headers = {
+        {"auth-method", "none"}, {"auth-protocol", "smtp"}, {"client-ip", "8.8.8.8"}};
+    REQUIRE(parse_nginx(stranger));
+    CHECK(parse_nginx(stranger)->anonymous);
     request.headers[0].second = "joe%4";
     CHECK_FALSE(parse_nginx(request));
     request.headers = {{"auth-user", "joe"}, {"client-ip", "unix:"}};

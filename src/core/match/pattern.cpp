@@ -240,6 +240,7 @@ CaptureResult capture(const Pattern& pattern, std::string_view message, Captured
     for (int index : pattern.host_groups)
         if (!group(index).empty() && (captured.address = parse_address(group(index)))) break;
     if (!captured.address && !pattern.host_groups.empty()) return CaptureResult::no_address;
+    captured.fields.reserve(pattern.fields.size());
     for (const auto& [name, index] : pattern.fields)
         if (!group(index).empty()) captured.fields.emplace_back(name, group(index));
     return CaptureResult::captured;
