@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::size_t default_limit = 10'000;  // accounts in one answer
 
-// A client's words in a line of the log.
 std::string_view mark_name(Mark mark) {
     return mark == Mark::blocked ? "blocked" : mark == Mark::allowed ? "allowed" : "";
 }

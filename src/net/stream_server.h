@@ -53,13 +53,13 @@ class StreamServer {
     // needed), appends its answer. Nothing: the connection is to be closed, after the answer.
     using Handler = std::function<std::optional<std::size_t>(
         StreamClient& client, std::string_view bytes, std::string& answer)>;
-    // `believed`: who may connect, besides this machine's own addresses and Unix sockets.
     StreamServer(Loop& loop, Fd listening, const ListenAddress& address, StreamLimits limits,
                  Handler handler);
     ~StreamServer();
     StreamServer(const StreamServer&) = delete;
     StreamServer& operator=(const StreamServer&) = delete;
 
+    // Who may connect, besides this machine itself.
     void set_believed(PrefixSet believed) { believed_ = std::move(believed); }
     // A greeting that every client hears first (not by TLS before the handshake).
     void set_greeting(std::string greeting) { greeting_ = std::move(greeting); }
