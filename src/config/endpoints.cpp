@@ -15,15 +15,14 @@
 
 namespace bandd {
 
-AskedProgram read_program(const Section& section, std::string_view key, const Value& value) {
+AskedProgram read_program(const Section& section, std::string_view key, std::string_view table,
+                          const Value& value) {
     AskedProgram program;
     if (value.kind != Value::Kind::map) {
         program.argv = parse_argv(section, key);
         return program;
     }
-    std::string name(key);
-    if (section.what() == "accounts") name = "accounts action";
-    Section keys(value, name, name, section.errors());
+    Section keys(value, table, std::string(table), section.errors());
     program.argv = parse_argv(keys, "run");
     keys.text("user", program.user);
     keys.duration("timeout", program.timeout, false);
@@ -123,7 +122,7 @@ void read_accounts(const Section& root, AccessConfig& access) {
     access.rules.not_counted = PrefixSet(read_prefixes(keys, "ignoreip"));
     keys.text("message", access.message);
     if (const Value* action = keys.find("action"))
-        access.action = read_program(keys, "action", *action);
+        access.action = read_program(keys, "action", "accounts action", *action);
 }
 
 // An answer of Postfix's: a code of the SMTP server first, or a word of access(5).

@@ -15,8 +15,10 @@ namespace bandd {
 using Absolute = std::function<std::string(const std::string& path)>;
 void read_endpoints(const Section& root, const Absolute& absolute, Config& config);
 
-// A key that names a program: a list, or a map of run, user and timeout.
-AskedProgram read_program(const Section& section, std::string_view key, const Value& value);
+// A key that names a program: a list, or a map of run, user and timeout, which are the keys of
+// `table`.
+AskedProgram read_program(const Section& section, std::string_view key, std::string_view table,
+                          const Value& value);
 
 // The users of `access: users_file`, and those of the configuration. Lines that mean nothing are
 // reported, and left out.

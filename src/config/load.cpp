@@ -466,7 +466,7 @@ class Loader {
         }
         jail.rules.ignoreip = PrefixSet(prefixes);
         if (const Value* value = section.find("ignorecommand")) {
-            jail.ignorecommand = read_program(section, "ignorecommand", *value);
+            jail.ignorecommand = read_program(section, "ignorecommand", "ignorecommand", *value);
         }
         jail.rules.asks = !jail.ignore_names.empty() || !jail.ignorecommand.argv.empty();
     }
