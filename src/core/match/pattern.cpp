@@ -187,6 +187,7 @@ Result<Pattern> compile_pattern(std::string_view id, std::string_view source,
                     "write (?:…) where nothing is captured");
     if (needs_host && pattern.host_groups.empty())
         return fail(what, "has no <HOST>", "mark where the address stands with <HOST>");
+    pattern.program = CaptureProgram::compile(pattern.regex, true);
     return pattern;
 }
 
@@ -206,8 +207,19 @@ const std::string* find_field(const Fields& fields, std::string_view name) {
 Pcre::Outcome search(const Pattern& pattern, std::string_view text,
                      std::vector<std::string_view>& groups) {
     if (pattern.pcre) return pattern.pcre->search(text, groups);
-    std::array<re2::StringPiece, most_groups> pieces;
     int count = pattern.re2->NumberOfCapturingGroups() + 1;
+    if (pattern.program) {
+        groups.resize(static_cast<std::size_t>(count));
+        switch (pattern.program->run(text, groups)) {
+            case CaptureProgram::Outcome::match:
+                return Pcre::Outcome::match;
+            case CaptureProgram::Outcome::no_match:
+                return Pcre::Outcome::no_match;
+            case CaptureProgram::Outcome::gave_up:
+                break;
+        }
+    }
+    std::array<re2::StringPiece, most_groups> pieces;
     re2::StringPiece piece(text.data(), text.size());
     if (!pattern.re2->Match(piece, 0, piece.size(), RE2::UNANCHORED, pieces.data(), count))
         return Pcre::Outcome::no_match;

@@ -14,6 +14,7 @@
 
 #include "core/base/address.h"
 #include "core/base/result.h"
+#include "core/match/capture_program.h"
 #include "core/text/pcre.h"
 
 namespace bandd {
@@ -35,6 +36,7 @@ struct Pattern {
     Dialect dialect = Dialect::bandd;
     std::unique_ptr<RE2> re2;  // one of these two
     std::shared_ptr<const Pcre> pcre;
+    std::optional<CaptureProgram> program;  // what re2 says, sooner; not for every pattern
     std::vector<int> host_groups;  // one for each <HOST>, <ADDR>, <IP4>, <IP6>; of bandd's dialect
     std::vector<std::pair<std::string, int>> fields;  // "user" -> group, from <F-USER> or (?P<…>)
 };

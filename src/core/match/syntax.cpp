@@ -45,8 +45,11 @@ constexpr int deepest = 200;
 
 class Parser {
   public:
-    Parser(std::string_view text, Language language)
-        : text_(text), pcre2_(language == Language::pcre2) {}
+    Parser(std::string_view text, Language language, bool dot_nl)
+        : text_(text),
+          pcre2_(language == Language::pcre2),
+          exact_(language == Language::exact),
+          any_byte_(dot_nl ? ~ByteSet{} : ~one('\n')) {}
 
     Node whole() {
         Node node = alternation(0);
@@ -107,8 +110,9 @@ class Parser {
             } else if (peek() != '{' || !counts(least, most)) {
                 return;
             }
-            if (!accept("?")) accept("+");  // lazy or (fail2ban's Python) possessive
             Node repeat = make(Kind::repeat);
+            repeat.lazy = accept("?");
+            if (!repeat.lazy && !exact_) accept("+");  // possessive, of fail2ban's Python
             repeat.least = least;
             repeat.most = most;
             repeat.from = from;
@@ -137,6 +141,7 @@ class Parser {
             high = number();
         }
         if ((!low && !high) || at >= text_.size() || text_[at] != '}') return false;
+        if (exact_ && !low) throw Unknown{};
         least = low.value_or(0);
         most = high.value_or(Node::unlimited);
         at_ = at + 1;
@@ -152,7 +157,7 @@ class Parser {
                 return char_class();
             case '.':
                 ++at_;
-                return bytes_node(~ByteSet{});
+                return bytes_node(any_byte_);
             case '^':
                 ++at_;
                 return make(Kind::begin);
@@ -170,9 +175,21 @@ class Parser {
         }
     }
 
-    Node literal(unsigned char c) const { return bytes_node(fold_ ? fold(one(c)) : one(c)); }
+    // RE2 knows more letters with two cases than ASCII's.
+    unsigned char foldable(unsigned char c) const {
+        if (exact_ && fold_ && c >= 0x80) throw Unknown{};
+        return c;
+    }
+
+    Node literal(unsigned char c) const {
+        return bytes_node(fold_ ? fold(one(foldable(c))) : one(c));
+    }
 
     Node tag() {
+        if (exact_) {
+            ++at_;
+            return literal('<');
+        }
         for (std::string_view host : {"<HOST>", "<ADDR>", "<IP4>", "<IP6>"})
             if (accept(host)) return make(Kind::host);
         if (text_.substr(at_).starts_with("<F-") || text_.substr(at_).starts_with("</F-")) {
@@ -203,7 +220,11 @@ class Parser {
     std::optional<Node> group(int depth) {
         ++at_;
         bool outer_fold = fold_;
-        if (accept("?")) {
+        int number = 0;
+        if (peek() != '?') {
+            number = ++groups_;
+        } else {
+            ++at_;
             if (accept("#")) {
                 if (!pcre2_) throw Unknown{};
                 auto close = text_.find(')', at_);
@@ -221,6 +242,7 @@ class Parser {
                 auto close = text_.find('>', at_);
                 if (close == std::string_view::npos) throw Unknown{};
                 at_ = close + 1;
+                number = ++groups_;
             } else {
                 bool on = true;
                 for (; more() && peek() != ':' && peek() != ')'; ++at_) {
@@ -228,7 +250,8 @@ class Parser {
                         on = false;
                     else if (peek() == 'i')
                         fold_ = on;
-                    else if (std::string_view("msU").find(peek()) == std::string_view::npos)
+                    else if (exact_ ||
+                             std::string_view("msU").find(peek()) == std::string_view::npos)
                         throw Unknown{};  // look-around, conditionals, back-references
                 }
                 if (accept(")")) return std::nullopt;  // "(?i)" holds to the end of its group
@@ -238,6 +261,12 @@ class Parser {
         Node inside = alternation(depth + 1);
         if (!accept(")")) throw Unknown{};
         fold_ = outer_fold;
+        if (number != 0 && inside.group != 0) {
+            Node around = make(Kind::concat);
+            around.children.push_back(std::move(inside));
+            inside = std::move(around);
+        }
+        if (number != 0) inside.group = number;
         return inside;
     }
 
@@ -332,7 +361,8 @@ class Parser {
             default:
                 break;
         }
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '1' && c <= '9'))
+        bool octal = exact_ && c == '0';
+        if (octal || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '1' && c <= '9'))
             throw Unknown{};
         return static_cast<unsigned char>(c == '0' ? '\0' : c);
     }
@@ -345,9 +375,12 @@ class Parser {
         }
         switch (c) {
             case 'b':
-            case 'B':
+            case 'B': {
                 ++at_;
-                return make(Kind::boundary);
+                Node node = make(Kind::boundary);
+                node.negative = c == 'B';
+                return node;
+            }
             case 'A':
                 ++at_;
                 return make(Kind::begin);
@@ -398,9 +431,9 @@ class Parser {
     }
 
     unsigned char class_byte() {
-        if (accept("\\")) return escaped_byte();
+        if (accept("\\")) return foldable(escaped_byte());
         if (!more()) throw Unknown{};
-        return static_cast<unsigned char>(text_[at_++]);
+        return foldable(static_cast<unsigned char>(text_[at_++]));
     }
 
     ByteSet posix_class() {
@@ -431,8 +464,11 @@ class Parser {
 
     std::string_view text_;
     bool pcre2_ = false;
+    bool exact_ = false;
+    ByteSet any_byte_;  // what '.' matches
     std::size_t at_ = 0;
     bool fold_ = false;
+    int groups_ = 0;
 };
 
 ByteSet host_bytes() {
@@ -473,9 +509,9 @@ ByteSet edge_bytes(const Node& node, bool forward) {
 
 }  // namespace
 
-std::optional<Node> parse(std::string_view pattern, Language language) {
+std::optional<Node> parse(std::string_view pattern, Language language, bool dot_nl) {
     try {
-        return Parser(pattern, language).whole();
+        return Parser(pattern, language, dot_nl).whole();
     } catch (const Unknown&) {
         return {};
     }

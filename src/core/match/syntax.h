@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A regular expression as a tree over bytes: what RE2's own parser knows but does not tell. Used
-// to judge patterns (forgery) and to find what they require (literals), never to match with them.
+// to judge patterns (forgery), to find what they require (literals), and, as far as it is exact, to
+// match with them (capture_program).
 #pragma once
 
 #include <bitset>
@@ -31,16 +32,23 @@ struct Node {
     std::vector<Node> children;
     int least = 0;
     int most = unlimited;
+    bool lazy = false;             // of a repeat: as few as will do
+    bool negative = false;         // of a boundary: \B
+    int group = 0;                 // what it matches is this capturing group, from 1; 0: none
     std::size_t from = 0, to = 0;  // where it stands in the pattern's text
 };
 
 // RE2's syntax is what patterns are written in. Of PCRE2's more is understood: look-around as
 // nothing (it matches no bytes), back-references as any text, conditionals as alternatives.
-enum class Language { re2, pcre2 };
+// `exact` is RE2's without tags, and only what the tree tells exactly: no flags but i, no letters
+// beyond ASCII that have two cases.
+enum class Language { re2, pcre2, exact };
 
 // Reads RE2's syntax, with <HOST>, <ADDR>, <IP4>, <IP6> as `host` and other <TAGS> as nothing.
 // Nothing on what it does not know; RE2 itself reports what is wrong with a pattern.
-std::optional<Node> parse(std::string_view pattern, Language language = Language::re2);
+// `dot_nl`: '.' matches a line end, too.
+std::optional<Node> parse(std::string_view pattern, Language language = Language::re2,
+                          bool dot_nl = true);
 
 bool nullable(const Node& node);
 ByteSet first_bytes(const Node& node);

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A pattern's own program takes the very captures that RE2 takes, or leaves them to it.
+#include <random>
+
+#include "config/compile.h"
+#include "config/load.h"
+#include "core/match/capture_program.h"
+#include "core/match/fail2ban_regex.h"
+#include "support/common.h"
+
+using namespace bandd;
+
+namespace {
+
+using Groups = std::vector<std::string_view>;
+
+// What RE2 says: no groups if it does not match.
+Groups by_re2(const RE2& re2, std::string_view text) {
+    std::vector<re2::StringPiece> pieces(static_cast<std::size_t>(re2.NumberOfCapturingGroups()) +
+                                         1);
+    re2::StringPiece piece(text.data(), text.size());
+    Groups groups;
+    if (!re2.Match(piece, 0, piece.size(), RE2::UNANCHORED, pieces.data(),
+                   static_cast<int>(pieces.size())))
+        return groups;
+    for (const auto& one : pieces) groups.emplace_back(one.data(), one.size());
+    return groups;
+}
+
+std::string told(const Groups& groups, std::string_view text) {
+    std::string out = groups.empty() ? "no match" : "";
+    for (std::string_view group : groups)
+        out += group.data() == nullptr ? "[-]"
+                                       : "[" + std::to_string(group.data() - text.data()) + " '" +
+                                             std::string(group) + "']";
+    return out;
+}
+
+enum class Agreement { agrees, gave_up, differs };
+Agreement compare(const CaptureProgram& program, const RE2& re2, std::string_view text) {
+    Groups groups(static_cast<std::size_t>(re2.NumberOfCapturingGroups()) + 1);
+    CaptureProgram::Outcome outcome = program.run(text, groups);
+    if (outcome == CaptureProgram::Outcome::gave_up) return Agreement::gave_up;
+    if (outcome == CaptureProgram::Outcome::no_match) groups.clear();
+    std::string ours = told(groups, text);
+    std::string theirs = told(by_re2(re2, text), text);
+    if (ours == theirs) return Agreement::agrees;
+    UNSCOPED_INFO("text " << text << "\n  ours " << ours << "\n  RE2  " << theirs);
+    return Agreement::differs;
+}
+
+// Small patterns of everything that a program knows, over few letters, so that they are ambiguous
+// and match often.
+class Inventor {
+  public:
+    explicit Inventor(unsigned seed) : random_(seed) {}
+    std::size_t any(std::size_t below) { return random_() % below; }
+
+    std::string atom(int depth) {
+        static const std::vector<std::string> simple{
+            "a",     "b",   "ab",      " ",   ".",        "[ab]", "[^a]",  "[^ ]", "\\w",
+            "\\S",   "\\s", "\\d",     "1",   "[a-b1]",   "A",    "\\.",   "aB",   "[[:alpha:]]",
+            "ba ab", "a b", "[^a-z ]", "\\W", "[\\d. -]", "\\t",  "[Aa]b", "\\x61"};
+        static const std::vector<std::string> conditions{"^", "$", "\\b", "\\B", "\\A", "\\z"};
+        switch (depth > 3 ? any(6) : any(12)) {
+            case 6:
+            case 7:
+                return "(" + alternation(depth + 1) + ")";
+            case 8:
+                return "(?:" + alternation(depth + 1) + ")";
+            case 9:
+                return "(?i:" + alternation(depth + 1) + ")";
+            case 10:
+                return "(?P<n" + std::to_string(names_++) + ">" + alternation(depth + 1) + ")";
+            case 11:
+                return conditions[any(conditions.size())];
+            default:
+                return simple[any(simple.size())];
+        }
+    }
+    std::string repeated(int depth) {
+        static const std::vector<std::string> counts{"*",   "+",     "?",    "*?",     "+?",   "??",
+                                                     "{2}", "{1,3}", "{2,}", "{0,2}?", "{1,}?"};
+        std::string one = atom(depth);
+        bool condition = one.size() <= 2 && std::string("^$\\b\\B\\A\\z").find(one) < 10;
+        if (condition || any(3) != 0) return one;
+        return (one.size() > 1 && one[0] != '(' && one[0] != '[' && one[0] != '\\'
+                    ? "(?:" + one + ")"
+                    : one) +
+               counts[any(counts.size())];
+    }
+    std::string concatenation(int depth) {
+        std::string out;
+        for (std::size_t i = any(5); i > 0; --i) out += repeated(depth);
+        return out;
+    }
+    std::string alternation(int depth) {
+        std::string out = concatenation(depth);
+        for (std::size_t i = any(3); i > 1; --i) out += "|" + concatenation(depth);
+        return out;
+    }
+    std::string pattern() {
+        names_ = 0;
+        return (any(2) == 0 ? "^" : "") + alternation(0) + (any(3) == 0 ? "$" : "");
+    }
+    std::string text() {
+        static const std::string letters = "aaabbb  AB1.\t_\xe9";
+        std::string out;
+        for (std::size_t i = any(14); i > 0; --i) out += letters[any(letters.size())];
+        return out;
+    }
+
+  private:
+    std::mt19937 random_;
+    int names_ = 0;
+};
+
+std::vector<std::filesystem::path> shipped() {
+    std::vector<std::filesystem::path> found;
+    for (const auto& entry : std::filesystem::directory_iterator(BANDD_SOURCE "/filters"))
+        if (entry.path().extension() == ".yaml") found.push_back(entry.path());
+    std::ranges::sort(found);
+    return found;
+}
+
+}  // namespace
+
+TEST_CASE("programs take the captures that RE2 takes, whatever the pattern and the text") {
+    Inventor invent(GENERATE(1U, 2U, 3U, 4U));
+    std::size_t programs = 0;
+    std::size_t matches = 0;
+    std::size_t gave_up = 0;
+    for (int i = 0; i < 4000; ++i) {
+        std::string regex = invent.pattern();
+        bool dot_nl = invent.any(2) == 0;
+        RE2::Options options = pattern_options();
+        options.set_dot_nl(dot_nl);
+        RE2 re2(regex, options);
+        if (!re2.ok()) continue;
+        auto program = CaptureProgram::compile(regex, dot_nl);
+        if (!program) continue;
+        ++programs;
+        for (int j = 0; j < 20; ++j) {
+            std::string text = invent.text();
+            if (invent.any(10) == 0) text += '\n';
+            Agreement agreement = compare(*program, re2, text);
+            if (agreement == Agreement::differs) FAIL("pattern " << regex);
+            if (agreement == Agreement::gave_up) ++gave_up;
+            matches += by_re2(re2, text).empty() ? 0 : 1;
+        }
+    }
+    CHECK(programs > 2000);
+    CHECK(matches > 10000);
+    CHECK(gave_up < 100);  // alternatives that can be gone through in very many ways
+}
+
+TEST_CASE(
+    "every shipped pattern has a program, which agrees with RE2 on every sample, cut and "
+    "changed") {
+    std::mt19937 random(7);
+    std::size_t compared = 0;
+    std::size_t matches = 0;
+    for (const auto& path : shipped()) {
+        INFO(path.filename().string());
+        FilterConfig config = load_filter(path.string()).filter;
+        std::vector<Error> errors;
+        std::vector<Error> warnings;
+        auto filter = compile_filter(config, {}, config.sample_lists, errors, warnings);
+        REQUIRE(filter);
+        std::vector<std::string> messages;
+        std::string buffer;
+        for (const Sample& sample : config.samples) {
+            Envelope envelope =
+                open_line(sample.line, Zone{}, Instant::from_seconds(1'795'100'000), buffer);
+            std::string unescaped;
+            messages.emplace_back(message_of(envelope, Escapes::automatic, unescaped));
+        }
+        auto hold_against = [&](const Pattern& pattern) {
+            INFO(pattern.id);
+            REQUIRE(pattern.re2);
+            REQUIRE(pattern.program);
+            for (const std::string& message : messages) {
+                for (int change = 0; change < 24; ++change) {
+                    std::string text = message;
+                    if (change > 0 && !text.empty()) {
+                        std::size_t at = random() % text.size();
+                        switch (random() % 4) {
+                            case 0:
+                                text.resize(at);
+                                break;
+                            case 1:
+                                text.erase(at, 1 + random() % 3);
+                                break;
+                            case 2:
+                                text.insert(at, text.substr(random() % text.size(), 12));
+                                break;
+                            default:
+                                text[at] = static_cast<char>(random());
+                        }
+                    }
+                    ++compared;
+                    matches += by_re2(*pattern.re2, text).empty() ? 0 : 1;
+                    CHECK(compare(*pattern.program, *pattern.re2, text) == Agreement::agrees);
+                }
+            }
+        };
+        for (const Pattern& pattern : filter->patterns) hold_against(pattern);
+        for (const Pattern& pattern : filter->ignore) hold_against(pattern);
+    }
+    CHECK(compared > 10000);
+    CHECK(matches > 1000);
+}
+
+TEST_CASE("a line made to send a program back and forth is left to RE2, with the same result") {
+    auto pattern = compile_pattern("p", "^(a|b|ab)*c(.*)(.*)(.*)x<HOST>$", {}, true);
+    REQUIRE(pattern);
+    REQUIRE(pattern->program);
+    std::string text;
+    for (int i = 0; i < 3000; ++i) text += "ab";
+    text += "c x x x x203.0.113.9";
+    Groups groups(8);
+    CHECK(pattern->program->run(text, groups) == CaptureProgram::Outcome::gave_up);
+    Captured captured;
+    REQUIRE(capture(*pattern, text, captured) == CaptureResult::captured);
+    CHECK(to_string(*captured.address) == "203.0.113.9");
+}
+
+TEST_CASE("what a tree cannot say exactly has no program") {
+    for (const char* regex :
+         {"(?s)a", "(?m)^a", "(?U)a+", "(?i)\xe9", "(?i)[a-\xff]", "(a*)*", "(?:a|)+", "\\012",
+          "(?:(?:abcdefgh){1,100}x){1,100}", "\\pL", "[[:cntrl:]]"}) {
+        INFO(regex);
+        CHECK_FALSE(CaptureProgram::compile(regex, true));
+    }
+}
