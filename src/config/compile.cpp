@@ -58,10 +58,12 @@ std::shared_ptr<const Filter> compile_filter(
     for (const auto& [name, words] : more_words)
         lists[name].insert(lists[name].end(), words.begin(), words.end());
     if (!config.tag.empty()) {
-        filter->tag = std::make_unique<RE2>(config.tag, pattern_options());
-        if (!filter->tag->ok())
-            errors.push_back(
-                {"tag", "RE2 refuses it: " + filter->tag->error(), {}, config.tag_where});
+        if (auto tag = compile_tag(config.tag)) {
+            filter->tag = std::move(*tag);
+        } else {
+            errors.push_back(tag.error());
+            errors.back().where = config.tag_where;
+        }
     }
     bool fail2ban = config.dialect == Dialect::fail2ban;
     Fail2banOptions options{config.usedns != UseDns::no, config.maxlines > 1};

@@ -28,6 +28,9 @@ class CaptureProgram {
     // few looks at each byte, so that no line costs much more than RE2 would.
     Outcome run(std::string_view text, std::span<std::string_view> groups) const;
 
+    // It matches at the text's begin or nowhere: most texts are told apart at once.
+    bool anchored() const { return from_begin_; }
+
     static constexpr std::size_t most_instructions = 1500;
 
   private:
@@ -66,7 +69,7 @@ class CaptureProgram {
     std::string texts_;
     std::size_t groups_ = 1;  // the whole match, too
     std::uint16_t start_ = 0;
-    bool from_begin_ = false;  // it matches at the text's begin or not at all
+    bool from_begin_ = false;
     std::uint16_t first_ = 0;  // set
     bool may_be_empty_ = false;
 };

@@ -7,7 +7,9 @@
 namespace bandd {
 
 bool accepts_tag(const Filter& filter, std::string_view tag) {
-    return !filter.tag || RE2::FullMatch(re2::StringPiece(tag.data(), tag.size()), *filter.tag);
+    if (!filter.tag) return true;
+    thread_local std::vector<std::string_view> groups;
+    return search(*filter.tag, tag, groups) == Pcre::Outcome::match;
 }
 
 Seen see(const Filter& filter, std::string_view line, const Zone& zone, Instant arrival,

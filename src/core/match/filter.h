@@ -19,8 +19,8 @@ struct Filter {
     std::string name;
     std::string identity;  // name and modes: what stays the same over a reload and a restart
     Dialect dialect = Dialect::bandd;
-    std::unique_ptr<RE2> tag;  // what the syslog tag must match in full; none: any line
-    PrefixSet senders;         // whose syslog messages it looks at; empty: every line
+    std::optional<Pattern> tag;  // what the syslog tag must match in full; none: any line
+    PrefixSet senders;           // whose syslog messages it looks at; empty: every line
     std::vector<Pattern> patterns;
     std::vector<Pattern> ignore;  // ignoreregex: a line that one of these matches is no hit
 

@@ -4,7 +4,6 @@
 #include "core/match/literals.h"
 
 #include <algorithm>
-#include <climits>
 #include <functional>
 #include <optional>
 
@@ -105,40 +104,6 @@ std::size_t worth(const Literal& literal) {
     std::size_t halves = 0;
     for (char c : literal.text) halves += c == ' ' ? 0 : c >= '0' && c <= '9' ? 1 : 2;
     return halves;
-}
-
-// How often a byte stands in logs, of a thousand: letters as in English, digits, and what is put
-// between words.
-int byte_frequency(char c) {
-    constexpr std::string_view by_frequency = "etaoinsrhldcumfpgwybvkxjqz";
-    if (c >= '0' && c <= '9') return 25;
-    if (c == ' ') return 120;
-    if (c >= 'A' && c <= 'Z') return 4;
-    if (c >= 'a' && c <= 'z') {
-        auto rank = static_cast<int>(by_frequency.find(c));
-        return std::max(2, 60 - rank * 3);
-    }
-    return std::string_view(".:-=/[]<>,").contains(c) ? 12 : 3;
-}
-
-// Cuts a long text where it ends in bytes that are rare: a search for many texts looks at those
-// first.
-void shorten(Literal& literal) {
-    constexpr std::size_t long_enough = 12;
-    constexpr std::size_t looked_at = 2;
-    const std::string& text = literal.text;
-    if (text.size() <= long_enough) return;
-    std::size_t best_end = text.size();
-    long best = LONG_MAX;
-    for (std::size_t end = long_enough; end <= text.size(); ++end) {
-        long product = 1;
-        for (std::size_t i = end - looked_at; i < end; ++i) product *= byte_frequency(text[i]);
-        if (literal.any_case) product *= 2;
-        if (product >= best) continue;
-        best = product;
-        best_end = end;
-    }
-    literal.text.resize(best_end);
 }
 
 // The best part of a text that stands in a raw line as it is.
@@ -289,8 +254,6 @@ std::vector<LiteralSet> required_literals(const Pattern& pattern) {
     for (Choice& choice : required(*tree)) {
         if (!sets.empty() && choice.score < least_second_score) break;
         if (pattern.dialect == Dialect::bandd) {
-            for (Literal& literal : choice.literals) shorten(literal);
-            simplify(choice.literals);
             sets.push_back(std::move(choice.literals));
             continue;
         }

@@ -191,6 +191,20 @@ Result<Pattern> compile_pattern(std::string_view id, std::string_view source,
     return pattern;
 }
 
+Result<Pattern> compile_tag(std::string_view source) {
+    Pattern pattern;
+    pattern.id = "tag";
+    pattern.source = source;
+    // Refused as it was written, not as it is wrapped.
+    RE2 alone(pattern.source, pattern_options());
+    if (!alone.ok()) return fail("tag", "RE2 refuses it: " + alone.error());
+    pattern.regex = "\\A(?:" + pattern.source + ")\\z";
+    pattern.re2 = std::make_unique<RE2>(pattern.regex, pattern_options());
+    if (!pattern.re2->ok()) return fail("tag", "RE2 refuses it: " + pattern.re2->error());
+    pattern.program = CaptureProgram::compile(pattern.regex, true);
+    return pattern;
+}
+
 bool names_empty_list(std::string_view source, const WordLists& lists) {
     for (const auto& [name, items] : lists)
         if (items.empty() && source.find("<LIST:" + name + ">") != std::string_view::npos)

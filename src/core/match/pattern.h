@@ -70,6 +70,9 @@ struct Fail2banOptions {
 Result<Pattern> compile_fail2ban(std::string_view id, std::string_view source,
                                  const Fail2banOptions& options);
 
+// What a syslog tag must be, as a whole.
+Result<Pattern> compile_tag(std::string_view source);
+
 // True if a list that the pattern names is empty: it can't match anything then, and is left out.
 bool names_empty_list(std::string_view source, const WordLists& lists);
 

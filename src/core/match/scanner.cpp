@@ -3,29 +3,15 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cstring>
 
+#include "core/base/ascii.h"
+#include "core/match/gate.h"
 #include "core/text/docker.h"
 
 namespace bandd {
 namespace {
-
-// Set indexes that match, in order. Everything, if the set is missing or its DFA ran out of memory:
-// `Match` then returns false, and an attacker who causes that must not get through.
-void find_candidates(const Ruleset::View& view, std::string_view message, Scratch& scratch) {
-    scratch.matched.clear();
-    if (view.set) {
-        RE2::Set::ErrorInfo error{};
-        if (view.set->Match(re2::StringPiece(message.data(), message.size()), &scratch.matched,
-                            &error)) {
-            std::ranges::sort(scratch.matched);
-            return;
-        }
-        if (error.kind == RE2::Set::kNoError) return;
-        ++scratch.counts.set_failures;
-        scratch.matched.clear();
-    }
-    for (std::size_t i = 0; i < view.at.size(); ++i) scratch.matched.push_back(static_cast<int>(i));
-}
 
 // Of those that see a line alike.
 std::uint32_t any_rule_of(const Ruleset::View& view) {
@@ -43,8 +29,17 @@ struct Line {
 
 // A set of targets, as bits.
 using Targets = const std::uint64_t*;
-bool has(Targets targets, std::uint32_t target) {
-    return (targets[target / 64] >> target % 64 & 1) != 0;
+
+// Calls `visit` for those of `targets` from `first` on and before `end`, in order.
+template <class Visit>
+void for_targets(Targets targets, std::uint32_t first, std::uint32_t end, const Visit& visit) {
+    for (std::uint32_t word = first / 64; word * 64 < end; ++word) {
+        std::uint64_t bits = targets[word];
+        if (word == first / 64) bits &= ~std::uint64_t{0} << first % 64;
+        if (end - word * 64 < 64) bits &= ~(~std::uint64_t{0} << (end - word * 64));
+        for (; bits != 0; bits &= bits - 1)
+            visit(word * 64 + static_cast<std::uint32_t>(std::countr_zero(bits)));
+    }
 }
 
 // Fewer patterns than this are tried one by one without asking the set first.
@@ -57,21 +52,32 @@ bool accepts_sender(const Filter& filter, const Line& line) {
     return filter.senders.empty() || (line.sender && filter.senders.contains(*line.sender));
 }
 
-// Set indexes of a view that are among the targets, in order, into scratch.matched.
-void find_wanted(const Ruleset::View& view, Targets targets, Scratch& scratch) {
-    scratch.matched.clear();
-    for (std::uint32_t i = 0; i < view.at.size(); ++i)
-        if (has(targets, view.first_target + i)) scratch.matched.push_back(static_cast<int>(i));
-}
-
-// The same, but if they are many, only those that the set finds to match.
+// What of a view's `at` is among the targets, in order, into scratch.matched; if many of these are
+// not quick, only those that the set finds to match.
 void find_matching(const Ruleset::View& view, Targets targets, std::string_view message,
                    Scratch& scratch) {
-    find_wanted(view, targets, scratch);
-    if (scratch.matched.size() < least_for_set) return;
-    find_candidates(view, message, scratch);
-    std::erase_if(scratch.matched, [&](int index) {
-        return !has(targets, view.first_target + static_cast<std::uint32_t>(index));
+    std::vector<std::uint32_t>& matched = scratch.matched;
+    matched.clear();
+    std::size_t slow = 0;
+    auto end = static_cast<std::uint32_t>(view.first_target + view.at.size());
+    for_targets(targets, view.first_target, end, [&](std::uint32_t target) {
+        matched.push_back(target - view.first_target);
+        slow += view.quick[matched.back()] ? 0 : 1;
+    });
+    if (slow < least_for_set || !view.set) return;
+    RE2::Set::ErrorInfo error{};
+    scratch.set_matched.clear();
+    if (!view.set->Match(re2::StringPiece(message.data(), message.size()), &scratch.set_matched,
+                         &error) &&
+        error.kind != RE2::Set::kNoError) {
+        // Its DFA ran out of memory. An attacker who causes that must not get through.
+        ++scratch.counts.set_failures;
+        return;
+    }
+    std::erase_if(matched, [&](std::uint32_t index) {
+        return !view.quick[index] && std::ranges::none_of(scratch.set_matched, [&](int found) {
+            return view.in_set[static_cast<std::size_t>(found)] == index;
+        });
     });
 }
 
@@ -104,8 +110,8 @@ void scan_messages(const Ruleset& ruleset, const Ruleset::View& view, const Enve
     std::size_t done_rule = SIZE_MAX;  // a rule gives at most one hit a line
     std::size_t tag_rule = SIZE_MAX;
     bool tag_fits = false;
-    for (int index : scratch.matched) {
-        auto [rule_index, pattern_index] = view.at[static_cast<std::size_t>(index)];
+    for (std::uint32_t index : scratch.matched) {
+        auto [rule_index, pattern_index] = view.at[index];
         if (rule_index == done_rule) continue;
         const Rule& rule = ruleset.rules[rule_index];
         if (tag_rule != rule_index) {
@@ -148,10 +154,9 @@ void scan_undated(const Ruleset& ruleset, const Ruleset::View& view, const Seen&
     std::vector<std::uint32_t>& rules = scratch.rules;
     rules.clear();
     auto behind = static_cast<std::uint32_t>(view.first_target + view.at.size());
-    for (std::uint32_t i = 0; i < view.always.size(); ++i)
-        if (has(targets, behind + i)) rules.push_back(view.always[i]);
-    for (int index : scratch.matched)
-        rules.push_back(view.at[static_cast<std::size_t>(index)].first);
+    for_targets(targets, behind, behind + static_cast<std::uint32_t>(view.always.size()),
+                [&](std::uint32_t target) { rules.push_back(view.always[target - behind]); });
+    for (std::uint32_t index : scratch.matched) rules.push_back(view.at[index].first);
     if (rules.empty()) return;
     std::ranges::sort(rules);
     auto last = std::unique(rules.begin(), rules.end());
@@ -179,9 +184,9 @@ void scan_undated(const Ruleset& ruleset, const Ruleset::View& view, const Seen&
 
 bool wants(const Ruleset::View& view, Targets targets) {
     auto end = static_cast<std::uint32_t>(view.first_target + view.at.size() + view.always.size());
-    for (std::uint32_t target = view.first_target; target < end; ++target)
-        if (has(targets, target)) return true;
-    return !view.joining.empty();
+    bool any = !view.joining.empty();
+    for_targets(targets, view.first_target, end, [&](std::uint32_t) { any = true; });
+    return any;
 }
 
 void scan_line(const Ruleset& ruleset, std::string_view raw, const std::optional<Address>& sender,
@@ -202,51 +207,79 @@ void scan_line(const Ruleset& ruleset, std::string_view raw, const std::optional
     }
 }
 
+bool stands_in(std::string_view line, const Literal& literal) {
+    if (!literal.any_case)
+        return ::memmem(line.data(), line.size(), literal.text.data(), literal.text.size()) !=
+               nullptr;
+    auto same = [](char a, char b) { return ascii_lower(a) == b; };
+    return !std::ranges::search(line, literal.text, same).empty();
+}
+
+// A text of each set stands in the line.
+bool holds_required(std::string_view line, const std::vector<LiteralSet>& sets) {
+    return std::ranges::all_of(sets, [&](const LiteralSet& set) {
+        return std::ranges::any_of(
+            set, [&](const Literal& literal) { return stands_in(line, literal); });
+    });
+}
+
+// Within what a container said, some escapes may hide any text.
+bool may_hide_texts(std::string_view line) {
+    return line.starts_with(docker_head) && (line.find("\\u00") != std::string_view::npos ||
+                                             line.find("\\/") != std::string_view::npos);
+}
+
 // The lines of a chunk that hold what a target asks for, with these targets.
 bool find_candidate_lines(const Ruleset& ruleset, std::string_view bytes, Scratch& scratch) {
     scratch.literal_hits.clear();
     scratch.candidates.clear();
     scratch.targets.clear();
-    if (!ruleset.literals->find(bytes, scratch.literals, scratch.literal_hits)) return false;
+    if (!ruleset.gate->find(bytes, scratch.literals, scratch.literal_hits)) return false;
     if (!std::ranges::is_sorted(scratch.literal_hits, {}, &LiteralHit::end))
         std::ranges::sort(scratch.literal_hits, {}, &LiteralHit::end);
-    std::vector<std::uint64_t>& seen = scratch.seen;
+    std::vector<std::uint64_t>& opened = scratch.opened;
     std::size_t begin = 0;
     std::size_t end = 0;  // of the line looked at; a literal holds no line end
     bool any = false;
+    bool hidden = false;
     auto end_line = [&] {
         if (!any) return;
         any = false;
         std::uint64_t wanted = 0;
-        for (std::size_t i = 0; i < ruleset.words; ++i) wanted |= seen[i] & seen[ruleset.words + i];
+        std::string_view line = bytes.substr(begin, end - begin).substr(0, ruleset.line_limit);
+        for (std::size_t i = 0; i < ruleset.words; ++i) {
+            for (std::uint64_t ask = hidden ? 0 : opened[i] & ruleset.costly[i]; ask != 0;
+                 ask &= ask - 1)
+                if (auto bit = static_cast<std::size_t>(std::countr_zero(ask));
+                    !holds_required(line, ruleset.required[i * 64 + bit]))
+                    opened[i] &= ~(std::uint64_t{1} << bit);
+            wanted |= opened[i];
+        }
         if (wanted == 0) return;
         scratch.candidates.push_back(
             {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)});
-        for (std::size_t i = 0; i < ruleset.words; ++i)
-            scratch.targets.push_back(seen[i] & seen[ruleset.words + i]);
+        scratch.targets.insert(scratch.targets.end(), opened.begin(), opened.end());
     };
     for (const LiteralHit& hit : scratch.literal_hits) {
         if (hit.end > end) {
             end_line();
-            auto before = bytes.rfind('\n', hit.end - 1);
-            begin = before == std::string_view::npos ? 0 : before + 1;
+            const void* before = ::memrchr(bytes.data() + end, '\n', hit.end - end);
+            if (before != nullptr)
+                begin =
+                    static_cast<std::size_t>(static_cast<const char*>(before) - bytes.data()) + 1;
             end = std::min(bytes.find('\n', hit.end), bytes.size());
-            seen = ruleset.unasked;
+            opened = ruleset.every_line;
+            hidden = false;
             any = true;
         }
-        if (hit.end - begin > ruleset.line_limit) continue;
-        if (hit.literal == ruleset.docker_literal) {
-            // Within what a container said, these escapes may hide any literal.
-            std::string_view line = bytes.substr(begin, end - begin);
-            if (line.starts_with(docker_head) && (line.find("\\u00") != std::string_view::npos ||
-                                                  line.find("\\/") != std::string_view::npos))
-                std::ranges::fill(seen, ~std::uint64_t{0});
+        if (hidden || hit.end - begin > ruleset.line_limit) continue;
+        if (hit.literal == ruleset.docker_text) {
+            hidden = may_hide_texts(bytes.substr(begin, end - begin));
+            if (hidden) std::ranges::fill(opened, ~std::uint64_t{0});
             continue;
         }
-        for (std::uint32_t one : ruleset.speaks_for[hit.literal]) {
-            std::size_t target = one / 2;
-            seen[(one % 2) * ruleset.words + target / 64] |= std::uint64_t{1} << target % 64;
-        }
+        for (std::size_t i = 0; i < ruleset.words; ++i)
+            opened[i] |= ruleset.opens_for[hit.literal * ruleset.words + i];
     }
     end_line();
     return true;
@@ -307,55 +340,52 @@ std::vector<LiteralSet> required_by(const Filter& filter) {
     return sets;
 }
 
-void prepare_literals(Ruleset& ruleset, const PrepareOptions& options) {
-    std::uint32_t targets = 0;
-    ruleset.literals.reset();
-    ruleset.speaks_for.clear();
+bool is_quick(const Filter& filter, const Pattern& pattern) {
+    return filter.dialect == Dialect::bandd && pattern.program && pattern.program->anchored();
+}
+
+void prepare_gate(Ruleset& ruleset, const PrepareOptions& options) {
+    ruleset.gate.reset();
     ruleset.looks_at_every_line = false;
+    std::vector<std::vector<LiteralSet>>& required = ruleset.required;
+    required.clear();
+    std::vector<std::uint32_t> costly;
     for (Ruleset::View& view : ruleset.views) {
-        view.first_target = targets;
-        targets += static_cast<std::uint32_t>(view.at.size() + view.always.size());
+        view.first_target = static_cast<std::uint32_t>(required.size());
+        for (std::size_t i = 0; i < view.at.size(); ++i) {
+            const Filter& filter = *ruleset.rules[view.at[i].first].filter;
+            if (!view.quick[i]) costly.push_back(static_cast<std::uint32_t>(required.size()));
+            required.push_back(filter.prefix
+                                   ? required_by(filter)
+                                   : required_literals(filter.patterns[view.at[i].second]));
+        }
+        for (std::uint32_t rule : view.always) {
+            costly.push_back(static_cast<std::uint32_t>(required.size()));
+            required.push_back(required_by(*ruleset.rules[rule].filter));
+        }
         ruleset.looks_at_every_line = ruleset.looks_at_every_line || !view.joining.empty();
     }
-    ruleset.words = (targets + 63) / 64;
-    ruleset.unasked.assign(2 * ruleset.words, 0);
-    ruleset.every_line.assign(ruleset.words, 0);
-    LiteralSet literals;
-    auto add = [&](std::uint32_t target, const std::vector<LiteralSet>& sets) {
-        std::uint64_t bit = std::uint64_t{1} << target % 64;
-        for (std::uint32_t set = 0; set < 2; ++set) {
-            if (set >= sets.size()) {
-                ruleset.unasked[set * ruleset.words + target / 64] |= bit;
-                continue;
-            }
-            for (const Literal& literal : sets[set]) {
-                auto known = std::ranges::find(literals, literal);
-                auto index = static_cast<std::size_t>(known - literals.begin());
-                if (known == literals.end()) {
-                    literals.push_back(literal);
-                    ruleset.speaks_for.emplace_back();
-                }
-                ruleset.speaks_for[index].push_back(target * 2 + set);
-            }
-        }
-        if (!sets.empty()) return;
-        ruleset.every_line[target / 64] |= bit;
-        ruleset.looks_at_every_line = true;
+    ruleset.words = (required.size() + 63) / 64;
+    auto set_bit = [](std::uint64_t* set, std::uint32_t target) {
+        set[target / 64] |= std::uint64_t{1} << target % 64;
     };
-    for (const Ruleset::View& view : ruleset.views) {
-        std::uint32_t target = view.first_target;
-        for (auto [rule, pattern] : view.at) {
-            const Filter& filter = *ruleset.rules[rule].filter;
-            add(target++,
-                filter.prefix ? required_by(filter) : required_literals(filter.patterns[pattern]));
-        }
-        for (std::uint32_t rule : view.always)
-            add(target++, required_by(*ruleset.rules[rule].filter));
+    ruleset.costly.assign(ruleset.words, 0);
+    for (std::uint32_t target : costly) set_bit(ruleset.costly.data(), target);
+    ruleset.every_line.assign(ruleset.words, 0);
+    for (std::uint32_t target = 0; target < required.size(); ++target) {
+        if (!required[target].empty()) continue;
+        set_bit(ruleset.every_line.data(), target);
+        ruleset.looks_at_every_line = true;
     }
-    if (literals.empty() || !options.prefilter) return;
-    ruleset.docker_literal = static_cast<std::uint32_t>(literals.size());
-    literals.push_back({std::string(docker_head), false});
-    ruleset.literals = make_literal_scan(literals, options.engine);
+    Gate gate = choose_gate(required);
+    if (gate.texts.empty() || !options.prefilter) return;
+    ruleset.opens_for.assign(gate.texts.size() * ruleset.words, 0);
+    for (std::size_t text = 0; text < gate.texts.size(); ++text)
+        for (std::uint32_t target : gate.opens_for[text])
+            set_bit(ruleset.opens_for.data() + text * ruleset.words, target);
+    ruleset.docker_text = static_cast<std::uint32_t>(gate.texts.size());
+    gate.texts.push_back({std::string(docker_head), false});
+    ruleset.gate = make_literal_scan(gate.texts, options.engine);
 }
 
 }  // namespace
@@ -368,7 +398,7 @@ void prepare(Ruleset& ruleset, const PrepareOptions& options) {
         // bandd's dialect comes first: it needs no second look for a date.
         auto place = filter.dialect == Dialect::bandd ? ruleset.views.begin() : ruleset.views.end();
         return *ruleset.views.insert(
-            place, Ruleset::View{filter.dialect, filter.dates, {}, {}, {}, {}, 0});
+            place, Ruleset::View{filter.dialect, filter.dates, {}, {}, {}, {}, {}, {}, 0});
     };
     for (std::uint32_t i = 0; i < ruleset.rules.size(); ++i) {
         const Filter& filter = *ruleset.rules[i].filter;
@@ -392,16 +422,21 @@ void prepare(Ruleset& ruleset, const PrepareOptions& options) {
         RE2::Options re2_options = pattern_options();
         re2_options.set_dot_nl(view.dialect == Dialect::bandd);
         re2_options.set_max_mem(options.set_memory);
-        view.set = std::make_unique<RE2::Set>(re2_options, RE2::UNANCHORED);
-        bool usable = !view.at.empty();
-        for (auto [rule, pattern] : view.at) {
+        auto set = std::make_unique<RE2::Set>(re2_options, RE2::UNANCHORED);
+        bool usable = true;
+        for (std::uint32_t i = 0; i < view.at.size(); ++i) {
+            auto [rule, pattern] = view.at[i];
             const Filter& filter = *ruleset.rules[rule].filter;
             const Pattern& one = filter.prefix ? *filter.prefix : filter.patterns[pattern];
-            usable = view.set->Add(one.regex, nullptr) >= 0 && usable;
+            view.quick.push_back(is_quick(filter, one));
+            if (view.quick.back()) continue;
+            view.in_set.push_back(i);
+            usable = usable && set->Add(one.regex, nullptr) >= 0;
         }
-        if (!usable || !view.set->Compile()) view.set.reset();
+        if (view.in_set.size() >= least_for_set && usable && set->Compile())
+            view.set = std::move(set);
     }
-    prepare_literals(ruleset, options);
+    prepare_gate(ruleset, options);
 }
 
 std::vector<std::string> patterns_without_literal(const Filter& filter) {
@@ -419,7 +454,7 @@ void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, Scratch& scra
     std::string_view bytes = chunk.bytes;
     count_lines(bytes, ruleset.line_limit, scratch.counts);
     scratch.all_targets.assign(ruleset.words, ~std::uint64_t{0});
-    bool searched = ruleset.literals && find_candidate_lines(ruleset, bytes, scratch);
+    bool searched = ruleset.gate && find_candidate_lines(ruleset, bytes, scratch);
     auto look_at = [&](std::size_t begin, std::size_t end, Targets targets) {
         std::string_view line = bytes.substr(begin, end - begin).substr(0, ruleset.line_limit);
         if (!line.empty()) scan_line(ruleset, line, chunk.sender, targets, now, scratch, hits);

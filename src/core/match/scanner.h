@@ -27,33 +27,36 @@ struct Ruleset {
     Escapes escapes = Escapes::automatic;
     std::size_t line_limit = 65536;  // the rest of a longer line is not looked at
 
-    // Filled by `prepare`. Rules that see a line alike share one set.
+    // Filled by `prepare`. Rules that see a line alike share one view.
     struct View {
         Dialect dialect = Dialect::bandd;
         std::shared_ptr<const DatePatterns> dates;
-        std::unique_ptr<RE2::Set> set;
-        // Set index -> rule, pattern. In fail2ban's dialect a rule is tried whole once one of its
-        // patterns (or its prefix, if it has one) matches.
+        // Rule, pattern. In fail2ban's dialect a rule is tried whole once one of its patterns (or
+        // its prefix, if it has one) matches.
         std::vector<std::pair<std::uint32_t, std::uint32_t>> at;
+        // Of each: a text that it does not match is told at once, by its own program.
+        std::vector<bool> quick;
+        std::unique_ptr<RE2::Set> set;       // of the others
+        std::vector<std::uint32_t> in_set;   // set index -> index in `at`
         std::vector<std::uint32_t> always;   // rules that no set can speak for: PCRE2
         std::vector<std::uint32_t> joining;  // rules that look at several lines at once
-        // Targets are what a literal speaks for, numbered through all views: a view's `at`, then
+        // Targets are what a line is held against, numbered through all views: a view's `at`, then
         // its `always`.
         std::uint32_t first_target = 0;
     };
     std::vector<View> views;
 
-    // The prefilter: chunks are searched for literals, and only lines with one are looked at, and
-    // only by the targets that require it.
-    std::unique_ptr<LiteralScan> literals;  // none: every line is looked at by all
-    // A target may ask for one literal out of each of two sets. `speaks_for`: the target times two,
-    // plus which set.
-    std::vector<std::vector<std::uint32_t>> speaks_for;
-    std::uint32_t docker_literal = 0;       // behind the others: how a line of Docker's begins
+    // The prefilter: chunks are searched for the gate's texts, and only lines with one are looked
+    // at, and only by the targets that it opens for.
+    std::unique_ptr<LiteralScan> gate;      // none: every line is looked at by all
     std::size_t words = 0;                  // of a set of targets
-    std::vector<std::uint64_t> unasked;     // for both sets, one after the other: who lacks it
+    std::vector<std::uint64_t> opens_for;   // of each text, a set of targets
+    std::uint32_t docker_text = 0;          // behind the others: how a line of Docker's begins
     std::vector<std::uint64_t> every_line;  // set of targets that have no literal
     bool looks_at_every_line = false;       // for these, or for rules that join lines
+    // Targets that cost much to try, and what a line must hold besides before they are.
+    std::vector<std::uint64_t> costly;
+    std::vector<std::vector<LiteralSet>> required;
 };
 
 // For the set's program and its DFA. What does not fit is matched one by one, so this bounds
@@ -93,14 +96,15 @@ struct Scratch {
         std::uint32_t begin = 0, end = 0;
     };
     std::string message;
-    std::string contained;  // of a line that Docker wrote
-    std::vector<int> matched;
+    std::string contained;               // of a line that Docker wrote
+    std::vector<std::uint32_t> matched;  // indexes of a view's `at`
+    std::vector<int> set_matched;
     std::vector<std::uint32_t> rules;
     LiteralScratch literals;
     std::vector<LiteralHit> literal_hits;
     std::vector<Candidate> candidates;
     std::vector<std::uint64_t> targets;  // of the candidates, `words` each
-    std::vector<std::uint64_t> seen;     // of one line, for both sets of literals
+    std::vector<std::uint64_t> opened;   // of one line
     std::vector<std::uint64_t> all_targets;
     FilterMatch found;
     ScanCounts counts;

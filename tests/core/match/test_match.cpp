@@ -38,7 +38,7 @@ std::string refusal(const std::string& regex) {
 std::shared_ptr<Filter> filter_of(std::vector<std::string> regexes, std::string tag = "") {
     auto filter = std::make_shared<Filter>();
     filter->name = "test";
-    if (!tag.empty()) filter->tag = std::make_unique<RE2>(tag, pattern_options());
+    if (!tag.empty()) filter->tag = *compile_tag(tag);
     for (std::size_t i = 0; i < regexes.size(); ++i)
         filter->patterns.push_back(
             std::move(compile_pattern("p" + std::to_string(i), regexes[i], {}, true).value()));
@@ -226,7 +226,7 @@ TEST_CASE("a line over the limit is cut, and its neighbours are not lost") {
 
 TEST_CASE("if the set of patterns fails, they are tried one by one") {
     auto rules = rules_of({filter_of(
-        {"^long [^x]{1000}<HOST>$", "^short <HOST>$", "^a <HOST>$", "^b <HOST>$", "^c <HOST>$"})});
+        {"long [^x]{1000}<HOST>$", "short <HOST>$", "a <HOST>$", "b <HOST>$", "c <HOST>$"})});
     prepare(rules, {.prefilter = false});
     std::string text =
         "short 203.0.113.1\nlong " + std::string(1000, 'b') + "203.0.113.2\nshort 203.0.113.3\n";

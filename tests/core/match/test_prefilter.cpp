@@ -3,7 +3,9 @@
 // same.
 #include <random>
 
+#include "core/base/ascii.h"
 #include "core/match/fail2ban_regex.h"
+#include "core/match/gate.h"
 #include "core/match/scanner.h"
 #include "support/common.h"
 
@@ -174,7 +176,7 @@ std::vector<std::string> hits_with(Ruleset& rules, const std::string& text,
 TEST_CASE("what a pattern requires: its longest texts, alternatives together") {
     CHECK(texts_of("^denied <HOST>$") == Texts{"denied "});
     CHECK(texts_of("^(?:bad|wrong) password for \\S+ from <HOST>$") ==
-          Texts{"bad password fo|wrong passwo"});
+          Texts{"bad password for |wrong password for "});
     CHECK(texts_of("^(?:Invalid|Illegal) user") == Texts{"Illegal user|Invalid user"});
     CHECK(texts_of("^(?i)Denied <HOST>") == Texts{"denied /i"});
     CHECK(texts_of("^\"SMTPD\"\\t\\d+\\t\"<HOST>\"") == Texts{"SMTPD"});
@@ -196,6 +198,62 @@ TEST_CASE("what a pattern requires is not lost by look-around, conditions and ba
     CHECK(required("^(?!noise)authentication failure <HOST>$") == "authenticat|ion failure |");
     CHECK(required("^(?P<q>\")?authentication failure(?(q)\") <HOST>$") != "");
     CHECK(required("^(\\S+) authentication failure \\1 <HOST>$") != "");
+}
+
+TEST_CASE("a gate opens for whatever holds a text of each of a target's sets") {
+    std::mt19937 random(GENERATE(range(1U, 40U)));
+    auto any = [&](std::size_t below) { return random() % below; };
+    static const std::vector<std::string> words{"fail", "auth",   "user ", " from ", "Log",
+                                                ": ",   "reject", "x",     "12",     "entication"};
+    std::vector<std::vector<LiteralSet>> required(1 + any(30));
+    for (auto& sets : required)
+        for (std::size_t i = any(3); i > 0; --i) {
+            LiteralSet& set = sets.emplace_back();
+            for (std::size_t j = 1 + any(4); j > 0; --j) {
+                std::string text;
+                while (text.size() < shortest_literal || any(2) == 0)
+                    text += words[any(words.size())];
+                bool any_case = any(4) == 0;
+                set.push_back({any_case ? ascii_lower(text) : text, any_case});
+            }
+        }
+    Gate gate = choose_gate(required);
+    REQUIRE(gate.texts.size() == gate.opens_for.size());
+    auto opens = [&](const std::string& line, std::uint32_t target) {
+        for (std::size_t i = 0; i < gate.texts.size(); ++i) {
+            const auto& [text, any_case] = gate.texts[i];
+            if ((any_case ? ascii_lower(line) : line).find(text) != std::string::npos &&
+                std::ranges::find(gate.opens_for[i], target) != gate.opens_for[i].end())
+                return true;
+        }
+        return false;
+    };
+    for (std::uint32_t target = 0; target < required.size(); ++target) {
+        if (required[target].empty()) continue;
+        for (int round = 0; round < 20; ++round) {
+            std::string line;
+            for (const LiteralSet& set : required[target]) {
+                Literal one = set[any(set.size())];
+                for (char& c : one.text)
+                    if (one.any_case && any(2) == 0) c = static_cast<char>(std::toupper(c));
+                line += "|" + one.text;
+            }
+            INFO("line " << line << ", target " << target);
+            CHECK(opens(line, target));
+        }
+    }
+}
+
+TEST_CASE("a gate needs few texts, and none that ordinary lines hold if there is another") {
+    auto exact = [](const char* text) { return LiteralSet{{text, false}}; };
+    Gate gate = choose_gate(std::vector<std::vector<LiteralSet>>{
+        {exact("535 Authentication failed"), exact("\"SMTPD\"")},
+        {exact(": SASL LOGIN Authentication failed")},
+        {exact("Disconnected from user"), exact("(preauth attack)")},
+    });
+    REQUIRE(gate.texts.size() == 2);
+    CHECK(gate.opens_for[0] == std::vector<std::uint32_t>{0, 1});
+    CHECK(std::string("(preauth attack)").find(gate.texts[1].text) != std::string::npos);
 }
 
 TEST_CASE("with and without prefilter, by whichever search: the same hits") {

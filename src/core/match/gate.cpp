@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A greedy cover: of all short parts of the texts, again and again the one that speaks for most
+// targets at the least cost.
+#include "core/match/gate.h"
+
+#include <algorithm>
+#include <optional>
+#include <queue>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "core/base/ascii.h"
+#include "core/match/ordinary_lines.h"
+
+namespace bandd {
+namespace {
+
+// Parts of this length are weighed; shorter texts are taken whole. Vectorscan looks at the last
+// three bytes first, then at up to eight; our own search jumps by the shortest text.
+constexpr std::size_t part_length = 6;
+constexpr std::size_t tail_length = 3;
+constexpr std::size_t longest_part =
+    12;  // to which parts are made longer if nothing speaks against
+
+// Up to eight bytes in one number.
+std::uint64_t packed(std::string_view bytes) {
+    std::uint64_t number = 0;
+    for (char c : bytes) number = number << 8 | static_cast<unsigned char>(c);
+    return number;
+}
+
+// How often parts and tails stand in ordinary lines, letter case aside.
+class Ordinary {
+  public:
+    Ordinary() {
+        const std::string text = ascii_lower(ordinary_lines);
+        parts_.reserve(text.size());
+        for (std::size_t at = 0; at + part_length <= text.size(); ++at)
+            parts_.push_back(packed(std::string_view(text).substr(at, part_length)));
+        for (std::size_t at = 0; at + tail_length <= text.size(); ++at)
+            tails_.push_back(packed(std::string_view(text).substr(at, tail_length)));
+        std::ranges::sort(parts_);
+        std::ranges::sort(tails_);
+        kilobytes_ = static_cast<double>(text.size()) / 1000;
+        lines_ = static_cast<double>(std::ranges::count(text, '\n'));
+    }
+
+    // Of searching for a text, in about nanoseconds a line: one more text, what it finds in vain,
+    // and how often its tail is looked at in vain.
+    double cost_of(std::string_view part) const {
+        constexpr double for_one_text = 1;
+        constexpr double for_a_line_in_vain = 300;
+        constexpr double for_a_tail_in_each_kilobyte = 1;
+        constexpr double shorter = 4;  // each byte below part_length makes it so much more frequent
+        std::string lower = ascii_lower(part);
+        double cost = for_one_text;
+        if (lower.size() >= part_length)
+            cost += for_a_line_in_vain * found(parts_, lower.substr(0, part_length)) / lines_;
+        for (std::size_t i = lower.size(); i < part_length; ++i) cost *= shorter;
+        if (lower.size() >= tail_length)
+            cost += for_a_tail_in_each_kilobyte *
+                    found(tails_, std::string_view(lower).substr(lower.size() - tail_length)) /
+                    kilobytes_;
+        return cost;
+    }
+
+  private:
+    static double found(const std::vector<std::uint64_t>& all, std::string_view part) {
+        auto range = std::ranges::equal_range(all, packed(part));
+        return static_cast<double>(range.size());
+    }
+    std::vector<std::uint64_t> parts_, tails_;  // sorted
+    double kilobytes_ = 0;
+    double lines_ = 0;
+};
+
+// One text that a target can be known by, or several of which each will do.
+struct Need {
+    LiteralSet texts;
+    std::uint32_t target = 0;
+};
+
+// The longest text that stands in all of a small set, if one is long enough.
+std::optional<Literal> common_to(const LiteralSet& set) {
+    constexpr std::size_t most_compared = 8;
+    const Literal& first = set.front();
+    if (set.size() > most_compared) return {};
+    for (std::size_t length = first.text.size(); length >= part_length; --length)
+        for (std::size_t at = 0; at + length <= first.text.size(); ++at) {
+            std::string part = first.text.substr(at, length);
+            if (std::ranges::all_of(set, [&](const Literal& one) {
+                    return one.any_case == first.any_case &&
+                           one.text.find(part) != std::string::npos;
+                }))
+                return Literal{std::move(part), first.any_case};
+        }
+    return {};
+}
+
+double least_cost(const Ordinary& ordinary, std::string_view text) {
+    std::size_t length = std::min(text.size(), part_length);
+    double least = ordinary.cost_of(text.substr(0, length));
+    for (std::size_t at = 1; at + length <= text.size(); ++at)
+        least = std::min(least, ordinary.cost_of(text.substr(at, length)));
+    return least;
+}
+
+// Of sets with one text, or one that stands in all of theirs and is not dearer than they, any will
+// do. Of others, one set, and a need for each of its texts.
+std::vector<Need> needs_of(std::span<const std::vector<LiteralSet>> required,
+                           const Ordinary& ordinary) {
+    std::vector<Need> needs;
+    for (std::uint32_t target = 0; target < required.size(); ++target) {
+        const std::vector<LiteralSet>& sets = required[target];
+        if (sets.empty()) continue;
+        Need any;
+        any.target = target;
+        for (const LiteralSet& set : sets)
+            if (set.size() == 1)
+                any.texts.push_back(set.front());
+            else if (auto text = common_to(set);
+                     text && least_cost(ordinary, text->text) < static_cast<double>(set.size()))
+                any.texts.push_back(std::move(*text));
+        if (!any.texts.empty()) {
+            needs.push_back(std::move(any));
+            continue;
+        }
+        const LiteralSet& fewest = *std::ranges::min_element(sets, {}, &LiteralSet::size);
+        for (const Literal& literal : fewest) needs.push_back({{literal}, target});
+    }
+    return needs;
+}
+
+// A part of a text, as it is searched for.
+struct Part {
+    std::string_view text;  // into a literal
+    bool any_case = false;
+    std::vector<std::uint32_t> needs;  // that it speaks for; each once
+    double cost = 0;
+    std::size_t open = 0;  // of its needs, at the last look
+    double value() const { return static_cast<double>(open) / cost; }
+};
+
+bool has_letter(std::string_view text) {
+    return std::ranges::any_of(
+        text, [](char c) { return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z'; });
+}
+
+class Parts {
+  public:
+    Parts(const std::vector<Need>& needs, const Ordinary& ordinary) {
+        // What is searched for in both cases finds texts of one case, too; not the other way round.
+        for (bool any_case : {true, false})
+            for (std::uint32_t i = 0; i < needs.size(); ++i)
+                for (const Literal& literal : needs[i].texts) add(literal, i, any_case);
+        for (Part& part : parts_) part.cost = ordinary.cost_of(part.text);
+    }
+    std::vector<Part>& all() { return parts_; }
+
+  private:
+    void add(const Literal& literal, std::uint32_t need, bool any_case) {
+        std::string_view text = literal.text;
+        std::size_t length = std::min(text.size(), part_length);
+        for (std::size_t at = 0; at + length <= text.size(); ++at) {
+            std::string_view part = text.substr(at, length);
+            bool folded = literal.any_case && has_letter(part);
+            if (any_case) {
+                if (folded) speak(part, true, need);
+                continue;
+            }
+            if (folded) continue;
+            // Another text's folded part, if there is one, will do as well.
+            if (auto known = folded_.find(ascii_lower(part)); known != folded_.end())
+                speak_for(parts_[known->second], need);
+            speak(part, false, need);
+        }
+    }
+    void speak(std::string_view text, bool any_case, std::uint32_t need) {
+        auto& known = any_case ? folded_ : exact_;
+        auto [place, fresh] = known.try_emplace(std::string(text), parts_.size());
+        if (fresh) parts_.push_back({text, any_case, {}, 0, 0});
+        speak_for(parts_[place->second], need);
+    }
+    static void speak_for(Part& part, std::uint32_t need) {
+        if (part.needs.empty() || part.needs.back() != need) part.needs.push_back(need);
+    }
+
+    std::vector<Part> parts_;
+    std::unordered_map<std::string, std::size_t> folded_, exact_;
+};
+
+// Where `part` stands in one of the need's texts, these bytes more on the left; nothing if it does
+// not stand there.
+std::optional<std::string> with_more(const Part& part, const Need& need, std::size_t more) {
+    for (const Literal& literal : need.texts) {
+        if (literal.any_case && !part.any_case && has_letter(part.text)) continue;
+        std::string text = part.any_case ? ascii_lower(literal.text) : literal.text;
+        std::size_t at = text.find(part.text);
+        if (at == std::string::npos || at < more) continue;
+        if (literal.any_case && !part.any_case && has_letter(text.substr(at - more, more)))
+            continue;
+        return text.substr(at - more, more + part.text.size());
+    }
+    return {};
+}
+
+// Longer on the left, as far as all that it speaks for agree: fewer lines are looked at in vain.
+std::string lengthened(const Part& part, const std::vector<Need>& needs,
+                       const std::vector<std::uint32_t>& spoken_for) {
+    std::string text(part.text);
+    for (std::size_t more = 1; part.text.size() + more <= longest_part; ++more) {
+        std::optional<std::string> longer;
+        for (std::uint32_t need : spoken_for) {
+            auto one = with_more(part, needs[need], more);
+            if (!one || (longer && *longer != *one)) return text;
+            longer = std::move(one);
+        }
+        if (!longer) return text;
+        text = std::move(*longer);
+    }
+    return text;
+}
+
+}  // namespace
+
+Gate choose_gate(std::span<const std::vector<LiteralSet>> required) {
+    const Ordinary ordinary;
+    std::vector<Need> needs = needs_of(required, ordinary);
+    Parts made(needs, ordinary);
+    std::vector<Part>& parts = made.all();
+    std::vector<bool> met(needs.size(), false);
+    auto less = [&](std::size_t left, std::size_t right) {
+        if (parts[left].value() != parts[right].value())
+            return parts[left].value() < parts[right].value();
+        return left > right;
+    };
+    std::priority_queue<std::size_t, std::vector<std::size_t>, decltype(less)> best(less);
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        parts[i].open = parts[i].needs.size();
+        best.push(i);
+    }
+    Gate gate;
+    while (!best.empty()) {
+        std::size_t index = best.top();
+        best.pop();
+        Part& part = parts[index];
+        std::vector<std::uint32_t> open;
+        for (std::uint32_t need : part.needs)
+            if (!met[need]) open.push_back(need);
+        if (open.empty()) continue;
+        if (open.size() < part.open) {  // others spoke for some since it was weighed
+            part.open = open.size();
+            best.push(index);
+            continue;
+        }
+        gate.texts.push_back({lengthened(part, needs, open), part.any_case});
+        std::vector<std::uint32_t>& targets = gate.opens_for.emplace_back();
+        for (std::uint32_t need : open) {
+            met[need] = true;
+            targets.push_back(needs[need].target);
+        }
+        std::ranges::sort(targets);
+        auto twice = std::ranges::unique(targets);
+        targets.erase(twice.begin(), twice.end());
+    }
+    return gate;
+}
+
+}  // namespace bandd
