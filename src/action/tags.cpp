@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/base/ascii.h"
+
 namespace bandd {
 namespace {
 
@@ -31,14 +33,8 @@ std::optional<std::string> value_of(std::string_view name, const Ban& ban, std::
         return lines;
     }
     if (name.starts_with("F-")) {
-        std::string field(name.substr(2));
-        std::ranges::transform(field, field.begin(), [](char c) {
-            return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-        });
-        if (ban.story)
-            for (const auto& [known, text] : ban.story->fields)
-                if (known == field) return text;
-        return "";
+        if (!ban.story) return "";
+        return std::string(ban.story->fields.find(ascii_lower(name.substr(2))).value_or(""));
     }
     return {};
 }

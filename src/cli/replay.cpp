@@ -220,7 +220,7 @@ class Replay {
             std::string_view next = alone ? read_on(file) : std::string_view{};
             scan_.finish(file.hits);
             file.piece = file.next = 0;
-            for (std::vector<Hit>& piece : file.hits) arrive_in_log_time(piece, now_, file.latest);
+            for (Hits& piece : file.hits) arrive_in_log_time(piece, now_, file.latest);
             done_ += file.scanned.size();
             file.ended = file.scanned.empty();
             begin(file, next);

@@ -150,7 +150,7 @@ int run_test(const CommonOptions& common, const TestOptions& given) {
                 verdict = "hit";
                 why = found.pattern->id + "  " + host_of(found.captured);
                 for (const auto& [name, value] : found.captured.fields)
-                    why += "  " + name + "=" + value;
+                    why += fmt::format("  {}={}", name, value);
                 break;
             case LineFate::ignored:
                 verdict = "ignored";

@@ -218,8 +218,7 @@ std::vector<Error> check_samples(const FilterConfig& config, const Zone& zone) {
         std::string ip = captured.address ? to_string(*captured.address) : captured.name;
         if (!sample.ip.empty() && ip != sample.ip) wrong("ip", ip, sample.ip);
         if (!sample.user.empty()) {
-            const std::string* user = find_field(captured.fields, "user");
-            std::string text = user == nullptr ? "absent" : *user;
+            std::string text(captured.fields.find("user").value_or("absent"));
             if (text != sample.user) wrong("user", text, sample.user);
         }
     }

@@ -58,12 +58,12 @@ const Ruleset& Pipeline::ruleset_for(const Reader& reader) {
 void Pipeline::decide(const Ruleset& ruleset, std::string_view bytes, LogTime* backlog,
                       Instant now) {
     if (backlog != nullptr) {
-        for (std::vector<Hit>& piece : hits_) arrive_in_log_time(piece, now, backlog->latest);
+        for (Hits& piece : hits_) arrive_in_log_time(piece, now, backlog->latest);
         if (auto time = last_time(ruleset, bytes, now))
             backlog->reached = std::min(std::max(backlog->reached, *time), now);
     }
     Outcome outcome;
-    for (const std::vector<Hit>& piece : hits_) engine_.on_hits(piece, now, outcome);
+    for (const Hits& piece : hits_) engine_.on_hits(piece, now, outcome);
     // Those of several threads are given back by them.
     if (hits_.size() == 1) hits_[0].clear();
     put(outcome, now);

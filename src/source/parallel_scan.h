@@ -17,7 +17,7 @@ unsigned threads_of(const Config& config);
 
 // Hits of the pieces of a chunk, one after the other. They are exchanged for those of the chunk
 // before, whose memory is then given back where it came from: on the threads that scan.
-using HitPieces = std::vector<std::vector<Hit>>;
+using HitPieces = std::vector<Hits>;
 
 class ParallelScan {
   public:
@@ -43,7 +43,7 @@ class ParallelScan {
     struct Piece {
         Scratch scratch;
         std::string_view bytes;
-        std::vector<Hit> hits;
+        Hits hits;
     };
     std::unique_ptr<Workers> workers_;
     std::vector<Piece> pieces_;

@@ -800,8 +800,7 @@ bool Store::find_details(std::vector<PastBan> bans,
                                               std::string(matches.bytes_at(2))});
             matches.reset();
             fields.text(bans[i].jail).blob(prefix).integer(bans[i].from.us);
-            while (fields.step())
-                details[i].fields.emplace_back(fields.bytes_at(0), fields.bytes_at(1));
+            while (fields.step()) details[i].fields.add(fields.bytes_at(0), fields.bytes_at(1));
             fields.reset();
         }
         return [then, details = std::move(details)]() mutable { then(std::move(details)); };

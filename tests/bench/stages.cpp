@@ -105,7 +105,7 @@ BENCHMARK(search_literals);
 void scan_chunk(benchmark::State& state) {
     const std::string& log = log_with(state.range(0));
     Scratch scratch;
-    std::vector<Hit> hits;
+    Hits hits;
     for (auto _ : state) {
         hits.clear();
         scan(mail_router_rules(), Chunk{0, log, {}}, arrival, scratch, hits);
@@ -120,7 +120,7 @@ void scan_without_prefilter(benchmark::State& state) {
     prepare(rules, {.prefilter = false});
     const std::string& log = log_with(state.range(0));
     Scratch scratch;
-    std::vector<Hit> hits;
+    Hits hits;
     for (auto _ : state) {
         hits.clear();
         scan(rules, Chunk{0, log, {}}, arrival, scratch, hits);

@@ -166,7 +166,7 @@ TEST_CASE("all shipped filters at once: the prefilter hides none of their sample
     auto hits_with = [&](const PrepareOptions& options) {
         prepare(rules, options);
         Scratch scratch;
-        std::vector<Hit> hits;
+        Hits hits;
         scan(rules, Chunk{0, log, {}}, arrival, scratch, hits);
         std::vector<std::string> found;
         for (const Hit& hit : hits)

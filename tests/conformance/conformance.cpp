@@ -352,7 +352,7 @@ class Runner {
             ruleset->escapes = Escapes::keep;
             prepare(*ruleset, {.prefilter = prefilter});
         }
-        std::vector<Hit> hits;
+        Hits hits;
         scan(*ruleset, Chunk{0, line, {}}, tests_now, scratch_, hits);
         return hits.size();
     }
@@ -392,7 +392,7 @@ class Runner {
         } else {
             FilterMatch found = match(filter, seen.tag, seen.text);
             if (found.fate == LineFate::hit ||
-                (found.fate == LineFate::no_address && find_field(found.captured.fields, "fid"))) {
+                (found.fate == LineFate::no_address && found.captured.fields.has("fid"))) {
                 hit.pattern = found.pattern;
                 hit.address = found.captured.address;
                 hit.name = found.captured.name;
@@ -414,13 +414,12 @@ class Runner {
         const Hit& found = hits[0];
         if (expected.contains("host")) {
             std::string host = text_of(expected["host"]);
-            const std::string* id = find_field(found.fields, "fid");
+            auto id = found.fields.find("fid");
             auto address = parse_address(host);
-            bool same = (address && found.address == address) || found.name == host ||
-                        (id != nullptr && *id == host);
+            bool same = (address && found.address == address) || found.name == host || id == host;
             if (found.address && !same) {
-                const std::string* cidr = find_field(found.fields, "cidr");
-                same = cidr != nullptr && to_string(*found.address) + "/" + *cidr == host;
+                auto cidr = found.fields.find("cidr");
+                same = cidr && to_string(*found.address) + "/" + std::string(*cidr) == host;
             }
             if (!same)
                 return wrong("host is " + (found.address ? to_string(*found.address) : found.name) +
@@ -436,8 +435,8 @@ class Runner {
         for (const char* field : {"user", "dns", "ip4", "ip6", "port"}) {
             if (!expected.contains(field)) continue;
             std::string wanted = expected[field].is_null() ? "" : text_of(expected[field]);
-            const std::string* got = find_field(found.fields, field);
-            std::string text = got != nullptr ? *got : "";
+            auto got = found.fields.find(field);
+            std::string text(got.value_or(""));
             if (std::strcmp(field, "dns") == 0) text = found.name;
             if (std::strncmp(field, "ip", 2) == 0 && found.address)
                 text = to_string(*found.address);

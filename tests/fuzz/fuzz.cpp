@@ -67,7 +67,7 @@ void run_scan(const std::string& bytes) {
         return made;
     }();
     Scratch scratch;
-    std::vector<Hit> hits;
+    Hits hits;
     scan(rules, Chunk{0, bytes, {}}, Instant{1'700'000'000'000'000}, scratch, hits);
 }
 void run_pattern(const std::string& bytes) {

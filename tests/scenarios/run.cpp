@@ -202,7 +202,7 @@ int run(const std::string& path) {
             ruleset = make_ruleset(compiled, jails, loaded.config.zones.at(spec.timezone),
                                    spec.escapes, loaded.config.line_limit);
         }
-        std::vector<Hit> hits;
+        Hits hits;
         std::string rest = text.substr(space + 1) + "\n";
         outcome.events.clear();
         machine.engine.on_time(*now, outcome);

@@ -23,7 +23,7 @@ Ruleset rules() {
 
 std::string text_of(const HitPieces& hits) {
     std::string text;
-    for (const std::vector<Hit>& piece : hits)
+    for (const Hits& piece : hits)
         for (const Hit& hit : piece)
             text += to_string(*hit.address) + " " + std::string(hit.line) + "\n";
     return text;

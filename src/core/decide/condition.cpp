@@ -458,15 +458,17 @@ Truth Condition::compare(const Comparison& compared, Looking& looking) const {
         default:
             break;
     }
-    const std::string* field = find_field(looking.subject.fields, compared.field);
-    if (field == nullptr || field->empty()) return Truth::unknown;
+    auto field = looking.subject.fields.find(compared.field);
+    if (!field || field->empty()) return Truth::unknown;
     if (compared.of == Of::port) {
         auto port = whole_number(*field, UINT16_MAX);
         return port ? within(*port) : Truth::unknown;
     }
     // Postfix's word for a host whose name is not known.
     if (compared.of == Of::hostname && *field == "unknown") return Truth::unknown;
-    if (compared.pattern) return truth_of(RE2::PartialMatch(*field, *compared.pattern));
+    if (compared.pattern)
+        return truth_of(
+            RE2::PartialMatch(re2::StringPiece(field->data(), field->size()), *compared.pattern));
     bool fits = std::ranges::any_of(
         compared.words, [&](const std::string& word) { return matches_wildcard(*field, word); });
     if (!fits && compared.broadband)
@@ -477,9 +479,8 @@ Truth Condition::compare(const Comparison& compared, Looking& looking) const {
 Fields Condition::used_facts(const Subject& subject) const {
     Looking looking{subject, {}};
     Fields facts;
-    auto keep = [&](const char* name, std::string value) {
-        if (!value.empty() && find_field(facts, name) == nullptr)
-            facts.emplace_back(name, std::move(value));
+    auto keep = [&](const char* name, std::string_view value) {
+        if (!value.empty() && !facts.has(name)) facts.add(name, value);
     };
     for (const Node& node : nodes_) {
         if (node.kind != Kind::comparison) continue;
@@ -489,9 +490,9 @@ Fields Condition::used_facts(const Subject& subject) const {
         if (compared.of == Of::asn && looking.origin().asn != 0)
             keep("asn", std::to_string(looking.origin().asn));
         if (!compared.broadband) continue;
-        if (const std::string* name = find_field(subject.fields, "hostname"))
+        if (auto name = subject.fields.find("hostname"))
             if (auto why = is_broadband(*name, subject.address, more_words_))
-                keep("broadband", std::move(*why));
+                keep("broadband", *why);
     }
     return facts;
 }

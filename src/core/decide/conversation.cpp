@@ -10,30 +10,21 @@ namespace bandd {
 namespace {
 
 bool says(const Fields& fields, std::string_view name) {
-    const std::string* value = find_field(fields, name);
-    return value != nullptr && !value->empty();
-}
-
-void set_field(Fields& fields, const std::string& name, const std::string& value) {
-    auto known = std::ranges::find(fields, name, &Fields::value_type::first);
-    if (known == fields.end())
-        fields.emplace_back(name, value);
-    else
-        known->second = value;
+    auto value = fields.find(name);
+    return value && !value->empty();
 }
 
 }  // namespace
 
 bool Conversations::merge(Hit& hit) {
-    const std::string* id = find_field(hit.fields, "mlfid");
-    if (id == nullptr) return !says(hit.fields, "nofail");
-    std::string key = *id;
+    auto id = hit.fields.find("mlfid");
+    if (!id) return !says(hit.fields, "nofail");
+    std::string key(*id);
     OfFilter& filter = by_filter_[hit.filter->identity];
     bool gained = says(hit.fields, "mlfgained");
     bool nofail = gained || says(hit.fields, "nofail");
     bool forget = says(hit.fields, "mlfforget");
-    const std::string* user = find_field(hit.fields, "user");
-    std::string new_user = user == nullptr ? "" : *user;
+    std::string new_user(hit.fields.find("user").value_or(""));
 
     auto forget_it = [&](auto it) {
         filter.by_silence.erase(it->second.place);
@@ -65,7 +56,7 @@ bool Conversations::merge(Hit& hit) {
     if (gained) conversation.pending = false;
     for (const auto& [name, value] : hit.fields)
         if (name != "nofail" && name != "mlfgained" && name != "mlfforget")
-            set_field(conversation.fields, name, value);
+            conversation.fields.set(name, value);
     if (hit.address) conversation.address = hit.address;
     if (!hit.name.empty()) conversation.name = hit.name;
 
@@ -197,7 +188,7 @@ void Conversations::restore(std::string_view dump) {
             for (std::size_t j = in.count(); j > 0 && in.good; --j) one.users.insert(in.text());
             for (std::size_t j = in.count(); j > 0 && in.good; --j) {
                 std::string field = in.text();
-                one.fields.emplace_back(std::move(field), in.text());
+                one.fields.add(field, in.text());
             }
             if (!in.good || filter.by_id.size() >= most) break;
             filter.by_silence.push_back(id);

@@ -247,7 +247,7 @@ void Engine::on_answer(const Answer& answer, Instant now, Outcome& outcome) {
         }
         if (question.kind == Question::Kind::hostname) {
             Fields fields = hit.fields;
-            fields.emplace_back("hostname", answer.hostname.empty() ? "unknown" : answer.hostname);
+            fields.add("hostname", answer.hostname.empty() ? "unknown" : answer.hostname);
             Counted named{question.address, hit.time, counted.arrival,
                           hit.pattern,      hit.line, fields};
             for (JailIndex jail : hit.jails) count_hit(jail, named, outcome);
@@ -290,9 +290,9 @@ std::optional<std::string> Engine::distinct_value(const DistinctCount& count,
         return to_string(make_prefix(address, address.is_v4() ? 32 : 64));
     }
     if (count.of == Of::field) {
-        const std::string* value = find_field(subject.fields, count.field);
-        if (value == nullptr || value->empty()) return {};
-        return *value;
+        auto value = subject.fields.find(count.field);
+        if (!value || value->empty()) return {};
+        return std::string(*value);
     }
     if (facts_ == nullptr) return {};
     Origin origin = facts_->origin(subject.address);
@@ -338,7 +338,7 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
     if (rules.where) {
         Truth holds = rules.where->evaluate(subject);
         if (holds == Truth::unknown && rules.reverse_lookup && rules.where->needs_hostname() &&
-            find_field(hit.fields, "hostname") == nullptr && is_public(address)) {
+            !hit.fields.has("hostname") && is_public(address)) {
             Question question;
             question.kind = Question::Kind::hostname;
             question.address = address;
@@ -408,7 +408,8 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
     story->matches = chain(note, std::min(rules.maxmatches, added.hits));
     story->fields = hit.fields;
     if (rules.where)
-        std::ranges::move(rules.where->used_facts(subject), std::back_inserter(story->fields));
+        for (const auto& [name, value] : rules.where->used_facts(subject))
+            story->fields.add(name, value);
     ban_for(index, prefix, address, hit, added.hits, std::move(story), outcome);
 }
 
@@ -436,15 +437,15 @@ void Engine::ban_for(JailIndex index, const Prefix& prefix, const Address& addre
 
 // A log-on, as a log tells it: the password was right.
 void Engine::count_log_on(JailIndex index, const Counted& hit, Instant at, Outcome& outcome) {
-    const std::string* user = find_field(hit.fields, "user");
-    if (user == nullptr || user->empty()) {
+    auto user = hit.fields.find("user");
+    if (!user || user->empty()) {
         ++jails_[index].counts.ignored;
         outcome.events.emplace_back(
             Ignored{index, hit.address, at, Ignored::Why::nothing_to_count});
         return;
     }
     ++jails_[index].counts.hits;
-    outcome.events.emplace_back(LoggedOn{index, *user, hit.address, at});
+    outcome.events.emplace_back(LoggedOn{index, std::string(*user), hit.address, at});
     LogOnRequest request{hit.pattern, *user, hit.address, at};
     request.proven = true;
     on_log_on(request, outcome);
@@ -457,9 +458,8 @@ void Engine::count_by_user(JailIndex index, const Counted& hit, Instant at, Outc
         ++counter;
         outcome.events.emplace_back(Ignored{index, hit.address, at, why});
     };
-    const std::string* user = find_field(hit.fields, "user");
-    if (user == nullptr || user->empty())
-        return ignore(Ignored::Why::nothing_to_count, jail.counts.ignored);
+    auto user = hit.fields.find("user");
+    if (!user || user->empty()) return ignore(Ignored::Why::nothing_to_count, jail.counts.ignored);
     if (rules_[index].asks && !hit.asked) {
         Question question;
         question.kind = Question::Kind::exempt;

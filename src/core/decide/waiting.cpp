@@ -108,7 +108,7 @@ void WaitingHits::restore(std::string_view dump, const std::vector<std::string>&
             hit.line = in.text();
             for (std::size_t j = in.count(); j > 0 && in.good; --j) {
                 std::string field = in.text();
-                hit.fields.emplace_back(std::move(field), in.text());
+                hit.fields.add(field, in.text());
             }
             if (in.good && known && !hit.jails.empty()) add(question, std::move(hit));
         }

@@ -30,6 +30,11 @@ class CaptureCompiler {
         program.from_begin_ = requires_begin(tree);
         program.first_ = set_of(all.follow.first);
         program.may_be_empty_ = all.follow.at_end;
+        if (all.follow.first.count() == 1 && !program.may_be_empty_) {
+            int only = 0;
+            while (!all.follow.first.test(static_cast<std::size_t>(only))) ++only;
+            program.only_first_ = only;
+        }
         return true;
     }
 
@@ -323,11 +328,12 @@ namespace {
 constexpr std::size_t most_ends = 128;  // two for each of 64 groups
 constexpr std::uint32_t unset = UINT32_MAX;
 
-// Where to go on if what was chosen fails, or (`undo`) what a group's end was before.
+// Where to go on if what was chosen fails, or (`undo`) what a group's end was before. Without
+// initial values: a walk would spend most of its time on them.
 struct Retry {
-    std::uint32_t instruction = 0;  // or `undo` plus the end's index
-    std::uint32_t at = 0;
-    std::uint32_t limit = 0;  // of a run: how far it may go, back or forth
+    std::uint32_t instruction;  // or `undo` plus the end's index
+    std::uint32_t at;
+    std::uint32_t limit;  // of a run: how far it may go, back or forth
 };
 constexpr std::uint32_t undo = 1U << 31;
 constexpr std::size_t most_retries = 256;
@@ -565,7 +571,13 @@ CaptureProgram::Outcome CaptureProgram::run(std::string_view text,
     const auto size = static_cast<std::uint32_t>(text.size());
     const std::uint32_t last = from_begin_ ? 0 : size;
     for (std::uint32_t at = 0; at <= last; ++at) {
-        if (!walk.may_go_on(first_, may_be_empty_, at)) continue;
+        if (only_first_ && !from_begin_) {
+            const void* next = std::memchr(text.data() + at, *only_first_, size - at);
+            if (next == nullptr) return Outcome::no_match;
+            at = static_cast<std::uint32_t>(static_cast<const char*>(next) - text.data());
+        } else if (!walk.may_go_on(first_, may_be_empty_, at)) {
+            continue;
+        }
         std::fill_n(walk.ends.begin(), groups_ * 2, unset);
         Outcome outcome = walk.from(at);
         if (outcome == Outcome::no_match) continue;

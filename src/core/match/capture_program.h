@@ -72,6 +72,7 @@ class CaptureProgram {
     bool from_begin_ = false;
     std::uint16_t first_ = 0;  // set
     bool may_be_empty_ = false;
+    std::optional<int> only_first_;  // the one byte that it can begin with
 };
 
 }  // namespace bandd

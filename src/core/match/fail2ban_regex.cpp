@@ -271,16 +271,16 @@ void take_fail2ban_fields(const Pattern& pattern, const std::vector<std::string_
         else if (name.starts_with("alt_") || name.starts_with("tuple_"))
             composed.emplace_back(name, value);
         else if (value.data() != nullptr && !name.starts_with("skiplines"))
-            fields.emplace_back(name, value);
+            fields.add(name, value);
     }
     auto put = [&](std::string_view name, std::string_view value, bool join) {
-        auto known = std::ranges::find(fields, name, &Fields::value_type::first);
-        if (known == fields.end())
-            fields.emplace_back(name, value);
+        auto known = fields.find(name);
+        if (!known)
+            fields.add(name, value);
         else if (join)
-            known->second += ", " + std::string(value);
-        else if (known->second.empty())
-            known->second = value;
+            fields.set(name, std::string(*known) + ", " + std::string(value));
+        else if (known->empty())
+            fields.set(name, value);
     };
     for (const auto& [name, value] : composed) {
         bool join = name.starts_with("tuple_");
@@ -301,7 +301,7 @@ void take_fail2ban_fields(const Pattern& pattern, const std::vector<std::string_
         captured.address = parse_address(text);
     else if (!dns.empty())
         captured.name = dns;
-    else if (const std::string* id = find_field(fields, "fid"))
+    else if (auto id = fields.find("fid"))
         captured.address = parse_address(*id);
     if (!captured.address && captured.name.empty() && !text.empty()) captured.name = text;
 }

@@ -98,7 +98,7 @@ FilterMatch match_fail2ban(const Filter& filter, std::string_view text) {
         for (const auto& [name, index] : filter.prefix->fields)
             if (name == "content" && !groups[static_cast<std::size_t>(index)].empty())
                 content = groups[static_cast<std::size_t>(index)];
-        std::erase_if(before.fields, [](const auto& field) { return field.first == "content"; });
+        before.fields.erase("content");
     }
     for (const Pattern& pattern : filter.patterns) {
         if (!match_pattern(filter, pattern, content, found)) continue;
@@ -108,15 +108,13 @@ FilterMatch match_fail2ban(const Filter& filter, std::string_view text) {
             is_ignored(filter, text, found);
         if (found.fate == LineFate::ignored) return found;
         Captured& captured = found.captured;
-        for (auto& [name, value] : before.fields)
-            if (find_field(captured.fields, name) == nullptr)
-                captured.fields.emplace_back(name, std::move(value));
+        for (const auto& [name, value] : before.fields)
+            if (!captured.fields.has(name)) captured.fields.add(name, value);
         if (!captured.address && captured.name.empty()) {
             captured.address = before.address;
             captured.name = before.name;
         }
-        if (!captured.address && captured.name.empty() &&
-            find_field(captured.fields, "mlfid") == nullptr)
+        if (!captured.address && captured.name.empty() && !captured.fields.has("mlfid"))
             found.fate = LineFate::no_address;
         return found;
     }

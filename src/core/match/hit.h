@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "core/base/instant.h"
 #include "core/match/filter.h"
@@ -26,6 +27,29 @@ struct Hit {
     std::string_view line;  // raw
     std::string text;       // as the filter sees it; only without a pattern
     bool dated = true;      // the line told its time
+};
+
+// A row of hits. Those that are cleared leave their memory to the next.
+class Hits {
+  public:
+    // A hit of before, or a new one: all of it is for the caller to fill in.
+    Hit& add() {
+        if (size_ == all_.size()) all_.emplace_back();
+        return all_[size_++];
+    }
+    void clear() { size_ = 0; }
+    std::size_t size() const { return size_; }
+    bool empty() const { return size_ == 0; }
+    Hit* begin() { return all_.data(); }
+    Hit* end() { return all_.data() + size_; }
+    const Hit* begin() const { return all_.data(); }
+    const Hit* end() const { return all_.data() + size_; }
+    Hit& operator[](std::size_t index) { return all_[index]; }
+    const Hit& operator[](std::size_t index) const { return all_[index]; }
+
+  private:
+    std::vector<Hit> all_;
+    std::size_t size_ = 0;
 };
 
 }  // namespace bandd

@@ -212,12 +212,6 @@ bool names_empty_list(std::string_view source, const WordLists& lists) {
     return false;
 }
 
-const std::string* find_field(const Fields& fields, std::string_view name) {
-    for (const auto& [key, value] : fields)
-        if (key == name) return &value;
-    return nullptr;
-}
-
 Pcre::Outcome search(const Pattern& pattern, std::string_view text,
                      std::vector<std::string_view>& groups) {
     if (pattern.pcre) return pattern.pcre->search(text, groups);
@@ -257,7 +251,7 @@ CaptureResult capture(const Pattern& pattern, std::string_view message, Captured
     }
     auto group = [&](int index) { return groups[static_cast<std::size_t>(index)]; };
     captured.address.reset();
-    captured.name.clear();
+    clear_kept(captured.name);
     captured.fields.clear();
     if (pattern.dialect == Dialect::fail2ban) {
         take_fail2ban_fields(pattern, groups, captured);
@@ -266,9 +260,8 @@ CaptureResult capture(const Pattern& pattern, std::string_view message, Captured
     for (int index : pattern.host_groups)
         if (!group(index).empty() && (captured.address = parse_address(group(index)))) break;
     if (!captured.address && !pattern.host_groups.empty()) return CaptureResult::no_address;
-    captured.fields.reserve(pattern.fields.size());
     for (const auto& [name, index] : pattern.fields)
-        if (!group(index).empty()) captured.fields.emplace_back(name, group(index));
+        if (!group(index).empty()) captured.fields.add(name, group(index));
     return CaptureResult::captured;
 }
 

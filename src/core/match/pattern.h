@@ -15,6 +15,7 @@
 #include "core/base/address.h"
 #include "core/base/result.h"
 #include "core/match/capture_program.h"
+#include "core/match/fields.h"
 #include "core/text/pcre.h"
 
 namespace bandd {
@@ -40,10 +41,6 @@ struct Pattern {
     std::vector<int> host_groups;  // one for each <HOST>, <ADDR>, <IP4>, <IP6>; of bandd's dialect
     std::vector<std::pair<std::string, int>> fields;  // "user" -> group, from <F-USER> or (?P<…>)
 };
-
-// Fields of a match, by name. Copies: they outlive the line.
-using Fields = std::vector<std::pair<std::string, std::string>>;
-const std::string* find_field(const Fields& fields, std::string_view name);
 
 struct Captured {
     std::optional<Address> address;

@@ -81,7 +81,7 @@ void find_matching(const Ruleset::View& view, Targets targets, std::string_view 
     });
 }
 
-void add_hit(const Rule& rule, const Line& line, Scratch& scratch, std::vector<Hit>& hits) {
+void add_hit(const Rule& rule, const Line& line, Scratch& scratch, Hits& hits) {
     FilterMatch& found = scratch.found;
     if (found.fate == LineFate::ignored) {
         ++scratch.counts.ignored;
@@ -89,22 +89,23 @@ void add_hit(const Rule& rule, const Line& line, Scratch& scratch, std::vector<H
     }
     ++scratch.counts.hits;
     if (!line.time) ++scratch.counts.undated;
-    if (line.sender) found.captured.fields.emplace_back(sender_field, to_string(*line.sender));
-    hits.push_back({rule.jails,
-                    rule.filter.get(),
-                    found.pattern,
-                    line.time.value_or(line.now),
-                    line.now,
-                    found.captured.address,
-                    std::move(found.captured.name),
-                    std::move(found.captured.fields),
-                    line.raw,
-                    {},
-                    line.time.has_value()});
+    if (line.sender) found.captured.fields.add(sender_field, to_string(*line.sender));
+    Hit& hit = hits.add();
+    hit.jails = rule.jails;
+    hit.filter = rule.filter.get();
+    hit.pattern = found.pattern;
+    hit.time = line.time.value_or(line.now);
+    hit.arrival = line.now;
+    hit.address = found.captured.address;
+    hit.name.swap(found.captured.name);
+    std::swap(hit.fields, found.captured.fields);
+    hit.line = line.raw;
+    clear_kept(hit.text);
+    hit.dated = line.time.has_value();
 }
 
 void scan_messages(const Ruleset& ruleset, const Ruleset::View& view, const Envelope& envelope,
-                   const Line& line, Targets targets, Scratch& scratch, std::vector<Hit>& hits) {
+                   const Line& line, Targets targets, Scratch& scratch, Hits& hits) {
     std::string_view message = message_of(envelope, ruleset.escapes, scratch.message);
     find_matching(view, targets, message, scratch);
     std::size_t done_rule = SIZE_MAX;  // a rule gives at most one hit a line
@@ -120,8 +121,8 @@ void scan_messages(const Ruleset& ruleset, const Ruleset::View& view, const Enve
                 accepts_tag(*rule.filter, envelope.tag) && accepts_sender(*rule.filter, line);
         }
         if (!tag_fits) continue;
-        scratch.found = {};
         const Pattern& pattern = rule.filter->patterns[pattern_index];
+        scratch.found.fate = LineFate::no_match;
         if (!match_pattern(*rule.filter, pattern, message, scratch.found)) {
             if (scratch.found.fate == LineFate::no_address) ++scratch.counts.no_address;
             continue;
@@ -132,23 +133,24 @@ void scan_messages(const Ruleset& ruleset, const Ruleset::View& view, const Enve
 }
 
 void scan_undated(const Ruleset& ruleset, const Ruleset::View& view, const Seen& seen,
-                  const Line& line, Targets targets, Scratch& scratch, std::vector<Hit>& hits) {
+                  const Line& line, Targets targets, Scratch& scratch, Hits& hits) {
     for (std::uint32_t rule_index : view.joining) {
         const Rule& rule = ruleset.rules[rule_index];
         if (!accepts_sender(*rule.filter, line)) continue;
-        Fields fields;
-        if (line.sender) fields.emplace_back(sender_field, to_string(*line.sender));
-        hits.push_back({rule.jails,
-                        rule.filter.get(),
-                        nullptr,
-                        line.time.value_or(line.now),
-                        line.now,
-                        {},
-                        {},
-                        std::move(fields),
-                        line.raw,
-                        std::string(seen.text),
-                        line.time.has_value()});
+        Hit& hit = hits.add();
+        hit.jails = rule.jails;
+        hit.filter = rule.filter.get();
+        hit.pattern = nullptr;
+        hit.time = line.time.value_or(line.now);
+        hit.arrival = line.now;
+        hit.address.reset();
+        clear_kept(hit.name);
+        hit.fields.clear();
+        if (line.sender) hit.fields.add(sender_field, to_string(*line.sender));
+        hit.line = line.raw;
+        clear_kept(hit.text);
+        hit.text = seen.text;
+        hit.dated = line.time.has_value();
     }
     find_matching(view, targets, seen.text, scratch);
     std::vector<std::uint32_t>& rules = scratch.rules;
@@ -190,7 +192,7 @@ bool wants(const Ruleset::View& view, Targets targets) {
 }
 
 void scan_line(const Ruleset& ruleset, std::string_view raw, const std::optional<Address>& sender,
-               Targets targets, Instant now, Scratch& scratch, std::vector<Hit>& hits) {
+               Targets targets, Instant now, Scratch& scratch, Hits& hits) {
     ++scratch.counts.candidates;
     Envelope envelope = open_line(raw, ruleset.zone, now, scratch.contained);
     if (envelope.tag == own_tag) return;
@@ -449,8 +451,7 @@ std::vector<std::string> patterns_without_literal(const Filter& filter) {
     return without;
 }
 
-void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, Scratch& scratch,
-          std::vector<Hit>& hits) {
+void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, Scratch& scratch, Hits& hits) {
     std::string_view bytes = chunk.bytes;
     count_lines(bytes, ruleset.line_limit, scratch.counts);
     scratch.all_targets.assign(ruleset.words, ~std::uint64_t{0});

@@ -114,8 +114,7 @@ struct Scratch {
 inline constexpr std::string_view own_tag = "bandd";
 
 // Hits arrive `now`.
-void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, Scratch& scratch,
-          std::vector<Hit>& hits);
+void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, Scratch& scratch, Hits& hits);
 
 // Of hits of a backlog, in the order of its lines: they arrive in the time of the log, as far as
 // earlier hits have brought it (`latest`; INT64_MIN at first). Only hits move it on, so that it

@@ -325,8 +325,7 @@ TEST_CASE("where: hits that it does not hold for do not count") {
           std::vector<std::string>{"ban 203.0.113.9 test for 1h"});
     CHECK(machine.engine.counts(0).ignored == 2);
     const Ban& ban = *machine.engine.bans().begin();
-    REQUIRE(find_field(ban.story->fields, "country") != nullptr);
-    CHECK(*find_field(ban.story->fields, "country") == "RU");
+    CHECK(ban.story->fields.find("country") == "RU");
 }
 
 TEST_CASE(
@@ -337,7 +336,7 @@ TEST_CASE(
     auto attempt = [&](const std::string& user, double when) {
         std::array<JailIndex, 1> jails{0};
         Fields fields;
-        if (!user.empty()) fields.emplace_back("user", user);
+        if (!user.empty()) fields.add("user", user);
         Hit one{jails, nullptr, &some_pattern(), at(when), at(when), ip("203.0.113.9"),
                 {},    fields,  "line",          {}};
         Outcome outcome;

@@ -46,7 +46,7 @@ Ruleset mail_router_rules() {
 // Allocations of a scan whose memory is warm.
 std::uint64_t allocated_by(const Ruleset& rules, const std::string& log, std::size_t& hits_found) {
     Scratch scratch;
-    std::vector<Hit> hits;
+    Hits hits;
     auto scan_once = [&] {
         hits.clear();
         std::uint64_t before = allocations;

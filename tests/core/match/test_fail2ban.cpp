@@ -22,8 +22,8 @@ std::string found(const std::string& regex, const std::string& line, Fail2banOpt
     if (result == CaptureResult::gave_up) return "gave up";
     if (result != CaptureResult::captured) return "no match";
     std::string text = captured.address ? to_string(*captured.address) : captured.name;
-    std::ranges::sort(captured.fields);
-    for (const auto& [name, value] : captured.fields) text += "; " + name + "=" + value;
+    std::map<std::string, std::string> sorted(captured.fields.begin(), captured.fields.end());
+    for (const auto& [name, value] : sorted) text += "; " + name + "=" + value;
     return text;
 }
 
@@ -136,7 +136,7 @@ TEST_CASE("fail2ban dialect: prefregex hands on what <F-CONTENT> holds, and its 
     FilterMatch match = bandd::match(one, {}, "mx app[12]: denied 203.0.113.9");
     REQUIRE(match.fate == LineFate::hit);
     CHECK(to_string(*match.captured.address) == "203.0.113.9");
-    CHECK(*find_field(match.captured.fields, "pid") == "12");
+    CHECK(match.captured.fields.find("pid") == "12");
     CHECK(bandd::match(one, {}, "mx other[12]: denied 203.0.113.9").fate == LineFate::no_match);
     CHECK(bandd::match(one, {}, "denied 203.0.113.9").fate == LineFate::no_match);
 }

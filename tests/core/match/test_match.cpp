@@ -55,7 +55,7 @@ std::vector<std::string> hits_in(const Ruleset& rules, const std::string& text,
                                  Scratch* used = nullptr) {
     Scratch own;
     Scratch& scratch = used != nullptr ? *used : own;
-    std::vector<Hit> hits;
+    Hits hits;
     scan(rules, Chunk{0, text, {}}, at(0), scratch, hits);
     std::vector<std::string> found;
     for (const Hit& hit : hits)

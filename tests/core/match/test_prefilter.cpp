@@ -161,7 +161,7 @@ std::vector<std::string> hits_with(Ruleset& rules, const std::string& text,
                                    const PrepareOptions& options) {
     prepare(rules, options);
     Scratch scratch;
-    std::vector<Hit> hits;
+    Hits hits;
     scan(rules, Chunk{0, text, {}}, at(0), scratch, hits);
     std::vector<std::string> found;
     for (const Hit& hit : hits)
