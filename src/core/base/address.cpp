@@ -16,10 +16,26 @@ constexpr std::array<std::uint8_t, 12> mapped_head{0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 int fixed_bits(const Prefix& prefix) { return prefix.is_v4() ? 96 + prefix.length : prefix.length; }
 
 void clear_behind(Address& address, int bits) {
-    for (int i = 0; i < 16; ++i) {
-        int keep = std::clamp(bits - i * 8, 0, 8);
-        address.bytes[i] &= static_cast<std::uint8_t>(0xff00 >> keep);
+    auto whole = static_cast<std::size_t>(std::clamp(bits, 0, 128) / 8);
+    if (whole == address.bytes.size()) return;
+    address.bytes[whole] &= static_cast<std::uint8_t>(0xff00 >> bits % 8);
+    std::fill(address.bytes.begin() + static_cast<std::ptrdiff_t>(whole) + 1, address.bytes.end(),
+              std::uint8_t{0});
+}
+
+// "203.0.113.9", as inet_pton takes it: no leading zeros, no spaces.
+bool parse_v4(std::string_view text, std::uint8_t* out) {
+    std::size_t at = 0;
+    for (int part = 0; part < 4; ++part) {
+        if (part > 0 && (at == text.size() || text[at++] != '.')) return false;
+        std::size_t begin = at;
+        unsigned value = 0;
+        while (at < text.size() && at - begin < 3 && text[at] >= '0' && text[at] <= '9')
+            value = value * 10 + static_cast<unsigned>(text[at++] - '0');
+        if (at == begin || value > 255 || (text[begin] == '0' && at - begin > 1)) return false;
+        out[part] = static_cast<std::uint8_t>(value);
     }
+    return at == text.size();
 }
 
 }  // namespace
@@ -32,16 +48,13 @@ std::optional<Address> parse_address(std::string_view text) {
     if (text.size() >= 2 && text.front() == '[' && text.back() == ']')
         text = text.substr(1, text.size() - 2);
     if (auto zone = text.find('%'); zone != std::string_view::npos) text = text.substr(0, zone);
+    Address address;
+    std::memcpy(address.bytes.data(), mapped_head.data(), mapped_head.size());
+    if (parse_v4(text, address.bytes.data() + mapped_head.size())) return address;
     std::array<char, INET6_ADDRSTRLEN> copy{};
     if (text.empty() || text.size() >= copy.size()) return {};
     std::memcpy(copy.data(), text.data(), text.size());
-    Address address;
-    if (text.find(':') == std::string_view::npos) {
-        std::memcpy(address.bytes.data(), mapped_head.data(), mapped_head.size());
-        if (inet_pton(AF_INET, copy.data(), address.bytes.data() + 12) != 1) return {};
-    } else if (inet_pton(AF_INET6, copy.data(), address.bytes.data()) != 1) {
-        return {};
-    }
+    if (inet_pton(AF_INET6, copy.data(), address.bytes.data()) != 1) return {};
     return address;
 }
 

@@ -7,22 +7,27 @@
 
 namespace bandd {
 
-std::size_t BanTable::bucket_of(const BanKey& key) const {
+std::size_t BanTable::bucket_of(const BanKey& key, std::size_t hash) const {
     std::size_t mask = buckets_.size() - 1;
-    std::size_t bucket = BanKeyHash{}(key)&mask;
-    while (buckets_[bucket] != none && bans_[buckets_[bucket]].key != key)
+    std::size_t bucket = hash & mask;
+    std::uint32_t mark = mark_of(hash);
+    while (buckets_[bucket].slot != none &&
+           (buckets_[bucket].mark != mark || ban(buckets_[bucket].slot).key != key))
         bucket = (bucket + 1) & mask;
     return bucket;
 }
 
 std::uint32_t BanTable::slot_of(const BanKey& key) const {
-    return buckets_.empty() ? none : buckets_[bucket_of(key)];
+    return buckets_.empty() ? none : buckets_[bucket_of(key, BanKeyHash{}(key))].slot;
 }
 
 void BanTable::rehash(std::size_t buckets) {
-    buckets_.assign(buckets, none);
-    for (std::uint32_t slot = 0; slot < bans_.size(); ++slot)
-        if (in_use_[slot]) buckets_[bucket_of(bans_[slot].key)] = slot;
+    buckets_.assign(buckets, {});
+    for (std::uint32_t slot = 0; slot < slots(); ++slot) {
+        if (!in_use_[slot]) continue;
+        std::size_t hash = BanKeyHash{}(ban(slot).key);
+        buckets_[bucket_of(ban(slot).key, hash)] = {slot, mark_of(hash)};
+    }
 }
 
 void BanTable::reserve(std::size_t bans) {
@@ -30,42 +35,43 @@ void BanTable::reserve(std::size_t bans) {
     if (buckets > buckets_.size()) rehash(buckets);
 }
 
-Ban& BanTable::put(Ban ban) {
+Ban& BanTable::put(Ban put) {
     if ((used_ + 1) * 4 > buckets_.size() * 3)
         rehash(std::max<std::size_t>(16, buckets_.size() * 2));
-    std::size_t bucket = bucket_of(ban.key);
-    std::uint32_t slot = buckets_[bucket];
+    std::size_t hash = BanKeyHash{}(put.key);
+    std::size_t bucket = bucket_of(put.key, hash);
+    std::uint32_t slot = buckets_[bucket].slot;
     if (slot == none) {
         if (free_.empty()) {
             slot = slots();
-            bans_.emplace_back();
+            if (slot % block_size == 0) blocks_.push_back(std::make_unique<Block>());
             in_use_.push_back(true);
         } else {
             slot = free_.back();
             free_.pop_back();
             in_use_[slot] = true;
         }
-        buckets_[bucket] = slot;
+        buckets_[bucket] = {slot, mark_of(hash)};
         ++used_;
     }
-    bans_[slot] = std::move(ban);
-    return bans_[slot];
+    ban(slot) = std::move(put);
+    return ban(slot);
 }
 
 void BanTable::erase(const BanKey& key) {
     if (buckets_.empty()) return;
     std::size_t mask = buckets_.size() - 1;
-    std::size_t hole = bucket_of(key);
-    std::uint32_t slot = buckets_[hole];
+    std::size_t hole = bucket_of(key, BanKeyHash{}(key));
+    std::uint32_t slot = buckets_[hole].slot;
     if (slot == none) return;
-    for (std::size_t next = (hole + 1) & mask; buckets_[next] != none; next = (next + 1) & mask) {
-        std::size_t home = BanKeyHash{}(bans_[buckets_[next]].key) & mask;
+    for (std::size_t next = (hole + 1) & mask; buckets_[next].slot != none; next = (next + 1) & mask) {
+        std::size_t home = BanKeyHash{}(ban(buckets_[next].slot).key) & mask;
         if (((next - home) & mask) < ((next - hole) & mask)) continue;
         buckets_[hole] = buckets_[next];
         hole = next;
     }
-    buckets_[hole] = none;
-    bans_[slot] = {};
+    buckets_[hole] = {};
+    ban(slot) = {};
     in_use_[slot] = false;
     free_.push_back(slot);
     --used_;

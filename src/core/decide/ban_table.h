@@ -2,8 +2,9 @@
 // All bans that stand. A million of them take some 90 MiB.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -30,9 +31,9 @@ class BanTable {
     void erase(const BanKey& key);
 
     std::uint32_t slot_of(const BanKey& key) const;  // none if it is not there
-    std::uint32_t slots() const { return static_cast<std::uint32_t>(bans_.size()); }
+    std::uint32_t slots() const { return static_cast<std::uint32_t>(in_use_.size()); }
     const Ban* at(std::uint32_t slot) const {
-        return slot < bans_.size() && in_use_[slot] ? &bans_[slot] : nullptr;
+        return slot < slots() && in_use_[slot] ? &ban(slot) : nullptr;
     }
 
     Ban* at(std::uint32_t slot) { return const_cast<Ban*>(std::as_const(*this).at(slot)); }
@@ -45,7 +46,7 @@ class BanTable {
         using difference_type = std::ptrdiff_t;
         Iterator() = default;
         Iterator(Table* table, std::uint32_t slot) : table_(table), slot_(slot) { skip(); }
-        auto& operator*() const { return table_->bans_[slot_]; }
+        auto& operator*() const { return table_->ban(slot_); }
         Iterator& operator++() {
             ++slot_;
             skip();
@@ -71,11 +72,27 @@ class BanTable {
     auto end() { return Iterator<false>(this, slots()); }
 
   private:
-    std::size_t bucket_of(const BanKey& key) const;  // where it is, or the free bucket for it
+    // The mark tells most other keys apart without a look at their bans.
+    struct Bucket {
+        std::uint32_t slot = none;
+        std::uint32_t mark = 0;
+    };
+    static std::uint32_t mark_of(std::size_t hash) {
+        return static_cast<std::uint32_t>(std::uint64_t{hash} >> 32);
+    }
+    // Where it is, or the free bucket for it.
+    std::size_t bucket_of(const BanKey& key, std::size_t hash) const;
     void rehash(std::size_t buckets);
 
-    std::vector<std::uint32_t> buckets_;
-    std::deque<Ban> bans_;  // never moved: growing copies nothing
+    static constexpr std::uint32_t block_size = 64;
+    using Block = std::array<Ban, block_size>;
+    const Ban& ban(std::uint32_t slot) const {
+        return (*blocks_[slot / block_size])[slot % block_size];
+    }
+    Ban& ban(std::uint32_t slot) { return const_cast<Ban&>(std::as_const(*this).ban(slot)); }
+
+    std::vector<Bucket> buckets_;
+    std::vector<std::unique_ptr<Block>> blocks_;  // never moved: growing copies no ban
     std::vector<bool> in_use_;
     std::vector<std::uint32_t> free_;
     std::size_t used_ = 0;

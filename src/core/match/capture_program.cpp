@@ -343,6 +343,30 @@ constexpr std::size_t most_retries = 256;
 constexpr std::int64_t looks_at_each_byte = 8;
 constexpr std::int64_t looks_at_least = 1024;
 
+template <class Word>
+Word word_at(const char* at) {
+    Word word;
+    std::memcpy(&word, at, sizeof word);
+    return word;
+}
+
+// Texts are short, so that the call of memcmp would be half of the work.
+bool same_bytes(const char* left, const char* right, std::size_t size) {
+    if (size >= 8) {
+        std::size_t last = size - 8;
+        for (std::size_t at = 0; at < last; at += 8)
+            if (word_at<std::uint64_t>(left + at) != word_at<std::uint64_t>(right + at))
+                return false;
+        return word_at<std::uint64_t>(left + last) == word_at<std::uint64_t>(right + last);
+    }
+    if (size >= 4)
+        return word_at<std::uint32_t>(left) == word_at<std::uint32_t>(right) &&
+               word_at<std::uint32_t>(left + size - 4) == word_at<std::uint32_t>(right + size - 4);
+    for (std::size_t at = 0; at < size; ++at)
+        if (left[at] != right[at]) return false;
+    return true;
+}
+
 bool is_word(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
@@ -401,8 +425,7 @@ struct CaptureWalk {
             switch (now.op) {
                 case Op::text:
                     if (size - at < now.least ||
-                        std::memcmp(text.data() + at, program.texts_.data() + now.index,
-                                    now.least) != 0)
+                        !same_bytes(text.data() + at, program.texts_.data() + now.index, now.least))
                         break;
                     at += now.least;
                     pc = now.next;

@@ -29,9 +29,10 @@ Seen see(const Filter& filter, std::string_view line, const Zone& zone, Instant 
     return {message_of(envelope, escapes, buffer), envelope.tag, envelope.time};
 }
 
-Envelope open_line(std::string_view line, const Zone& zone, Instant arrival, std::string& buffer) {
+Envelope open_line(std::string_view line, const Zone& zone, Instant arrival, std::string& buffer,
+                   LastDate* last) {
     auto docker = open_docker(line, buffer);
-    if (!docker) return open_envelope(line, zone, arrival);
+    if (!docker) return open_envelope(line, zone, arrival, last);
     Envelope envelope = open_envelope(docker->line, zone, arrival);
     if (!envelope.time) envelope.time = docker->time;
     return envelope;

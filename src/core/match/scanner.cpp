@@ -194,7 +194,7 @@ bool wants(const Ruleset::View& view, Targets targets) {
 void scan_line(const Ruleset& ruleset, std::string_view raw, const std::optional<Address>& sender,
                Targets targets, Instant now, Scratch& scratch, Hits& hits) {
     ++scratch.counts.candidates;
-    Envelope envelope = open_line(raw, ruleset.zone, now, scratch.contained);
+    Envelope envelope = open_line(raw, ruleset.zone, now, scratch.contained, &scratch.last_date);
     if (envelope.tag == own_tag) return;
     for (const Ruleset::View& view : ruleset.views) {
         if (!wants(view, targets)) continue;
@@ -453,6 +453,7 @@ std::vector<std::string> patterns_without_literal(const Filter& filter) {
 
 void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, Scratch& scratch, Hits& hits) {
     std::string_view bytes = chunk.bytes;
+    scratch.last_date = {};
     count_lines(bytes, ruleset.line_limit, scratch.counts);
     scratch.all_targets.assign(ruleset.words, ~std::uint64_t{0});
     bool searched = ruleset.gate && find_candidate_lines(ruleset, bytes, scratch);

@@ -97,6 +97,7 @@ struct Scratch {
     };
     std::string message;
     std::string contained;               // of a line that Docker wrote
+    LastDate last_date;                  // of this chunk
     std::vector<std::uint32_t> matched;  // indexes of a view's `at`
     std::vector<int> set_matched;
     std::vector<std::uint32_t> rules;

@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/text/envelope.h"
 
+#include <cstring>
+#include <tuple>
+
 #include "core/text/datetime.h"
 
 namespace bandd {
 namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+constexpr std::array<bool, 256> in_tag = [] {
+    std::array<bool, 256> table{};
+    for (std::size_t c = 'a'; c <= 'z'; ++c) table[c] = table[c - 'a' + 'A'] = true;
+    for (std::size_t c = '0'; c <= '9'; ++c) table[c] = true;
+    for (char c : {'/', '-', '_', '.', '(', ')', '@', '+'})
+        table[static_cast<unsigned char>(c)] = true;
+    return table;
+}();
 
 std::string_view take_token(std::string_view& text) {
     auto end = text.find(' ');
@@ -19,14 +31,7 @@ std::string_view take_token(std::string_view& text) {
 // but never quotes or '#', which begin a message without tag (hMailServer through NXLog).
 bool take_tag(std::string_view& text, Envelope& envelope) {
     std::size_t end = 0;
-    while (end < text.size() && end < 128) {
-        char c = text[end];
-        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '/' ||
-                    c == '-' || c == '_' || c == '.' || c == '(' || c == ')' || c == '@' ||
-                    c == '+';
-        if (!word) break;
-        ++end;
-    }
+    while (end < text.size() && end < 128 && in_tag[static_cast<unsigned char>(text[end])]) ++end;
     if (end == 0 || end >= text.size()) return false;
     std::size_t after = end;
     std::string_view pid;
@@ -160,9 +165,30 @@ std::optional<WrittenDate> find_clf_date(std::string_view line) {
     return {};
 }
 
+// The head of RFC 3164; false if the line begins with no date of it.
+bool open_dated(std::string_view rest, const Zone& zone, Instant arrival, LastDate* last,
+                Envelope& envelope) {
+    constexpr std::size_t length = std::tuple_size_v<decltype(LastDate::text)>;
+    bool fits = last != nullptr && rest.size() >= length && rest[length - 1] == ' ';
+    if (fits && std::memcmp(rest.data(), last->text.data(), length) == 0) {
+        envelope.time = last->time;
+        open_rfc3164(rest.substr(length - 1), envelope);
+        return true;
+    }
+    auto date = scan_syslog_date(rest);
+    if (!date) return false;
+    envelope.time = resolve(*date, zone, arrival);
+    if (fits && date->length == length - 1) {
+        std::memcpy(last->text.data(), rest.data(), length);
+        last->time = *envelope.time;
+    }
+    open_rfc3164(rest.substr(date->length), envelope);
+    return true;
+}
+
 }  // namespace
 
-Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival) {
+Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival, LastDate* last) {
     if (line.ends_with('\r')) line.remove_suffix(1);
     Envelope envelope;
     envelope.message = line;
@@ -179,11 +205,7 @@ Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival)
     if (rest.empty()) return envelope;
     char first = rest.front();
     if (first >= 'A' && first <= 'S') {
-        if (auto date = scan_syslog_date(rest)) {
-            envelope.time = resolve(*date, zone, arrival);
-            open_rfc3164(rest.substr(date->length), envelope);
-            return envelope;
-        }
+        if (open_dated(rest, zone, arrival, last, envelope)) return envelope;
     } else if (is_digit(first)) {
         if (auto date = scan_iso_date(rest)) {
             envelope.time = resolve(*date, zone, arrival);

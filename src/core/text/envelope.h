@@ -2,6 +2,7 @@
 // A line's head, taken off once: what was said when, by which program; the rest is the message.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string_view>
 
@@ -17,10 +18,19 @@ struct Envelope {
     bool syslog = false;  // the line came through syslog, so "#ooo" in it is rsyslog's escaping
 };
 
+// The last syslog date that was read, as lines in a row mostly have the same. Good for one zone and
+// one arrival.
+struct LastDate {
+    // "Nov 21 03:05:50 ", with the space: nothing that follows would change what it means.
+    std::array<char, 16> text{};
+    Instant time;
+};
+
 // Understands RFC 3164 (with or without priority, host, tag), ISO 8601 heads as rsyslog writes
 // them to files, RFC 5424, nginx and Apache error logs, epoch; and dates that stand inside a line
 // which keeps its text: hMailServer's records, access logs. Anything else is all message.
 // Never fails, never throws. A trailing CR is taken off.
-Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival);
+Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival,
+                       LastDate* last = nullptr);
 
 }  // namespace bandd
