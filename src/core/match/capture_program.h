@@ -28,6 +28,12 @@ class CaptureProgram {
     // few looks at each byte, so that no line costs much more than RE2 would.
     Outcome run(std::string_view text, std::span<std::string_view> groups) const;
 
+    // Seen from the first byte: it does not match.
+    bool fails_at_once(std::string_view text) const {
+        if (!from_begin_) return false;
+        return text.empty() ? !may_be_empty_
+                            : !sets_[first_][static_cast<unsigned char>(text.front())];
+    }
     // It matches at the text's begin or nowhere: most texts are told apart at once.
     bool anchored() const { return from_begin_; }
 

@@ -230,7 +230,7 @@ Result<Pattern> compile_fail2ban(std::string_view id, std::string_view source,
             pattern.re2 = std::make_unique<RE2>(*regex, re2_options);
             if (pattern.re2->ok()) {
                 pattern.regex = std::move(*regex);
-                pattern.program = CaptureProgram::compile(pattern.regex, false);
+                take_program(pattern);
                 for (const auto& [name, index] : pattern.re2->NamedCapturingGroups())
                     pattern.fields.emplace_back(name, index);
             } else {

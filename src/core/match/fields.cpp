@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/match/fields.h"
 
+#include <algorithm>
+
 namespace bandd {
 
 std::optional<std::string_view> Fields::find(std::string_view name) const {
@@ -11,8 +13,13 @@ std::optional<std::string_view> Fields::find(std::string_view name) const {
 
 void Fields::add(std::string_view name, std::string_view value) {
     Sizes sizes{static_cast<std::uint32_t>(name.size()), static_cast<std::uint32_t>(value.size())};
+    // What is asked for first is enough for most, so that memory that goes from hit to hit does not
+    // have to grow each time.
+    constexpr std::size_t enough_for_most = 112;
     std::size_t at = bytes_.size();
-    bytes_.resize(at + sizeof sizes + name.size() + value.size());
+    std::size_t size = at + sizeof sizes + name.size() + value.size();
+    if (bytes_.capacity() < size) bytes_.reserve(std::max(size, enough_for_most));
+    bytes_.resize(size);
     char* out = bytes_.data() + at;
     std::memcpy(out, &sizes, sizeof sizes);
     out += sizeof sizes;

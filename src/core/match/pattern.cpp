@@ -152,6 +152,11 @@ class Translation {
 
 }  // namespace
 
+void take_program(Pattern& pattern) {
+    pattern.groups = static_cast<std::size_t>(pattern.re2->NumberOfCapturingGroups()) + 1;
+    pattern.program = CaptureProgram::compile(pattern.regex, pattern.re2->options().dot_nl());
+}
+
 RE2::Options pattern_options() {
     RE2::Options options;
     options.set_encoding(RE2::Options::EncodingLatin1);
@@ -187,7 +192,7 @@ Result<Pattern> compile_pattern(std::string_view id, std::string_view source,
                     "write (?:…) where nothing is captured");
     if (needs_host && pattern.host_groups.empty())
         return fail(what, "has no <HOST>", "mark where the address stands with <HOST>");
-    pattern.program = CaptureProgram::compile(pattern.regex, true);
+    take_program(pattern);
     return pattern;
 }
 
@@ -201,7 +206,7 @@ Result<Pattern> compile_tag(std::string_view source) {
     pattern.regex = "\\A(?:" + pattern.source + ")\\z";
     pattern.re2 = std::make_unique<RE2>(pattern.regex, pattern_options());
     if (!pattern.re2->ok()) return fail("tag", "RE2 refuses it: " + pattern.re2->error());
-    pattern.program = CaptureProgram::compile(pattern.regex, true);
+    take_program(pattern);
     return pattern;
 }
 
@@ -215,9 +220,8 @@ bool names_empty_list(std::string_view source, const WordLists& lists) {
 Pcre::Outcome search(const Pattern& pattern, std::string_view text,
                      std::vector<std::string_view>& groups) {
     if (pattern.pcre) return pattern.pcre->search(text, groups);
-    int count = pattern.re2->NumberOfCapturingGroups() + 1;
+    groups.resize(pattern.groups);
     if (pattern.program) {
-        groups.resize(static_cast<std::size_t>(count));
         switch (pattern.program->run(text, groups)) {
             case CaptureProgram::Outcome::match:
                 return Pcre::Outcome::match;
@@ -229,13 +233,11 @@ Pcre::Outcome search(const Pattern& pattern, std::string_view text,
     }
     std::array<re2::StringPiece, most_groups> pieces;
     re2::StringPiece piece(text.data(), text.size());
-    if (!pattern.re2->Match(piece, 0, piece.size(), RE2::UNANCHORED, pieces.data(), count))
+    if (!pattern.re2->Match(piece, 0, piece.size(), RE2::UNANCHORED, pieces.data(),
+                            static_cast<int>(pattern.groups)))
         return Pcre::Outcome::no_match;
-    groups.clear();
-    for (int i = 0; i < count; ++i) {
-        const auto& group = pieces[static_cast<std::size_t>(i)];
-        groups.emplace_back(group.data(), group.size());
-    }
+    for (std::size_t i = 0; i < pattern.groups; ++i)
+        groups[i] = {pieces[i].data(), pieces[i].size()};
     return Pcre::Outcome::match;
 }
 

@@ -38,6 +38,7 @@ struct Pattern {
     std::unique_ptr<RE2> re2;  // one of these two
     std::shared_ptr<const Pcre> pcre;
     std::optional<CaptureProgram> program;  // what re2 says, sooner; not for every pattern
+    std::size_t groups = 0;                 // the whole match, too
     std::vector<int> host_groups;  // one for each <HOST>, <ADDR>, <IP4>, <IP6>; of bandd's dialect
     std::vector<std::pair<std::string, int>> fields;  // "user" -> group, from <F-USER> or (?P<…>)
 };
@@ -66,6 +67,9 @@ struct Fail2banOptions {
 // PCRE2.
 Result<Pattern> compile_fail2ban(std::string_view id, std::string_view source,
                                  const Fail2banOptions& options);
+
+// Fills in what is derived from a pattern's RE2.
+void take_program(Pattern& pattern);
 
 // What a syslog tag must be, as a whole.
 Result<Pattern> compile_tag(std::string_view source);

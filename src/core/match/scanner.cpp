@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstring>
 
@@ -98,7 +99,8 @@ void add_hit(const Rule& rule, const Line& line, Scratch& scratch, Hits& hits) {
     hit.arrival = line.now;
     hit.address = found.captured.address;
     hit.name.swap(found.captured.name);
-    std::swap(hit.fields, found.captured.fields);
+    hit.fields.clear();
+    if (!found.captured.fields.empty()) std::swap(hit.fields, found.captured.fields);
     hit.line = line.raw;
     clear_kept(hit.text);
     hit.dated = line.time.has_value();
@@ -108,6 +110,7 @@ void scan_messages(const Ruleset& ruleset, const Ruleset::View& view, const Enve
                    const Line& line, Targets targets, Scratch& scratch, Hits& hits) {
     std::string_view message = message_of(envelope, ruleset.escapes, scratch.message);
     find_matching(view, targets, message, scratch);
+    TagMemo::Row tags = scratch.tags.row(envelope.tag);
     std::size_t done_rule = SIZE_MAX;  // a rule gives at most one hit a line
     std::size_t tag_rule = SIZE_MAX;
     bool tag_fits = false;
@@ -115,13 +118,13 @@ void scan_messages(const Ruleset& ruleset, const Ruleset::View& view, const Enve
         auto [rule_index, pattern_index] = view.at[index];
         if (rule_index == done_rule) continue;
         const Rule& rule = ruleset.rules[rule_index];
+        const Pattern& pattern = rule.filter->patterns[pattern_index];
+        if (pattern.program && pattern.program->fails_at_once(message)) continue;
         if (tag_rule != rule_index) {
             tag_rule = rule_index;
-            tag_fits =
-                accepts_tag(*rule.filter, envelope.tag) && accepts_sender(*rule.filter, line);
+            tag_fits = tags.accepts(rule_index, *rule.filter) && accepts_sender(*rule.filter, line);
         }
         if (!tag_fits) continue;
-        const Pattern& pattern = rule.filter->patterns[pattern_index];
         scratch.found.fate = LineFate::no_match;
         if (!match_pattern(*rule.filter, pattern, message, scratch.found)) {
             if (scratch.found.fate == LineFate::no_address) ++scratch.counts.no_address;
@@ -393,6 +396,8 @@ void prepare_gate(Ruleset& ruleset, const PrepareOptions& options) {
 }  // namespace
 
 void prepare(Ruleset& ruleset, const PrepareOptions& options) {
+    static std::atomic<std::uint64_t> prepared = 0;
+    ruleset.number = ++prepared;
     ruleset.views.clear();
     auto view_of = [&](const Filter& filter) -> Ruleset::View& {
         for (Ruleset::View& view : ruleset.views)
@@ -454,6 +459,7 @@ std::vector<std::string> patterns_without_literal(const Filter& filter) {
 void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, Scratch& scratch, Hits& hits) {
     std::string_view bytes = chunk.bytes;
     scratch.last_date = {};
+    scratch.tags.begin(ruleset.number, ruleset.rules.size());
     count_lines(bytes, ruleset.line_limit, scratch.counts);
     scratch.all_targets.assign(ruleset.words, ~std::uint64_t{0});
     bool searched = ruleset.gate && find_candidate_lines(ruleset, bytes, scratch);

@@ -11,6 +11,7 @@
 #include "core/match/filter.h"
 #include "core/match/hit.h"
 #include "core/match/literal_scan.h"
+#include "core/match/tag_memo.h"
 #include "core/text/chunk.h"
 
 namespace bandd {
@@ -27,7 +28,10 @@ struct Ruleset {
     Escapes escapes = Escapes::automatic;
     std::size_t line_limit = 65536;  // the rest of a longer line is not looked at
 
-    // Filled by `prepare`. Rules that see a line alike share one view.
+    // Filled by `prepare`, each time with a number of its own.
+    std::uint64_t number = 0;
+
+    // Rules that see a line alike share one view.
     struct View {
         Dialect dialect = Dialect::bandd;
         std::shared_ptr<const DatePatterns> dates;
@@ -96,8 +100,9 @@ struct Scratch {
         std::uint32_t begin = 0, end = 0;
     };
     std::string message;
-    std::string contained;               // of a line that Docker wrote
-    LastDate last_date;                  // of this chunk
+    std::string contained;  // of a line that Docker wrote
+    LastDate last_date;     // of this chunk
+    TagMemo tags;
     std::vector<std::uint32_t> matched;  // indexes of a view's `at`
     std::vector<int> set_matched;
     std::vector<std::uint32_t> rules;

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Which filters accept which tags. A log has few tags, and each line asks several filters about its
+// own; so the answers to those asked last are kept.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+#include "core/match/filter.h"
+
+namespace bandd {
+
+class TagMemo {
+  public:
+    // Answers are good for one ruleset.
+    void begin(std::uint64_t ruleset, std::size_t rules) {
+        if (ruleset == ruleset_) return;
+        ruleset_ = ruleset;
+        rules_ = rules;
+        kept_.fill({});
+        answers_.assign(rules * places, Answer::unknown);
+    }
+
+    // What is known of one tag.
+    class Row {
+      public:
+        Row(std::string_view tag, std::uint8_t* answers) : tag_(tag), answers_(answers) {}
+        bool accepts(std::size_t rule, const Filter& filter) {
+            if (answers_ == nullptr) return accepts_tag(filter, tag_);
+            std::uint8_t& answer = answers_[rule];
+            if (answer == Answer::unknown)
+                answer = accepts_tag(filter, tag_) ? Answer::yes : Answer::no;
+            return answer == Answer::yes;
+        }
+
+      private:
+        std::string_view tag_;
+        std::uint8_t* answers_;  // none: not kept
+    };
+    // Good until the next call.
+    Row row(std::string_view tag) {
+        if (tag.size() > longest) return {tag, nullptr};
+        std::size_t place = tag.size();
+        for (char c : tag) place = place * 31 + static_cast<unsigned char>(c);
+        place %= places;
+        Kept& kept = kept_[place];
+        std::uint8_t* answers = answers_.data() + place * rules_;
+        if (!kept.used || kept.size != tag.size() ||
+            std::memcmp(kept.text.data(), tag.data(), tag.size()) != 0) {
+            kept.used = true;
+            kept.size = static_cast<std::uint8_t>(tag.size());
+            if (!tag.empty()) std::memcpy(kept.text.data(), tag.data(), tag.size());
+            std::memset(answers, Answer::unknown, rules_);
+        }
+        return {tag, answers};
+    }
+
+  private:
+    enum Answer : std::uint8_t { unknown, yes, no };
+    static constexpr std::size_t places = 64;   // tags; one takes another's place
+    static constexpr std::size_t longest = 30;  // of a tag that is kept
+    struct Kept {
+        bool used = false;
+        std::uint8_t size = 0;
+        std::array<char, longest> text{};
+    };
+
+    std::uint64_t ruleset_ = 0;
+    std::size_t rules_ = 0;
+    std::array<Kept, places> kept_{};
+    std::vector<std::uint8_t> answers_;  // a row of one for each rule, for each place
+};
+
+}  // namespace bandd
