@@ -10,8 +10,8 @@
 namespace bandd {
 namespace {
 
-// Some 100 microseconds.
-constexpr int looks_before_sleep = 2000;
+// Some 100 microseconds: to sleep and be woken takes longer than most waits here.
+constexpr int looks_before_sleep = 4000;
 
 void pause_a_little() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -51,7 +51,7 @@ void Workers::work() {
     while (!ending_) {
         take_jobs(lock);
         if (running_ == 0) done_.notify_one();
-        // In a backlog the next row follows at once: to sleep and be woken takes longer than a look.
+        // In a backlog the next row follows at once.
         std::uint64_t rows = begun_rows_;
         lock.unlock();
         for (int i = 0; i < looks_before_sleep && begun_rows_ == rows; ++i) pause_a_little();
@@ -73,6 +73,11 @@ void Workers::begin(std::size_t count, std::function<void(std::size_t)> job) {
 void Workers::finish() {
     std::unique_lock lock(mutex_);
     take_jobs(lock);
+    if (running_ > 0) {  // with the last jobs, which are short
+        lock.unlock();
+        for (int i = 0; i < looks_before_sleep && running_ > 0; ++i) pause_a_little();
+        lock.lock();
+    }
     done_.wait(lock, [&] { return running_ == 0; });
 }
 

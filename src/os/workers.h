@@ -39,7 +39,8 @@ class Workers {
     std::condition_variable begun_, done_;
     std::function<void(std::size_t)> job_;
     std::atomic<std::uint64_t> begun_rows_ = 0;
-    std::size_t next_ = 0, count_ = 0, running_ = 0;
+    std::size_t next_ = 0, count_ = 0;
+    std::atomic<std::size_t> running_ = 0;
     bool ending_ = false;
 };
 
