@@ -51,6 +51,11 @@ Json failure(const Error& error, int exit_code) {
             {"error", error_to_json(error)}};
 }
 
+std::string text_argument(const Json& arguments, const char* name) {
+    auto found = arguments.find(name);
+    return found != arguments.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 std::string to_line_of_json(const Json& json) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -28,6 +28,9 @@ Json success(Json result);
 Json to_json(const Origin& origin);
 Json failure(const Error& error, int exit_code = exit_said_no);
 
+// Of a request's arguments; empty if it is not there, or no text.
+std::string text_argument(const Json& arguments, const char* name);
+
 // One line; bytes that are not UTF-8 (out of logs) become U+FFFD.
 std::string to_line_of_json(const Json& json);
 

@@ -31,11 +31,6 @@ std::string_view standing_name(Standing standing) {
     return "?";
 }
 
-std::string text_argument(const Json& arguments, const char* name) {
-    auto found = arguments.find(name);
-    return found != arguments.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 // <user>, <ip> … in an argument of a program. Each tag once, from left to right, so that what
 // stands in a name is not taken for another tag.
 std::string replace_account_tags(std::string_view text, const AccountOver& over) {

@@ -30,11 +30,6 @@ std::string_view state_name(BanState state) {
     return "?";
 }
 
-std::string argument(const Json& arguments, const char* name) {
-    auto found = arguments.find(name);
-    return found != arguments.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 Json matches_to_json(const std::vector<Match>& matches) {
     Json list = Json::array();
     for (const Match& match : matches)
@@ -109,7 +104,7 @@ std::optional<Json> Daemon::on_command(const std::string& command, const Json& a
 }
 
 Json Daemon::status(const Json& arguments) {
-    std::string wanted = argument(arguments, "jail");
+    std::string wanted = text_argument(arguments, "jail");
     if (!wanted.empty() && !engine_->find_jail(wanted))
         return failure(no_such_jail(wanted, engine_->rules()));
     std::vector<std::size_t> active(engine_->rules().size());
@@ -248,16 +243,16 @@ Json Daemon::status(const Json& arguments) {
 
 Json Daemon::list_bans(const Json& arguments) {
     std::optional<JailIndex> jail;
-    if (std::string name = argument(arguments, "jail"); !name.empty()) {
+    if (std::string name = text_argument(arguments, "jail"); !name.empty()) {
         jail = engine_->find_jail(name);
         if (!jail) return failure(no_such_jail(name, engine_->rules()));
     }
     std::optional<Prefix> within;
-    if (std::string text = argument(arguments, "prefix"); !text.empty()) {
+    if (std::string text = text_argument(arguments, "prefix"); !text.empty()) {
         within = parse_prefix(text);
         if (!within) return failure(bad_address(text), exit_usage);
     }
-    std::string sort = argument(arguments, "sort");
+    std::string sort = text_argument(arguments, "sort");
     std::vector<const Ban*> found;
     for (const Ban& ban : engine_->bans()) {
         if (jail && ban.key.jail != *jail) continue;
@@ -289,19 +284,19 @@ Json Daemon::list_bans(const Json& arguments) {
 }
 
 Json Daemon::ban(const Json& arguments) {
-    std::string text = argument(arguments, "ip");
+    std::string text = text_argument(arguments, "ip");
     auto prefix = parse_prefix(text);
     if (!prefix) return failure(bad_address(text), exit_usage);
-    std::string name = argument(arguments, "jail");
+    std::string name = text_argument(arguments, "jail");
     if (name.empty()) name = manual_jail;
     auto jail = engine_->find_jail(name);
     if (!jail) return failure(no_such_jail(name, engine_->rules()));
     Engine::BanOrder order{*jail,
                            *prefix,
                            {},
-                           argument(arguments, "reason"),
+                           text_argument(arguments, "reason"),
                            arguments.value("force", Json(false)) == true};
-    if (std::string span = argument(arguments, "for"); !span.empty()) {
+    if (std::string span = text_argument(arguments, "for"); !span.empty()) {
         order.bantime = parse_duration(span);
         if (!order.bantime || *order.bantime <= Duration{0})
             return failure(
@@ -328,7 +323,7 @@ Json Daemon::ban(const Json& arguments) {
 
 Json Daemon::unban(const Json& arguments) {
     std::optional<JailIndex> jail;
-    if (std::string name = argument(arguments, "jail"); !name.empty()) {
+    if (std::string name = text_argument(arguments, "jail"); !name.empty()) {
         jail = engine_->find_jail(name);
         if (!jail) return failure(no_such_jail(name, engine_->rules()));
     }
@@ -338,7 +333,7 @@ Json Daemon::unban(const Json& arguments) {
     if (arguments.value("all", Json(false)) == true) {
         count = engine_->unban_all(jail, Unbanned::Why::by_hand, at, outcome);
     } else {
-        std::string text = argument(arguments, "ip");
+        std::string text = text_argument(arguments, "ip");
         auto prefix = parse_prefix(text);
         if (!prefix) return failure(bad_address(text), exit_usage);
         count = engine_->unban(jail, *prefix, at, outcome);
@@ -380,7 +375,7 @@ std::string counted_text(const JailRules& rules) {
 }  // namespace
 
 std::optional<Json> Daemon::explain(const Json& arguments, ControlServer::Reply reply) {
-    std::string text = argument(arguments, "ip");
+    std::string text = text_argument(arguments, "ip");
     auto prefix = parse_prefix(text);
     if (!prefix) return failure(bad_address(text), exit_usage);
     Json jails = Json::array();
@@ -442,12 +437,12 @@ std::optional<Json> Daemon::explain(const Json& arguments, ControlServer::Reply 
 
 std::optional<Json> Daemon::history(const Json& arguments, ControlServer::Reply reply) {
     HistoryQuery query;
-    if (std::string text = argument(arguments, "ip"); !text.empty()) {
+    if (std::string text = text_argument(arguments, "ip"); !text.empty()) {
         query.within = parse_prefix(text);
         if (!query.within) return failure(bad_address(text), exit_usage);
     }
-    query.jail = argument(arguments, "jail");
-    if (std::string text = argument(arguments, "since"); !text.empty()) {
+    query.jail = text_argument(arguments, "jail");
+    if (std::string text = text_argument(arguments, "since"); !text.empty()) {
         auto span = parse_duration(text);
         // A day alone begins at its midnight; without a zone, it is this machine's.
         std::string stamp = text.size() == 10 ? text + " 00:00:00" : text;

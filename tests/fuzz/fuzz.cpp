@@ -74,6 +74,27 @@ void run_pattern(const std::string& bytes) {
     auto compiled = compile_pattern("p", bytes, {}, true);
     if (!compiled) use(to_line(compiled.error()));
 }
+// "pattern NUL text": a pattern's own program takes the captures that RE2 takes.
+void run_captures(const std::string& bytes) {
+    std::size_t nul = bytes.find('\0');
+    if (nul == std::string::npos) return;
+    std::string regex = bytes.substr(0, nul);
+    std::string_view text = std::string_view(bytes).substr(nul + 1);
+    auto program = CaptureProgram::compile(regex, true);
+    RE2 re2(regex, pattern_options());
+    if (!program || !re2.ok()) return;
+    auto count = static_cast<std::size_t>(re2.NumberOfCapturingGroups()) + 1;
+    std::vector<std::string_view> ours(count);
+    std::vector<re2::StringPiece> theirs(count);
+    auto outcome = program->run(text, ours);
+    if (outcome == CaptureProgram::Outcome::gave_up) return;
+    re2::StringPiece piece(text.data(), text.size());
+    bool matches =
+        re2.Match(piece, 0, piece.size(), RE2::UNANCHORED, theirs.data(), static_cast<int>(count));
+    if (matches != (outcome == CaptureProgram::Outcome::match)) abort();
+    for (std::size_t i = 0; matches && i < count; ++i)
+        if (ours[i].data() != theirs[i].data() || ours[i].size() != theirs[i].size()) abort();
+}
 // A condition, and what it says of somebody: parsing must end, and evaluating what was parsed, too.
 void run_where(const std::string& bytes) {
     auto condition = Condition::parse(bytes, {"kunde*"});
@@ -301,6 +322,11 @@ Target target_of_this_program() {
         return {{"^(?:a|b)*?[^\"]{1,20}<HOST>\\s+$", "(?i)x<F-USER>\\S+</F-USER> (?P<n>y) <IP4>",
                  "[[:alpha:]]\\d{,3}<ADDR>"},
                 run_pattern};
+    if (name == "captures")
+        return {{std::string("^(?:a|b)*?[^\"]{1,20}(\\d+)\\s+$") + '\0' + "abab12 ",
+                 std::string("(?i)x(?P<u>\\S+?) (y|[[:alpha:]]{2,})?\\b") + '\0' + "xX1 yy",
+                 std::string("(a|ab)(c|bcd)(d*)") + '\0' + "abcd"},
+                run_captures};
     if (name == "where")
         return {{"country in [RU, cn, private] and not (user is \"joe\" or asn in [AS64500])",
                  "hostname is broadband or hostname in [*.a.example] and port in [25, 1-9]",

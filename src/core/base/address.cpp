@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <random>
 
 namespace bandd {
 namespace {
@@ -111,17 +112,39 @@ std::string to_string(const Prefix& prefix) {
     return text;
 }
 
-std::size_t PrefixHash::operator()(const Prefix& prefix) const {
+namespace {
+
+struct HashSeed {
+    std::uint64_t high = 0xa0761d6478bd642fULL;
+    std::uint64_t low = 0xe7037ed1a0b428dbULL;
+};
+
+HashSeed random_seed() {
+    std::random_device random;
+    auto number = [&] { return std::uint64_t{random()} << 32 | random(); };
+    return {number(), number()};
+}
+
+// Multiply-and-fold as in wyhash: attackers choose the low bits of their addresses, so each bit
+// must reach the whole result.
+std::uint64_t folded(const Prefix& prefix, const HashSeed& seed) {
     std::uint64_t high = 0;
     std::uint64_t low = 0;
     std::memcpy(&high, prefix.network.bytes.data(), 8);
     std::memcpy(&low, prefix.network.bytes.data() + 8, 8);
-    // Multiply-and-fold as in wyhash: attackers choose the low bits of their addresses, so each
-    // bit must reach the whole result.
     __extension__ using Wide = unsigned __int128;
-    Wide product = static_cast<Wide>(high ^ 0xa0761d6478bd642fULL ^ prefix.length) *
-                   (low ^ 0xe7037ed1a0b428dbULL);
-    return static_cast<std::size_t>(product) ^ static_cast<std::size_t>(product >> 64);
+    Wide product = static_cast<Wide>(high ^ seed.high ^ prefix.length) * (low ^ seed.low);
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+const HashSeed table_seed = random_seed();
+
+}  // namespace
+
+std::uint64_t hash_of(const Prefix& prefix) { return folded(prefix, {}); }
+
+std::size_t PrefixHash::operator()(const Prefix& prefix) const {
+    return static_cast<std::size_t>(folded(prefix, table_seed));
 }
 
 }  // namespace bandd

@@ -48,6 +48,9 @@ Address last_address(const Prefix& prefix);
 std::string to_string(const Address& address);
 std::string to_string(const Prefix& prefix);  // without "/length" for a single address
 
+// The same in every run.
+std::uint64_t hash_of(const Prefix& prefix);
+// For tables: nobody can know which prefixes come together in one, as it is another in every run.
 struct PrefixHash {
     std::size_t operator()(const Prefix& prefix) const;
 };

@@ -569,8 +569,8 @@ Duration Engine::bantime_of(const JailRules& rules, const Prefix& prefix, Instan
         policy.maximum == forever ? 1e12 : std::chrono::duration<double>(policy.maximum).count();
     seconds = std::min(seconds * std::pow(policy.factor, std::min(offence - 1, 64U)), most);
     // Random enough that many hosts are not let in at one moment, and the same in every replay.
-    std::size_t hash =
-        PrefixHash{}(prefix) ^ static_cast<std::size_t>(from.us) * 0x9e3779b97f4a7c15U;
+    std::uint64_t hash =
+        hash_of(prefix) ^ static_cast<std::uint64_t>(from.us) * 0x9e3779b97f4a7c15U;
     double share = static_cast<double>((hash ^ hash >> 32) & 0xffff) / 65536.0;
     seconds += share * std::chrono::duration<double>(policy.jitter).count();
     return std::chrono::seconds(std::llround(seconds));
