@@ -295,7 +295,7 @@ class ConditionParser {
         }
         auto word = value(" \t\r\n)");
         if (!word) return;
-        auto pattern = std::make_shared<RE2>(word->text, pattern_options());
+        auto pattern = std::make_shared<RE2>(for_re2(word->text), pattern_options());
         if (!pattern->ok())
             fail(word->offset, "RE2 refuses the pattern: " + pattern->error());
         else

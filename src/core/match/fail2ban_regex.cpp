@@ -227,7 +227,7 @@ Result<Pattern> compile_fail2ban(std::string_view id, std::string_view source,
         if (auto regex = to_re2(python)) {
             RE2::Options re2_options = pattern_options();
             re2_options.set_dot_nl(false);
-            pattern.re2 = std::make_unique<RE2>(*regex, re2_options);
+            pattern.re2 = std::make_unique<RE2>(for_re2(*regex), re2_options);
             if (pattern.re2->ok()) {
                 pattern.regex = std::move(*regex);
                 take_program(pattern);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 #include "core/base/ascii.h"
 #include "core/match/fail2ban_regex.h"
@@ -166,6 +167,53 @@ RE2::Options pattern_options() {
     return options;
 }
 
+namespace {
+
+bool beyond_ascii(char c) { return static_cast<unsigned char>(c) >= 0x80; }
+// "\\xc3" and the like.
+bool is_hex_beyond_ascii(std::string_view text) {
+    return text.starts_with("\\x") && text.size() >= 4 &&
+           std::string_view("89abcdefABCDEF").find(text[2]) != std::string_view::npos &&
+           std::isxdigit(static_cast<unsigned char>(text[3])) != 0;
+}
+
+// Of the character, escape or class that a regex begins with.
+std::size_t length_of_unit(std::string_view regex) {
+    if (is_hex_beyond_ascii(regex)) return 4;
+    if (regex.front() == '\\') return std::min<std::size_t>(2, regex.size());
+    if (regex.front() != '[') return 1;
+    std::size_t at = regex.starts_with("[^") ? 2 : 1;
+    if (regex.substr(at).starts_with(']')) ++at;
+    while (at < regex.size() && regex[at] != ']') {
+        std::size_t close =
+            regex.substr(at).starts_with("[:") ? regex.find(":]", at) : std::string_view::npos;
+        at = close != std::string_view::npos ? close + 2 : at + (regex[at] == '\\' ? 2 : 1);
+    }
+    return std::min(at + 1, regex.size());
+}
+
+}  // namespace
+
+std::string for_re2(std::string_view regex) {
+    bool plain =
+        std::ranges::none_of(regex, beyond_ascii) && regex.find("\\x") == std::string_view::npos;
+    if (plain || regex.find("\\Q") != std::string_view::npos) return std::string(regex);
+    std::string out;
+    while (!regex.empty()) {
+        std::string_view unit = regex.substr(0, length_of_unit(regex));
+        regex.remove_prefix(unit.size());
+        bool beyond = std::ranges::any_of(unit, beyond_ascii);
+        for (std::size_t at = 0; at < unit.size() && !beyond; ++at)
+            beyond = is_hex_beyond_ascii(unit.substr(at));
+        // What is counted is not taken for a part of a common beginning.
+        if (beyond)
+            out.append("(?:").append(unit).append("{1})");
+        else
+            out += unit;
+    }
+    return out;
+}
+
 Result<Pattern> compile_pattern(std::string_view id, std::string_view source,
                                 const WordLists& lists, bool needs_host) {
     Pattern pattern;
@@ -174,7 +222,7 @@ Result<Pattern> compile_pattern(std::string_view id, std::string_view source,
     std::string what = "pattern \"" + pattern.id + "\"";
     if (auto done = Translation(source, lists).run(pattern); !done)
         return fail(what, done.error().what + " " + done.error().reason, done.error().hint);
-    pattern.re2 = std::make_unique<RE2>(pattern.regex, pattern_options());
+    pattern.re2 = std::make_unique<RE2>(for_re2(pattern.regex), pattern_options());
     if (!pattern.re2->ok()) {
         // The offending part, unless that is the whole pattern with its tags replaced.
         std::string reason = pattern.re2->error();
@@ -204,7 +252,7 @@ Result<Pattern> compile_tag(std::string_view source) {
     RE2 alone(pattern.source, pattern_options());
     if (!alone.ok()) return fail("tag", "RE2 refuses it: " + alone.error());
     pattern.regex = "\\A(?:" + pattern.source + ")\\z";
-    pattern.re2 = std::make_unique<RE2>(pattern.regex, pattern_options());
+    pattern.re2 = std::make_unique<RE2>(for_re2(pattern.regex), pattern_options());
     if (!pattern.re2->ok()) return fail("tag", "RE2 refuses it: " + pattern.re2->error());
     take_program(pattern);
     return pattern;

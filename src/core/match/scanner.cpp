@@ -438,7 +438,7 @@ void prepare(Ruleset& ruleset, const PrepareOptions& options) {
             view.quick.push_back(is_quick(filter, one));
             if (view.quick.back()) continue;
             view.in_set.push_back(i);
-            usable = usable && set->Add(one.regex, nullptr) >= 0;
+            usable = usable && set->Add(for_re2(one.regex), nullptr) >= 0;
         }
         if (view.in_set.size() >= least_for_set && usable && set->Compile())
             view.set = std::move(set);

@@ -99,7 +99,7 @@ class Parser {
     }
 
     void quantify(Node& atom, std::size_t from) {
-        while (more()) {
+        for (bool counted = false; more(); counted = true) {
             int least = 0;
             int most = Node::unlimited;
             if (accept("*")) {
@@ -110,6 +110,7 @@ class Parser {
             } else if (peek() != '{' || !counts(least, most)) {
                 return;
             }
+            if (exact_ && counted) throw Unknown{};
             Node repeat = make(Kind::repeat);
             repeat.lazy = accept("?");
             if (!repeat.lazy && !exact_) accept("+");  // possessive, of fail2ban's Python
@@ -169,10 +170,17 @@ class Parser {
                 return escape();
             case '<':
                 return tag();
+            case '*':
+            case '+':
+            case '?':
+                // Behind flags: RE2 counts what stands before them.
+                if (exact_) throw Unknown{};
+                break;
             default:
-                ++at_;
-                return literal(static_cast<unsigned char>(c));
+                break;
         }
+        ++at_;
+        return literal(static_cast<unsigned char>(c));
     }
 
     // RE2 knows more letters with two cases than ASCII's.

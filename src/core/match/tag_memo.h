@@ -48,8 +48,7 @@ class TagMemo {
         place %= places;
         Kept& kept = kept_[place];
         std::uint8_t* answers = answers_.data() + place * rules_;
-        if (!kept.used || kept.size != tag.size() ||
-            std::memcmp(kept.text.data(), tag.data(), tag.size()) != 0) {
+        if (!kept.used || std::string_view(kept.text.data(), kept.size) != tag) {
             kept.used = true;
             kept.size = static_cast<std::uint8_t>(tag.size());
             if (!tag.empty()) std::memcpy(kept.text.data(), tag.data(), tag.size());
