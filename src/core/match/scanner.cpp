@@ -82,6 +82,23 @@ void find_matching(const Ruleset::View& view, Targets targets, std::string_view 
     });
 }
 
+// A hit of which only the line is known yet.
+Hit& new_hit(const Rule& rule, const Line& line, Hits& hits) {
+    Hit& hit = hits.add();
+    hit.jails = rule.jails;
+    hit.filter = rule.filter.get();
+    hit.pattern = nullptr;
+    hit.time = line.time.value_or(line.now);
+    hit.arrival = line.now;
+    hit.address.reset();
+    clear_kept(hit.name);
+    hit.fields.clear();
+    hit.line = line.raw;
+    clear_kept(hit.text);
+    hit.dated = line.time.has_value();
+    return hit;
+}
+
 void add_hit(const Rule& rule, const Line& line, Scratch& scratch, Hits& hits) {
     FilterMatch& found = scratch.found;
     if (found.fate == LineFate::ignored) {
@@ -91,19 +108,12 @@ void add_hit(const Rule& rule, const Line& line, Scratch& scratch, Hits& hits) {
     ++scratch.counts.hits;
     if (!line.time) ++scratch.counts.undated;
     if (line.sender) found.captured.fields.add(sender_field, to_string(*line.sender));
-    Hit& hit = hits.add();
-    hit.jails = rule.jails;
-    hit.filter = rule.filter.get();
+    Hit& hit = new_hit(rule, line, hits);
     hit.pattern = found.pattern;
-    hit.time = line.time.value_or(line.now);
-    hit.arrival = line.now;
     hit.address = found.captured.address;
     hit.name.swap(found.captured.name);
-    hit.fields.clear();
+    // Exchanged, so that memory stays with both; but not for nothing.
     if (!found.captured.fields.empty()) std::swap(hit.fields, found.captured.fields);
-    hit.line = line.raw;
-    clear_kept(hit.text);
-    hit.dated = line.time.has_value();
 }
 
 void scan_messages(const Ruleset& ruleset, const Ruleset::View& view, const Envelope& envelope,
@@ -140,20 +150,9 @@ void scan_undated(const Ruleset& ruleset, const Ruleset::View& view, const Seen&
     for (std::uint32_t rule_index : view.joining) {
         const Rule& rule = ruleset.rules[rule_index];
         if (!accepts_sender(*rule.filter, line)) continue;
-        Hit& hit = hits.add();
-        hit.jails = rule.jails;
-        hit.filter = rule.filter.get();
-        hit.pattern = nullptr;
-        hit.time = line.time.value_or(line.now);
-        hit.arrival = line.now;
-        hit.address.reset();
-        clear_kept(hit.name);
-        hit.fields.clear();
+        Hit& hit = new_hit(rule, line, hits);
         if (line.sender) hit.fields.add(sender_field, to_string(*line.sender));
-        hit.line = line.raw;
-        clear_kept(hit.text);
         hit.text = seen.text;
-        hit.dated = line.time.has_value();
     }
     find_matching(view, targets, seen.text, scratch);
     std::vector<std::uint32_t>& rules = scratch.rules;

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <arpa/inet.h>
+
+#include <cstring>
+#include <random>
+
 #include "core/base/prefix_set.h"
 #include "core/base/result.h"
 #include "core/base/suggest.h"
@@ -21,6 +26,32 @@ TEST_CASE("what is no address is refused") {
         CHECK_FALSE(parse_address(text));
     for (const char* text : {"1.2.3.4/33", "1.2.3.4/", "::/129", "1.2.3.4/-1", "1.2.3.4/8x"})
         CHECK_FALSE(parse_prefix(text));
+}
+
+TEST_CASE("an IPv4 address is one to us if it is one to inet_pton") {
+    std::mt19937 random(3);
+    const std::string letters = "0001122559..... a";
+    std::size_t good = 0;
+    for (int round = 0; round < 200'000; ++round) {
+        std::string text;
+        if (round % 2 == 0) {
+            for (int part = 0; part < 4; ++part)
+                text += (part > 0 ? "." : "") + std::to_string(random() % 300);
+            if (random() % 4 == 0) text.insert(random() % text.size(), 1, letters[random() % 17]);
+        } else {
+            for (std::size_t i = random() % 16; i > 0; --i) text += letters[random() % 17];
+        }
+        in_addr expected{};
+        auto address = parse_address(text);
+        bool valid = inet_pton(AF_INET, text.c_str(), &expected) == 1;
+        INFO(text);
+        REQUIRE(address.has_value() == valid);
+        if (!valid) continue;
+        ++good;
+        REQUIRE(address->is_v4());
+        REQUIRE(std::memcmp(address->bytes.data() + 12, &expected, 4) == 0);
+    }
+    CHECK(good > 10'000);
 }
 
 TEST_CASE("prefixes have no host bits, and hold what they should") {

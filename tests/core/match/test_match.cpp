@@ -66,6 +66,45 @@ std::vector<std::string> hits_in(const Ruleset& rules, const std::string& text,
 
 }  // namespace
 
+TEST_CASE("what is known of a tag holds for one ruleset") {
+    auto first = rules_of({filter_of({"^x <HOST>"}, "sshd"), filter_of({"^x <HOST>"}, "su")});
+    auto second = rules_of({filter_of({"^x <HOST>"}, "su"), filter_of({"^x <HOST>"}, "sshd|su")});
+    const std::string text =
+        "Nov 21 09:59:58 mx sshd[1]: x 203.0.113.1\n"
+        "Nov 21 09:59:58 mx su[1]: x 203.0.113.2\n"
+        "Nov 21 09:59:58 mx " +
+        std::string(40, 's') +
+        "[1]: x 203.0.113.3\n"
+        "x 203.0.113.4\n";
+    Scratch scratch;
+    for (int round = 0; round < 3; ++round) {
+        CHECK(hits_in(first, text, &scratch) ==
+              std::vector<std::string>{"0 p0 203.0.113.1", "1 p0 203.0.113.2"});
+        CHECK(hits_in(second, text, &scratch) ==
+              std::vector<std::string>{"1 p0 203.0.113.1", "0 p0 203.0.113.2", "1 p0 203.0.113.2"});
+    }
+}
+
+TEST_CASE("fields are found by name, and keep any bytes") {
+    Fields fields{{"user", "joe"}, {"empty", ""}, {"user", "second"}};
+    fields.add("bytes", std::string_view("a\0b", 3));
+    CHECK(fields.size() == 4);
+    CHECK(fields.find("user") == "joe");
+    CHECK(fields.find("empty") == "");
+    CHECK_FALSE(fields.find("use"));
+    CHECK(fields.find("bytes")->size() == 3);
+    fields.set("user", std::string(5000, 'x'));
+    CHECK(fields.find("user")->size() == 5000);
+    CHECK(fields.size() == 4);
+    fields.set("new", "1");
+    fields.erase("user");
+    CHECK(fields == Fields{{"empty", ""}, {"bytes", std::string_view("a\0b", 3)}, {"new", "1"}});
+    Fields moved = std::move(fields);
+    fields.clear();
+    CHECK(fields.empty());
+    CHECK(moved.size() == 3);
+}
+
 TEST_CASE("what a container says, as Docker logs it, is read like any other line") {
     Filter filter;
     filter.name = filter.identity = "app";

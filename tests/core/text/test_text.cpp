@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <random>
+
 #include "core/text/datetime.h"
 #include "core/text/encoding.h"
 #include "core/text/envelope.h"
@@ -25,6 +27,29 @@ std::string unescaped(std::string_view text) {
     return out;
 }
 }  // namespace
+
+TEST_CASE("a date that is remembered from the line before changes nothing") {
+    const std::vector<std::string> dates{
+        "Nov 21 09:59:58", "Nov 21 09:59:59",      "Nov  1 09:59:58",      "Nov 21 09:59:58.123",
+        "Nov 1 09:59:58",  "Nov 31 09:59:58",      "Nov 21 2025 09:59:58", "Nov 21 09:59:5",
+        "Nov 22 11:00:00", "2026-11-21T09:59:58Z", "<13>Nov 21 09:59:58",  "x"};
+    std::mt19937 random(5);
+    for (int round = 0; round < 200; ++round) {
+        LastDate last;
+        for (int i = 0; i < 20; ++i) {
+            std::string line = dates[random() % dates.size()] + (random() % 5 == 0 ? "" : " ") +
+                               (random() % 5 == 0 ? "" : "mx app[1]: said");
+            INFO(line);
+            Envelope fresh = open_envelope(line, {}, arrival);
+            Envelope remembering = open_envelope(line, {}, arrival, &last);
+            CHECK(remembering.time == fresh.time);
+            CHECK(remembering.host == fresh.host);
+            CHECK(remembering.tag == fresh.tag);
+            CHECK(remembering.message == fresh.message);
+            CHECK(remembering.syslog == fresh.syslog);
+        }
+    }
+}
 
 TEST_CASE("RFC 3164 heads, with and without tag and host") {
     auto line = open("Nov 21 09:59:58 gate sshd[811]: Failed password for root");
