@@ -595,6 +595,7 @@ CaptureProgram::Outcome CaptureProgram::run(std::string_view text,
     const std::uint32_t last = from_begin_ ? 0 : size;
     for (std::uint32_t at = 0; at <= last; ++at) {
         if (only_first_ && !from_begin_) {
+            if (at == size) return Outcome::no_match;
             const void* next = std::memchr(text.data() + at, *only_first_, size - at);
             if (next == nullptr) return Outcome::no_match;
             at = static_cast<std::uint32_t>(static_cast<const char*>(next) - text.data());

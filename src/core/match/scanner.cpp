@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <bit>
 #include <cstring>
 
@@ -395,7 +394,7 @@ void prepare_gate(Ruleset& ruleset, const PrepareOptions& options) {
 }  // namespace
 
 void prepare(Ruleset& ruleset, const PrepareOptions& options) {
-    static std::atomic<std::uint64_t> prepared = 0;
+    static std::uint64_t prepared = 0;  // by the loop's thread only, as all rulesets are
     ruleset.number = ++prepared;
     ruleset.views.clear();
     auto view_of = [&](const Filter& filter) -> Ruleset::View& {
