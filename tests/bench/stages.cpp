@@ -129,6 +129,31 @@ void scan_without_prefilter(benchmark::State& state) {
 }
 BENCHMARK(scan_without_prefilter)->ArgName("attacks_per_mille")->Arg(1)->Arg(1000);
 
+// Of messages that match, by the pattern that does; the range is the filter's.
+void take_captures(benchmark::State& state) {
+    const Filter& filter =
+        *mail_router_rules().rules[static_cast<std::size_t>(state.range(0))].filter;
+    std::vector<std::pair<std::string, const Pattern*>> matching;
+    Captured captured;
+    std::string contained;
+    std::string unescaped;
+    for (std::string_view line : lines_of(log_with(1000))) {
+        Envelope envelope = open_line(line, Zone{}, arrival, contained);
+        if (!accepts_tag(filter, envelope.tag)) continue;
+        std::string_view message = message_of(envelope, Escapes::automatic, unescaped);
+        for (const Pattern& pattern : filter.patterns)
+            if (capture(pattern, message, captured) == CaptureResult::captured) {
+                matching.emplace_back(message, &pattern);
+                break;
+            }
+    }
+    for (auto _ : state)
+        for (const auto& [message, pattern] : matching)
+            benchmark::DoNotOptimize(capture(*pattern, message, captured));
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * matching.size()));
+}
+BENCHMARK(take_captures)->ArgName("hmailserver_postfix_dovecot_sshd")->DenseRange(0, 3);
+
 // One jail, hits of `addresses` in turn; with maxretry 5 every fifth leads to a ban of a second.
 void decide(benchmark::State& state) {
     Engine engine;

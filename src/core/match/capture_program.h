@@ -5,14 +5,13 @@
 // RE2's.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/match/syntax.h"
 
 namespace bandd {
 
@@ -24,18 +23,22 @@ class CaptureProgram {
 
     enum class Outcome { match, no_match, gave_up };
     // A match anywhere in `text`. `groups` is for the whole match and then the groups, as many as
-    // are asked for; unset ones have no data. Gives up where going back and forth takes more than a
-    // few looks at each byte, so that no line costs much more than RE2 would.
+    // are asked for; unset ones have no data. Gives up where going back and forth takes more than
+    // some eight steps for each byte, so that no line costs much more than RE2 would.
     Outcome run(std::string_view text, std::span<std::string_view> groups) const;
 
     // Seen from the first byte: it does not match.
     bool fails_at_once(std::string_view text) const {
         if (!from_begin_) return false;
-        return text.empty() ? !may_be_empty_
-                            : !sets_[first_][static_cast<unsigned char>(text.front())];
+        return text.empty() ? !may_be_empty_ : !sets_[first_].has(text.front());
     }
     // It matches at the text's begin or nowhere: most texts are told apart at once.
     bool anchored() const { return from_begin_; }
+
+    // The whole match, and the pattern's groups.
+    std::size_t groups() const { return groups_; }
+    // RE2's own program stays far below its bounds: what RE2 parses, it will compile.
+    bool is_small_for_re2() const { return small_for_re2_; }
 
     static constexpr std::size_t most_instructions = 1500;
 
@@ -46,35 +49,49 @@ class CaptureProgram {
     enum class Op : std::uint8_t {
         text,         // these bytes
         folded_text,  // these bytes, in either case
-        one,          // a byte of `set`
-        run,          // as many bytes of `set` as there are: what follows begins with none of them
-        greedy_run,   // the same, then fewer, as long as what follows fails
-        lazy_run,     // as few bytes of `set` as will do
-        choice,       // go on at `next`, then at `other`
-        save,         // the position is `index` of the groups' ends
+        one,          // a byte of the set
+        run,         // as many bytes of the set as there are: what follows begins with none of them
+        greedy_run,  // the same, then fewer, as long as what follows fails
+        lazy_run,    // as few bytes of the set as will do
+        host,        // a dotted quad that can end in one place only, then on at `other`; or else on
+        choice,      // on, then at `other`
+        jump,        // to `other`
+        save,        // the position is this one of the groups' ends
         begin,
         end,
         boundary,
         no_boundary,
         accept,
     };
-    static constexpr std::uint32_t no_limit = UINT32_MAX;
+    struct Bytes {
+        enum class Shape : std::uint8_t { any, digits, all_but_one };  // that has fast ways
+        std::array<std::uint64_t, 4> words{};
+        Shape shape = Shape::any;
+        char missing = 0;  // of all but one
+        bool has(char c) const {
+            auto byte = static_cast<unsigned char>(c);
+            return (words[byte / 64] >> byte % 64 & 1) != 0;
+        }
+    };
+    static constexpr std::uint16_t no_limit = UINT16_MAX;
+    // The next one is what goes on, unless it says otherwise.
     struct Instruction {
         Op op = Op::accept;
-        bool next_at_end = true;  // what is at `next` may match where the text ends
+        bool next_at_end = true;  // what goes on may match where the text ends
         bool other_at_end = true;
-        std::uint16_t next = 0, other = 0;
-        std::uint16_t set = 0;
-        std::uint16_t next_first = 0, other_first = 0;  // sets: bytes that these may begin with
-        std::uint32_t index = 0;                        // of the text, or of a group's end
-        std::uint32_t least = 0, most = no_limit;       // of a run; `least` is a text's length, too
+        bool once = false;             // of save and host: on every way, so never to be undone
+        std::uint16_t next_first = 0;  // set: bytes that what goes on may begin with
+        std::uint16_t other = 0;
+        std::uint16_t other_first = 0;             // set; of a lazy run, where nothing goes on
+        std::uint16_t value = 0;                   // a set; where a text begins; a group's end
+        std::uint16_t least = 0, most = no_limit;  // of a run; `least` is a text's length, too
     };
 
-    std::vector<Instruction> code_;
-    std::vector<syntax::ByteSet> sets_;
+    std::vector<Instruction> code_;  // begins with the first
+    std::vector<Bytes> sets_;
     std::string texts_;
-    std::size_t groups_ = 1;  // the whole match, too
-    std::uint16_t start_ = 0;
+    std::size_t groups_ = 1;
+    bool small_for_re2_ = false;
     bool from_begin_ = false;
     std::uint16_t first_ = 0;  // set
     bool may_be_empty_ = false;

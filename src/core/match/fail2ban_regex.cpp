@@ -227,14 +227,13 @@ Result<Pattern> compile_fail2ban(std::string_view id, std::string_view source,
         if (auto regex = to_re2(python)) {
             RE2::Options re2_options = pattern_options();
             re2_options.set_dot_nl(false);
-            pattern.re2 = std::make_unique<RE2>(for_re2(*regex), re2_options);
-            if (pattern.re2->ok()) {
-                pattern.regex = std::move(*regex);
-                take_program(pattern);
-                for (const auto& [name, index] : pattern.re2->NamedCapturingGroups())
+            pattern.regex = std::move(*regex);
+            if (take_regex(pattern, re2_options)) {
+                for (const auto& [name, index] : pattern.re2->get().NamedCapturingGroups())
                     pattern.fields.emplace_back(name, index);
             } else {
                 pattern.re2.reset();
+                pattern.program.reset();
             }
         }
     }
@@ -245,8 +244,8 @@ Result<Pattern> compile_fail2ban(std::string_view id, std::string_view source,
         pattern.pcre = std::make_shared<const Pcre>(std::move(*pcre));
         pattern.fields = pattern.pcre->names();
     }
-    int groups = pattern.re2 ? pattern.re2->NumberOfCapturingGroups() : pattern.pcre->group_count();
-    if (groups >= most_groups)
+    if (pattern.pcre) pattern.groups = static_cast<std::size_t>(pattern.pcre->group_count()) + 1;
+    if (pattern.groups > most_groups)
         return fail(what, "has more than " + std::to_string(most_groups - 1) + " groups",
                     "write (?:…) where nothing is captured");
     std::ranges::sort(pattern.fields);  // alt_user_1 before alt_user_2

@@ -12,7 +12,7 @@
 namespace bandd {
 
 // More groups than this in one pattern are refused.
-inline constexpr int most_groups = 64;
+inline constexpr std::size_t most_groups = 64;
 
 // <HOST>, <F-USER>…</F-USER>, <SKIPLINES> and the rest become groups with names: ip4, ip6, dns,
 // user, skiplines0. Python's syntax stays. Other text in angle brackets stays, too.

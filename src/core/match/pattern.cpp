@@ -7,16 +7,13 @@
 
 #include "core/base/ascii.h"
 #include "core/match/fail2ban_regex.h"
+#include "core/match/host_regex.h"
 
 namespace bandd {
 namespace {
 
 // A DFA of a single pattern stays far below; over it RE2 falls back to its NFA, slower but exact.
 constexpr std::int64_t pattern_memory = 8 << 20;
-
-constexpr std::string_view ipv4 = R"((?:::[fF]{4}:)?\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})";
-constexpr std::string_view ipv6 =
-    R"((?:[0-9A-Fa-f]{1,4}::?|::)(?:[0-9A-Fa-f]{1,4}::?){0,6}(?:[0-9A-Fa-f]{1,4}|\d{1,3}(?:\.\d{1,3}){3})?)";
 
 // Writes `source` as RE2 wants it, noting the groups on the way.
 class Translation {
@@ -78,11 +75,9 @@ class Translation {
         copy(1);
     }
 
-    void add_host(Pattern& pattern, std::string_view address) {
+    void add_host(Pattern& pattern, std::string_view regex) {
         pattern.host_groups.push_back(++groups_);
-        out_ += R"((?:\[)?()";
-        out_ += address;
-        out_ += R"()(?:%\w+)?(?:\])?)";
+        out_ += regex;
     }
 
     Result<> tag(Pattern& pattern) {
@@ -93,11 +88,11 @@ class Translation {
         }
         std::string_view name = source_.substr(at_ + 1, close - at_ - 1);
         if (name == "HOST" || name == "ADDR") {
-            add_host(pattern, std::string(ipv4) + "|" + std::string(ipv6));
+            add_host(pattern, host_regex());
         } else if (name == "IP4") {
-            add_host(pattern, ipv4);
+            add_host(pattern, in_host_regex(ipv4_regex));
         } else if (name == "IP6") {
-            add_host(pattern, ipv6);
+            add_host(pattern, in_host_regex(ipv6_regex));
         } else if (name.starts_with("F-")) {
             std::string_view field = name.substr(2);
             bool empty = field.ends_with('/');
@@ -153,9 +148,17 @@ class Translation {
 
 }  // namespace
 
-void take_program(Pattern& pattern) {
-    pattern.groups = static_cast<std::size_t>(pattern.re2->NumberOfCapturingGroups()) + 1;
-    pattern.program = CaptureProgram::compile(pattern.regex, pattern.re2->options().dot_nl());
+bool take_regex(Pattern& pattern, const RE2::Options& options) {
+    pattern.re2 = std::make_unique<LazyRe2>(for_re2(pattern.regex), options);
+    pattern.program = CaptureProgram::compile(pattern.regex, options.dot_nl());
+    if (pattern.program && pattern.program->is_small_for_re2() && pattern.re2->parses()) {
+        pattern.groups = pattern.program->groups();
+        return true;
+    }
+    const RE2& re2 = pattern.re2->get();
+    if (!re2.ok()) return false;
+    pattern.groups = static_cast<std::size_t>(re2.NumberOfCapturingGroups()) + 1;
+    return true;
 }
 
 RE2::Options pattern_options() {
@@ -222,11 +225,10 @@ Result<Pattern> compile_pattern(std::string_view id, std::string_view source,
     std::string what = "pattern \"" + pattern.id + "\"";
     if (auto done = Translation(source, lists).run(pattern); !done)
         return fail(what, done.error().what + " " + done.error().reason, done.error().hint);
-    pattern.re2 = std::make_unique<RE2>(for_re2(pattern.regex), pattern_options());
-    if (!pattern.re2->ok()) {
+    if (!take_regex(pattern, pattern_options())) {
         // The offending part, unless that is the whole pattern with its tags replaced.
-        std::string reason = pattern.re2->error();
-        const std::string& part = pattern.re2->error_arg();
+        std::string reason = pattern.re2->get().error();
+        const std::string& part = pattern.re2->get().error_arg();
         if (auto whole = reason.rfind(": " + pattern.regex);
             part == pattern.regex && whole != std::string::npos)
             reason.resize(whole);
@@ -235,12 +237,11 @@ Result<Pattern> compile_pattern(std::string_view id, std::string_view source,
             hint = "RE2 has no look-ahead, look-behind or back-references";
         return fail(what, "RE2 refuses it: " + reason, hint);
     }
-    if (pattern.re2->NumberOfCapturingGroups() >= most_groups)
+    if (pattern.groups > most_groups)
         return fail(what, "has more than " + std::to_string(most_groups - 1) + " groups",
                     "write (?:…) where nothing is captured");
     if (needs_host && pattern.host_groups.empty())
         return fail(what, "has no <HOST>", "mark where the address stands with <HOST>");
-    take_program(pattern);
     return pattern;
 }
 
@@ -249,12 +250,11 @@ Result<Pattern> compile_tag(std::string_view source) {
     pattern.id = "tag";
     pattern.source = source;
     // Refused as it was written, not as it is wrapped.
-    RE2 alone(pattern.source, pattern_options());
-    if (!alone.ok()) return fail("tag", "RE2 refuses it: " + alone.error());
+    LazyRe2 alone(pattern.source, pattern_options());
+    if (!alone.parses()) return fail("tag", "RE2 refuses it: " + alone.get().error());
     pattern.regex = "\\A(?:" + pattern.source + ")\\z";
-    pattern.re2 = std::make_unique<RE2>(for_re2(pattern.regex), pattern_options());
-    if (!pattern.re2->ok()) return fail("tag", "RE2 refuses it: " + pattern.re2->error());
-    take_program(pattern);
+    if (!take_regex(pattern, pattern_options()))
+        return fail("tag", "RE2 refuses it: " + pattern.re2->get().error());
     return pattern;
 }
 
@@ -281,8 +281,8 @@ Pcre::Outcome search(const Pattern& pattern, std::string_view text,
     }
     std::array<re2::StringPiece, most_groups> pieces;
     re2::StringPiece piece(text.data(), text.size());
-    if (!pattern.re2->Match(piece, 0, piece.size(), RE2::UNANCHORED, pieces.data(),
-                            static_cast<int>(pattern.groups)))
+    if (!pattern.re2->get().Match(piece, 0, piece.size(), RE2::UNANCHORED, pieces.data(),
+                                  static_cast<int>(pattern.groups)))
         return Pcre::Outcome::no_match;
     for (std::size_t i = 0; i < pattern.groups; ++i)
         groups[i] = {pieces[i].data(), pieces[i].size()};

@@ -2,8 +2,6 @@
 // One failregex: fail2ban's tags around RE2.
 #pragma once
 
-#include <re2/re2.h>
-
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,6 +14,7 @@
 #include "core/base/result.h"
 #include "core/match/capture_program.h"
 #include "core/match/fields.h"
+#include "core/match/lazy_re2.h"
 #include "core/text/pcre.h"
 
 namespace bandd {
@@ -35,7 +34,7 @@ struct Pattern {
     std::string source;  // as the user wrote it
     std::string regex;   // as its engine gets it
     Dialect dialect = Dialect::bandd;
-    std::unique_ptr<RE2> re2;  // one of these two
+    std::unique_ptr<LazyRe2> re2;  // one of these two
     std::shared_ptr<const Pcre> pcre;
     std::optional<CaptureProgram> program;  // what re2 says, sooner; not for every pattern
     std::size_t groups = 0;                 // the whole match, too
@@ -72,8 +71,9 @@ struct Fail2banOptions {
 Result<Pattern> compile_fail2ban(std::string_view id, std::string_view source,
                                  const Fail2banOptions& options);
 
-// Fills in what is derived from a pattern's RE2.
-void take_program(Pattern& pattern);
+// Gives a pattern with a regex its RE2, its program if it can have one, and the number of its
+// groups. False if RE2 refuses it: its `get()` says why.
+bool take_regex(Pattern& pattern, const RE2::Options& options);
 
 // What a syslog tag must be, as a whole.
 Result<Pattern> compile_tag(std::string_view source);

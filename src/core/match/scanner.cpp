@@ -42,6 +42,17 @@ void for_targets(Targets targets, std::uint32_t first, std::uint32_t end, const 
     }
 }
 
+constexpr std::size_t empty_text = 256;  // its row of `may_begin`
+
+Targets that_may_match(const Ruleset& ruleset, Targets targets, std::string_view text,
+                       std::vector<std::uint64_t>& which) {
+    std::size_t row = text.empty() ? empty_text : static_cast<unsigned char>(text.front());
+    which.resize(ruleset.words);
+    for (std::size_t i = 0; i < ruleset.words; ++i)
+        which[i] = targets[i] & ruleset.may_begin[row * ruleset.words + i];
+    return which.data();
+}
+
 // Fewer patterns than this are tried one by one without asking the set first.
 constexpr std::size_t least_for_set = 4;
 
@@ -118,7 +129,8 @@ void add_hit(const Rule& rule, const Line& line, Scratch& scratch, Hits& hits) {
 void scan_messages(const Ruleset& ruleset, const Ruleset::View& view, const Envelope& envelope,
                    const Line& line, Targets targets, Scratch& scratch, Hits& hits) {
     std::string_view message = message_of(envelope, ruleset.escapes, scratch.message);
-    find_matching(view, targets, message, scratch);
+    find_matching(view, that_may_match(ruleset, targets, message, scratch.beginning), message,
+                  scratch);
     TagMemo::Row tags = scratch.tags.row(envelope.tag);
     std::size_t done_rule = SIZE_MAX;  // a rule gives at most one hit a line
     std::size_t tag_rule = SIZE_MAX;
@@ -128,7 +140,6 @@ void scan_messages(const Ruleset& ruleset, const Ruleset::View& view, const Enve
         if (rule_index == done_rule) continue;
         const Rule& rule = ruleset.rules[rule_index];
         const Pattern& pattern = rule.filter->patterns[pattern_index];
-        if (pattern.program && pattern.program->fails_at_once(message)) continue;
         if (tag_rule != rule_index) {
             tag_rule = rule_index;
             tag_fits = tags.accepts(rule_index, *rule.filter) && accepts_sender(*rule.filter, line);
@@ -347,6 +358,28 @@ bool is_quick(const Filter& filter, const Pattern& pattern) {
     return filter.dialect == Dialect::bandd && pattern.program && pattern.program->anchored();
 }
 
+void set_bit(std::uint64_t* set, std::uint32_t target) {
+    set[target / 64] |= std::uint64_t{1} << target % 64;
+}
+
+void prepare_beginnings(Ruleset& ruleset) {
+    ruleset.may_begin.assign((empty_text + 1) * ruleset.words, ~std::uint64_t{0});
+    for (std::size_t row = 0; row <= empty_text; ++row) {
+        char first = static_cast<char>(row);
+        std::string_view text(&first, row == empty_text ? 0 : 1);
+        for (const Ruleset::View& view : ruleset.views)
+            for (std::uint32_t i = 0; i < view.at.size(); ++i) {
+                if (!view.quick[i]) continue;
+                auto [rule, pattern] = view.at[i];
+                if (!ruleset.rules[rule].filter->patterns[pattern].program->fails_at_once(text))
+                    continue;
+                std::uint32_t target = view.first_target + i;
+                ruleset.may_begin[row * ruleset.words + target / 64] &=
+                    ~(std::uint64_t{1} << target % 64);
+            }
+    }
+}
+
 void prepare_gate(Ruleset& ruleset, const PrepareOptions& options) {
     ruleset.gate.reset();
     ruleset.looks_at_every_line = false;
@@ -369,9 +402,7 @@ void prepare_gate(Ruleset& ruleset, const PrepareOptions& options) {
         ruleset.looks_at_every_line = ruleset.looks_at_every_line || !view.joining.empty();
     }
     ruleset.words = (required.size() + 63) / 64;
-    auto set_bit = [](std::uint64_t* set, std::uint32_t target) {
-        set[target / 64] |= std::uint64_t{1} << target % 64;
-    };
+    prepare_beginnings(ruleset);
     ruleset.costly.assign(ruleset.words, 0);
     for (std::uint32_t target : costly) set_bit(ruleset.costly.data(), target);
     ruleset.every_line.assign(ruleset.words, 0);

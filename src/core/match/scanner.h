@@ -58,6 +58,9 @@ struct Ruleset {
     std::uint32_t docker_text = 0;          // behind the others: how a line of Docker's begins
     std::vector<std::uint64_t> every_line;  // set of targets that have no literal
     bool looks_at_every_line = false;       // for these, or for rules that join lines
+    // For each byte that a text may begin with, and for an empty one: the targets that it does not
+    // rule out.
+    std::vector<std::uint64_t> may_begin;
     // Targets that cost much to try, and what a line must hold besides before they are.
     std::vector<std::uint64_t> costly;
     std::vector<std::vector<LiteralSet>> required;
@@ -109,8 +112,9 @@ struct Scratch {
     LiteralScratch literals;
     std::vector<LiteralHit> literal_hits;
     std::vector<Candidate> candidates;
-    std::vector<std::uint64_t> targets;  // of the candidates, `words` each
-    std::vector<std::uint64_t> opened;   // of one line
+    std::vector<std::uint64_t> targets;    // of the candidates, `words` each
+    std::vector<std::uint64_t> opened;     // of one line
+    std::vector<std::uint64_t> beginning;  // of one text, those that it does not rule out
     std::vector<std::uint64_t> all_targets;
     FilterMatch found;
     ScanCounts counts;

@@ -108,6 +108,8 @@ class Inventor {
         static const std::string letters = "aaabbb  AB1.\t_\xe9\xff";
         std::string out;
         for (std::size_t i = any(14); i > 0; --i) out += letters[any(letters.size())];
+        // Long runs are looked at eight bytes at a time.
+        if (any(3) == 0) out.insert(any(out.size() + 1), any(24), letters[any(letters.size())]);
         return out;
     }
 
@@ -141,6 +143,7 @@ TEST_CASE("programs take the captures that RE2 takes, whatever the pattern and t
         auto program = CaptureProgram::compile(regex, dot_nl);
         if (!program) continue;
         ++programs;
+        CHECK(program->groups() == static_cast<std::size_t>(re2.NumberOfCapturingGroups()) + 1);
         for (int j = 0; j < 20; ++j) {
             std::string text = invent.text();
             if (invent.any(10) == 0) text += '\n';
@@ -200,8 +203,8 @@ TEST_CASE(
                         }
                     }
                     ++compared;
-                    matches += by_re2(*pattern.re2, text).empty() ? 0 : 1;
-                    CHECK(compare(*pattern.program, *pattern.re2, text) == Agreement::agrees);
+                    matches += by_re2(pattern.re2->get(), text).empty() ? 0 : 1;
+                    CHECK(compare(*pattern.program, pattern.re2->get(), text) == Agreement::agrees);
                 }
             }
         };
@@ -210,6 +213,73 @@ TEST_CASE(
     }
     CHECK(compared > 10000);
     CHECK(matches > 1000);
+}
+
+TEST_CASE("a host is read as RE2 reads it, whatever stands around it") {
+    std::mt19937 random(11);
+    auto any = [&](std::size_t below) { return random() % below; };
+    static const std::vector<std::string> befores{"^", "^\\[", "^(?:x )?", "from ", "^[^\\[]*\\["};
+    static const std::vector<std::string> behinds{
+        "",     "$",      "\\]",          "\\](?::\\d+)?:", " ",
+        "\\d?", "[:0-9]", "(?:%x|\\])?$", "\\.?x",          "(?: port \\d+)?$",
+        "\"",   ", ",     "(?:\\]x|\\])"};
+    static const std::vector<std::string> addresses{
+        "203.0.113.9",       "1.2.3.4",      "203.0.113.1234",
+        "1203.0.113.9",      "1.2.3",        "2001:db8::1",
+        "::ffff:1.2.3.4",    "::1",          "999.999.999.999",
+        "1.2.3.4.5",         "fe80::1%eth0", "1.2.3.4%eth0",
+        "2001:db8::1.2.3.4", "12:34"};
+    static const std::vector<std::string> ends{
+        "",   "]", "]:25:", "]]", " ",        "\"", "x",
+        "%x", ":", "5",     ".x", " port 22", "]x", ", rip and more"};
+    std::size_t matches = 0;
+    for (const std::string& before : befores)
+        for (const std::string& behind : behinds) {
+            auto pattern = compile_pattern("p", before + "<HOST>" + behind, {}, true);
+            REQUIRE(pattern);
+            REQUIRE(pattern->program);
+            INFO(pattern->source);
+            for (int i = 0; i < 400; ++i) {
+                static const std::vector<std::string> heads{"", "[", "x ", "from ", "a [", "[["};
+                std::string text = heads[any(heads.size())] + addresses[any(addresses.size())] +
+                                   ends[any(ends.size())];
+                matches += by_re2(pattern->re2->get(), text).empty() ? 0 : 1;
+                CHECK(compare(*pattern->program, pattern->re2->get(), text) == Agreement::agrees);
+            }
+        }
+    CHECK(matches > 2000);
+}
+
+TEST_CASE("RE2 need not be asked for a pattern that it parses and that is small: it will compile") {
+    Inventor invent(5);
+    std::size_t small = 0;
+    std::size_t refused = 0;
+    for (int i = 0; i < 4000; ++i) {
+        std::string regex = invent.pattern();
+        for (int j = 0; j < 3 && invent.any(2) == 0; ++j)
+            regex = "(?:" + regex + "){" + std::to_string(1 + invent.any(40)) + "}";
+        auto program = CaptureProgram::compile(regex, true);
+        LazyRe2 re2(for_re2(regex), pattern_options());
+        if (!program || !program->is_small_for_re2()) continue;
+        if (!re2.parses()) {
+            ++refused;
+            CHECK_FALSE(re2.get().ok());
+            continue;
+        }
+        ++small;
+        INFO(regex);
+        CHECK(re2.get().ok());
+    }
+    CHECK(small > 1000);
+    // More than RE2 has room for, though a run is one instruction here.
+    std::string large;
+    for (int i = 0; i < 700; ++i) large += "[a-c][^x]{1000}";
+    auto program = CaptureProgram::compile(large, true);
+    REQUIRE(program);
+    CHECK_FALSE(program->is_small_for_re2());
+    auto pattern = compile_pattern("p", large, {}, false);
+    REQUIRE_FALSE(pattern);
+    CHECK(pattern.error().reason.find("too large") != std::string::npos);
 }
 
 TEST_CASE("a line made to send a program back and forth is left to RE2, with the same result") {
@@ -224,6 +294,24 @@ TEST_CASE("a line made to send a program back and forth is left to RE2, with the
     Captured captured;
     REQUIRE(capture(*pattern, text, captured) == CaptureResult::captured);
     CHECK(to_string(*captured.address) == "203.0.113.9");
+}
+
+TEST_CASE("whatever a program has to look at again and again is counted") {
+    struct Case {
+        const char* regex;
+        std::string text;
+    };
+    std::string letters(20000, 'a');
+    for (const Case& one : {Case{"a[^b]*c", letters},  // begins anew at each letter
+                            Case{"^(?:a|b)*.*x.*x.*y", letters + std::string(2000, 'x')},
+                            Case{"^.*?(?:ax|ay|az)", letters},  // alternatives at each letter
+                            Case{"^(?:.{1,5}x?)*z", letters}}) {
+        INFO(one.regex);
+        auto program = CaptureProgram::compile(one.regex, true);
+        REQUIRE(program);
+        Groups groups(program->groups());
+        CHECK(program->run(one.text, groups) == CaptureProgram::Outcome::gave_up);
+    }
 }
 
 TEST_CASE("alternatives that begin alike, with letters beyond ASCII, match by program and by RE2") {
