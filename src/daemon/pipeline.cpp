@@ -41,6 +41,7 @@ void Pipeline::configure(const Config& config, std::shared_ptr<const Compiled> c
     watch_.set_logs(std::move(logs), std::move(saved), own_log, now);
 }
 
+// Made when there is something to read for the first time: logs that stay empty cost nothing.
 const Ruleset& Pipeline::ruleset_for(const Reader& reader) {
     auto& ruleset = rulesets_[reader.logs];
     if (!ruleset) {
@@ -89,15 +90,14 @@ void Pipeline::scan_chunk(const Ruleset& ruleset, const Chunk& chunk, LogTime* b
 // Several chunks in one turn: while the matchers scan one, the one before is decided and the next
 // one is read.
 void Pipeline::read_backlog(Reader& reader, Instant now) {
-    const Ruleset& ruleset = ruleset_for(reader);
     ScanCounts before = counts();
     LogTime& log_time = backlog_time_[reader.tail.id()];
     std::string_view scanned;  // being scanned
     bool more = true;
     auto finish = [&](std::string_view next) {
         scan_->finish(hits_);
-        if (!next.empty()) scan_->begin(ruleset, Chunk{0, next, {}}, now);
-        if (!scanned.empty()) decide(ruleset, scanned, &log_time, now);
+        if (!next.empty()) scan_->begin(ruleset_for(reader), Chunk{0, next, {}}, now);
+        if (!scanned.empty()) decide(ruleset_for(reader), scanned, &log_time, now);
         scanned = next;
     };
     for (int i = 0; more && i < chunks_a_turn; ++i) {

@@ -20,8 +20,7 @@ namespace {
 // three bytes first, then at up to eight; our own search jumps by the shortest text.
 constexpr std::size_t part_length = 6;
 constexpr std::size_t tail_length = 3;
-constexpr std::size_t longest_part =
-    12;  // to which parts are made longer if nothing speaks against
+constexpr std::size_t longest_part = 12;  // as far as parts are made longer
 
 // Up to eight bytes in one number.
 std::uint64_t packed(std::string_view bytes) {
@@ -30,7 +29,8 @@ std::uint64_t packed(std::string_view bytes) {
     return number;
 }
 
-// How often parts and tails stand in ordinary lines, letter case aside.
+// How often parts and tails stand in ordinary lines, letter case aside. Sorted once: a start makes
+// a gate for each log.
 class Ordinary {
   public:
     Ordinary() {
@@ -225,7 +225,7 @@ std::string lengthened(const Part& part, const std::vector<Need>& needs,
 }  // namespace
 
 Gate choose_gate(std::span<const std::vector<LiteralSet>> required) {
-    const Ordinary ordinary;
+    static const Ordinary ordinary;
     std::vector<Need> needs = needs_of(required, ordinary);
     Parts made(needs, ordinary);
     std::vector<Part>& parts = made.all();
