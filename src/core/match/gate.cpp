@@ -16,8 +16,9 @@
 namespace bandd {
 namespace {
 
-// Parts of this length are weighed; shorter texts are taken whole. Vectorscan looks at the last
+// Parts of these lengths are weighed; shorter texts are taken whole. Vectorscan looks at the last
 // three bytes first, then at up to eight; our own search jumps by the shortest text.
+constexpr std::size_t shortest_part = 4;
 constexpr std::size_t part_length = 6;
 constexpr std::size_t tail_length = 3;
 constexpr std::size_t longest_part = 12;  // as far as parts are made longer
@@ -29,48 +30,48 @@ std::uint64_t packed(std::string_view bytes) {
     return number;
 }
 
-// How often parts and tails stand in ordinary lines, letter case aside. Sorted once: a start makes
-// a gate for each log.
+// How often parts stand in ordinary lines, letter case aside. Sorted once: a start makes a gate for
+// each log.
 class Ordinary {
   public:
     Ordinary() {
-        const std::string text = ascii_lower(ordinary_lines);
-        parts_.reserve(text.size());
-        for (std::size_t at = 0; at + part_length <= text.size(); ++at)
+        const std::string text = ascii_lower(ordinary_lines) + std::string(part_length, '\0');
+        for (std::size_t at = 0; at < ordinary_lines.size(); ++at)
             parts_.push_back(packed(std::string_view(text).substr(at, part_length)));
-        for (std::size_t at = 0; at + tail_length <= text.size(); ++at)
-            tails_.push_back(packed(std::string_view(text).substr(at, tail_length)));
         std::ranges::sort(parts_);
-        std::ranges::sort(tails_);
-        kilobytes_ = static_cast<double>(text.size()) / 1000;
-        lines_ = static_cast<double>(std::ranges::count(text, '\n'));
+        kilobytes_ = static_cast<double>(ordinary_lines.size()) / 1000;
+        lines_ = static_cast<double>(std::ranges::count(ordinary_lines, '\n'));
     }
 
     // Of searching for a text, in about nanoseconds a line: one more text, what it finds in vain,
     // and how often its tail is looked at in vain.
     double cost_of(std::string_view part) const {
-        constexpr double for_one_text = 1;
+        constexpr double for_one_text = 1.8;
         constexpr double for_a_line_in_vain = 300;
         constexpr double for_a_tail_in_each_kilobyte = 1;
-        constexpr double shorter = 4;  // each byte below part_length makes it so much more frequent
-        std::string lower = ascii_lower(part);
-        double cost = for_one_text;
-        if (lower.size() >= part_length)
-            cost += for_a_line_in_vain * found(parts_, lower.substr(0, part_length)) / lines_;
-        for (std::size_t i = lower.size(); i < part_length; ++i) cost *= shorter;
-        if (lower.size() >= tail_length)
-            cost += for_a_tail_in_each_kilobyte *
-                    found(tails_, std::string_view(lower).substr(lower.size() - tail_length)) /
-                    kilobytes_;
-        return cost;
+        // What these few lines do not hold may stand in others: so much for a part of part_length,
+        // and more for each byte less.
+        constexpr double for_other_lines = 1;
+        constexpr double shorter = 2;
+        std::string lower = ascii_lower(part.substr(0, part_length));
+        double unknown = for_other_lines;
+        for (std::size_t i = lower.size(); i < part_length; ++i) unknown *= shorter;
+        std::string tail =
+            ascii_lower(part.substr(part.size() - std::min(part.size(), tail_length)));
+        return for_one_text + unknown + for_a_line_in_vain * found(lower) / lines_ +
+               for_a_tail_in_each_kilobyte * found(tail) / kilobytes_;
     }
 
   private:
-    static double found(const std::vector<std::uint64_t>& all, std::string_view part) {
-        auto range = std::ranges::equal_range(all, packed(part));
-        return static_cast<double>(range.size());
+    // Up to part_length bytes.
+    double found(std::string_view part) const {
+        std::size_t behind = 8 * (part_length - part.size());
+        std::uint64_t first = packed(part) << behind;
+        auto from = std::ranges::lower_bound(parts_, first);
+        auto to = std::ranges::lower_bound(parts_, first + (std::uint64_t{1} << behind));
+        return static_cast<double>(to - from);
     }
-    std::vector<std::uint64_t> parts_, tails_;  // sorted
+    std::vector<std::uint64_t> parts_;  // sorted
     double kilobytes_ = 0;
     double lines_ = 0;
 };
@@ -98,12 +99,25 @@ std::optional<Literal> common_to(const LiteralSet& set) {
     return {};
 }
 
+// Calls `visit` for the parts of a text that are weighed.
+template <class Visit>
+void for_parts(std::string_view text, const Visit& visit) {
+    std::size_t longest = std::min(text.size(), part_length);
+    for (std::size_t length = std::min(longest, shortest_part); length <= longest; ++length)
+        for (std::size_t at = 0; at + length <= text.size(); ++at) visit(text.substr(at, length));
+}
+
 double least_cost(const Ordinary& ordinary, std::string_view text) {
-    std::size_t length = std::min(text.size(), part_length);
-    double least = ordinary.cost_of(text.substr(0, length));
-    for (std::size_t at = 1; at + length <= text.size(); ++at)
-        least = std::min(least, ordinary.cost_of(text.substr(at, length)));
+    double least = ordinary.cost_of(text);
+    for_parts(text,
+              [&](std::string_view part) { least = std::min(least, ordinary.cost_of(part)); });
     return least;
+}
+
+double cost_of_all(const Ordinary& ordinary, const LiteralSet& set) {
+    double sum = 0;
+    for (const Literal& literal : set) sum += least_cost(ordinary, literal.text);
+    return sum;
 }
 
 // Of sets with one text, or one that stands in all of theirs and is not dearer than they, any will
@@ -120,7 +134,7 @@ std::vector<Need> needs_of(std::span<const std::vector<LiteralSet>> required,
             if (set.size() == 1)
                 any.texts.push_back(set.front());
             else if (auto text = common_to(set);
-                     text && least_cost(ordinary, text->text) < static_cast<double>(set.size()))
+                     text && least_cost(ordinary, text->text) < cost_of_all(ordinary, set))
                 any.texts.push_back(std::move(*text));
         if (!any.texts.empty()) {
             needs.push_back(std::move(any));
@@ -160,21 +174,18 @@ class Parts {
 
   private:
     void add(const Literal& literal, std::uint32_t need, bool any_case) {
-        std::string_view text = literal.text;
-        std::size_t length = std::min(text.size(), part_length);
-        for (std::size_t at = 0; at + length <= text.size(); ++at) {
-            std::string_view part = text.substr(at, length);
+        for_parts(literal.text, [&](std::string_view part) {
             bool folded = literal.any_case && has_letter(part);
             if (any_case) {
                 if (folded) speak(part, true, need);
-                continue;
+                return;
             }
-            if (folded) continue;
+            if (folded) return;
             // Another text's folded part, if there is one, will do as well.
             if (auto known = folded_.find(ascii_lower(part)); known != folded_.end())
                 speak_for(parts_[known->second], need);
             speak(part, false, need);
-        }
+        });
     }
     void speak(std::string_view text, bool any_case, std::uint32_t need) {
         auto& known = any_case ? folded_ : exact_;
