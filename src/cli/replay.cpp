@@ -197,7 +197,8 @@ class Replay {
     // The next lines of a file; nothing at its end.
     std::string_view read_on(Replayed& file) {
         while (!file.read_to_end) {
-            auto read = file.tail.read(Tail::backlog_read_size);
+            auto read =
+                file.tail.read(scan_.threads() > 1 ? Tail::backlog_read_size : Tail::read_size);
             if (!read) {
                 print_error(read.error());
                 failed_ = file.read_to_end = true;

@@ -50,6 +50,7 @@ struct TailCounts {
 
 class Tail {
   public:
+    // With its hits, if every line is one, this stays in a processor's own cache.
     static constexpr std::size_t read_size = 256 << 10;
     static constexpr std::size_t backlog_read_size = 512 << 10;  // for several matchers
 
