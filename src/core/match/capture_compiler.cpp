@@ -36,18 +36,18 @@ int last_group(const Node& node) {
 }
 
 // At least as many instructions as RE2 makes of it: a byte range each, and some for each part.
-std::size_t size_for_re2(const Node& node) {
-    constexpr std::size_t for_each_part = 4;
-    std::size_t size = for_each_part;
+std::uint64_t size_for_re2(const Node& node) {
+    constexpr std::uint64_t for_each_part = 4;
+    std::uint64_t size = for_each_part;
     if (node.kind == Kind::bytes) size += (node.set & ~(node.set << 1)).count();
     for (const Node& child : node.children) size += size_for_re2(child);
     if (node.kind == Kind::repeat)
-        size *= static_cast<std::size_t>(std::max({node.least, node.most, 1}));
-    return std::min<std::size_t>(size, UINT32_MAX);  // products of many repeats
+        size *= static_cast<std::uint64_t>(std::max({node.least, node.most, 1}));
+    return std::min<std::uint64_t>(size, UINT32_MAX);  // products of many repeats
 }
 
 // RE2 has room for 170,000 within the memory that patterns may take.
-constexpr std::size_t small_for_re2 = 20'000;
+constexpr std::uint64_t small_for_re2 = 20'000;
 
 // The parts of a sequence, with those of sequences within it that are no groups.
 void flatten(const Node& node, std::vector<const Node*>& parts) {
