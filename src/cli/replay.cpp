@@ -49,7 +49,8 @@ struct Replayed {
         return piece < hits.size() ? &hits[piece][next] : nullptr;
     }
     Instant latest{INT64_MIN};
-    std::string_view scanned;  // what is being scanned
+    enum class Running { nothing, chunk, part } running = Running::nothing;  // is being scanned
+    std::size_t chunk_size = 0;
     bool read_to_end = false;
     bool ended = false;
 };
@@ -212,25 +213,47 @@ class Replay {
         return {};
     }
 
-    // Reads on until there is a hit to decide, or the end. While the matchers scan, the next lines
-    // are read, and hits decided; with several files they would be in each other's way.
+    // Reads on until there is a hit to decide, or the end. While the matchers scan, hits are
+    // decided; with several files they would be in each other's way.
     void fill(Replayed& file, Progress& progress) {
-        bool alone = files_.size() == 1;
         while (file.hit() == nullptr && !file.ended) {
-            if (file.scanned.empty()) begin(file, read_on(file));
-            std::string_view next = alone ? read_on(file) : std::string_view{};
-            scan_.finish(file.hits);
-            file.piece = file.next = 0;
-            for (Hits& piece : file.hits) arrive_in_log_time(piece, now_, file.latest);
-            done_ += file.scanned.size();
-            file.ended = file.scanned.empty();
-            begin(file, next);
+            if (file.running == Replayed::Running::nothing && !begin(file)) {
+                file.ended = true;
+                return;
+            }
+            finish(file);
+            if (files_.size() == 1) begin(file);
             progress.show(done_);
         }
     }
-    void begin(Replayed& file, std::string_view lines) {
-        file.scanned = lines;
-        if (!lines.empty()) scan_.begin(*file.ruleset, Chunk{0, lines, {}}, now_);
+    // Has the next lines scanned; false at the end.
+    bool begin(Replayed& file) {
+        bool several = files_.size() == 1 && scan_.threads() > 1;
+        auto part = several ? file.tail.ahead(Tail::backlog_read_size) : std::nullopt;
+        if (part) {
+            scan_.begin(*file.ruleset, *part, now_);
+            file.running = Replayed::Running::part;
+            return true;
+        }
+        std::string_view lines = read_on(file);
+        if (lines.empty()) return false;
+        scan_.begin(*file.ruleset, Chunk{0, lines, {}}, now_);
+        file.chunk_size = lines.size();
+        file.running = Replayed::Running::chunk;
+        return true;
+    }
+    void finish(Replayed& file) {
+        if (file.running == Replayed::Running::part) {
+            auto read = scan_.finish_part(file.hits);
+            file.tail.took(read.bytes, read.left);
+            done_ += read.bytes;
+        } else {
+            scan_.finish(file.hits);
+            done_ += file.chunk_size;
+        }
+        file.running = Replayed::Running::nothing;
+        file.piece = file.next = 0;
+        for (Hits& piece : file.hits) arrive_in_log_time(piece, now_, file.latest);
     }
 
     void decide_all(Progress& progress) {

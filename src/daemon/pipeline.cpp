@@ -87,37 +87,52 @@ void Pipeline::scan_chunk(const Ruleset& ruleset, const Chunk& chunk, LogTime* b
     decide(ruleset, chunk.bytes, backlog, now);
 }
 
-// Several chunks in one turn: while the matchers scan one, the one before is decided and the next
-// one is read.
+// Several chunks in one turn: while the matchers read and scan one, the one before is decided.
 void Pipeline::read_backlog(Reader& reader, Instant now) {
     ScanCounts before = counts();
     LogTime& log_time = backlog_time_[reader.tail.id()];
-    std::string_view scanned;  // being scanned
+    enum class Running { nothing, chunk, part } running = Running::nothing;
+    std::string_view lines;  // of what is running or was last
     bool more = true;
-    auto finish = [&](std::string_view next) {
-        scan_->finish(hits_);
-        if (!next.empty()) scan_->begin(ruleset_for(reader), Chunk{0, next, {}}, now);
-        if (!scanned.empty()) decide(ruleset_for(reader), scanned, &log_time, now);
-        scanned = next;
-    };
-    for (int i = 0; more && i < chunks_a_turn; ++i) {
-        auto read = reader.tail.read(Tail::backlog_read_size);
-        if (!read || read->truncated) {
-            finish({});
-            if (!read)
-                listener_.on_read_error(read.error());
-            else
-                watch_.find_copy(reader, *read->truncated, now);
-            more = read.has_value();
-            break;
+    for (int i = 0; i == 0 || running != Running::nothing; ++i) {
+        if (running == Running::part) {
+            auto read = scan_->finish_part(hits_);
+            reader.tail.took(read.bytes, read.left);
+            lines = read.last_lines;
+        } else {
+            scan_->finish(hits_);
         }
-        more = read->more;
-        finish(read->bytes);
+        std::string_view scanned = std::exchange(lines, {});
+        running = Running::nothing;
+        if (more && i < chunks_a_turn) {
+            if (auto part = reader.tail.ahead(Tail::backlog_read_size)) {
+                scan_->begin(ruleset_for(reader), *part, now);
+                running = Running::part;
+            } else {
+                more = read_chunk(reader, lines, now);
+                if (!lines.empty()) {
+                    scan_->begin(ruleset_for(reader), Chunk{0, lines, {}}, now);
+                    running = Running::chunk;
+                }
+            }
+        }
+        if (!scanned.empty()) decide(ruleset_for(reader), scanned, &log_time, now);
     }
-    finish({});
     count_for(source_of(reader), before);
     watch_.read_done(reader, more);
     if (!more) backlog_time_.erase(reader.tail.id());
+}
+
+// The next lines of a log; false if there are no more for now.
+bool Pipeline::read_chunk(Reader& reader, std::string_view& lines, Instant now) {
+    auto read = reader.tail.read(Tail::backlog_read_size);
+    if (!read) {
+        listener_.on_read_error(read.error());
+        return false;
+    }
+    if (read->truncated) watch_.find_copy(reader, *read->truncated, now);
+    lines = read->bytes;
+    return read->more;
 }
 
 void Pipeline::scan_bytes(const Reader& reader, std::string_view bytes, Instant now) {

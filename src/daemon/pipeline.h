@@ -74,6 +74,7 @@ class Pipeline {
     Instant log_time(Instant now) const;
     void scan_bytes(const Reader& reader, std::string_view bytes, Instant now);
     void read_backlog(Reader& reader, Instant now);
+    bool read_chunk(Reader& reader, std::string_view& lines, Instant now);
     void decide(const Ruleset& ruleset, std::string_view bytes, LogTime* backlog, Instant now);
     void scan_chunk(const Ruleset& ruleset, const Chunk& chunk, LogTime* backlog, Instant now);
 

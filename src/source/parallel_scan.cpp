@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "source/parallel_scan.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace bandd {
@@ -16,12 +20,14 @@ ParallelScan::ParallelScan(unsigned threads, const ScanCounts& counts)
     pieces_[0].scratch.counts = counts;
 }
 
+// More than threads, as some have more hits than others.
+std::size_t ParallelScan::pieces_for(std::size_t bytes) const {
+    if (workers_->threads() == 1) return 1;
+    return std::clamp<std::size_t>(bytes / smallest_piece, 1, std::size_t{workers_->threads()} * 4);
+}
+
 void ParallelScan::begin(const Ruleset& ruleset, const Chunk& chunk, Instant now) {
-    // More pieces than threads, as some have more hits than others.
-    std::size_t wanted = workers_->threads() == 1
-                             ? 1
-                             : std::clamp<std::size_t>(chunk.bytes.size() / smallest_piece, 1,
-                                                       std::size_t{workers_->threads()} * 4);
+    std::size_t wanted = pieces_for(chunk.bytes.size());
     if (pieces_.size() < wanted) pieces_.resize(wanted);
     used_ = 0;
     for (std::string_view rest = chunk.bytes; !rest.empty();) {
@@ -53,10 +59,82 @@ void ParallelScan::finish(HitPieces& hits) {
     used_ = 0;
 }
 
+// Of the lines that both begin and end in it, `bytes` tells the place.
+void ParallelScan::read_share(Piece& piece, std::string& text, const FilePart& part, bool first) {
+    std::size_t begun = first ? part.begun.size() : 0;
+    piece.got = 0;
+    text.resize_and_overwrite(begun + piece.size, [&](char* to, std::size_t) {
+        if (begun > 0) std::memcpy(to, part.begun.data(), begun);
+        while (piece.got < piece.size) {
+            ssize_t got = pread(part.fd, to + begun + piece.got, piece.size - piece.got,
+                                static_cast<off_t>(piece.offset + piece.got));
+            if (got < 0 && errno == EINTR) continue;
+            if (got <= 0) break;
+            piece.got += static_cast<std::size_t>(got);
+        }
+        return begun + piece.got;
+    });
+    std::string_view whole = text;
+    auto last = whole.rfind('\n');
+    std::size_t begin = first ? 0 : whole.find('\n') + 1;
+    piece.bytes =
+        last == std::string_view::npos ? std::string_view{} : whole.substr(begin, last + 1 - begin);
+}
+
+void ParallelScan::begin(const Ruleset& ruleset, const FilePart& part, Instant now) {
+    used_ = pieces_for(part.size);
+    if (pieces_.size() < used_) pieces_.resize(used_);
+    turn_ = 1 - turn_;
+    ruleset_ = &ruleset;
+    now_ = now;
+    for (std::size_t i = 0; i < used_; ++i) {
+        std::uint64_t from = part.size * i / used_;
+        pieces_[i].offset = part.offset + from;
+        pieces_[i].size = part.size * (i + 1) / used_ - from;
+    }
+    workers_->begin(used_, [this, part](std::size_t index) {
+        Piece& piece = pieces_[index];
+        piece.hits.clear();
+        read_share(piece, piece.shares[turn_].text, part, index == 0);
+        if (!piece.bytes.empty())
+            bandd::scan(*ruleset_, Chunk{0, piece.bytes, {}}, now_, piece.scratch, piece.hits);
+    });
+}
+
+ParallelScan::HasRead ParallelScan::finish_part(HitPieces& hits) {
+    workers_->finish();
+    HasRead read;
+    left_.clear();
+    if (hits.size() < 2 * used_) hits.resize(2 * used_);
+    for (Hits& piece : hits) piece.clear();
+    for (std::size_t i = 0; i < used_; ++i) {
+        Piece& piece = pieces_[i];
+        auto& [text, seam] = piece.shares[turn_];
+        auto end = text.find('\n');
+        if (i > 0 && end != std::string::npos) {
+            seam.assign(left_).append(text, 0, end + 1);
+            piece.seam_hits.clear();
+            bandd::scan(*ruleset_, Chunk{0, seam, {}}, now_, seam_scratch_, piece.seam_hits);
+            std::swap(hits[2 * i], piece.seam_hits);
+            read.last_lines = seam;
+        }
+        if (end == std::string::npos)
+            left_ += text;
+        else
+            left_.assign(text, text.rfind('\n') + 1);
+        std::swap(hits[2 * i + 1], piece.hits);
+        if (!piece.bytes.empty()) read.last_lines = piece.bytes;
+        read.bytes += piece.got;
+        if (piece.got < piece.size) break;
+    }
+    used_ = 0;
+    read.left = left_;
+    return read;
+}
+
 ScanCounts ParallelScan::counts() const {
     ScanCounts sum;
-    for (const Piece& piece : pieces_) {
-        const ScanCounts& counts = piece.scratch.counts;
+    auto add = [&sum](const ScanCounts& counts) {
         sum.lines += counts.lines;
         sum.candidates += counts.candidates;
         sum.hits += counts.hits;
@@ -66,7 +144,9 @@ ScanCounts ParallelScan::counts() const {
         sum.cut += counts.cut;
         sum.set_failures += counts.set_failures;
         sum.gave_up += counts.gave_up;
-    }
+    };
+    for (const Piece& piece : pieces_) add(piece.scratch.counts);
+    add(seam_scratch_.counts);
     return sum;
 }
 

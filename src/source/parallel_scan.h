@@ -3,12 +3,16 @@
 // and their hits come in the order of the lines, as if one thread had scanned it.
 #pragma once
 
+#include <array>
+#include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "config/types.h"
 #include "core/match/scanner.h"
 #include "os/workers.h"
+#include "source/tail.h"
 
 namespace bandd {
 
@@ -31,6 +35,16 @@ class ParallelScan {
     // By turns; ruleset and chunk must live as long.
     void begin(const Ruleset& ruleset, const Chunk& chunk, Instant now);
     void finish(HitPieces& hits);
+    // The same with a part of a file that the threads read, too, each its own share: what one has
+    // read another would have to fetch from it, which takes half as long as to scan it. The hits
+    // point into memory that is good until the `begin` after the next.
+    void begin(const Ruleset& ruleset, const FilePart& part, Instant now);
+    struct HasRead {
+        std::size_t bytes = 0;        // fewer than there were to read if the file was truncated
+        std::string_view left;        // behind the last line end; good until the next `begin`
+        std::string_view last_lines;  // some of the last ones that were scanned; as the hits
+    };
+    HasRead finish_part(HitPieces& hits);
     void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, HitPieces& hits) {
         begin(ruleset, chunk, now);
         finish(hits);
@@ -42,12 +56,30 @@ class ParallelScan {
   private:
     struct Piece {
         Scratch scratch;
-        std::string_view bytes;
+        std::string_view bytes;  // whole lines
         Hits hits;
+        // Of a part of a file; by turns, so that hits of the one before stay good.
+        struct Share {
+            std::string text;  // what was read, behind what was begun before
+            std::string seam;  // the line that begins in a share before this one and ends in it
+        };
+        std::array<Share, 2> shares;
+        std::uint64_t offset = 0;
+        std::size_t size = 0, got = 0;
+        Hits seam_hits;
     };
+    static void read_share(Piece& piece, std::string& text, const FilePart& part, bool first);
+    std::size_t pieces_for(std::size_t bytes) const;
+
     std::unique_ptr<Workers> workers_;
-    std::vector<Piece> pieces_;
-    std::size_t used_ = 0;  // of them, by the chunk that is scanned
+    std::deque<Piece> pieces_;  // where they are, short texts are, too
+    std::size_t used_ = 0;      // of them, by the chunk that is scanned
+    // Of a part of a file: which of the shares, what its seams are scanned with, what is left.
+    std::size_t turn_ = 0;
+    const Ruleset* ruleset_ = nullptr;
+    Instant now_;
+    Scratch seam_scratch_;
+    std::string left_;
 };
 
 }  // namespace bandd

@@ -172,12 +172,30 @@ std::string_view Tail::hand_on(std::size_t raw_length) {
     return decoded_;
 }
 
+void Tail::leave_handed() {
+    if (handed_ == 0) return;
+    std::swap(raw_, raw_before_);
+    raw_.assign(raw_before_, handed_);
+    handed_ = 0;
+}
+
+std::optional<FilePart> Tail::ahead(std::size_t most) {
+    leave_handed();
+    bool known = encoding_ == Encoding::utf8 && fingerprint_.length == Fingerprint::longest;
+    if (!fd_ || !known || skipping_ || raw_.size() >= line_limit_) return {};
+    std::uint64_t end = size();
+    if (end <= offset_ || !matches(fingerprint_)) return {};
+    return FilePart{fd_.get(), offset_, std::min<std::uint64_t>(most, end - offset_), raw_};
+}
+
+void Tail::took(std::size_t bytes, std::string_view left) {
+    offset_ += bytes;
+    counts_.bytes += raw_.size() + bytes - left.size();
+    raw_.assign(left);
+}
+
 Result<Tail::Read> Tail::read(std::size_t most) {
-    if (handed_ > 0) {
-        std::swap(raw_, raw_before_);
-        raw_.assign(raw_before_, handed_);
-        handed_ = 0;
-    }
+    leave_handed();
     struct stat status{};
     if (fstat(fd_.get(), &status) != 0) return fail_errno("fstat \"" + path_ + "\"");
     auto size = static_cast<std::uint64_t>(status.st_size);

@@ -48,11 +48,20 @@ struct TailCounts {
     std::uint64_t bytes = 0, cut_lines = 0, truncations = 0;
 };
 
+// A part of a file for others to read. It goes on with a line of which `begun` was read before, or
+// begins one.
+struct FilePart {
+    int fd = -1;
+    std::uint64_t offset = 0;
+    std::size_t size = 0;
+    std::string_view begun;
+};
+
 class Tail {
   public:
     // With its hits, if every line is one, this stays in a processor's own cache.
     static constexpr std::size_t read_size = 256 << 10;
-    static constexpr std::size_t backlog_read_size = 512 << 10;  // for several matchers
+    static constexpr std::size_t backlog_read_size = 512 << 10;  // for several matchers together
 
     // Opens the file that `path` is now. Regular files only.
     static Result<Tail> open(const std::string& path, Encoding encoding, std::size_t line_limit);
@@ -74,6 +83,12 @@ class Tail {
     };
     // At most `most` bytes. Finds truncation first: then reading begins anew at 0.
     Result<Read> read(std::size_t most = read_size);
+    // What `read` would read next, for who reads it himself and then says with `took` how many
+    // bytes there were, and which of them (and of `begun`) belong to a line that has no end yet.
+    // Nothing where `read` has to do it: at a file's begin, after a truncation, within a line that
+    // was cut, in UTF-16; or at the end.
+    std::optional<FilePart> ahead(std::size_t most);
+    void took(std::size_t bytes, std::string_view left);
     // What is left without a line end, once nothing can be added to it any more.
     std::string_view flush_partial();
 
@@ -106,6 +121,7 @@ class Tail {
     const TailCounts& counts() const { return counts_; }
 
   private:
+    void leave_handed();
     void detect_encoding();
     void restart();
     std::string_view hand_on(std::size_t raw_length);

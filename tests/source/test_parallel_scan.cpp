@@ -82,3 +82,129 @@ TEST_CASE("while a chunk is scanned, the one before can be decided") {
     several.scan(ruleset, Chunk{0, "a rip=203.0.113.2, lip=\n", {}}, at(0), hits);
     CHECK(text_of(hits) == "203.0.113.2 a rip=203.0.113.2, lip=\n");
 }
+
+namespace {
+
+struct LogFile {
+    TempDirectory dir;
+    std::string path = dir / "log";
+    explicit LogFile(const std::string& content) { write_file(path, content); }
+    Tail open() const {
+        Tail tail = std::move(*Tail::open(path, Encoding::automatic, 1 << 20));
+        tail.seek(0);
+        return tail;
+    }
+};
+
+// All of the log, as the daemon reads a backlog; `parts` counts what the threads read themselves.
+std::string found_in(Tail& tail, ParallelScan& scan, const Ruleset& ruleset, std::size_t most,
+                     std::size_t& parts) {
+    std::string found;
+    HitPieces hits;
+    while (true) {
+        if (auto part = tail.ahead(most)) {
+            ++parts;
+            scan.begin(ruleset, *part, at(0));
+            auto read = scan.finish_part(hits);
+            tail.took(read.bytes, read.left);
+        } else {
+            auto chunk = tail.read(most);
+            REQUIRE(chunk);
+            if (chunk->bytes.empty() && !chunk->more) break;
+            scan.scan(ruleset, Chunk{0, chunk->bytes, {}}, at(0), hits);
+        }
+        found += text_of(hits);
+    }
+    scan.scan(ruleset, Chunk{0, tail.flush_partial(), {}}, at(0), hits);
+    return found + text_of(hits);
+}
+
+}  // namespace
+
+TEST_CASE("threads that read their own share of a log find what one finds that reads it all") {
+    std::string log;
+    write_mail_router_log({.lines = 20'000, .attacks = 0.3}, log);
+    // Lines longer than a share, and than several; empty ones; one without an end.
+    for (std::size_t length : {40'000U, 70'000U, 300'000U})
+        log.insert(log.find('\n', log.size() / 3) + 1,
+                   std::string(length, 'x') + " rip=203.0.113.7, lip=\n\n\n");
+    log += "rip=203.0.113.8, lip=";
+    Ruleset ruleset = rules();
+    ruleset.line_limit = 1 << 20;
+    ParallelScan one(1);
+    std::string expected = found_by(one, ruleset, log);
+    LogFile file(log);
+    for (unsigned threads : {2U, 3U}) {
+        for (std::size_t most : {100'000U, 131'073U, 524'288U}) {
+            Tail tail = file.open();
+            ParallelScan several(threads);
+            std::size_t parts = 0;
+            CHECK(found_in(tail, several, ruleset, most, parts) == expected);
+            CHECK(parts > 2);
+            CHECK(several.counts().lines == one.counts().lines);
+            CHECK(several.counts().hits == one.counts().hits);
+            CHECK(tail.position().offset == log.size());
+            CHECK(tail.counts().bytes == log.size());
+        }
+    }
+}
+
+TEST_CASE("hits of a part stay good while the next one is read") {
+    std::string log;
+    write_mail_router_log({.lines = 9000, .attacks = 0.5}, log);
+    LogFile file(log);
+    Tail tail = file.open();
+    Ruleset ruleset = rules();
+    ParallelScan one(1);
+    ParallelScan several(2);
+    std::string found;
+    HitPieces hits;
+    while (!tail.ahead(4096)) {
+        auto chunk = tail.read(4096);
+        several.scan(ruleset, Chunk{0, chunk->bytes, {}}, at(0), hits);
+        found += text_of(hits);
+    }
+    // Short parts and long ones: pieces are added meanwhile.
+    std::size_t most = 300;
+    auto part = tail.ahead(most);
+    several.begin(ruleset, *part, at(0));
+    while (part) {
+        auto read = several.finish_part(hits);
+        tail.took(read.bytes, read.left);
+        part = tail.ahead(most += 20'000);
+        if (part) several.begin(ruleset, *part, at(0));
+        found += text_of(hits);
+    }
+    CHECK(found == found_by(one, ruleset, log));
+}
+
+TEST_CASE("a log truncated while its part is read is found out; what was read counts once") {
+    std::string log;
+    write_mail_router_log({.lines = 5000, .attacks = 0.5}, log);
+    LogFile file(log);
+    Tail tail = file.open();
+    Ruleset ruleset = rules();
+    ParallelScan several(2);
+    HitPieces hits;
+    std::string found;
+    while (!tail.ahead(200'000)) {
+        auto chunk = tail.read(10'000);
+        several.scan(ruleset, Chunk{0, chunk->bytes, {}}, at(0), hits);
+        found += text_of(hits);
+    }
+    auto part = tail.ahead(200'000);
+    std::size_t cut = static_cast<std::size_t>(part->offset) + 120'000;
+    std::filesystem::resize_file(file.path, cut);
+    several.begin(ruleset, *part, at(0));
+    auto read = several.finish_part(hits);
+    CHECK(read.bytes == 120'000);
+    tail.took(read.bytes, read.left);
+    found += text_of(hits);
+    ParallelScan one(1);
+    std::string whole_lines = log.substr(0, log.rfind('\n', cut - 1) + 1);
+    CHECK(found == found_by(one, ruleset, whole_lines));
+    CHECK(tail.position().offset == whole_lines.size());
+    std::filesystem::resize_file(file.path, 100);
+    CHECK_FALSE(tail.ahead(200'000));
+    CHECK(tail.read()->truncated);
+}
