@@ -46,12 +46,15 @@ bool Address::is_v4() const {
 }
 
 std::optional<Address> parse_address(std::string_view text) {
-    if (text.size() >= 2 && text.front() == '[' && text.back() == ']')
-        text = text.substr(1, text.size() - 2);
-    if (auto zone = text.find('%'); zone != std::string_view::npos) text = text.substr(0, zone);
     Address address;
     std::memcpy(address.bytes.data(), mapped_head.data(), mapped_head.size());
-    if (parse_v4(text, address.bytes.data() + mapped_head.size())) return address;
+    std::uint8_t* v4 = address.bytes.data() + mapped_head.size();
+    if (parse_v4(text, v4)) return address;
+    std::size_t written = text.size();
+    if (text.size() >= 2 && text.front() == '[' && text.back() == ']')
+        text = text.substr(1, text.size() - 2);
+    text = text.substr(0, text.find('%'));
+    if (text.size() < written && parse_v4(text, v4)) return address;
     std::array<char, INET6_ADDRSTRLEN> copy{};
     if (text.empty() || text.size() >= copy.size()) return {};
     std::memcpy(copy.data(), text.data(), text.size());
