@@ -182,7 +182,7 @@ void Tail::leave_handed() {
 std::optional<FilePart> Tail::ahead(std::size_t most) {
     leave_handed();
     bool known = encoding_ == Encoding::utf8 && fingerprint_.length == Fingerprint::longest;
-    if (!fd_ || !known || skipping_ || raw_.size() >= line_limit_) return {};
+    if (!fd_ || !known || skipping_ || took_nothing_ || raw_.size() >= line_limit_) return {};
     std::uint64_t end = size();
     if (end <= offset_ || !matches(fingerprint_)) return {};
     return FilePart{fd_.get(), offset_, std::min<std::uint64_t>(most, end - offset_), raw_};
@@ -192,10 +192,12 @@ void Tail::took(std::size_t bytes, std::string_view left) {
     offset_ += bytes;
     counts_.bytes += raw_.size() + bytes - left.size();
     raw_.assign(left);
+    took_nothing_ = bytes == 0;
 }
 
 Result<Tail::Read> Tail::read(std::size_t most) {
     leave_handed();
+    took_nothing_ = false;
     struct stat status{};
     if (fstat(fd_.get(), &status) != 0) return fail_errno("fstat \"" + path_ + "\"");
     auto size = static_cast<std::uint64_t>(status.st_size);

@@ -138,6 +138,7 @@ class Tail {
     std::size_t handed_ = 0;    // bytes of raw_ that the last `read` handed on
     std::string decoded_, decoded_before_;
     bool skipping_ = false;
+    bool took_nothing_ = false;  // of what `ahead` promised
     Fingerprint fingerprint_;
     std::optional<std::int64_t> empty_since_;
     TailCounts counts_;

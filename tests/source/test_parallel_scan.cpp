@@ -208,3 +208,30 @@ TEST_CASE("a log truncated while its part is read is found out; what was read co
     CHECK_FALSE(tail.ahead(200'000));
     CHECK(tail.read()->truncated);
 }
+
+TEST_CASE(
+    "a log of which nothing can be read is left to who tells why, and is not tried for ever") {
+    std::string log;
+    write_mail_router_log({.lines = 2000, .attacks = 0.1}, log);
+    LogFile file(log);
+    Tail tail = file.open();
+    while (!tail.ahead(1000)) REQUIRE(tail.read(1000));
+    auto part = tail.ahead(1000);
+    Ruleset ruleset = rules();
+    ParallelScan several(2);
+    HitPieces hits;
+    FilePart unreadable = *part;
+    unreadable.fd = -1;
+    several.begin(ruleset, unreadable, at(0));
+    auto read = several.finish_part(hits);
+    CHECK(read.bytes == 0);
+    CHECK(read.left == part->begun);
+    auto position = tail.position().offset;
+    tail.took(read.bytes, read.left);
+    CHECK(tail.position().offset == position);
+    CHECK_FALSE(tail.ahead(1000));
+    auto chunk = tail.read(1000);
+    REQUIRE(chunk);
+    CHECK_FALSE(chunk->bytes.empty());
+    CHECK(tail.ahead(1000));
+}
