@@ -213,8 +213,11 @@ class Replay {
         return {};
     }
 
-    // Reads on until there is a hit to decide, or the end. While the matchers scan, hits are
-    // decided; with several files they would be in each other's way.
+    // While the matchers scan, hits are decided. With several files they would be in each other's
+    // way, and one matcher does one after the other.
+    bool decides_meanwhile() const { return files_.size() == 1 && scan_.threads() > 1; }
+
+    // Reads on until there is a hit to decide, or the end.
     void fill(Replayed& file, Progress& progress) {
         while (file.hit() == nullptr && !file.ended) {
             if (file.running == Replayed::Running::nothing && !begin(file)) {
@@ -222,14 +225,13 @@ class Replay {
                 return;
             }
             finish(file);
-            if (files_.size() == 1) begin(file);
+            if (decides_meanwhile()) begin(file);
             progress.show(done_);
         }
     }
     // Has the next lines scanned; false at the end.
     bool begin(Replayed& file) {
-        bool several = files_.size() == 1 && scan_.threads() > 1;
-        auto part = several ? file.tail.ahead(Tail::backlog_read_size) : std::nullopt;
+        auto part = decides_meanwhile() ? file.tail.ahead(Tail::backlog_read_size) : std::nullopt;
         if (part) {
             scan_.begin(*file.ruleset, *part, now_);
             file.running = Replayed::Running::part;

@@ -96,6 +96,19 @@ struct LogFile {
     }
 };
 
+// In what has to be read the usual way.
+std::string found_at_begin(Tail& tail, ParallelScan& scan, const Ruleset& ruleset) {
+    std::string found;
+    HitPieces hits;
+    while (!tail.ahead(1)) {
+        auto chunk = tail.read(4096);
+        REQUIRE(chunk);
+        scan.scan(ruleset, Chunk{0, chunk->bytes, {}}, at(0), hits);
+        found += text_of(hits);
+    }
+    return found;
+}
+
 // All of the log, as the daemon reads a backlog; `parts` counts what the threads read themselves.
 std::string found_in(Tail& tail, ParallelScan& scan, const Ruleset& ruleset, std::size_t most,
                      std::size_t& parts) {
@@ -157,13 +170,8 @@ TEST_CASE("hits of a part stay good while the next one is read") {
     Ruleset ruleset = rules();
     ParallelScan one(1);
     ParallelScan several(2);
-    std::string found;
     HitPieces hits;
-    while (!tail.ahead(4096)) {
-        auto chunk = tail.read(4096);
-        several.scan(ruleset, Chunk{0, chunk->bytes, {}}, at(0), hits);
-        found += text_of(hits);
-    }
+    std::string found = found_at_begin(tail, several, ruleset);
     // Short parts and long ones: pieces are added meanwhile.
     std::size_t most = 300;
     auto part = tail.ahead(most);
@@ -186,12 +194,7 @@ TEST_CASE("a log truncated while its part is read is found out; what was read co
     Ruleset ruleset = rules();
     ParallelScan several(2);
     HitPieces hits;
-    std::string found;
-    while (!tail.ahead(200'000)) {
-        auto chunk = tail.read(10'000);
-        several.scan(ruleset, Chunk{0, chunk->bytes, {}}, at(0), hits);
-        found += text_of(hits);
-    }
+    std::string found = found_at_begin(tail, several, ruleset);
     auto part = tail.ahead(200'000);
     std::size_t cut = static_cast<std::size_t>(part->offset) + 120'000;
     std::filesystem::resize_file(file.path, cut);

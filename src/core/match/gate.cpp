@@ -30,7 +30,7 @@ std::uint64_t packed(std::string_view bytes) {
     return number;
 }
 
-// How often parts stand in ordinary lines, letter case aside. Sorted once: a start makes a gate for
+// How often parts stand in ordinary lines, letter case aside. Sorted once, as there is a gate for
 // each log.
 class Ordinary {
   public:

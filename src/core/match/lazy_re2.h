@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // RE2, compiled when it is first asked for. Most patterns' programs leave it nothing to do, and
-// compiling them all took a third of a start.
+// compiling them all would be a third of a start.
 #pragma once
 
 #include <re2/re2.h>
