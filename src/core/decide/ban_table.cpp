@@ -53,6 +53,7 @@ Ban& BanTable::put(Ban put) {
         }
         buckets_[bucket] = {slot, mark_of(hash)};
         ++used_;
+        ++of_length_[length_index(put.key.prefix.is_v4(), put.key.prefix.length)];
     }
     ban(slot) = std::move(put);
     return ban(slot);
@@ -64,13 +65,16 @@ void BanTable::erase(const BanKey& key) {
     std::size_t hole = bucket_of(key, BanKeyHash{}(key));
     std::uint32_t slot = buckets_[hole].slot;
     if (slot == none) return;
-    for (std::size_t next = (hole + 1) & mask; buckets_[next].slot != none; next = (next + 1) & mask) {
+    for (std::size_t next = (hole + 1) & mask; buckets_[next].slot != none;
+         next = (next + 1) & mask) {
         std::size_t home = BanKeyHash{}(ban(buckets_[next].slot).key) & mask;
         if (((next - home) & mask) < ((next - hole) & mask)) continue;
         buckets_[hole] = buckets_[next];
         hole = next;
     }
     buckets_[hole] = {};
+    const Prefix& gone = ban(slot).key.prefix;
+    --of_length_[length_index(gone.is_v4(), gone.length)];
     ban(slot) = {};
     in_use_[slot] = false;
     free_.push_back(slot);

@@ -30,6 +30,16 @@ class BanTable {
     Ban& put(Ban ban);
     void erase(const BanKey& key);
 
+    // Calls `visit` with the key of every ban that holds all of `prefix`, of this jail.
+    template <class Visit>
+    void for_covering(JailIndex jail, const Prefix& prefix, const Visit& visit) const {
+        for (int length = 0; length <= prefix.length; ++length) {
+            if (of_length_[length_index(prefix.is_v4(), length)] == 0) continue;
+            BanKey key{jail, make_prefix(prefix.network, length)};
+            if (find(key) != nullptr) visit(key);
+        }
+    }
+
     std::uint32_t slot_of(const BanKey& key) const;  // none if it is not there
     std::uint32_t slots() const { return static_cast<std::uint32_t>(in_use_.size()); }
     const Ban* at(std::uint32_t slot) const {
@@ -96,6 +106,11 @@ class BanTable {
     std::vector<bool> in_use_;
     std::vector<std::uint32_t> free_;
     std::size_t used_ = 0;
+    // How many have a prefix of each length: most lengths are nobody's.
+    static std::size_t length_index(bool v4, int length) {
+        return static_cast<std::size_t>(v4 ? length : 33 + length);
+    }
+    std::array<std::uint32_t, 33 + 129> of_length_{};
 };
 
 }  // namespace bandd

@@ -673,11 +673,15 @@ Result<> Engine::ban_by_hand(const BanOrder& order, Instant now, Outcome& outcom
 std::size_t Engine::unban(std::optional<JailIndex> jail, const Prefix& prefix, Instant now,
                           Outcome& outcome) {
     std::vector<BanKey> ending;
-    for (const Ban& ban : bans_) {
-        if (jail && ban.key.jail != *jail) continue;
-        if (contains(ban.key.prefix, prefix.network) || contains(prefix, ban.key.prefix.network))
-            ending.push_back(ban.key);
-    }
+    auto add = [&](const BanKey& key) { ending.push_back(key); };
+    for (std::size_t i = 0; i < jails_.size(); ++i)
+        if (!jail || *jail == i) bans_.for_covering(static_cast<JailIndex>(i), prefix, add);
+    // Those within a block have to be looked for.
+    if (!prefix.is_single())
+        for (const Ban& ban : bans_)
+            if ((!jail || ban.key.jail == *jail) && ban.key.prefix.length > prefix.length &&
+                contains(prefix, ban.key.prefix.network))
+                add(ban.key);
     for (const BanKey& key : ending) end(key, Unbanned::Why::by_hand, now, outcome);
     // Pardoned is pardoned: the hits so far are forgotten, too.
     for (std::size_t i = 0; i < jails_.size(); ++i) {

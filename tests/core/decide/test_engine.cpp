@@ -181,6 +181,43 @@ TEST_CASE("bans by hand: ignored and own addresses only when forced; unban by ad
     CHECK(machine.engine.unban({}, prefix("192.0.0.0/16"), at(1), outcome) == 1);
 }
 
+TEST_CASE("an unban ends the bans that hold it and those within it, and no other") {
+    const std::vector<std::string> banned{
+        "10.1.2.3",      "10.1.2.4",      "10.1.2.0/24",       "10.0.0.0/8", "0.0.0.0/0",
+        "2001:db8::/32", "2001:db8::/64", "2001:db8::1",       "::/0",       "2001:db8:1::/48",
+        "11.0.0.0/8",    "10.1.3.0/24",   "2001:db8:0:1::/64", "10.1.2.3/31"};
+    JailRules other = jail();
+    other.name = "other";
+    for (const std::string& asked : banned) {
+        CAPTURE(asked);
+        Machine machine({jail(), other});
+        Outcome outcome;
+        for (const std::string& one : banned)
+            for (JailIndex in : {JailIndex{0}, JailIndex{1}})
+                REQUIRE(
+                    machine.engine.ban_by_hand({in, prefix(one), {}, "", false}, at(0), outcome));
+        std::set<std::string> left;
+        for (const std::string& one : banned)
+            if (!contains(prefix(one), prefix(asked).network) &&
+                !contains(prefix(asked), prefix(one).network))
+                left.insert(one);
+        std::size_t touched = banned.size() - left.size();
+        CHECK(machine.engine.unban(JailIndex{1}, prefix(asked), at(1), outcome) == touched);
+        CHECK(machine.engine.unban({}, prefix(asked), at(1), outcome) == touched);
+        std::set<std::string> standing;
+        for (const Ban& ban : machine.engine.bans()) standing.insert(to_string(ban.key.prefix));
+        CHECK(standing == [&] {
+            std::set<std::string> written;
+            for (const std::string& one : left) written.insert(to_string(prefix(one)));
+            return written;
+        }());
+        CHECK(machine.engine.unban({}, prefix("0.0.0.0/0"), at(2), outcome) +
+                  machine.engine.unban({}, prefix("::/0"), at(2), outcome) ==
+              2 * left.size());
+        CHECK(machine.engine.bans().empty());
+    }
+}
+
 TEST_CASE("at the limit of bans further ones are refused and counted") {
     Machine machine({jail()}, {.bans = 1});
     machine.hit("203.0.113.1", 0, 0);
