@@ -22,7 +22,7 @@ namespace bandd {
 
 int run_check(const CommonOptions& common, const std::string& directory) {
     std::string path = directory.empty() ? common.config : directory;
-    Loaded loaded = load_config(path, data_directories(), read_zone);
+    Loaded loaded = load_config(path, data_directories(), read_zone, Samples::read);
     std::vector<Error> errors = std::move(loaded.errors);
     std::vector<Error> warnings = std::move(loaded.warnings);
     if (errors.empty()) {

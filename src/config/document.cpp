@@ -119,7 +119,7 @@ Result<Value> parse_at(const std::string& text, const std::string& name, int dep
     }
 }
 
-Result<Value> read_at(const std::string& path, int depth) {
+Result<std::string> read_text(const std::string& path) {
     errno = 0;
     std::ifstream file(path, std::ios::binary);
     std::error_code ignored;
@@ -131,7 +131,28 @@ Result<Value> read_at(const std::string& path, int depth) {
         return fail("cannot read \"" + path + "\"", "it is larger than 16 MiB");
     std::ostringstream text;
     text << file.rdbuf();
-    return parse_at(text.str(), path, depth);
+    return std::move(text).str();
+}
+
+Result<Value> read_at(const std::string& path, int depth) {
+    auto text = read_text(path);
+    if (!text) return std::unexpected(text.error());
+    return parse_at(*text, path, depth);
+}
+
+// Where the key begins, alone on its line at the left margin, if no other key follows. (Within a
+// text over several lines, YAML wants its words indented.)
+std::size_t begin_of_last_key(std::string_view text, std::string_view key) {
+    auto before = text.rfind("\n" + std::string(key) + ":\n");
+    if (before == std::string_view::npos) return text.size();
+    for (auto end = text.find('\n', before + 1); end != std::string_view::npos;
+         end = text.find('\n', end + 1)) {
+        std::string_view line = text.substr(end + 1);
+        bool belongs = line.empty() || line.starts_with("- ") ||
+                       std::string_view(" \t\r\n#").contains(line.front());
+        if (!belongs) return text.size();
+    }
+    return before + 1;
 }
 
 }  // namespace
@@ -183,6 +204,14 @@ Result<Value> parse_document(const std::string& text, const std::string& name) {
 }
 
 Result<Value> read_document(const std::string& path) { return read_at(path, 0); }
+
+Result<Value> read_document_without(std::string_view last, const std::string& path) {
+    auto text = read_text(path);
+    if (!text) return std::unexpected(text.error());
+    auto value = parse_at(text->substr(0, begin_of_last_key(*text, last)), path, 0);
+    // It may be that a text over several lines was cut.
+    return value ? std::move(value) : parse_at(*text, path, 0);
+}
 
 std::vector<std::string> glob_files(const std::string& pattern) {
     std::vector<std::string> files;

@@ -39,6 +39,9 @@ std::string_view kind_name(Value::Kind kind);  // "a list", …
 // `!include GLOB` (relative to the file that says it) stands for the files' content; several files
 // are joined, which takes maps. A key given twice is an error.
 Result<Value> read_document(const std::string& path);
+// The same, but for the last key of the file's map if that is `last`: what stands under it is not
+// parsed, nor are faults in it found.
+Result<Value> read_document_without(std::string_view last, const std::string& path);
 Result<Value> parse_document(const std::string& text, const std::string& name);
 
 // Files that match, sorted; empty if none.

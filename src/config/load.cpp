@@ -72,8 +72,8 @@ WordLists parse_lists(const Section& section, std::string_view key) {
 
 class Loader {
   public:
-    Loader(const std::vector<std::string>& data, const ZoneReader& read_zone)
-        : data_(data), read_zone_(read_zone) {}
+    Loader(const std::vector<std::string>& data, const ZoneReader& read_zone, Samples samples)
+        : data_(data), read_zone_(read_zone), samples_(samples) {}
 
     Loaded run(const std::string& path) {
         fs::path file = path;
@@ -575,7 +575,7 @@ class Loader {
                 std::string path = directory + "/filters/" + jail.filter + ".yaml";
                 std::error_code ignored;
                 if (fs::exists(path, ignored)) {
-                    LoadedFilter loaded = load_filter(path);
+                    LoadedFilter loaded = load_filter(path, samples_);
                     std::ranges::move(loaded.errors, std::back_inserter(out_.errors));
                     out_.config.filters.emplace(jail.filter, std::move(loaded.filter));
                     found = true;
@@ -675,6 +675,7 @@ class Loader {
 
     const std::vector<std::string>& data_;
     const ZoneReader& read_zone_;
+    Samples samples_;
     Loaded out_;
     fs::path directory_;
     std::vector<std::string> directories_;
@@ -720,7 +721,10 @@ void read_patterns(const Section& section, std::string_view key,
 
 }  // namespace
 
-LoadedFilter load_filter(const std::string& path) { return load_filter(path, read_document(path)); }
+LoadedFilter load_filter(const std::string& path, Samples samples) {
+    return load_filter(path, samples == Samples::read ? read_document(path)
+                                                      : read_document_without("samples", path));
+}
 
 LoadedFilter load_filter(const std::string& path, Result<Value> file) {
     LoadedFilter out;
@@ -791,8 +795,8 @@ LoadedFilter load_filter(const std::string& path, Result<Value> file) {
 }
 
 Loaded load_config(const std::string& path, const std::vector<std::string>& data_directories,
-                   const ZoneReader& read_zone) {
-    Loaded loaded = Loader(data_directories, read_zone).run(path);
+                   const ZoneReader& read_zone, Samples samples) {
+    Loaded loaded = Loader(data_directories, read_zone, samples).run(path);
     std::ranges::stable_sort(loaded.errors, {}, &Error::where);
     return loaded;
 }

@@ -145,6 +145,43 @@ TEST_CASE("no text of a client makes a shipped filter find somebody else's addre
     CHECK(tried > 10'000);
 }
 
+TEST_CASE("a filter that is read without its samples is the same filter") {
+    std::vector<std::string> paths;
+    for (const auto& entry : std::filesystem::directory_iterator(BANDD_SOURCE "/filters"))
+        paths.push_back(entry.path().string());
+    TempDirectory dir;
+    const std::string sample = "samples:\n  - {line: x 192.0.2.1, match: none}\n";
+    auto own = [&](const std::string& name, const std::string& text) {
+        write_file(dir / name, text);
+        paths.push_back(dir / name);
+    };
+    own("first.yaml", sample + "failregex: ['^x <HOST>$']\n");
+    own("last.yaml", "failregex: ['^x <HOST>$']\n" + sample + "# more to come\n\n");
+    own("at-the-margin.yaml",
+        "failregex: ['^x <HOST>$']\nsamples:\n- {line: x 192.0.2.1, match: none}\n");
+    own("in-a-text.yaml",
+        sample + "failregex: ['^x <HOST>$']\ndescription: \"two\nsamples: of\"\n");
+    for (const std::string& path : paths) {
+        CAPTURE(path);
+        LoadedFilter whole = load_filter(path, Samples::read);
+        LoadedFilter lean = load_filter(path, Samples::skip);
+        CHECK(whole.errors.empty());
+        CHECK(lean.errors.empty());
+        CHECK_FALSE(whole.filter.samples.empty());
+        bool is_last = !path.ends_with("/first.yaml") && !path.ends_with("/in-a-text.yaml");
+        CHECK(lean.filter.samples.empty() == is_last);
+        CHECK(lean.filter.description == whole.filter.description);
+        CHECK(lean.filter.tag == whole.filter.tag);
+        CHECK(lean.filter.lists == whole.filter.lists);
+        REQUIRE(lean.filter.failregex.size() == whole.filter.failregex.size());
+        for (std::size_t i = 0; i < lean.filter.failregex.size(); ++i) {
+            CHECK(lean.filter.failregex[i].id == whole.filter.failregex[i].id);
+            CHECK(lean.filter.failregex[i].regex == whole.filter.failregex[i].regex);
+            CHECK(lean.filter.failregex[i].where == whole.filter.failregex[i].where);
+        }
+    }
+}
+
 TEST_CASE("all shipped filters at once: the prefilter hides none of their samples") {
     Ruleset rules;
     std::string log;
