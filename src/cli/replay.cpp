@@ -50,6 +50,7 @@ struct Replayed {
     }
     Instant latest{INT64_MIN};
     enum class Running { nothing, chunk, part } running = Running::nothing;  // is being scanned
+    std::string_view rest;  // that was read and is to be scanned
     std::size_t chunk_size = 0;
     bool read_to_end = false;
     bool ended = false;
@@ -237,8 +238,9 @@ class Replay {
             file.running = Replayed::Running::part;
             return true;
         }
-        std::string_view lines = read_on(file);
-        if (lines.empty()) return false;
+        if (file.rest.empty()) file.rest = read_on(file);
+        if (file.rest.empty()) return false;
+        std::string_view lines = take_whole_lines(file.rest, scan_.scan_size());
         scan_.begin(*file.ruleset, Chunk{0, lines, {}}, now_);
         file.chunk_size = lines.size();
         file.running = Replayed::Running::chunk;

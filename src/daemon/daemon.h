@@ -67,7 +67,7 @@ class Daemon {
     // daemon/events.cpp: what is logged, what watchers hear
     void on_event(const Event& event);
     void on_report(const Report& report);
-    std::string jail_name(JailIndex jail) const;
+    const std::string& jail_name(JailIndex jail) const;
 
     // daemon/asked.cpp: what Postfix, nginx, Dovecot, Prometheus and other machines ask
     Endpoints::Calls endpoint_calls();

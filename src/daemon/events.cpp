@@ -5,7 +5,7 @@
 
 namespace bandd {
 
-std::string Daemon::jail_name(JailIndex jail) const { return engine_->rules()[jail].name; }
+const std::string& Daemon::jail_name(JailIndex jail) const { return engine_->rules()[jail].name; }
 
 namespace {
 
@@ -37,20 +37,24 @@ std::string_view why_text(Ignored::Why why) {
 
 void Daemon::on_event(const Event& event) {
     dirty_ = true;
+    // Under an attack nearly every line is one of these two, and mostly nobody listens.
+    bool counted = std::holds_alternative<Found>(event) || std::holds_alternative<Ignored>(event);
+    bool watched = control_ && control_->has_watchers();
+    if (counted && !watched && !log_.wants(Severity::info)) return;
     Json json;
     if (const auto* found = std::get_if<Found>(&event)) {
-        std::string jail = jail_name(found->jail);
+        const std::string& jail = jail_name(found->jail);
         log_.write(Severity::info, "found {} jail={} pattern={} hits={}/{}",
                    to_string(found->address), jail, found->pattern, found->hits,
                    engine_->rules()[found->jail].maxretry);
-        if (control_ && control_->has_watchers())
+        if (watched)
             json = {{"kind", "found"},     {"ip", to_string(found->address)},
                     {"jail", jail},        {"pattern", found->pattern},
                     {"hits", found->hits}, {"time", format_rfc3339(found->time)}};
     } else if (const auto* ignored = std::get_if<Ignored>(&event)) {
         log_.write(Severity::info, "ignored {} jail={} why=\"{}\"", to_string(ignored->address),
                    jail_name(ignored->jail), why_text(ignored->why));
-        if (control_ && control_->has_watchers())
+        if (watched)
             json = {{"kind", "ignored"},
                     {"ip", to_string(ignored->address)},
                     {"jail", jail_name(ignored->jail)},
@@ -62,14 +66,14 @@ void Daemon::on_event(const Event& event) {
             log_.write(Severity::notice, "would ban {} jail={} {} reason=\"{}\" hits={} (simulate)",
                        to_string(ban.key.prefix), jail_name(ban.key.jail), until_text(ban),
                        ban.story->reason, ban.hits);
-        if (control_ && control_->has_watchers()) {
+        if (watched) {
             json = ban_to_json(ban, false);
             json["kind"] = ban.state == BanState::simulated ? "would-ban" : "decided";
         }
     } else if (const auto* extended = std::get_if<Extended>(&event)) {
         log_.write(Severity::notice, "extended {} jail={} {}", to_string(extended->ban.key.prefix),
                    jail_name(extended->ban.key.jail), until_text(extended->ban));
-        if (control_ && control_->has_watchers()) {
+        if (watched) {
             json = ban_to_json(extended->ban, false);
             json["kind"] = "extended";
         }
@@ -80,7 +84,7 @@ void Daemon::on_event(const Event& event) {
                                                                          : "its jail is gone";
         log_.write(Severity::notice, "unban {} jail={} why=\"{}\"", to_string(ban.key.prefix),
                    jail_name(ban.key.jail), why);
-        if (control_ && control_->has_watchers()) {
+        if (watched) {
             json = ban_to_json(ban, false);
             json["kind"] = "unban";
             json["why"] = why;

@@ -63,11 +63,10 @@ void Pipeline::decide(const Ruleset& ruleset, std::string_view bytes, LogTime* b
         if (auto time = last_time(ruleset, bytes, now))
             backlog->reached = std::min(std::max(backlog->reached, *time), now);
     }
-    Outcome outcome;
-    for (const Hits& piece : hits_) engine_.on_hits(piece, now, outcome);
+    for (const Hits& piece : hits_) engine_.on_hits(piece, now, decided_);
     // Those of several threads are given back by them.
     if (hits_.size() == 1) hits_[0].clear();
-    put(outcome, now);
+    put(decided_, now);
 }
 
 // What was counted since `before` was this source's.
@@ -83,8 +82,11 @@ void Pipeline::count_for(std::string_view source, const ScanCounts& before) {
 
 void Pipeline::scan_chunk(const Ruleset& ruleset, const Chunk& chunk, LogTime* backlog,
                           Instant now) {
-    scan_->scan(ruleset, chunk, now, hits_);
-    decide(ruleset, chunk.bytes, backlog, now);
+    for (std::string_view rest = chunk.bytes; !rest.empty();) {
+        std::string_view lines = take_whole_lines(rest, scan_->scan_size());
+        scan_->scan(ruleset, Chunk{chunk.source, lines, chunk.sender}, now, hits_);
+        decide(ruleset, lines, backlog, now);
+    }
 }
 
 // Several chunks in one turn: while the matchers read and scan one, the one before is decided.

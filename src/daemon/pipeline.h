@@ -22,6 +22,12 @@
 
 namespace bandd {
 
+// Of what is read in the time of the log.
+struct LogTime {
+    Instant latest{INT64_MIN};   // of its hits
+    Instant reached{INT64_MIN};  // of its last line
+};
+
 class Pipeline {
   public:
     struct Listener {
@@ -65,11 +71,6 @@ class Pipeline {
     const std::vector<std::size_t>& logs_of(JailIndex jail) const { return logs_of_jail_[jail]; }
 
   private:
-    // Of what is read in the time of the log.
-    struct LogTime {
-        Instant latest{INT64_MIN};   // of its hits
-        Instant reached{INT64_MIN};  // of its last line
-    };
     const Ruleset& ruleset_for(const Reader& reader);
     Instant log_time(Instant now) const;
     void scan_bytes(const Reader& reader, std::string_view bytes, Instant now);
@@ -98,6 +99,7 @@ class Pipeline {
     std::vector<LogSpec> stream_options_;  // by jail
     std::map<std::string, Zone, std::less<>> zones_;
     HitPieces hits_;
+    Outcome decided_;  // of them; empty between, but for its memory
     std::map<FileId, StoredPosition> saved_;
     std::uint64_t cut_lines_gone_ = 0;
     std::size_t line_limit_ = 65536;

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +28,9 @@ class ParallelScan {
   public:
     // A piece that is smaller costs more to hand over than to scan.
     static constexpr std::size_t smallest_piece = 32 << 10;
+    // What a single thread scans at a time, so that its hits are decided while they and their lines
+    // are in the processor's own cache.
+    static constexpr std::size_t piece_of_one = 64 << 10;
     // `counts` so far, of one that this replaces.
     explicit ParallelScan(unsigned threads, const ScanCounts& counts = {});
 
@@ -45,6 +49,10 @@ class ParallelScan {
         std::string_view last_lines;  // some of the last ones that were scanned; as the hits
     };
     HasRead finish_part(HitPieces& hits);
+    // How much the caller hands over at a time.
+    std::size_t scan_size() const {
+        return threads() == 1 ? piece_of_one : std::numeric_limits<std::size_t>::max();
+    }
     void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, HitPieces& hits) {
         begin(ruleset, chunk, now);
         finish(hits);

@@ -4,9 +4,12 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cstring>
 #include <random>
+
+#include "core/base/eight_bytes.h"
 
 namespace bandd {
 namespace {
@@ -24,26 +27,53 @@ void clear_behind(Address& address, int bits) {
               std::uint8_t{0});
 }
 
-// "203.0.113.9", as inet_pton takes it: no leading zeros, no spaces.
+constexpr std::size_t shortest_v4 = std::string_view("1.2.3.4").size();
+constexpr std::size_t longest_v4 = std::string_view("203.203.203.203").size();
+
+// "203.0.113.9", as inet_pton takes it: no leading zeros, no spaces. All at once, as how many
+// digits a number has is different in each line.
 bool parse_v4(std::string_view text, std::uint8_t* out) {
-    std::size_t at = 0;
-    for (int part = 0; part < 4; ++part) {
-        if (part > 0 && (at == text.size() || text[at++] != '.')) return false;
-        std::size_t begin = at;
-        unsigned value = 0;
-        while (at < text.size() && at - begin < 3 && text[at] >= '0' && text[at] <= '9')
-            value = value * 10 + static_cast<unsigned>(text[at++] - '0');
-        if (at == begin || value > 255 || (text[begin] == '0' && at - begin > 1)) return false;
-        out[part] = static_cast<std::uint8_t>(value);
+    const std::size_t size = text.size();
+    if (size < shortest_v4 || size > longest_v4) return false;
+    std::uint64_t head = 0;
+    std::uint64_t tail = 0;
+    std::size_t tail_at = 0;
+    if (size == shortest_v4) {
+        std::array<char, 8> padded{};
+        std::memcpy(padded.data(), text.data(), shortest_v4);
+        padded.back() = '0';
+        head = tail = eight_at(padded.data());
+    } else {
+        tail_at = size - 8;
+        head = eight_at(text.data());
+        tail = eight_at(text.data() + tail_at);
     }
-    return at == text.size();
+    auto positions = [&](auto marks) {
+        return marks_as_bits(marks(head)) | marks_as_bits(marks(tail)) << tail_at;
+    };
+    std::uint32_t dots =
+        positions([](std::uint64_t bytes) { return zeros(bytes ^ '.' * every_byte); });
+    if (std::popcount(dots) != 3 || dots != positions(non_digits)) return false;
+    dots |= std::uint32_t{1} << size;
+    std::size_t begin = 0;
+    bool good = true;
+    for (int part = 0; part < 4; ++part) {
+        auto end = static_cast<std::size_t>(std::countr_zero(dots));
+        dots &= dots - 1;
+        std::size_t digits = end - begin;
+        if (digits - 1 > 2) return false;
+        auto digit = [&](std::size_t at) { return static_cast<unsigned>(text[at] - '0'); };
+        std::size_t second = digits > 1 ? end - 2 : begin;
+        unsigned value = digit(end - 1) + (digits > 1 ? 10 : 0) * digit(second) +
+                         (digits > 2 ? 100 : 0) * digit(begin);
+        good = good && value <= 255 && (digits == 1 || text[begin] != '0');
+        out[part] = static_cast<std::uint8_t>(value);
+        begin = end + 1;
+    }
+    return good;
 }
 
 }  // namespace
-
-bool Address::is_v4() const {
-    return std::memcmp(bytes.data(), mapped_head.data(), mapped_head.size()) == 0;
-}
 
 std::optional<Address> parse_address(std::string_view text) {
     Address address;

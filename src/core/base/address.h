@@ -7,6 +7,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,7 +18,10 @@ struct Address {
     std::array<std::uint8_t, 16> bytes{};  // network order
     auto operator<=>(const Address&) const = default;
 
-    bool is_v4() const;
+    bool is_v4() const {
+        constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+        return std::memcmp(bytes.data(), mapped.data(), mapped.size()) == 0;
+    }
     int bits() const { return is_v4() ? 32 : 128; }
 };
 

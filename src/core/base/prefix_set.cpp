@@ -5,10 +5,18 @@
 
 namespace bandd {
 
+PrefixSet::Number::Number(const Address& address) {
+    for (std::size_t i = 0; i < 8; ++i) {
+        high = high << 8 | address.bytes[i];
+        low = low << 8 | address.bytes[8 + i];
+    }
+}
+
 PrefixSet::PrefixSet(std::span<const Prefix> prefixes) {
     std::vector<Range> all;
     all.reserve(prefixes.size());
-    for (const Prefix& prefix : prefixes) all.push_back({prefix.network, last_address(prefix)});
+    for (const Prefix& prefix : prefixes)
+        all.push_back({Number(prefix.network), Number(last_address(prefix))});
     std::ranges::sort(all, {}, &Range::first);
     for (const Range& range : all) {
         if (!ranges_.empty() && range.first <= ranges_.back().last)
@@ -18,16 +26,19 @@ PrefixSet::PrefixSet(std::span<const Prefix> prefixes) {
     }
 }
 
-bool PrefixSet::overlaps(const Address& first, const Address& last) const {
+bool PrefixSet::overlaps(const Number& first, const Number& last) const {
     // The first range that does not end before us is the only one that can begin before our end.
     auto found = std::ranges::lower_bound(ranges_, first, {}, &Range::last);
     return found != ranges_.end() && found->first <= last;
 }
 
-bool PrefixSet::contains(const Address& address) const { return overlaps(address, address); }
+bool PrefixSet::contains(const Address& address) const {
+    Number number(address);
+    return overlaps(number, number);
+}
 
 bool PrefixSet::overlaps(const Prefix& prefix) const {
-    return overlaps(prefix.network, last_address(prefix));
+    return overlaps(Number(prefix.network), Number(last_address(prefix)));
 }
 
 }  // namespace bandd

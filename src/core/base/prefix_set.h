@@ -3,6 +3,8 @@
 // and a binary search, so that a list of 100,000 entries costs some 17 comparisons.
 #pragma once
 
+#include <compare>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -21,11 +23,17 @@ class PrefixSet {
     bool operator==(const PrefixSet&) const = default;
 
   private:
+    // An address as a number.
+    struct Number {
+        std::uint64_t high = 0, low = 0;
+        explicit Number(const Address& address);
+        auto operator<=>(const Number&) const = default;
+    };
     struct Range {
-        Address first, last;
+        Number first, last;
         bool operator==(const Range&) const = default;
     };
-    bool overlaps(const Address& first, const Address& last) const;
+    bool overlaps(const Number& first, const Number& last) const;
 
     std::vector<Range> ranges_;  // sorted, disjoint
 };

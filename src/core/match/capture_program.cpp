@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "core/base/ascii.h"
+#include "core/base/eight_bytes.h"
 
 namespace bandd {
 
@@ -54,27 +55,7 @@ bool same_bytes(const char* left, const char* right, std::size_t size) {
     return true;
 }
 
-// Eight bytes, the first one lowest.
-std::uint64_t eight_at(const char* at) {
-    auto word = word_at<std::uint64_t>(at);
-    return std::endian::native == std::endian::little ? word : std::byteswap(word);
-}
-constexpr std::uint64_t every_byte = 0x0101010101010101;
-constexpr std::uint64_t every_mark = 0x80 * every_byte;
 constexpr std::uint64_t fourth_byte = std::uint64_t{0x80} << 24;
-// Marks the bytes that are no digits.
-constexpr std::uint64_t non_digits(std::uint64_t bytes) {
-    std::uint64_t numbers = bytes ^ '0' * every_byte;
-    constexpr std::uint64_t ten_to_mark = 0x80 - 10;
-    return (((numbers & ~every_mark) + ten_to_mark * every_byte) | numbers) & every_mark;
-}
-// Marks the first byte that is 0; what is behind it may be marked, too.
-constexpr std::uint64_t zeros(std::uint64_t bytes) {
-    return (bytes - every_byte) & ~bytes & every_mark;
-}
-std::uint32_t first_marked(std::uint64_t marks) {
-    return static_cast<std::uint32_t>(std::countr_zero(marks)) / 8;
-}
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -117,8 +98,7 @@ struct CaptureWalk {
         auto size = static_cast<std::uint32_t>(text.size());
         return run.most != CaptureProgram::no_limit && run.most < size - at ? at + run.most : size;
     }
-    // How far bytes of the set go. Lengths vary from line to line, so that a loop over bytes would
-    // cost a mispredicted branch each time: eight are looked at in one go where that can be done.
+    // How far bytes of the set go.
     std::uint32_t end_of(const Bytes& set, std::uint32_t at, std::uint32_t limit) const {
         if (set.shape == Bytes::Shape::digits) {
             for (; limit - at >= 8; at += 8)
@@ -127,7 +107,8 @@ struct CaptureWalk {
         } else if (set.shape == Bytes::Shape::all_but_one) {
             std::uint64_t missing = every_byte * static_cast<unsigned char>(set.missing);
             for (; limit - at >= 8; at += 8)
-                if (std::uint64_t found = zeros(eight_at(text.data() + at) ^ missing); found != 0)
+                if (std::uint64_t found = first_zeros(eight_at(text.data() + at) ^ missing);
+                    found != 0)
                     return at + first_marked(found);
         }
         while (at < limit && set.has(text[at])) ++at;

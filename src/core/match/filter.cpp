@@ -30,7 +30,7 @@ Seen see(const Filter& filter, std::string_view line, const Zone& zone, Instant 
 }
 
 Envelope open_line(std::string_view line, const Zone& zone, Instant arrival, std::string& buffer,
-                   LastDate* last) {
+                   LastHead* last) {
     auto docker = open_docker(line, buffer);
     if (!docker) return open_envelope(line, zone, arrival, last);
     Envelope envelope = open_envelope(docker->line, zone, arrival);

@@ -63,7 +63,7 @@ struct FilterMatch {
 // The head of a line, or of what a container said if Docker wrote the line; then the views point
 // into `buffer`. fail2ban's dialect sees Docker's lines as they stand.
 Envelope open_line(std::string_view line, const Zone& zone, Instant arrival, std::string& buffer,
-                   LastDate* last = nullptr);
+                   LastHead* last = nullptr);
 
 // The message of a line's head, its escapes undone.
 std::string_view message_of(const Envelope& envelope, Escapes escapes, std::string& buffer);

@@ -121,7 +121,7 @@ void add_hit(const Rule& rule, const Line& line, Scratch& scratch, Hits& hits) {
     Hit& hit = new_hit(rule, line, hits);
     hit.pattern = found.pattern;
     hit.address = found.captured.address;
-    hit.name.swap(found.captured.name);
+    if (!found.captured.name.empty()) hit.name.swap(found.captured.name);
     // Exchanged, so that memory stays with both; but not for nothing.
     if (!found.captured.fields.empty()) std::swap(hit.fields, found.captured.fields);
 }
@@ -206,7 +206,7 @@ bool wants(const Ruleset::View& view, Targets targets) {
 void scan_line(const Ruleset& ruleset, std::string_view raw, const std::optional<Address>& sender,
                Targets targets, Instant now, Scratch& scratch, Hits& hits) {
     ++scratch.counts.candidates;
-    Envelope envelope = open_line(raw, ruleset.zone, now, scratch.contained, &scratch.last_date);
+    Envelope envelope = open_line(raw, ruleset.zone, now, scratch.contained, &scratch.last_head);
     if (envelope.tag == own_tag) return;
     for (const Ruleset::View& view : ruleset.views) {
         if (!wants(view, targets)) continue;
@@ -487,7 +487,7 @@ std::vector<std::string> patterns_without_literal(const Filter& filter) {
 
 void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, Scratch& scratch, Hits& hits) {
     std::string_view bytes = chunk.bytes;
-    scratch.last_date = {};
+    scratch.last_head = {};
     scratch.tags.begin(ruleset.number, ruleset.rules.size());
     count_lines(bytes, ruleset.line_limit, scratch.counts);
     scratch.all_targets.assign(ruleset.words, ~std::uint64_t{0});

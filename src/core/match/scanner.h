@@ -104,7 +104,7 @@ struct Scratch {
     };
     std::string message;
     std::string contained;  // of a line that Docker wrote
-    LastDate last_date;     // of this chunk
+    LastHead last_head;     // of this chunk
     TagMemo tags;
     std::vector<std::uint32_t> matched;  // indexes of a view's `at`
     std::vector<int> set_matched;

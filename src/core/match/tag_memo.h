@@ -4,11 +4,13 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
 #include <vector>
 
+#include "core/base/eight_bytes.h"
 #include "core/match/filter.h"
 
 namespace bandd {
@@ -43,9 +45,7 @@ class TagMemo {
     // Good until the next call.
     Row row(std::string_view tag) {
         if (tag.size() > longest) return {tag, nullptr};
-        std::size_t place = tag.size();
-        for (char c : tag) place = place * 31 + static_cast<unsigned char>(c);
-        place %= places;
+        std::size_t place = place_of(tag);
         Kept& kept = kept_[place];
         std::uint8_t* answers = answers_.data() + place * rules_;
         if (!kept.used || std::string_view(kept.text.data(), kept.size) != tag) {
@@ -58,8 +58,18 @@ class TagMemo {
     }
 
   private:
+    static std::size_t place_of(std::string_view tag) {
+        std::uint64_t bytes = tag.size();
+        if (tag.size() >= 8)
+            bytes += eight_at(tag.data()) ^ std::rotl(eight_at(tag.data() + tag.size() - 8), 32);
+        else
+            for (char c : tag) bytes = bytes << 8 | static_cast<unsigned char>(c);
+        return bytes * 0x9e3779b97f4a7c15U >> 58;
+    }
+
     enum Answer : std::uint8_t { unknown, yes, no };
-    static constexpr std::size_t places = 64;   // tags; one takes another's place
+    static constexpr std::size_t places =
+        64;  // what six bits number: tags; one takes another's place
     static constexpr std::size_t longest = 30;  // of a tag that is kept
     struct Kept {
         bool used = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/text/envelope.h"
 
+#include <algorithm>
 #include <cstring>
 #include <tuple>
 
@@ -27,11 +28,14 @@ std::string_view take_token(std::string_view& text) {
     return token;
 }
 
+constexpr std::size_t longest_tag = 128;
+
 // "postfix/smtpd[1234]: " or "sshd: ". RFC 3164 allows only alphanumerics; real tags have more,
 // but never quotes or '#', which begin a message without tag (hMailServer through NXLog).
 bool take_tag(std::string_view& text, Envelope& envelope) {
     std::size_t end = 0;
-    while (end < text.size() && end < 128 && in_tag[static_cast<unsigned char>(text[end])]) ++end;
+    while (end < text.size() && end < longest_tag && in_tag[static_cast<unsigned char>(text[end])])
+        ++end;
     if (end == 0 || end >= text.size()) return false;
     std::size_t after = end;
     std::string_view pid;
@@ -50,12 +54,25 @@ bool take_tag(std::string_view& text, Envelope& envelope) {
     return true;
 }
 
-void open_rfc3164(std::string_view rest, Envelope& envelope) {
+// What cannot be a tag, whatever stands behind the space: no colon follows it.
+bool is_only_a_host(std::string_view token) {
+    return token.size() < longest_tag &&
+           std::ranges::all_of(token, [](char c) { return in_tag[static_cast<unsigned char>(c)]; });
+}
+
+void open_rfc3164(std::string_view rest, LastHead* last, Envelope& envelope) {
     if (rest.starts_with(' ')) rest.remove_prefix(1);
     envelope.syslog = true;
-    // Dovecot's own log file has a tag and no host: "Nov 21 03:05:50 imap-login: Info: …".
-    if (!take_tag(rest, envelope)) {
+    if (last != nullptr && !last->host.empty() && rest.starts_with(last->host)) {
+        envelope.host = last->host.substr(0, last->host.size() - 1);
+        rest.remove_prefix(last->host.size());
+        take_tag(rest, envelope);
+    } else if (!take_tag(rest, envelope)) {
+        // Dovecot's own log file has a tag and no host: "Nov 21 03:05:50 imap-login: Info: …".
+        std::string_view whole = rest;
         envelope.host = take_token(rest);
+        if (last != nullptr && !rest.empty() && is_only_a_host(envelope.host))
+            last->host = whole.substr(0, envelope.host.size() + 1);
         take_tag(rest, envelope);
     }
     envelope.message = rest;
@@ -166,29 +183,29 @@ std::optional<WrittenDate> find_clf_date(std::string_view line) {
 }
 
 // The head of RFC 3164; false if the line begins with no date of it.
-bool open_dated(std::string_view rest, const Zone& zone, Instant arrival, LastDate* last,
+bool open_dated(std::string_view rest, const Zone& zone, Instant arrival, LastHead* last,
                 Envelope& envelope) {
-    constexpr std::size_t length = std::tuple_size_v<decltype(LastDate::text)>;
+    constexpr std::size_t length = std::tuple_size_v<decltype(LastHead::date)>;
     bool fits = last != nullptr && rest.size() >= length && rest[length - 1] == ' ';
-    if (fits && std::memcmp(rest.data(), last->text.data(), length) == 0) {
+    if (fits && std::memcmp(rest.data(), last->date.data(), length) == 0) {
         envelope.time = last->time;
-        open_rfc3164(rest.substr(length - 1), envelope);
+        open_rfc3164(rest.substr(length - 1), last, envelope);
         return true;
     }
     auto date = scan_syslog_date(rest);
     if (!date) return false;
     envelope.time = resolve(*date, zone, arrival);
     if (fits && date->length == length - 1) {
-        std::memcpy(last->text.data(), rest.data(), length);
+        std::memcpy(last->date.data(), rest.data(), length);
         last->time = *envelope.time;
     }
-    open_rfc3164(rest.substr(date->length), envelope);
+    open_rfc3164(rest.substr(date->length), last, envelope);
     return true;
 }
 
 }  // namespace
 
-Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival, LastDate* last) {
+Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival, LastHead* last) {
     if (line.ends_with('\r')) line.remove_suffix(1);
     Envelope envelope;
     envelope.message = line;

@@ -18,12 +18,13 @@ struct Envelope {
     bool syslog = false;  // the line came through syslog, so "#ooo" in it is rsyslog's escaping
 };
 
-// The last syslog date that was read, as lines in a row mostly have the same. Good for one zone and
-// one arrival.
-struct LastDate {
+// The last syslog date and host that were read, as lines in a row mostly have the same. Good for
+// one zone, one arrival, and as long as the lines are there.
+struct LastHead {
     // "Nov 21 03:05:50 ", with the space: nothing that follows would change what it means.
-    std::array<char, 16> text{};
+    std::array<char, 16> date{};
     Instant time;
+    std::string_view host;  // with the space behind it; empty if it might be read in another way
 };
 
 // Understands RFC 3164 (with or without priority, host, tag), ISO 8601 heads as rsyslog writes
@@ -31,6 +32,6 @@ struct LastDate {
 // which keeps its text: hMailServer's records, access logs. Anything else is all message.
 // Never fails, never throws. A trailing CR is taken off.
 Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival,
-                       LastDate* last = nullptr);
+                       LastHead* last = nullptr);
 
 }  // namespace bandd

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <deque>
 #include <random>
 
 #include "core/text/datetime.h"
@@ -28,23 +29,38 @@ std::string unescaped(std::string_view text) {
 }
 }  // namespace
 
-TEST_CASE("a date that is remembered from the line before changes nothing") {
+TEST_CASE("a date and a host that are remembered from the line before change nothing") {
     const std::vector<std::string> dates{
         "Nov 21 09:59:58", "Nov 21 09:59:59",      "Nov  1 09:59:58",      "Nov 21 09:59:58.123",
         "Nov 1 09:59:58",  "Nov 31 09:59:58",      "Nov 21 2025 09:59:58", "Nov 21 09:59:5",
         "Nov 22 11:00:00", "2026-11-21T09:59:58Z", "<13>Nov 21 09:59:58",  "x"};
+    const std::vector<std::string> behind{"mx app[1]: said",
+                                          "mx app: said",
+                                          "mx[1 app]: said",
+                                          "mx[1 app said",
+                                          "mx: app: said",
+                                          "mx said",
+                                          "imap-login: Info: x",
+                                          "mx",
+                                          "mx ",
+                                          "",
+                                          "2001:db8::1 app: said",
+                                          "mx \"SMTPD\"#0111"};
     std::mt19937 random(5);
-    for (int round = 0; round < 200; ++round) {
-        LastDate last;
+    for (int round = 0; round < 500; ++round) {
+        LastHead last;
+        std::deque<std::string> lines;  // which `last` looks into
         for (int i = 0; i < 20; ++i) {
-            std::string line = dates[random() % dates.size()] + (random() % 5 == 0 ? "" : " ") +
-                               (random() % 5 == 0 ? "" : "mx app[1]: said");
+            const std::string& line = lines.emplace_back(
+                dates[random() % (random() % 2 == 0 ? 2 : dates.size())] +
+                (random() % 5 == 0 ? "" : " ") + behind[random() % behind.size()]);
             INFO(line);
             Envelope fresh = open_envelope(line, {}, arrival);
             Envelope remembering = open_envelope(line, {}, arrival, &last);
             CHECK(remembering.time == fresh.time);
             CHECK(remembering.host == fresh.host);
             CHECK(remembering.tag == fresh.tag);
+            CHECK(remembering.pid == fresh.pid);
             CHECK(remembering.message == fresh.message);
             CHECK(remembering.syslog == fresh.syslog);
         }
