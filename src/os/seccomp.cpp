@@ -36,7 +36,7 @@ constexpr std::uint32_t own_architecture =
 const std::vector<long> refused{
     SYS_execve,
     SYS_execveat,
-#ifndef __SANITIZE_ADDRESS__  // which looks for leaks by it
+#ifndef BANDD_ADDRESS_SANITIZER  // which looks for leaks by it
     SYS_ptrace,
 #endif
     SYS_process_vm_readv,

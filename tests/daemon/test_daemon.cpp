@@ -683,7 +683,7 @@ TEST_CASE_METHOD(Setup, "a log directory that is unmounted and comes back is rea
     must("umount " + mount_point);
 }
 
-#ifndef __SANITIZE_ADDRESS__  // UBSan opens a pipe to look whether memory can be read
+#ifndef BANDD_ADDRESS_SANITIZER  // UBSan opens a pipe to look whether memory can be read
 TEST_CASE_METHOD(Setup, "out of file descriptors: said, and the logs that are open go on") {
     for (int i = 0; i < 60; ++i) write_file(dir / ("many/" + std::to_string(i) + ".log"), "");
     configure(
@@ -748,7 +748,8 @@ TEST_CASE_METHOD(Setup,
                    has(next, "203.0.113.9 ")));
 }
 
-#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__  // which need terabytes of it
+#if !defined BANDD_ADDRESS_SANITIZER && \
+    !defined BANDD_THREAD_SANITIZER  // which need terabytes of it
 TEST_CASE_METHOD(Setup,
                  "out of memory it ends at worst, its bans stay, and the next start knows them") {
     configure_app();

@@ -73,7 +73,6 @@ bool answers(std::uint16_t port) {
 
 // printf '\0joe@example.org\0secret' | base64
 constexpr const char* joe = "AGpvZUBleGFtcGxlLm9yZwBzZWNyZXQ=";
-constexpr const char* joe_wrong = "AGpvZUBleGFtcGxlLm9yZwB3cm9uZw==";
 
 bool installed() {
     return sh("command -v postfix && command -v dovecot && command -v nginx && "

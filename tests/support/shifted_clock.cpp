@@ -4,9 +4,9 @@
 // the clock or the machine slept. As in the kernel, timers with TFD_TIMER_CANCEL_ON_SET are then
 // cancelled, which the next read or timerfd_settime tells; timeouts in kernel sets see nothing of
 // it.
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -19,9 +19,18 @@
 
 namespace {
 
-template <class Function>
-Function real(const char* name) {
-    return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
+// The kernel is asked, not the C library, whose functions would have to be looked up first: a
+// sanitizer may want the time in the midst of that.
+#ifdef SYS_clock_gettime64  // 32 bits
+constexpr long gettime_number = SYS_clock_gettime64;
+constexpr long settime_number = SYS_timerfd_settime64;
+#else
+constexpr long gettime_number = SYS_clock_gettime;
+constexpr long settime_number = SYS_timerfd_settime;
+#endif
+
+int real_settime(int fd, int flags, const itimerspec* spec, itimerspec* old) {
+    return static_cast<int>(syscall(settime_number, fd, flags, spec, old));
 }
 
 std::atomic<std::int64_t>* shift() {
@@ -36,11 +45,6 @@ std::atomic<std::int64_t>* shift() {
     return mapped;
 }
 
-auto real_settime() {
-    static auto next = real<int (*)(int, int, const itimerspec*, itimerspec*)>("timerfd_settime");
-    return next;
-}
-
 std::atomic<int> timer{-1};  // the daemon has one on the wall clock
 std::atomic<bool> cancelled{false};
 
@@ -53,7 +57,7 @@ void watch_shift() {
         if (timer < 0) continue;
         cancelled = true;
         itimerspec at_once{{}, {0, 1}};
-        real_settime()(timer, TFD_TIMER_ABSTIME, &at_once, nullptr);
+        real_settime(timer, TFD_TIMER_ABSTIME, &at_once, nullptr);
     }
 }
 
@@ -61,14 +65,12 @@ void watch_shift() {
 
 extern "C" {
 int clock_gettime(clockid_t clock, timespec* time) noexcept {
-    static auto next = real<int (*)(clockid_t, timespec*)>("clock_gettime");
-    int done = next(clock, time);
+    int done = static_cast<int>(syscall(gettime_number, clock, time));
     if (done == 0 && clock == CLOCK_REALTIME) time->tv_sec += shift()->load();
     return done;
 }
 int timerfd_create(int clock, int flags) noexcept {
-    static auto next = real<int (*)(int, int)>("timerfd_create");
-    int fd = next(clock, flags);
+    int fd = static_cast<int>(syscall(SYS_timerfd_create, clock, flags));
     if (clock == CLOCK_REALTIME && timer.exchange(fd) < 0) std::thread(watch_shift).detach();
     return fd;
 }
@@ -79,14 +81,13 @@ int timerfd_settime(int fd, int flags, const itimerspec* spec, itimerspec* old) 
         moved.it_value.tv_sec -= shift()->load();
         if (moved.it_value.tv_sec < 0) moved.it_value = {0, 1};
     }
-    int done = real_settime()(fd, flags, &moved, old);
+    int done = real_settime(fd, flags, &moved, old);
     if (done != 0 || fd != timer || !cancelled.exchange(false)) return done;
     errno = ECANCELED;
     return -1;
 }
 ssize_t read(int fd, void* data, size_t size) {
-    static auto next = real<ssize_t (*)(int, void*, size_t)>("read");
-    ssize_t got = next(fd, data, size);
+    ssize_t got = syscall(SYS_read, fd, data, size);
     if (fd != timer || !cancelled.exchange(false)) return got;
     errno = ECANCELED;
     return -1;
