@@ -9,19 +9,20 @@
 #include <vector>
 
 #include "core/decide/decision.h"
+#include "core/decide/slot_index.h"
 
 namespace bandd {
 
-// Open addressing over numbered slots. A ban stays in its slot, at its address, while it lasts; a
-// slot is used again once its ban is gone. Slots are what long work over all bans counts by: it can
-// stop at one and go on there a turn later.
+// A ban stays in its slot, at its address, while it lasts; a slot is used again once its ban is
+// gone. Slots are what long work over all bans counts by: it can stop at one and go on there a turn
+// later.
 class BanTable {
   public:
-    static constexpr std::uint32_t none = UINT32_MAX;
+    static constexpr std::uint32_t none = SlotIndex::none;
 
     std::size_t size() const { return used_; }
     bool empty() const { return used_ == 0; }
-    void reserve(std::size_t bans);
+    void reserve(std::size_t bans) { index_.reserve(bans); }
     void clear() { *this = BanTable(); }
 
     const Ban* find(const BanKey& key) const { return at(slot_of(key)); }
@@ -82,18 +83,6 @@ class BanTable {
     auto end() { return Iterator<false>(this, slots()); }
 
   private:
-    // The mark tells most other keys apart without a look at their bans.
-    struct Bucket {
-        std::uint32_t slot = none;
-        std::uint32_t mark = 0;
-    };
-    static std::uint32_t mark_of(std::size_t hash) {
-        return static_cast<std::uint32_t>(std::uint64_t{hash} >> 32);
-    }
-    // Where it is, or the free bucket for it.
-    std::size_t bucket_of(const BanKey& key, std::size_t hash) const;
-    void rehash(std::size_t buckets);
-
     static constexpr std::uint32_t block_size = 64;
     using Block = std::array<Ban, block_size>;
     const Ban& ban(std::uint32_t slot) const {
@@ -101,7 +90,7 @@ class BanTable {
     }
     Ban& ban(std::uint32_t slot) { return const_cast<Ban&>(std::as_const(*this).ban(slot)); }
 
-    std::vector<Bucket> buckets_;
+    SlotIndex index_;
     std::vector<std::unique_ptr<Block>> blocks_;  // never moved: growing copies no ban
     std::vector<bool> in_use_;
     std::vector<std::uint32_t> free_;

@@ -163,30 +163,10 @@ std::optional<Instant> Engine::next_deadline() const {
     return deadlines_.front().at;
 }
 
-std::uint64_t Engine::keep_line(Match match, std::uint64_t previous) {
-    if (lines_.size() >= limits_.kept_lines) {
-        lines_.pop_front();
-        ++first_note_;
-    }
-    lines_.push_back({std::move(match), previous});
-    return first_note_ + lines_.size() - 1;
-}
-
-std::vector<Match> Engine::chain(std::uint64_t note, std::uint32_t most) const {
-    std::vector<Match> matches;
-    while (note >= first_note_ && note < first_note_ + lines_.size() && matches.size() < most) {
-        const KeptLine& line = lines_[note - first_note_];
-        matches.push_back(line.match);
-        note = line.previous;
-    }
-    std::ranges::reverse(matches);
-    return matches;
-}
-
 std::vector<Match> Engine::kept_lines(JailIndex jail, const Prefix& key) const {
     auto view = jails_[jail].windows.find(key);
     if (!view) return {};
-    return chain(view->note, static_cast<std::uint32_t>(view->times.size()));
+    return lines_.up_to(view->note, static_cast<std::uint32_t>(view->times.size()));
 }
 
 void Engine::count_hits(const Hit& hit, Instant now, Outcome& outcome) {
@@ -396,16 +376,14 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
     if (rules.today) jail.windows.forget_before(prefix, window_start(rules, at));
     std::uint64_t previous = 0;
     if (auto view = jail.windows.find(prefix)) previous = view->note;
-    std::uint64_t note = keep_line(
-        {at, std::string(hit.pattern), std::string(hit.line.substr(0, longest_kept_line))},
-        previous);
+    std::uint64_t note = lines_.add(at, hit.pattern, hit.line, previous);
     auto added = jail.windows.add(prefix, at, note, value);
     outcome.events.emplace_back(Found{index, address, std::string(hit.pattern), at, added.hits});
     if (!added.full) return;
 
     auto story = std::make_shared<Story>();
     story->reason = hit.pattern;
-    story->matches = chain(note, std::min(rules.maxmatches, added.hits));
+    story->matches = lines_.up_to(note, std::min(rules.maxmatches, added.hits));
     story->fields = hit.fields;
     if (rules.where)
         for (const auto& [name, value] : rules.where->used_facts(subject))

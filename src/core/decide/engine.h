@@ -18,6 +18,7 @@
 #include "core/decide/ban_table.h"
 #include "core/decide/conversation.h"
 #include "core/decide/decision.h"
+#include "core/decide/kept_lines.h"
 #include "core/decide/rules.h"
 #include "core/decide/waiting.h"
 #include "core/decide/window.h"
@@ -80,7 +81,7 @@ inline constexpr std::size_t most_remembered = 100'000;
 
 class Engine {
   public:
-    explicit Engine(EngineLimits limits = {}) : limits_(limits) {}
+    explicit Engine(EngineLimits limits = {}) : limits_(limits), lines_(limits.kept_lines) {}
 
     // Replaces the rules. A jail keeps its bans by name, and its windows too unless maxretry,
     // findtime or ban_prefix changed (then they are counted anew from the kept times). Bans of
@@ -167,10 +168,6 @@ class Engine {
         JailCounts counts;
         JailCounts stored_counts;  // as of the last checkpoint
     };
-    struct KeptLine {
-        Match match;
-        std::uint64_t previous = 0;  // note of the same key's line before it
-    };
     struct Deadline {
         Instant at;
         std::uint32_t slot = 0;  // in bans_
@@ -206,8 +203,6 @@ class Engine {
     Duration bantime_of(const JailRules& rules, const Prefix& prefix, Instant from,
                         std::uint32_t offence) const;
     std::uint32_t next_offence(JailIndex jail, const Prefix& prefix, Instant from);
-    std::uint64_t keep_line(Match match, std::uint64_t previous);
-    std::vector<Match> chain(std::uint64_t note, std::uint32_t most) const;
     void push_deadline(const Ban& ban);
     void mark_changed(std::uint32_t slot);
 
@@ -221,8 +216,7 @@ class Engine {
     BanTable bans_;
     std::vector<Deadline> deadlines_;  // heap; an entry whose ban moved or went is skipped
     std::unordered_map<BanKey, Offences, BanKeyHash> offences_;
-    std::deque<KeptLine> lines_;
-    std::uint64_t first_note_ = 1;  // of lines_.front()
+    KeptLines lines_;  // a window's note is the number of its last line
     // Slots of bans that changed since the last checkpoint, each once; a ban may have left one.
     std::vector<std::uint32_t> changed_slots_;
     std::vector<bool> is_changed_;                             // by slot

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Linear probing with backward-shift deletion: no tombstones, so that a flood of keys that come and
-// go never slows look-ups down. Slots of each group are threaded by last hit; since findtime is one
-// per jail, that is the order in which they expire.
+// Slots of each group are threaded by last hit; since findtime is one per jail, that is the order
+// in which they expire.
 #include "core/decide/window.h"
 
 #include <algorithm>
@@ -17,12 +16,9 @@ WindowTable::WindowTable(std::uint32_t maxretry, Duration findtime, std::size_t 
       stride_(std::max<std::uint32_t>(maxretry, 2) - 1),
       distinct_(distinct) {}
 
-std::size_t WindowTable::bucket_of(const Prefix& key) const {
-    std::size_t mask = buckets_.size() - 1;
-    std::size_t bucket = PrefixHash{}(key)&mask;
-    while (buckets_[bucket] != none && slots_[buckets_[bucket]].key != key)
-        bucket = (bucket + 1) & mask;
-    return bucket;
+std::uint32_t WindowTable::slot_of(const Prefix& key) const {
+    return index_.find(PrefixHash{}(key),
+                       [&](std::uint32_t slot) { return slots_[slot].key == key; });
 }
 
 WindowTable::View WindowTable::view(std::uint32_t slot) const {
@@ -33,8 +29,7 @@ WindowTable::View WindowTable::view(std::uint32_t slot) const {
 }
 
 std::optional<WindowTable::View> WindowTable::find(const Prefix& key) const {
-    if (buckets_.empty()) return {};
-    std::uint32_t slot = buckets_[bucket_of(key)];
+    std::uint32_t slot = slot_of(key);
     if (slot == none) return {};
     return view(slot);
 }
@@ -62,20 +57,12 @@ std::uint8_t WindowTable::group_of(std::uint32_t count) const {
     return static_cast<std::uint8_t>((count - 1) * (groups - 1) / (stride_ - 1));
 }
 
-void WindowTable::grow() {
-    std::vector<std::uint32_t> old = std::move(buckets_);
-    buckets_.assign(std::max<std::size_t>(16, old.size() * 2), none);
-    for (std::uint32_t slot : old)
-        if (slot != none) buckets_[bucket_of(slots_[slot].key)] = slot;
-}
-
 std::uint32_t WindowTable::insert(const Prefix& key) {
     if (used_ >= limit_) {
         auto line = std::ranges::find_if(lines_, [](const Line& l) { return l.oldest != none; });
         remove(line->oldest);
         ++evicted_;
     }
-    if ((used_ + 1) * 4 > buckets_.size() * 3) grow();
     std::uint32_t slot = 0;
     if (free_.empty()) {
         slot = static_cast<std::uint32_t>(slots_.size());
@@ -88,7 +75,7 @@ std::uint32_t WindowTable::insert(const Prefix& key) {
         slots_[slot] = {};
     }
     slots_[slot].key = key;
-    buckets_[bucket_of(key)] = slot;
+    index_.insert(PrefixHash{}(key), slot);
     link_newest(slot);
     ++used_;
     return slot;
@@ -107,15 +94,7 @@ void WindowTable::mark(std::uint32_t slot) {
 void WindowTable::remove(std::uint32_t slot) {
     if (slots_[slot].stored) gone_.push_back(slots_[slot].key);
     slots_[slot].dirty = slots_[slot].stored = false;
-    std::size_t mask = buckets_.size() - 1;
-    std::size_t hole = bucket_of(slots_[slot].key);
-    for (std::size_t next = (hole + 1) & mask; buckets_[next] != none; next = (next + 1) & mask) {
-        std::size_t home = PrefixHash{}(slots_[buckets_[next]].key) & mask;
-        if (((next - home) & mask) < ((next - hole) & mask)) continue;
-        buckets_[hole] = buckets_[next];
-        hole = next;
-    }
-    buckets_[hole] = none;
+    index_.erase(PrefixHash{}(slots_[slot].key), slot);
     unlink(slot);
     free_.push_back(slot);
     --used_;
@@ -134,8 +113,7 @@ WindowTable::Added WindowTable::add(const Prefix& key, Instant at, std::uint64_t
                                     std::uint64_t value) {
     Added added;
     if (maxretry_ <= 1) return {1, true, 0};
-    if (buckets_.empty()) grow();
-    std::uint32_t slot = buckets_[bucket_of(key)];
+    std::uint32_t slot = slot_of(key);
     if (slot == none) slot = insert(key);
     Slot& s = slots_[slot];
     added.previous_note = s.note;
@@ -182,16 +160,14 @@ WindowTable::Added WindowTable::add(const Prefix& key, Instant at, std::uint64_t
 }
 
 bool WindowTable::erase(const Prefix& key) {
-    if (buckets_.empty()) return false;
-    std::uint32_t slot = buckets_[bucket_of(key)];
+    std::uint32_t slot = slot_of(key);
     if (slot == none) return false;
     remove(slot);
     return true;
 }
 
 void WindowTable::forget_before(const Prefix& key, Instant from) {
-    if (buckets_.empty()) return;
-    std::uint32_t slot = buckets_[bucket_of(key)];
+    std::uint32_t slot = slot_of(key);
     if (slot == none) return;
     Slot& s = slots_[slot];
     Instant* begin = times(slot);
@@ -222,8 +198,7 @@ void WindowTable::restore(const Prefix& key, std::span<const Instant> times,
                           std::span<const std::uint64_t> values, bool stored) {
     if (maxretry_ <= 1 || times.empty()) return;
     if (distinct_ && values.size() != times.size()) return;
-    if (buckets_.empty()) grow();
-    if (buckets_[bucket_of(key)] != none) return;
+    if (slot_of(key) != none) return;
     std::uint32_t slot = insert(key);
     std::size_t count = std::min(times.size(), stride_);
     std::ranges::copy(times.last(count), this->times(slot));
@@ -236,7 +211,7 @@ void WindowTable::restore(const Prefix& key, std::span<const Instant> times,
 }
 
 std::size_t WindowTable::memory() const {
-    return buckets_.capacity() * sizeof(std::uint32_t) + slots_.capacity() * sizeof(Slot) +
+    return index_.memory() + slots_.capacity() * sizeof(Slot) +
            times_.capacity() * sizeof(Instant) + values_.capacity() * sizeof(std::uint64_t) +
            free_.capacity() * sizeof(std::uint32_t);
 }

@@ -10,13 +10,14 @@
 
 #include "core/base/address.h"
 #include "core/base/instant.h"
+#include "core/decide/slot_index.h"
 
 namespace bandd {
 
 // Exact: a key is full when `maxretry` of its hits lie within `findtime`, both ends included.
 // Hits may come out of order; a key keeps its newest maxretry-1.
 //
-// Memory: open addressing over slots in arrays, some 60 bytes a key and 8 for each kept hit. At
+// Memory: slots in arrays, some 60 bytes a key and 8 for each kept hit. At
 // `limit` keys one makes room and is counted: of those furthest from a ban the one that was hit
 // longest ago, so that a flood of addresses with one hit each pushes out no attacker who is about
 // to be banned.
@@ -67,8 +68,7 @@ class WindowTable {
     template <class Visitor>
     void take_changes(Visitor&& visit) {
         for (const Prefix& key : gone_) {
-            std::uint32_t slot = buckets_.empty() ? none : buckets_[bucket_of(key)];
-            if (slot == none) visit(key, View{});
+            if (slot_of(key) == none) visit(key, View{});
         }
         gone_ = {};
         for (std::uint32_t slot : dirty_) {
@@ -86,7 +86,7 @@ class WindowTable {
     std::size_t memory() const;
 
   private:
-    static constexpr std::uint32_t none = UINT32_MAX;
+    static constexpr std::uint32_t none = SlotIndex::none;
     static constexpr std::size_t groups = 8;  // by how near a key is to a ban
     struct Line {                             // keys of one group, threaded by last hit
         std::uint32_t oldest = none, newest = none;
@@ -104,20 +104,19 @@ class WindowTable {
     Instant* times(std::uint32_t slot) { return &times_[std::size_t{slot} * stride_]; }
     const Instant* times(std::uint32_t slot) const { return &times_[std::size_t{slot} * stride_]; }
     void erase_times(std::uint32_t slot, std::size_t first, std::size_t count);
-    std::size_t bucket_of(const Prefix& key) const;  // where it is, or the free bucket for it
+    std::uint32_t slot_of(const Prefix& key) const;  // none if it is not there
     std::uint32_t insert(const Prefix& key);
     void remove(std::uint32_t slot);
     void unlink(std::uint32_t slot);
     void link_newest(std::uint32_t slot);
     std::uint8_t group_of(std::uint32_t count) const;
-    void grow();
     void mark(std::uint32_t slot);
 
     std::uint32_t maxretry_;
     Duration findtime_;
     std::size_t limit_;
     std::size_t stride_;  // times kept for each key
-    std::vector<std::uint32_t> buckets_;
+    SlotIndex index_;
     std::vector<Slot> slots_;
     std::vector<Instant> times_;
     bool distinct_ = false;

@@ -236,6 +236,31 @@ TEST_CASE("a ban keeps the lines that led to it") {
     CHECK(story.matches[2].line == "line of 203.0.113.9");
 }
 
+TEST_CASE("a ban tells what is still kept of its lines: at the limit the oldest of all make room") {
+    Machine machine({jail(4)}, {.kept_lines = 4});
+    auto lines_of = [&](const std::string& address) {
+        std::vector<std::string> lines;
+        for (const Match& match : machine.engine.kept_lines(0, prefix(address)))
+            lines.push_back(std::to_string(match.time.us - at(0).us) + " " + match.line);
+        return lines;
+    };
+    machine.hit("203.0.113.1", 0, 0);
+    machine.hit("203.0.113.1", 1, 1);
+    machine.hit("203.0.113.2", 2, 2);
+    CHECK(lines_of("203.0.113.1") == Said{"0 line of 203.0.113.1", "1000000 line of 203.0.113.1"});
+    machine.hit("203.0.113.1", 3, 3);
+    machine.hit("203.0.113.2", 4, 4);
+    CHECK(lines_of("203.0.113.1") ==
+          Said{"1000000 line of 203.0.113.1", "3000000 line of 203.0.113.1"});
+    for (int i = 5; i < 9; ++i) machine.hit("203.0.113.3", i, i);
+    CHECK(lines_of("203.0.113.1").empty());
+    const Story& story = *(*machine.engine.bans().begin()).story;
+    REQUIRE(story.matches.size() == 4);
+    CHECK(story.matches[0].time == at(5));
+    machine.hit("203.0.113.1", 9, 9);
+    CHECK(machine.engine.bans().size() == 2);
+}
+
 TEST_CASE("new rules keep bans and windows of jails that stay, and end those of jails that go") {
     JailRules other = jail(1);
     other.name = "other";

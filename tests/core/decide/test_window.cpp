@@ -8,6 +8,38 @@
 using namespace bandd;
 using namespace std::chrono_literals;
 
+TEST_CASE("a slot index finds what is in it and nothing else, however hashes collide") {
+    std::mt19937 random(11);
+    // All different, few different, and alike in the bits that are looked at first.
+    for (std::uint32_t kind : {0U, 1U, 2U}) {
+        auto hash_of = [&](std::uint32_t key) -> std::size_t {
+            std::uint32_t mixed = key * 0x9e3779b9U;
+            return kind == 0 ? mixed : kind == 1 ? key % 5 : mixed & 0xffff0000U;
+        };
+        SlotIndex index;
+        std::map<std::uint32_t, std::uint32_t> slot_of;  // by key
+        std::map<std::uint32_t, std::uint32_t> key_in;   // by slot
+        std::uint32_t next_slot = 0;
+        for (int step = 0; step < 20'000; ++step) {
+            std::uint32_t key = random() % (kind == 1 ? 60 : 900);
+            auto known = slot_of.find(key);
+            std::uint32_t found = index.find(
+                hash_of(key), [&](std::uint32_t slot) { return key_in.at(slot) == key; });
+            REQUIRE(found == (known == slot_of.end() ? SlotIndex::none : known->second));
+            if (known == slot_of.end()) {
+                index.insert(hash_of(key), next_slot);
+                slot_of[key] = next_slot;
+                key_in[next_slot++] = key;
+            } else if (random() % 2 == 0) {
+                index.erase(hash_of(key), known->second);
+                key_in.erase(known->second);
+                slot_of.erase(known);
+            }
+        }
+        CHECK(index.memory() <= 8 * 2048);
+    }
+}
+
 TEST_CASE("full at the maxretry-th hit, with the first exactly findtime before it") {
     WindowTable table(3, 600s, 100);
     CHECK_FALSE(table.add(prefix("203.0.113.9"), at(0), 1).full);

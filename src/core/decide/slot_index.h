@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// From the hash of a key to the slot of a table that has the key.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace bandd {
+
+// Open addressing by linear probing, with backward-shift deletion: no tombstones, so that a flood
+// of keys that come and go never slows look-ups down. Each bucket keeps 32 bits of its key's hash:
+// most other keys are told apart without a look at their slots, which mostly are in no cache, and
+// growing and erasing look at none at all. 8 bytes a bucket, at least a third of them in use.
+class SlotIndex {
+  public:
+    static constexpr std::uint32_t none = UINT32_MAX;
+
+    // `is_there` says of a slot whether it has the key.
+    template <class IsThere>
+    std::uint32_t find(std::size_t hash, const IsThere& is_there) const {
+        if (buckets_.empty()) return none;
+        auto mark = static_cast<std::uint32_t>(hash);
+        std::size_t at = mark & mask();
+        while (buckets_[at].slot != none &&
+               (buckets_[at].mark != mark || !is_there(buckets_[at].slot)))
+            at = (at + 1) & mask();
+        return buckets_[at].slot;
+    }
+    // Of a key that is not there yet.
+    void insert(std::size_t hash, std::uint32_t slot);
+    // Of a key that is there.
+    void erase(std::size_t hash, std::uint32_t slot);
+    // Room for so many without growing.
+    void reserve(std::size_t keys);
+
+    std::size_t memory() const { return buckets_.capacity() * sizeof(Bucket); }
+
+  private:
+    struct Bucket {
+        std::uint32_t slot = none;
+        std::uint32_t mark = 0;
+    };
+    std::size_t mask() const { return buckets_.size() - 1; }
+    void put(const Bucket& bucket);
+    void rehash(std::size_t buckets);
+
+    std::vector<Bucket> buckets_;  // none, or a power of two
+    std::size_t used_ = 0;
+};
+
+}  // namespace bandd
