@@ -122,7 +122,11 @@ void Pipeline::read_backlog(Reader& reader, Instant now) {
     }
     count_for(source_of(reader), before);
     watch_.read_done(reader, more);
-    if (!more) backlog_time_.erase(reader.tail.id());
+    if (!more) {
+        backlog_time_.erase(reader.tail.id());
+        hits_.clear();
+        scan_->give_back();
+    }
 }
 
 // The next lines of a log; false if there are no more for now.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 namespace bandd {
@@ -130,6 +131,19 @@ ParallelScan::HasRead ParallelScan::finish_part(HitPieces& hits) {
     used_ = 0;
     read.left = left_;
     return read;
+}
+
+void ParallelScan::give_back() {
+    auto forget = [](auto& memory) { std::remove_reference_t<decltype(memory)>().swap(memory); };
+    for (Piece& piece : pieces_) {
+        for (Piece::Share& share : piece.shares) {
+            forget(share.text);
+            forget(share.seam);
+        }
+        piece.hits = Hits();
+        piece.seam_hits = Hits();
+    }
+    forget(left_);
 }
 
 ScanCounts ParallelScan::counts() const {

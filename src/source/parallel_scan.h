@@ -58,6 +58,9 @@ class ParallelScan {
         finish(hits);
     }
 
+    // Gives back what a backlog took, once it is read. Nothing may be running.
+    void give_back();
+
     ScanCounts counts() const;
     unsigned threads() const { return workers_->threads(); }
 
