@@ -1,3 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#define CATCH_CONFIG_MAIN
-#include <catch2/catch.hpp>
+int run_tests(int count, char** arguments);  // support/catch.cpp
+
+int main(int count, char** arguments) { return run_tests(count, arguments); }
