@@ -621,8 +621,15 @@ TEST_CASE_METHOD(Setup,
                "  app: {logpath: app.log, maxretry: 1}\n");
     REQUIRE(daemon.start());
     sh("dd if=/dev/zero of=" + small + "/ballast bs=4k");
+    // The room that SQLite's log gives back is enough for one ban, not for a thousand.
     denied("203.0.113.9");
     REQUIRE(bans_become("203.0.113.9 app active\n"));
+    sh("dd if=/dev/zero of=" + small + "/ballast bs=4k oflag=append conv=notrunc");
+    std::string attack;
+    for (int i = 0; i < 1000; ++i)
+        attack +=
+            "denied bob 198.51." + std::to_string(i / 250) + "." + std::to_string(i % 250) + "\n";
+    append_file(log, attack);
     std::string message = "state \"" + small +
                           "/state/db\": cannot write: database or disk is full; free some space; "
                           "bans go on, but a restart would forget the newest";

@@ -245,6 +245,26 @@ TEST_CASE("store: a state that a newer bandd wrote is refused, not touched") {
     CHECK(read_file(path) == bytes);
 }
 
+TEST_CASE("store: a small disk is not filled by the log of what was written before") {
+    clean_namespace();
+    TempDirectory dir;
+    std::string mount_point = dir / "small";
+    std::filesystem::create_directory(mount_point);
+    must("mount -t tmpfs -o size=1m tmpfs " + mount_point);
+    {
+        auto store = open_store(mount_point + "/state.db");
+        REQUIRE(store);
+        // Each time the same rows: the tables stay small, the log does not.
+        for (int i = 0; i < 300; ++i) {
+            auto error = write(*store, checkpoint_of(i % 2));
+            INFO(i << " " << (error ? to_line(*error) : ""));
+            REQUIRE_FALSE(error);
+        }
+        CHECK(load(*store, {"sshd", "postfix"}).bans.size() == 2);
+    }
+    must("umount " + mount_point);
+}
+
 TEST_CASE("store: a full disk is said, loses nothing, and is written once there is room") {
     clean_namespace();
     TempDirectory dir;
@@ -256,7 +276,16 @@ TEST_CASE("store: a full disk is said, loses nothing, and is written once there 
         REQUIRE(store);
         REQUIRE_FALSE(write(*store, checkpoint_of(1)));
         sh("dd if=/dev/zero of=" + mount_point + "/ballast bs=4k; true");
-        auto error = write(*store, checkpoint_of(2));
+        // More than the log of the first one gives back.
+        Checkpoint many = checkpoint_of(2);
+        for (int i = 0; i < 2000; ++i) {
+            WindowChange window;
+            window.key = {
+                0, prefix("10.0." + std::to_string(i / 250) + "." + std::to_string(i % 250))};
+            window.times = {at(i)};
+            many.changes.windows.push_back(window);
+        }
+        auto error = write(*store, std::move(many));
         REQUIRE(error);
         CHECK(to_line(*error) ==
               "state \"" + mount_point +
