@@ -24,7 +24,7 @@ ParallelScan::ParallelScan(unsigned threads, const ScanCounts& counts)
 // More than threads, as some have more hits than others.
 std::size_t ParallelScan::pieces_for(std::size_t bytes) const {
     if (workers_->threads() == 1) return 1;
-    return std::clamp<std::size_t>(bytes / smallest_piece, 1, std::size_t{workers_->threads()} * 4);
+    return std::clamp<std::size_t>(bytes / smallest_piece, 1, std::size_t{workers_->threads()} * 8);
 }
 
 void ParallelScan::begin(const Ruleset& ruleset, const Chunk& chunk, Instant now) {

@@ -61,7 +61,7 @@ class Tail {
   public:
     // With its hits, if every line is one, this stays in a processor's own cache.
     static constexpr std::size_t read_size = 256 << 10;
-    static constexpr std::size_t backlog_read_size = 512 << 10;  // for several matchers together
+    static constexpr std::size_t backlog_read_size = 1 << 20;  // for several matchers together
 
     // Opens the file that `path` is now. Regular files only.
     static Result<Tail> open(const std::string& path, Encoding encoding, std::size_t line_limit);
