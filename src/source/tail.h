@@ -59,7 +59,6 @@ struct FilePart {
 
 class Tail {
   public:
-    // With its hits, if every line is one, this stays in a processor's own cache.
     static constexpr std::size_t read_size = 256 << 10;
     static constexpr std::size_t backlog_read_size = 1 << 20;  // for several matchers together
 

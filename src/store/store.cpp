@@ -217,7 +217,7 @@ bool is_broken(sqlite3* database) {
 
 // Stops at the first failure, so that SQLite still knows its message.
 std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database,
-                                      const Checkpoint& checkpoint, bool& disk_full) {
+                                      const Checkpoint& checkpoint) {
     const auto& jails = checkpoint.jails;
     bool good = execute(database, "BEGIN IMMEDIATE");
     Statement put_position(
@@ -399,34 +399,17 @@ std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database
         for (Statement& statement : drop_history)
             good = good && statement.text(past.jail).blob(past.prefix).integer(past.begins).run();
     if (good && execute(database, "COMMIT")) return {};
-    disk_full = (sqlite3_errcode(database) & 0xff) == SQLITE_FULL;
     return sqlite_error(path, database, "cannot write");
 }
 
-// Folds SQLite's log of what was written before into the tables, and gives its room back.
-bool fold_log_in(sqlite3* database) { return execute(database, "PRAGMA wal_checkpoint(TRUNCATE)"); }
-
-// By itself SQLite folds its log in at 4 MiB. On a small disk that may be never: the log fills it,
-// and then there is no room to fold it in either.
+// By itself SQLite folds its log into the tables at 4 MiB. On a small disk that may be never: the
+// log fills it, and then there is no room to fold it in either.
 void leave_room(const std::string& path, sqlite3* database) {
     std::error_code fault;
     std::uintmax_t log = std::filesystem::file_size(path + "-wal", fault);
     if (fault) return;
     std::filesystem::space_info disk = std::filesystem::space(path, fault);
-    if (!fault && log > disk.available / 2) fold_log_in(database);
-}
-
-std::optional<Error> write_or_roll_back(const std::string& path, sqlite3* database,
-                                        const Checkpoint& checkpoint) {
-    leave_room(path, database);
-    bool disk_full = false;
-    auto error = write_checkpoint(path, database, checkpoint, disk_full);
-    if (error) execute(database, "ROLLBACK");
-    if (disk_full && fold_log_in(database)) {
-        error = write_checkpoint(path, database, checkpoint, disk_full);
-        if (error) execute(database, "ROLLBACK");
-    }
-    return error;
+    if (!fault && log > disk.available / 2) execute(database, "PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
 }  // namespace
@@ -482,7 +465,9 @@ struct Store::Inside {
             busy = true;
             const Checkpoint& checkpoint = *work;
             hold.unlock();
-            auto error = write_or_roll_back(path, database.get(), checkpoint);
+            leave_room(path, database.get());
+            auto error = write_checkpoint(path, database.get(), checkpoint);
+            if (error) execute(database.get(), "ROLLBACK");
             hold.lock();
             busy = false;
             if (!error) work.reset();

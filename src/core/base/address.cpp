@@ -14,8 +14,6 @@
 namespace bandd {
 namespace {
 
-constexpr std::array<std::uint8_t, 12> mapped_head{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
 // Number of leading bits that `prefix` fixes in the 16-byte form.
 int fixed_bits(const Prefix& prefix) { return prefix.is_v4() ? 96 + prefix.length : prefix.length; }
 
@@ -77,8 +75,8 @@ bool parse_v4(std::string_view text, std::uint8_t* out) {
 
 std::optional<Address> parse_address(std::string_view text) {
     Address address;
-    std::memcpy(address.bytes.data(), mapped_head.data(), mapped_head.size());
-    std::uint8_t* v4 = address.bytes.data() + mapped_head.size();
+    std::memcpy(address.bytes.data(), Address::mapped_head.data(), Address::mapped_head.size());
+    std::uint8_t* v4 = address.bytes.data() + Address::mapped_head.size();
     if (parse_v4(text, v4)) return address;
     std::size_t written = text.size();
     if (text.size() >= 2 && text.front() == '[' && text.back() == ']')

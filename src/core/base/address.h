@@ -15,12 +15,13 @@
 namespace bandd {
 
 struct Address {
+    static constexpr std::array<std::uint8_t, 12> mapped_head{0, 0, 0, 0, 0,    0,
+                                                              0, 0, 0, 0, 0xff, 0xff};
     std::array<std::uint8_t, 16> bytes{};  // network order
     auto operator<=>(const Address&) const = default;
 
     bool is_v4() const {
-        constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-        return std::memcmp(bytes.data(), mapped.data(), mapped.size()) == 0;
+        return std::memcmp(bytes.data(), mapped_head.data(), mapped_head.size()) == 0;
     }
     int bits() const { return is_v4() ? 32 : 128; }
 };

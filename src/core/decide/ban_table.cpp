@@ -20,7 +20,6 @@ Ban& BanTable::put(Ban put) {
             in_use_[slot] = true;
         }
         index_.insert(BanKeyHash{}(put.key), slot);
-        ++used_;
         ++of_length_[length_index(put.key.prefix.is_v4(), put.key.prefix.length)];
     }
     ban(slot) = std::move(put);
@@ -36,8 +35,7 @@ void BanTable::erase(const BanKey& key) {
     ban(slot) = {};
     in_use_[slot] = false;
     free_.push_back(slot);
-    --used_;
-    if (used_ == 0) clear();  // a flood that is over gives its memory back
+    if (empty()) clear();  // a flood that is over gives its memory back
 }
 
 }  // namespace bandd

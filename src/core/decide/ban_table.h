@@ -20,8 +20,8 @@ class BanTable {
   public:
     static constexpr std::uint32_t none = SlotIndex::none;
 
-    std::size_t size() const { return used_; }
-    bool empty() const { return used_ == 0; }
+    std::size_t size() const { return index_.size(); }
+    bool empty() const { return size() == 0; }
     void reserve(std::size_t bans) { index_.reserve(bans); }
     void clear() { *this = BanTable(); }
 
@@ -94,7 +94,6 @@ class BanTable {
     std::vector<std::unique_ptr<Block>> blocks_;  // never moved: growing copies no ban
     std::vector<bool> in_use_;
     std::vector<std::uint32_t> free_;
-    std::size_t used_ = 0;
     // How many have a prefix of each length: most lengths are nobody's.
     static std::size_t length_index(bool v4, int length) {
         return static_cast<std::size_t>(v4 ? length : 33 + length);

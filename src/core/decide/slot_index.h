@@ -34,6 +34,7 @@ class SlotIndex {
     // Room for so many without growing.
     void reserve(std::size_t keys);
 
+    std::size_t size() const { return used_; }
     std::size_t memory() const { return buckets_.capacity() * sizeof(Bucket); }
 
   private:

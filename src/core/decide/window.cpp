@@ -58,7 +58,7 @@ std::uint8_t WindowTable::group_of(std::uint32_t count) const {
 }
 
 std::uint32_t WindowTable::insert(const Prefix& key) {
-    if (used_ >= limit_) {
+    if (size() >= limit_) {
         auto line = std::ranges::find_if(lines_, [](const Line& l) { return l.oldest != none; });
         remove(line->oldest);
         ++evicted_;
@@ -77,7 +77,6 @@ std::uint32_t WindowTable::insert(const Prefix& key) {
     slots_[slot].key = key;
     index_.insert(PrefixHash{}(key), slot);
     link_newest(slot);
-    ++used_;
     return slot;
 }
 
@@ -97,7 +96,6 @@ void WindowTable::remove(std::uint32_t slot) {
     index_.erase(PrefixHash{}(slots_[slot].key), slot);
     unlink(slot);
     free_.push_back(slot);
-    --used_;
 }
 
 void WindowTable::erase_times(std::uint32_t slot, std::size_t first, std::size_t count) {

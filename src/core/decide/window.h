@@ -17,10 +17,9 @@ namespace bandd {
 // Exact: a key is full when `maxretry` of its hits lie within `findtime`, both ends included.
 // Hits may come out of order; a key keeps its newest maxretry-1.
 //
-// Memory: slots in arrays, some 60 bytes a key and 8 for each kept hit. At
-// `limit` keys one makes room and is counted: of those furthest from a ban the one that was hit
-// longest ago, so that a flood of addresses with one hit each pushes out no attacker who is about
-// to be banned.
+// Memory: slots in arrays, some 60 bytes a key and 8 for each kept hit. At `limit` keys one makes
+// room and is counted: of those furthest from a ban the one that was hit longest ago, so that a
+// flood of addresses with one hit each pushes out no attacker who is about to be banned.
 class WindowTable {
   public:
     // `distinct`: hits count by their values; a value that is in the window already only becomes
@@ -81,7 +80,7 @@ class WindowTable {
         dirty_ = {};
     }
 
-    std::size_t size() const { return used_; }
+    std::size_t size() const { return index_.size(); }
     std::uint64_t evicted() const { return evicted_; }
     std::size_t memory() const;
 
@@ -122,7 +121,6 @@ class WindowTable {
     bool distinct_ = false;
     std::vector<std::uint64_t> values_;  // beside times_, if distinct
     std::vector<std::uint32_t> free_;
-    std::size_t used_ = 0;
     std::array<Line, groups> lines_;
     std::vector<std::uint32_t> dirty_;
     std::vector<Prefix> gone_;  // stored keys that were removed
