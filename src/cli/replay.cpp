@@ -18,6 +18,7 @@
 #include "config/load.h"
 #include "core/base/suggest.h"
 #include "core/decide/engine.h"
+#include "core/decide/log_time.h"
 #include "facts/mmdb.h"
 #include "os/clock.h"
 #include "os/interfaces.h"
@@ -48,7 +49,12 @@ struct Replayed {
         }
         return piece < hits.size() ? &hits[piece][next] : nullptr;
     }
-    Instant latest{INT64_MIN};
+    const Hit* ahead() const {
+        std::size_t at = next + Engine::hits_ahead;
+        return at < hits[piece].size() ? &hits[piece][at] : nullptr;
+    }
+    LogTime time;
+    std::optional<Instant> arrival;  // of `hit`, once it was asked for
     enum class Running { nothing, chunk, part } running = Running::nothing;  // is being scanned
     std::string_view rest;  // that was read and is to be scanned
     std::size_t chunk_size = 0;
@@ -257,7 +263,6 @@ class Replay {
         }
         file.running = Replayed::Running::nothing;
         file.piece = file.next = 0;
-        for (Hits& piece : file.hits) arrive_in_log_time(piece, now_, file.latest);
     }
 
     void decide_all(Progress& progress) {
@@ -269,20 +274,23 @@ class Replay {
                 fill(*file, progress);
                 const Hit* hit = file->hit();
                 if (hit == nullptr) continue;
-                if (next == nullptr || hit->arrival < next->hit()->arrival) next = file.get();
+                if (!file->arrival) file->arrival = file->time.arrival_of(*hit, now_);
+                if (next == nullptr || file->arrival < next->arrival) next = file.get();
             }
             if (next == nullptr) break;
             const Hit& hit = *next->hit();
+            if (const Hit* ahead = next->ahead()) engine_.fetch(*ahead);
+            Instant arrival = *std::exchange(next->arrival, {});
             ++next->next;
             outcome.events.clear();
             outcome.questions.clear();
-            engine_.on_time(hit.arrival, outcome);
-            engine_.on_hits({&hit, 1}, hit.arrival, outcome);
+            engine_.on_time(arrival, outcome);
+            engine_.on_hit(hit, arrival, outcome);
             // Nobody knows what a name or a program would have said then: names ban nobody, and
             // programs exempt nobody.
             for (std::size_t i = 0; i < outcome.questions.size(); ++i) {
                 if (outcome.questions[i].kind != Question::Kind::addresses) ++not_asked_;
-                engine_.on_answer({outcome.questions[i], {}, false, {}}, hit.arrival, outcome);
+                engine_.on_answer({outcome.questions[i], {}, false, {}}, arrival, outcome);
             }
             for (const Event& event : outcome.events) tell(event);
         }

@@ -56,14 +56,13 @@ const Ruleset& Pipeline::ruleset_for(const Reader& reader) {
 }
 
 // What the scan of `bytes` found.
-void Pipeline::decide(const Ruleset& ruleset, std::string_view bytes, LogTime* backlog,
+void Pipeline::decide(const Ruleset& ruleset, std::string_view bytes, Backlog* backlog,
                       Instant now) {
-    if (backlog != nullptr) {
-        for (Hits& piece : hits_) arrive_in_log_time(piece, now, backlog->latest);
+    for (const Hits& piece : hits_)
+        engine_.on_hits(piece, now, decided_, backlog == nullptr ? nullptr : &backlog->time);
+    if (backlog != nullptr)
         if (auto time = last_time(ruleset, bytes, now))
             backlog->reached = std::min(std::max(backlog->reached, *time), now);
-    }
-    for (const Hits& piece : hits_) engine_.on_hits(piece, now, decided_);
     // Those of several threads are given back by them.
     if (hits_.size() == 1) hits_[0].clear();
     put(decided_, now);
@@ -80,7 +79,7 @@ void Pipeline::count_for(std::string_view source, const ScanCounts& before) {
     found->second.hits += after.hits - before.hits;
 }
 
-void Pipeline::scan_chunk(const Ruleset& ruleset, const Chunk& chunk, LogTime* backlog,
+void Pipeline::scan_chunk(const Ruleset& ruleset, const Chunk& chunk, Backlog* backlog,
                           Instant now) {
     for (std::string_view rest = chunk.bytes; !rest.empty();) {
         std::string_view lines = take_whole_lines(rest, scan_->scan_size());
@@ -92,7 +91,7 @@ void Pipeline::scan_chunk(const Ruleset& ruleset, const Chunk& chunk, LogTime* b
 // Several chunks in one turn: while the matchers read and scan one, the one before is decided.
 void Pipeline::read_backlog(Reader& reader, Instant now) {
     ScanCounts before = counts();
-    LogTime& log_time = backlog_time_[reader.tail.id()];
+    Backlog& backlog = backlogs_[reader.tail.id()];
     enum class Running { nothing, chunk, part } running = Running::nothing;
     std::string_view lines;  // of what is running or was last
     bool more = true;
@@ -118,12 +117,12 @@ void Pipeline::read_backlog(Reader& reader, Instant now) {
                 }
             }
         }
-        if (!scanned.empty()) decide(ruleset_for(reader), scanned, &log_time, now);
+        if (!scanned.empty()) decide(ruleset_for(reader), scanned, &backlog, now);
     }
     count_for(source_of(reader), before);
     watch_.read_done(reader, more);
     if (!more) {
-        backlog_time_.erase(reader.tail.id());
+        backlogs_.erase(reader.tail.id());
         hits_.clear();
         scan_->give_back();
     }
@@ -145,7 +144,7 @@ void Pipeline::scan_bytes(const Reader& reader, std::string_view bytes, Instant 
     if (bytes.empty()) return;
     ScanCounts before = counts();
     scan_chunk(ruleset_for(reader), Chunk{0, bytes, {}},
-               reader.backlog ? &backlog_time_[reader.tail.id()] : nullptr, now);
+               reader.backlog ? &backlogs_[reader.tail.id()] : nullptr, now);
     count_for(source_of(reader), before);
 }
 
@@ -159,8 +158,8 @@ void Pipeline::take_lines(std::string_view source, std::span<const JailIndex> ja
         ruleset = make_ruleset(*compiled_, key, zones_.at(options.timezone), options.escapes,
                                line_limit_);
     }
-    if (mode == Arrival::log_time && !stream_time_) stream_time_.emplace();
-    scan_chunk(*ruleset, lines, mode == Arrival::log_time ? &*stream_time_ : nullptr, now);
+    if (mode == Arrival::log_time && !stream_backlog_) stream_backlog_.emplace();
+    scan_chunk(*ruleset, lines, mode == Arrival::log_time ? &*stream_backlog_ : nullptr, now);
     count_for(source, before);
 }
 
@@ -182,12 +181,12 @@ void Pipeline::take_answer(const Answer& answer, Instant now) {
 // While files are read in log time, time stands where the slowest of them is: a ban that has ended
 // meanwhile still stood when those lines were written.
 Instant Pipeline::log_time(Instant now) const {
-    if (stream_time_) now = std::min(now, stream_time_->reached);
+    if (stream_backlog_) now = std::min(now, stream_backlog_->reached);
     for (const Reader& reader : watch_.readers()) {
         if (!reader.backlog) continue;
-        auto reached = backlog_time_.find(reader.tail.id());
-        now = std::min(
-            now, reached == backlog_time_.end() ? Instant{INT64_MIN} : reached->second.reached);
+        auto reached = backlogs_.find(reader.tail.id());
+        now = std::min(now,
+                       reached == backlogs_.end() ? Instant{INT64_MIN} : reached->second.reached);
     }
     return now;
 }
@@ -207,7 +206,7 @@ bool Pipeline::turn(Instant now) {
         if (read->truncated) watch_.find_copy(*reader, *read->truncated, now);
         scan_bytes(*reader, read->bytes, now);
         watch_.read_done(*reader, read->more);
-        if (!read->more) backlog_time_.erase(reader->tail.id());
+        if (!read->more) backlogs_.erase(reader->tail.id());
     }
     for (Reader* reader : watch_.expired(now)) {
         scan_bytes(*reader, reader->tail.flush_partial(), now);
@@ -218,7 +217,7 @@ bool Pipeline::turn(Instant now) {
     engine_.on_time(log_time(now), outcome);
     put(outcome, now);
     Report report;
-    if (!stream_time_ && std::ranges::none_of(watch_.readers(), &Reader::backlog))
+    if (!stream_backlog_ && std::ranges::none_of(watch_.readers(), &Reader::backlog))
         dispatch_.release_removals(now, report);
     dispatch_.flush(now, report);
     listener_.on_report(report);

@@ -16,17 +16,12 @@
 #include "config/compile.h"
 #include "config/types.h"
 #include "core/decide/engine.h"
+#include "core/decide/log_time.h"
 #include "source/parallel_scan.h"
 #include "source/watch.h"
 #include "store/store.h"
 
 namespace bandd {
-
-// Of what is read in the time of the log.
-struct LogTime {
-    Instant latest{INT64_MIN};   // of its hits
-    Instant reached{INT64_MIN};  // of its last line
-};
 
 class Pipeline {
   public:
@@ -54,7 +49,7 @@ class Pipeline {
     // `source`: what they are counted under.
     void take_lines(std::string_view source, std::span<const JailIndex> jails, const Chunk& lines,
                     Arrival mode, Instant now);
-    void end_backlog() { stream_time_.reset(); }
+    void end_backlog() { stream_backlog_.reset(); }
 
     // Positions that changed since the last call, for a checkpoint; and files no longer read.
     void take_positions(std::vector<StoredPosition>& changed,
@@ -71,13 +66,17 @@ class Pipeline {
     const std::vector<std::size_t>& logs_of(JailIndex jail) const { return logs_of_jail_[jail]; }
 
   private:
+    struct Backlog {
+        LogTime time;
+        Instant reached{INT64_MIN};  // by its last line
+    };
     const Ruleset& ruleset_for(const Reader& reader);
     Instant log_time(Instant now) const;
     void scan_bytes(const Reader& reader, std::string_view bytes, Instant now);
     void read_backlog(Reader& reader, Instant now);
     bool read_chunk(Reader& reader, std::string_view& lines, Instant now);
-    void decide(const Ruleset& ruleset, std::string_view bytes, LogTime* backlog, Instant now);
-    void scan_chunk(const Ruleset& ruleset, const Chunk& chunk, LogTime* backlog, Instant now);
+    void decide(const Ruleset& ruleset, std::string_view bytes, Backlog* backlog, Instant now);
+    void scan_chunk(const Ruleset& ruleset, const Chunk& chunk, Backlog* backlog, Instant now);
 
     Engine& engine_;
     Dispatch& dispatch_;
@@ -93,9 +92,9 @@ class Pipeline {
     }
     std::map<std::string, ScanCounts, std::less<>> counts_by_source_;
     std::unique_ptr<ParallelScan> scan_ = std::make_unique<ParallelScan>(1);
-    std::map<FileId, LogTime> backlog_time_;
+    std::map<FileId, Backlog> backlogs_;
     std::map<std::vector<JailIndex>, std::shared_ptr<const Ruleset>> stream_rulesets_;
-    std::optional<LogTime> stream_time_;   // of a stream that is a backlog
+    std::optional<Backlog> stream_backlog_;
     std::vector<LogSpec> stream_options_;  // by jail
     std::map<std::string, Zone, std::less<>> zones_;
     HitPieces hits_;

@@ -164,7 +164,7 @@ void decide(benchmark::State& state) {
     engine.set_rules({rules}, arrival, outcome);
     Pattern pattern;
     pattern.id = "p";
-    std::array<JailIndex, 1> jails{0};
+    Rule rule{std::make_shared<Filter>(), {0}};
     std::mt19937 random(1);
     std::int64_t us = arrival.us;
     for (auto _ : state) {
@@ -173,10 +173,10 @@ void decide(benchmark::State& state) {
         auto number = static_cast<std::uint32_t>(random() % static_cast<unsigned>(state.range(0)));
         std::memcpy(address.bytes.data() + 12, &number, 4);
         Instant at{us += 100};
-        Hit hit{jails, nullptr, &pattern, at, at, address, {}, {}, "a line", {}};
+        Hit hit{&rule, &pattern, at, "a line", address};
         outcome.events.clear();
         engine.on_time(at, outcome);
-        engine.on_hits({&hit, 1}, at, outcome);
+        engine.on_hit(hit, at, outcome);
     }
     state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
 }

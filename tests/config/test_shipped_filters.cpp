@@ -207,7 +207,8 @@ TEST_CASE("all shipped filters at once: the prefilter hides none of their sample
         scan(rules, Chunk{0, log, {}}, arrival, scratch, hits);
         std::vector<std::string> found;
         for (const Hit& hit : hits)
-            found.push_back(hit.filter->name + " " + hit.pattern->id + " " + std::string(hit.line));
+            found.push_back(hit.rule->filter->name + " " + hit.pattern->id + " " +
+                            std::string(hit.line));
         return found;
     };
     auto plain = hits_with({.prefilter = false});

@@ -371,7 +371,8 @@ class Runner {
                  std::to_string(sample.number) + ": " + why + "\n       " + sample.line);
         };
         if (!variant.filter) return wrong(variant.trouble);
-        const Filter& filter = *variant.filter;
+        const Rule rule{variant.filter, {}};
+        const Filter& filter = *rule.filter;
         std::string buffer;
         std::string line = sample.line;
         Seen seen;
@@ -383,8 +384,7 @@ class Runner {
             seen = see(filter, line, zone_, tests_now, Escapes::keep, buffer);
         }
         std::vector<Hit> hits;
-        Hit hit{{}, &filter, nullptr, seen.time.value_or(tests_now), tests_now, {}, {},
-                {}, line,    {}};
+        Hit hit{&rule, nullptr, seen.time.value_or(tests_now), line};
         hit.dated = seen.time.has_value();
         if (filter.lines > 1) {
             hit.text = seen.text;
@@ -395,7 +395,7 @@ class Runner {
                 (found.fate == LineFate::no_address && found.captured.fields.has("fid"))) {
                 hit.pattern = found.pattern;
                 hit.address = found.captured.address;
-                hit.name = found.captured.name;
+                hit.text = found.captured.name;
                 hit.fields = found.captured.fields;
                 hits.push_back(std::move(hit));
             }
@@ -416,13 +416,13 @@ class Runner {
             std::string host = text_of(expected["host"]);
             auto id = found.fields.find("fid");
             auto address = parse_address(host);
-            bool same = (address && found.address == address) || found.name == host || id == host;
+            bool same = (address && found.address == address) || found.text == host || id == host;
             if (found.address && !same) {
                 auto cidr = found.fields.find("cidr");
                 same = cidr && to_string(*found.address) + "/" + std::string(*cidr) == host;
             }
             if (!same)
-                return wrong("host is " + (found.address ? to_string(*found.address) : found.name) +
+                return wrong("host is " + (found.address ? to_string(*found.address) : found.text) +
                              ", should be " + host);
         }
         if (expected.contains("time") && !expected["time"].is_null()) {
@@ -437,7 +437,7 @@ class Runner {
             std::string wanted = expected[field].is_null() ? "" : text_of(expected[field]);
             auto got = found.fields.find(field);
             std::string text(got.value_or(""));
-            if (std::strcmp(field, "dns") == 0) text = found.name;
+            if (std::strcmp(field, "dns") == 0) text = found.text;
             if (std::strncmp(field, "ip", 2) == 0 && found.address)
                 text = to_string(*found.address);
             if (text != wanted)

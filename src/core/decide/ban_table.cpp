@@ -7,6 +7,13 @@ std::uint32_t BanTable::slot_of(const BanKey& key) const {
     return index_.find(BanKeyHash{}(key), [&](std::uint32_t slot) { return ban(slot).key == key; });
 }
 
+bool BanTable::fetch(const BanKey& key) const {
+    std::uint32_t slot = index_.likely(BanKeyHash{}(key));
+    if (slot == none) return false;
+    __builtin_prefetch(&ban(slot));
+    return true;
+}
+
 Ban& BanTable::put(Ban put) {
     std::uint32_t slot = slot_of(put.key);
     if (slot == none) {

@@ -20,7 +20,7 @@ bool Conversations::merge(Hit& hit) {
     auto id = hit.fields.find("mlfid");
     if (!id) return !says(hit.fields, "nofail");
     std::string key(*id);
-    OfFilter& filter = by_filter_[hit.filter->identity];
+    OfFilter& filter = by_filter_[hit.rule->filter->identity];
     bool gained = says(hit.fields, "mlfgained");
     bool nofail = gained || says(hit.fields, "nofail");
     bool forget = says(hit.fields, "mlfforget");
@@ -38,7 +38,7 @@ bool Conversations::merge(Hit& hit) {
     auto known = filter.by_id.find(key);
     if (known == filter.by_id.end()) {
         if (forget) {
-            if (!hit.address && hit.name.empty()) return false;
+            if (!hit.address && hit.text.empty()) return false;
             return !nofail;
         }
         if (filter.by_id.size() >= most) {
@@ -58,7 +58,7 @@ bool Conversations::merge(Hit& hit) {
         if (name != "nofail" && name != "mlfgained" && name != "mlfforget")
             conversation.fields.set(name, value);
     if (hit.address) conversation.address = hit.address;
-    if (!hit.name.empty()) conversation.name = hit.name;
+    if (!hit.text.empty()) conversation.name = hit.text;
 
     // Whoever tries several users does not become innocent by succeeding with one; nor does a
     // failure that only waited for its address.
@@ -66,15 +66,15 @@ bool Conversations::merge(Hit& hit) {
     if (waited || conversation.users.size() > 1) nofail = false;
     hit.fields = conversation.fields;
     hit.address = conversation.address;
-    hit.name = conversation.name;
-    bool has_host = hit.address.has_value() || !hit.name.empty();
+    hit.text = conversation.name;
+    bool has_host = hit.address.has_value() || !hit.text.empty();
     if (!nofail && !has_host) conversation.pending = true;
     if (forget) forget_it(known);
     return !nofail && has_host;
 }
 
 void Conversations::join(const Hit& line, std::vector<Hit>& hits) {
-    const Filter& filter = *line.filter;
+    const Filter& filter = *line.rule->filter;
     OfFilter& known = by_filter_[filter.identity];
     std::deque<std::string>& lines = known.lines;
     if (line.dated) known.time = line.time;
@@ -132,9 +132,8 @@ void Conversations::join(const Hit& line, std::vector<Hit>& hits) {
             hit.dated = true;
         }
         hit.pattern = &pattern;
-        hit.text.clear();
         hit.address = captured.address;
-        hit.name = std::move(captured.name);
+        hit.text = std::move(captured.name);
         hit.fields = std::move(captured.fields);
         hits.push_back(std::move(hit));
         return;

@@ -46,15 +46,17 @@ enum class BanState : std::uint8_t {
     simulated,  // the jail only pretends
 };
 
+// As long as a cache line: under an attack, nearly every hit looks one up.
 struct Ban {
     BanKey key;
-    Instant from, until;        // event times: `until` is `never` for a ban for ever
     std::uint32_t offence = 1;  // which ban of this address it is
+    Instant from, until;        // event times: `until` is `never` for a ban for ever
     std::uint32_t hits = 0;
     BanState state = BanState::pending;
     bool by_hand = false;
     std::shared_ptr<const Story> story;
 };
+static_assert(sizeof(void*) != 8 || sizeof(Ban) == 64);
 
 // A hit that counts.
 struct Found {

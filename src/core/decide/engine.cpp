@@ -169,27 +169,25 @@ std::vector<Match> Engine::kept_lines(JailIndex jail, const Prefix& key) const {
     return lines_.up_to(view->note, static_cast<std::uint32_t>(view->times.size()));
 }
 
-void Engine::count_hits(const Hit& hit, Instant now, Outcome& outcome) {
-    if (hit.filter != nullptr && hit.filter->converses) {
+void Engine::count_hits(const Hit& hit, Instant arrival, Outcome& outcome) {
+    const Filter& filter = *hit.rule->filter;
+    Instant time = hit.dated ? hit.time : arrival;
+    if (filter.converses) {
         joined_hit_ = hit;
+        joined_hit_.time = time;
         if (!conversations_.merge(joined_hit_)) return;
     }
-    const Hit& whole = hit.filter != nullptr && hit.filter->converses ? joined_hit_ : hit;
-    Instant arrival = std::min(whole.arrival, now);
+    const Hit& whole = filter.converses ? joined_hit_ : hit;
+    const std::vector<JailIndex>& jails = whole.rule->jails;
     if (whole.address) {
-        Counted counted{*whole.address,    whole.time, arrival,
-                        whole.pattern->id, whole.line, whole.fields};
-        for (JailIndex jail : whole.jails) count_hit(jail, counted, outcome);
-    } else if (whole.filter != nullptr && whole.filter->looks_up_names && !whole.name.empty()) {
+        Counted counted{*whole.address, time, arrival, whole.pattern->id, whole.line, whole.fields};
+        for (JailIndex jail : jails) count_hit(jail, counted, outcome);
+    } else if (filter.looks_up_names && !whole.text.empty()) {
         Question question;
-        question.name = whole.name;
+        question.name = whole.text;
         ask(std::move(question),
-            {{whole.jails.begin(), whole.jails.end()},
-             whole.time,
-             arrival,
-             whole.pattern->id,
-             std::string(whole.line.substr(0, longest_kept_line)),
-             whole.fields},
+            {jails, time, arrival, whole.pattern->id,
+             std::string(whole.line.substr(0, longest_kept_line)), whole.fields},
             outcome);
     } else {
         ++hits_of_names_;
@@ -241,16 +239,26 @@ void Engine::on_answer(const Answer& answer, Instant now, Outcome& outcome) {
     }
 }
 
-void Engine::on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome) {
-    for (const Hit& hit : hits) {
-        if (hit.pattern != nullptr) {
-            count_hits(hit, now, outcome);
-            continue;
-        }
-        joined_.clear();
-        conversations_.join(hit, joined_);
-        for (const Hit& one : joined_) count_hits(one, now, outcome);
+void Engine::fetch(const Hit& hit) const {
+    if (!hit.address) return;
+    for (JailIndex jail : hit.rule->jails) {
+        Prefix prefix = key_for(jail, *hit.address);
+        if (!bans_.fetch({jail, prefix})) jails_[jail].windows.fetch(prefix);
     }
+}
+
+void Engine::on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome, LogTime* backlog) {
+    for (std::size_t i = 0; i < hits.size(); ++i) {
+        if (i + hits_ahead < hits.size()) fetch(hits[i + hits_ahead]);
+        on_hit(hits[i], backlog == nullptr ? now : backlog->arrival_of(hits[i], now), outcome);
+    }
+}
+
+void Engine::on_hit(const Hit& hit, Instant arrival, Outcome& outcome) {
+    if (hit.pattern != nullptr) return count_hits(hit, arrival, outcome);
+    joined_.clear();
+    conversations_.join(hit, joined_);
+    for (const Hit& one : joined_) count_hits(one, arrival, outcome);
 }
 
 // The time before which a hit does not count together with one at `at`.

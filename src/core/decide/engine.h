@@ -19,6 +19,7 @@
 #include "core/decide/conversation.h"
 #include "core/decide/decision.h"
 #include "core/decide/kept_lines.h"
+#include "core/decide/log_time.h"
 #include "core/decide/rules.h"
 #include "core/decide/waiting.h"
 #include "core/decide/window.h"
@@ -102,7 +103,14 @@ class Engine {
     const AccountTable& accounts() const { return accounts_; }
     const AccessRules& access() const { return access_; }
 
-    void on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome);
+    // `arrival`: now, or of a backlog what LogTime says.
+    void on_hit(const Hit& hit, Instant arrival, Outcome& outcome);
+    void on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome,
+                 LogTime* backlog = nullptr);
+    // A hit that will be decided soon: has memory fetch what is known of its address, as that is
+    // another place for each.
+    void fetch(const Hit& hit) const;
+    static constexpr std::size_t hits_ahead = 6;  // so many before it is decided
     void on_answer(const Answer& answer, Instant now, Outcome& outcome);
     void on_time(Instant now, Outcome& outcome);
 
@@ -182,7 +190,7 @@ class Engine {
         const Fields& fields;
         bool asked = false;  // the world has said that it is not exempt
     };
-    void count_hits(const Hit& hit, Instant now, Outcome& outcome);
+    void count_hits(const Hit& hit, Instant arrival, Outcome& outcome);
     void count_hit(JailIndex jail, const Counted& hit, Outcome& outcome);
     static WaitingHit waiting(JailIndex jail, const Counted& hit, Instant at);
     bool would_ban(JailIndex jail, const Prefix& prefix, Instant at, std::uint64_t value) const;

@@ -27,6 +27,11 @@ class SlotIndex {
             at = (at + 1) & mask();
         return buckets_[at].slot;
     }
+    // The slot that `find` would look at first: nearly always the key's, if it has one.
+    std::uint32_t likely(std::size_t hash) const {
+        auto at_once = [](std::uint32_t) { return true; };
+        return find(hash, at_once);
+    }
     // Of a key that is not there yet.
     void insert(std::size_t hash, std::uint32_t slot);
     // Of a key that is there.

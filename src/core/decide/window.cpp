@@ -34,6 +34,13 @@ std::optional<WindowTable::View> WindowTable::find(const Prefix& key) const {
     return view(slot);
 }
 
+void WindowTable::fetch(const Prefix& key) const {
+    std::uint32_t slot = index_.likely(PrefixHash{}(key));
+    if (slot == none) return;
+    __builtin_prefetch(&slots_[slot]);
+    __builtin_prefetch(times(slot));
+}
+
 void WindowTable::unlink(std::uint32_t slot) {
     Slot& s = slots_[slot];
     Line& line = lines_[s.group];

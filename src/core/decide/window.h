@@ -49,6 +49,8 @@ class WindowTable {
         std::uint64_t note = 0;
     };
     std::optional<View> find(const Prefix& key) const;
+    // Has memory fetch what will be looked up soon.
+    void fetch(const Prefix& key) const;
 
     // Those furthest from a ban first, each group in order of last hit, oldest first.
     template <class Visitor>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -13,21 +13,28 @@ namespace bandd {
 
 using JailIndex = std::uint16_t;
 
-// A line that a filter calls an attack. `line` is a view into its chunk, `jails` and `pattern`
-// point into the ruleset: a hit lives for one turn.
-struct Hit {
-    std::span<const JailIndex> jails;
-    const Filter* filter = nullptr;
-    const Pattern* pattern = nullptr;  // none: a line of a filter that looks at several at once
-    Instant time;                      // as the line says; arrival, if it has no date
-    Instant arrival;                   // what "now" was for this line
-    std::optional<Address> address;    // can come from another line, if the filter converses
-    std::string name;                  // a host name in its place
-    Fields fields;
-    std::string_view line;  // raw
-    std::string text;       // as the filter sees it; only without a pattern
-    bool dated = true;      // the line told its time
+// A filter, and the jails that want its hits.
+struct Rule {
+    std::shared_ptr<const Filter> filter;
+    std::vector<JailIndex> jails;
 };
+
+// A line that a filter calls an attack. `line` is a view into its chunk, `rule` and `pattern` point
+// into the ruleset: a hit lives for one turn. A flood's hits go from one processor to another, and
+// most of them are decided by the first half alone, which is a cache line.
+struct alignas(64) Hit {
+    const Rule* rule = nullptr;
+    const Pattern* pattern = nullptr;  // none: a line of a filter that looks at several at once
+    Instant time;                      // as the line says
+    std::string_view line;             // raw
+    std::optional<Address> address;    // can come from another line, if the filter converses
+    bool dated = true;                 // else `time` says nothing
+
+    Fields fields;
+    // A host name in the address's place; without a pattern, the line as the filter sees it.
+    std::string text;
+};
+static_assert(sizeof(void*) != 8 || sizeof(Hit) == 128);
 
 // A row of hits. Those that are cleared leave their memory to the next.
 class Hits {

@@ -22,7 +22,6 @@ std::uint32_t any_rule_of(const Ruleset::View& view) {
 
 struct Line {
     std::string_view raw;
-    Instant now;
     std::optional<Instant> time;
     const std::optional<Address>& sender;
 };
@@ -95,17 +94,14 @@ void find_matching(const Ruleset::View& view, Targets targets, std::string_view 
 // A hit of which only the line is known yet.
 Hit& new_hit(const Rule& rule, const Line& line, Hits& hits) {
     Hit& hit = hits.add();
-    hit.jails = rule.jails;
-    hit.filter = rule.filter.get();
+    hit.rule = &rule;
     hit.pattern = nullptr;
-    hit.time = line.time.value_or(line.now);
-    hit.arrival = line.now;
-    hit.address.reset();
-    clear_kept(hit.name);
-    hit.fields.clear();
+    hit.time = line.time.value_or(Instant{});
     hit.line = line.raw;
-    clear_kept(hit.text);
+    hit.address.reset();
     hit.dated = line.time.has_value();
+    hit.fields.clear();
+    clear_kept(hit.text);
     return hit;
 }
 
@@ -121,7 +117,7 @@ void add_hit(const Rule& rule, const Line& line, Scratch& scratch, Hits& hits) {
     Hit& hit = new_hit(rule, line, hits);
     hit.pattern = found.pattern;
     hit.address = found.captured.address;
-    if (!found.captured.name.empty()) hit.name.swap(found.captured.name);
+    if (!found.captured.name.empty()) hit.text.swap(found.captured.name);
     // Exchanged, so that memory stays with both; but not for nothing.
     if (!found.captured.fields.empty()) std::swap(hit.fields, found.captured.fields);
 }
@@ -211,13 +207,13 @@ void scan_line(const Ruleset& ruleset, std::string_view raw, const std::optional
     for (const Ruleset::View& view : ruleset.views) {
         if (!wants(view, targets)) continue;
         if (view.dialect == Dialect::bandd) {
-            scan_messages(ruleset, view, envelope, {raw, now, envelope.time, sender}, targets,
-                          scratch, hits);
+            scan_messages(ruleset, view, envelope, {raw, envelope.time, sender}, targets, scratch,
+                          hits);
             continue;
         }
         const Rule& any = ruleset.rules[any_rule_of(view)];
         Seen seen = see(*any.filter, raw, ruleset.zone, now, ruleset.escapes, scratch.message);
-        scan_undated(ruleset, view, seen, {raw, now, seen.time, sender}, targets, scratch, hits);
+        scan_undated(ruleset, view, seen, {raw, seen.time, sender}, targets, scratch, hits);
     }
 }
 
@@ -510,14 +506,6 @@ void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, Scratch& scra
             targets = scratch.targets.data() + next++ * ruleset.words;
         look_at(begin, end, targets);
         begin = end + 1;
-    }
-}
-
-void arrive_in_log_time(std::span<Hit> hits, Instant now, Instant& latest) {
-    for (Hit& hit : hits) {
-        if (hit.dated) latest = std::min(std::max(latest, hit.time), now);
-        if (latest.us != INT64_MIN) hit.arrival = latest;
-        if (!hit.dated) hit.time = hit.arrival;
     }
 }
 

@@ -16,11 +16,6 @@
 
 namespace bandd {
 
-struct Rule {
-    std::shared_ptr<const Filter> filter;
-    std::vector<JailIndex> jails;  // that want this filter's hits
-};
-
 // Everything that the lines of one source are held against.
 struct Ruleset {
     std::vector<Rule> rules;
@@ -84,10 +79,6 @@ void prepare(Ruleset& ruleset, const PrepareOptions& options = {});
 // they match; or all, if it looks at several lines at once.
 std::vector<std::string> patterns_without_literal(const Filter& filter);
 
-// How `arrival` of a line is found: live lines arrive now; a backlog is read in log time, so that
-// the outcome is that of having read it when it was written.
-enum class Arrival { live, log_time };
-
 struct ScanCounts {
     std::uint64_t lines = 0;       // line ends
     std::uint64_t candidates = 0;  // lines that were looked at, having a literal
@@ -123,13 +114,8 @@ struct Scratch {
 // Our own syslog lines are never an attack: a log that bandd writes to must not feed it.
 inline constexpr std::string_view own_tag = "bandd";
 
-// Hits arrive `now`.
+// `now` is what dates without a year are read by.
 void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, Scratch& scratch, Hits& hits);
-
-// Of hits of a backlog, in the order of its lines: they arrive in the time of the log, as far as
-// earlier hits have brought it (`latest`; INT64_MIN at first). Only hits move it on, so that it
-// does not depend on which other lines were looked at.
-void arrive_in_log_time(std::span<Hit> hits, Instant now, Instant& latest);
 
 // The time of the last line of a chunk that has one: how far reading has come.
 std::optional<Instant> last_time(const Ruleset& ruleset, std::string_view bytes, Instant now);

@@ -37,12 +37,12 @@ struct Machine {
     }
     std::vector<std::string> hit(const std::string& address, double time, double now,
                                  JailIndex jail = 0) {
-        std::array<JailIndex, 1> jails{jail};
+        Rule rule{std::make_shared<Filter>(), {jail}};
         std::string line = "line of " + address;
-        Hit one{jails, nullptr, &some_pattern(), at(time), at(now), ip(address), {}, {}, line, {}};
+        Hit one{&rule, &some_pattern(), at(time), line, ip(address)};
         Outcome outcome;
         engine.on_time(at(now), outcome);
-        engine.on_hits({&one, 1}, at(now), outcome);
+        engine.on_hit(one, at(now), outcome);
         said.clear();
         hear(outcome);
         return said;
@@ -396,13 +396,11 @@ TEST_CASE(
     rules.distinct = DistinctCount{DistinctCount::Of::field, "user"};
     Machine machine({rules});
     auto attempt = [&](const std::string& user, double when) {
-        std::array<JailIndex, 1> jails{0};
-        Fields fields;
-        if (!user.empty()) fields.add("user", user);
-        Hit one{jails, nullptr, &some_pattern(), at(when), at(when), ip("203.0.113.9"),
-                {},    fields,  "line",          {}};
+        Rule rule{std::make_shared<Filter>(), {0}};
+        Hit one{&rule, &some_pattern(), at(when), "line", ip("203.0.113.9")};
+        if (!user.empty()) one.fields.add("user", user);
         Outcome outcome;
-        machine.engine.on_hits({&one, 1}, at(when), outcome);
+        machine.engine.on_hit(one, at(when), outcome);
         machine.said.clear();
         machine.hear(outcome);
         return machine.said;

@@ -10,11 +10,12 @@ namespace {
 struct Asked {
     Engine engine;
     Outcome outcome;
-    Filter filter;
+    std::shared_ptr<Filter> filter = std::make_shared<Filter>();
+    Rule rule{filter, {0}};
     Pattern pattern = std::move(*compile_pattern("p", "<HOST>", {}, true));
 
     explicit Asked(std::uint32_t maxretry, bool asks) {
-        filter.looks_up_names = true;
+        filter->looks_up_names = true;
         JailRules rules;
         rules.name = "test";
         rules.maxretry = maxretry;
@@ -22,11 +23,9 @@ struct Asked {
         engine.set_rules({rules}, at(0), outcome);
     }
     void hit(const std::string& who, double time) {
-        std::array<JailIndex, 1> jails{0};
-        Hit one{jails, &filter, &pattern, at(time), at(time), parse_address(who),
-                "",    {},      "line",   {}};
-        if (!one.address) one.name = who;
-        engine.on_hits({&one, 1}, at(time), outcome);
+        Hit one{&rule, &pattern, at(time), "line", parse_address(who)};
+        if (!one.address) one.text = who;
+        engine.on_hit(one, at(time), outcome);
     }
     void answer(double time, std::vector<Address> addresses, bool exempt = false) {
         REQUIRE(!outcome.questions.empty());

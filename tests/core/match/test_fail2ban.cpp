@@ -41,8 +41,12 @@ Filter filter(const std::vector<std::string>& regexes, std::size_t lines = 1) {
     return made;
 }
 
+// Of a filter that outlives it.
+Rule rule_of(const Filter& filter) { return {{std::shared_ptr<void>(), &filter}, {}}; }
+
 // Lines through a filter, one second apart; each gives the host it finds, or "-".
 std::vector<std::string> hosts(const Filter& filter, const std::vector<std::string>& lines) {
+    const Rule rule = rule_of(filter);
     Conversations conversations;
     std::vector<std::string> out;
     int second = 0;
@@ -50,7 +54,8 @@ std::vector<std::string> hosts(const Filter& filter, const std::vector<std::stri
         std::string buffer;
         Instant now = at(second++);
         Seen seen = see(filter, line, Zone{}, now, Escapes::keep, buffer);
-        Hit hit{{}, &filter, nullptr, now, now, {}, {}, {}, line, std::string(seen.text)};
+        Hit hit{&rule, nullptr, now, line};
+        hit.text = seen.text;
         std::vector<Hit> hits;
         if (filter.lines > 1) {
             conversations.join(hit, hits);
@@ -59,7 +64,7 @@ std::vector<std::string> hosts(const Filter& filter, const std::vector<std::stri
             if (match.fate == LineFate::hit) {
                 hit.pattern = match.pattern;
                 hit.address = match.captured.address;
-                hit.name = match.captured.name;
+                hit.text = match.captured.name;
                 hit.fields = match.captured.fields;
                 hits.push_back(hit);
             }
@@ -67,7 +72,7 @@ std::vector<std::string> hosts(const Filter& filter, const std::vector<std::stri
         std::erase_if(hits, [&](Hit& one) { return !conversations.merge(one); });
         out.push_back(hits.empty()      ? "-"
                       : hits[0].address ? to_string(*hits[0].address)
-                                        : hits[0].name);
+                                        : hits[0].text);
     }
     return out;
 }
@@ -176,20 +181,13 @@ TEST_CASE("fail2ban dialect: maxlines looks at several lines as one, and lets go
 TEST_CASE("fail2ban dialect: conversations can be written down; what is broken is left out") {
     Filter one = filter({"^<F-MLFID>\\d+</F-MLFID>: <F-NOFAIL>connect</F-NOFAIL> from <HOST>$",
                          "^<F-MLFID>\\d+</F-MLFID>: failure <F-USER>.*</F-USER>$"});
+    const Rule rule = rule_of(one);
     Conversations before;
     auto say = [&](Conversations& where, const std::string& line) {
         FilterMatch match = bandd::match(one, {}, line);
         REQUIRE(match.fate == LineFate::hit);
-        Hit hit{{},
-                &one,
-                match.pattern,
-                at(0),
-                at(0),
-                match.captured.address,
-                match.captured.name,
-                match.captured.fields,
-                line,
-                {}};
+        Hit hit{&rule, match.pattern, at(0), line, match.captured.address};
+        hit.fields = match.captured.fields;
         return where.merge(hit) ? to_string(*hit.address) : std::string("-");
     };
     say(before, "1: connect from 203.0.113.1");

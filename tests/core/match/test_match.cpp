@@ -59,7 +59,7 @@ std::vector<std::string> hits_in(const Ruleset& rules, const std::string& text,
     scan(rules, Chunk{0, text, {}}, at(0), scratch, hits);
     std::vector<std::string> found;
     for (const Hit& hit : hits)
-        found.push_back(std::to_string(hit.jails[0]) + " " + hit.pattern->id + " " +
+        found.push_back(std::to_string(hit.rule->jails[0]) + " " + hit.pattern->id + " " +
                         to_string(*hit.address));
     return found;
 }

@@ -165,9 +165,10 @@ std::vector<std::string> hits_with(Ruleset& rules, const std::string& text,
     scan(rules, Chunk{0, text, {}}, at(0), scratch, hits);
     std::vector<std::string> found;
     for (const Hit& hit : hits)
-        found.push_back(
-            std::to_string(hit.jails[0]) + " " + (hit.pattern == nullptr ? "-" : hit.pattern->id) +
-            " " + (hit.address ? to_string(*hit.address) : hit.name) + " " + std::string(hit.line));
+        found.push_back(std::to_string(hit.rule->jails[0]) + " " +
+                        (hit.pattern == nullptr ? "-" : hit.pattern->id) + " " +
+                        (hit.address ? to_string(*hit.address) : hit.text) + " " +
+                        std::string(hit.line));
     return found;
 }
 

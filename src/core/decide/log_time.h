@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A backlog is read in log time, so that the outcome is that of having read it when it was written.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "core/match/hit.h"
+
+namespace bandd {
+
+// When hits arrive: now, or when their log says.
+enum class Arrival { live, log_time };
+
+// How far the hits of one log have brought its time. Only hits do, so that it does not depend on
+// which other lines were looked at.
+struct LogTime {
+    Instant latest{INT64_MIN};
+
+    // When this hit arrives, who is the next in the order of the lines.
+    Instant arrival_of(const Hit& hit, Instant now) {
+        if (hit.dated) latest = std::min(std::max(latest, hit.time), now);
+        return latest.us == INT64_MIN ? now : latest;
+    }
+};
+
+}  // namespace bandd
