@@ -39,8 +39,8 @@ struct Replayed {
     std::string path;
     Tail tail;
     std::shared_ptr<const Ruleset> ruleset;
-    HitPieces hits;         // of the chunk that was read last
-    std::size_t piece = 0;  // of them; and in it, what is to be decided next
+    std::vector<Hits> hits;  // of the pieces that were scanned last
+    std::size_t piece = 0;   // of them; and in it, what is to be decided next
     std::size_t next = 0;
     const Hit* hit() {
         while (piece < hits.size() && next == hits[piece].size()) {
@@ -55,9 +55,7 @@ struct Replayed {
     }
     LogTime time;
     std::optional<Instant> arrival;  // of `hit`, once it was asked for
-    enum class Running { nothing, chunk, part } running = Running::nothing;  // is being scanned
-    std::string_view rest;  // that was read and is to be scanned
-    std::size_t chunk_size = 0;
+    enum class Scanned { nothing, chunk, part } scanned = Scanned::nothing;  // just now
     bool read_to_end = false;
     bool ended = false;
 };
@@ -220,49 +218,58 @@ class Replay {
         return {};
     }
 
-    // While the matchers scan, hits are decided. With several files they would be in each other's
-    // way, and one matcher does one after the other.
-    bool decides_meanwhile() const { return files_.size() == 1 && scan_.threads() > 1; }
-
     // Reads on until there is a hit to decide, or the end.
     void fill(Replayed& file, Progress& progress) {
         while (file.hit() == nullptr && !file.ended) {
-            if (file.running == Replayed::Running::nothing && !begin(file)) {
-                file.ended = true;
-                return;
-            }
-            finish(file);
-            if (decides_meanwhile()) begin(file);
+            file.piece = file.next = 0;
+            if (files_.size() == 1)
+                scan_piece(file);
+            else
+                scan_chunk(file);
             progress.show(done_);
         }
     }
-    // Has the next lines scanned; false at the end.
+    // A single log: while hits are decided, the other matchers scan on.
+    void scan_piece(Replayed& file) {
+        file.hits.resize(1);
+        if (file.scanned == Replayed::Scanned::nothing && !begin(file)) {
+            file.ended = true;
+            return;
+        }
+        if (auto lines = scan_.next(file.hits[0])) {
+            done_ += lines->size();
+            return;
+        }
+        if (file.scanned == Replayed::Scanned::part) {
+            auto read = scan_.has_read();
+            file.tail.took(read.bytes, read.left);
+        }
+        file.scanned = Replayed::Scanned::nothing;
+    }
     bool begin(Replayed& file) {
-        auto part = decides_meanwhile() ? file.tail.ahead(Tail::backlog_read_size) : std::nullopt;
+        constexpr std::size_t at_a_time = 64 << 20;
+        auto part = scan_.threads() > 1 ? file.tail.ahead(at_a_time) : std::nullopt;
         if (part) {
             scan_.begin(*file.ruleset, *part, now_);
-            file.running = Replayed::Running::part;
+            file.scanned = Replayed::Scanned::part;
             return true;
         }
-        if (file.rest.empty()) file.rest = read_on(file);
-        if (file.rest.empty()) return false;
-        std::string_view lines = take_whole_lines(file.rest, scan_.scan_size());
+        std::string_view lines = read_on(file);
         scan_.begin(*file.ruleset, Chunk{0, lines, {}}, now_);
-        file.chunk_size = lines.size();
-        file.running = Replayed::Running::chunk;
-        return true;
+        file.scanned = Replayed::Scanned::chunk;
+        return !lines.empty();
     }
-    void finish(Replayed& file) {
-        if (file.running == Replayed::Running::part) {
-            auto read = scan_.finish_part(file.hits);
-            file.tail.took(read.bytes, read.left);
-            done_ += read.bytes;
-        } else {
-            scan_.finish(file.hits);
-            done_ += file.chunk_size;
-        }
-        file.running = Replayed::Running::nothing;
-        file.piece = file.next = 0;
+    // Of several logs, which are decided by turns, one chunk as a whole.
+    void scan_chunk(Replayed& file) {
+        std::string_view lines = read_on(file);
+        file.ended = lines.empty();
+        done_ += lines.size();
+        scan_.begin(*file.ruleset, Chunk{0, lines, {}}, now_);
+        std::size_t pieces = 0;
+        do {
+            if (file.hits.size() == pieces) file.hits.emplace_back();
+        } while (scan_.next(file.hits[pieces++]));
+        for (; pieces < file.hits.size(); ++pieces) file.hits[pieces].clear();
     }
 
     void decide_all(Progress& progress) {

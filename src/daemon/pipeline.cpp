@@ -7,7 +7,7 @@ namespace bandd {
 namespace {
 
 // Of one log that is a backlog, in one turn; then the others have theirs, and bandctl its answers.
-constexpr int chunks_a_turn = 8;
+constexpr std::size_t backlog_a_turn = 8 << 20;
 
 }  // namespace
 
@@ -55,17 +55,15 @@ const Ruleset& Pipeline::ruleset_for(const Reader& reader) {
     return *ruleset;
 }
 
-// What the scan of `bytes` found.
-void Pipeline::decide(const Ruleset& ruleset, std::string_view bytes, Backlog* backlog,
-                      Instant now) {
-    for (const Hits& piece : hits_)
-        engine_.on_hits(piece, now, decided_, backlog == nullptr ? nullptr : &backlog->time);
-    if (backlog != nullptr)
-        if (auto time = last_time(ruleset, bytes, now))
-            backlog->reached = std::min(std::max(backlog->reached, *time), now);
-    // Those of several threads are given back by them.
-    if (hits_.size() == 1) hits_[0].clear();
-    put(decided_, now);
+// What is being scanned, piece by piece.
+void Pipeline::decide(const Ruleset& ruleset, Backlog* backlog, Instant now) {
+    while (auto lines = scan_->next(hits_)) {
+        engine_.on_hits(hits_, now, decided_, backlog == nullptr ? nullptr : &backlog->time);
+        if (backlog != nullptr)
+            if (auto time = last_time(ruleset, *lines, now))
+                backlog->reached = std::min(std::max(backlog->reached, *time), now);
+        put(decided_, now);
+    }
 }
 
 // What was counted since `before` was this source's.
@@ -79,51 +77,34 @@ void Pipeline::count_for(std::string_view source, const ScanCounts& before) {
     found->second.hits += after.hits - before.hits;
 }
 
-void Pipeline::scan_chunk(const Ruleset& ruleset, const Chunk& chunk, Backlog* backlog,
-                          Instant now) {
-    for (std::string_view rest = chunk.bytes; !rest.empty();) {
-        std::string_view lines = take_whole_lines(rest, scan_->scan_size());
-        scan_->scan(ruleset, Chunk{chunk.source, lines, chunk.sender}, now, hits_);
-        decide(ruleset, lines, backlog, now);
-    }
-}
-
-// Several chunks in one turn: while the matchers read and scan one, the one before is decided.
+// For several matchers, which read most of it themselves.
 void Pipeline::read_backlog(Reader& reader, Instant now) {
     ScanCounts before = counts();
     Backlog& backlog = backlogs_[reader.tail.id()];
-    enum class Running { nothing, chunk, part } running = Running::nothing;
-    std::string_view lines;  // of what is running or was last
+    const Ruleset& ruleset = ruleset_for(reader);
     bool more = true;
-    for (int i = 0; i == 0 || running != Running::nothing; ++i) {
-        if (running == Running::part) {
-            auto read = scan_->finish_part(hits_);
-            reader.tail.took(read.bytes, read.left);
-            lines = read.last_lines;
+    for (std::size_t left = backlog_a_turn; more && left > 0;) {
+        std::size_t read = 0;
+        if (auto part = reader.tail.ahead(left)) {
+            scan_->begin(ruleset, *part, now);
+            decide(ruleset, &backlog, now);
+            auto [bytes, unfinished] = scan_->has_read();
+            reader.tail.took(bytes, unfinished);
+            read = bytes;
         } else {
-            scan_->finish(hits_);
+            std::string_view lines;
+            more = read_chunk(reader, lines, now);
+            scan_->begin(ruleset, Chunk{0, lines, {}}, now);
+            decide(ruleset, &backlog, now);
+            read = std::max<std::size_t>(lines.size(), 1);
         }
-        std::string_view scanned = std::exchange(lines, {});
-        running = Running::nothing;
-        if (more && i < chunks_a_turn) {
-            if (auto part = reader.tail.ahead(Tail::backlog_read_size)) {
-                scan_->begin(ruleset_for(reader), *part, now);
-                running = Running::part;
-            } else {
-                more = read_chunk(reader, lines, now);
-                if (!lines.empty()) {
-                    scan_->begin(ruleset_for(reader), Chunk{0, lines, {}}, now);
-                    running = Running::chunk;
-                }
-            }
-        }
-        if (!scanned.empty()) decide(ruleset_for(reader), scanned, &backlog, now);
+        left -= std::min(left, read);
     }
     count_for(source_of(reader), before);
     watch_.read_done(reader, more);
     if (!more) {
         backlogs_.erase(reader.tail.id());
-        hits_.clear();
+        hits_ = Hits();
         scan_->give_back();
     }
 }
@@ -143,8 +124,9 @@ bool Pipeline::read_chunk(Reader& reader, std::string_view& lines, Instant now) 
 void Pipeline::scan_bytes(const Reader& reader, std::string_view bytes, Instant now) {
     if (bytes.empty()) return;
     ScanCounts before = counts();
-    scan_chunk(ruleset_for(reader), Chunk{0, bytes, {}},
-               reader.backlog ? &backlogs_[reader.tail.id()] : nullptr, now);
+    const Ruleset& ruleset = ruleset_for(reader);
+    scan_->begin(ruleset, Chunk{0, bytes, {}}, now);
+    decide(ruleset, reader.backlog ? &backlogs_[reader.tail.id()] : nullptr, now);
     count_for(source_of(reader), before);
 }
 
@@ -159,7 +141,8 @@ void Pipeline::take_lines(std::string_view source, std::span<const JailIndex> ja
                                line_limit_);
     }
     if (mode == Arrival::log_time && !stream_backlog_) stream_backlog_.emplace();
-    scan_chunk(*ruleset, lines, mode == Arrival::log_time ? &*stream_backlog_ : nullptr, now);
+    scan_->begin(*ruleset, lines, now);
+    decide(*ruleset, mode == Arrival::log_time ? &*stream_backlog_ : nullptr, now);
     count_for(source, before);
 }
 

@@ -75,8 +75,7 @@ class Pipeline {
     void scan_bytes(const Reader& reader, std::string_view bytes, Instant now);
     void read_backlog(Reader& reader, Instant now);
     bool read_chunk(Reader& reader, std::string_view& lines, Instant now);
-    void decide(const Ruleset& ruleset, std::string_view bytes, Backlog* backlog, Instant now);
-    void scan_chunk(const Ruleset& ruleset, const Chunk& chunk, Backlog* backlog, Instant now);
+    void decide(const Ruleset& ruleset, Backlog* backlog, Instant now);
 
     Engine& engine_;
     Dispatch& dispatch_;
@@ -97,7 +96,7 @@ class Pipeline {
     std::optional<Backlog> stream_backlog_;
     std::vector<LogSpec> stream_options_;  // by jail
     std::map<std::string, Zone, std::less<>> zones_;
-    HitPieces hits_;
+    Hits hits_;
     Outcome decided_;  // of them; empty between, but for its memory
     std::map<FileId, StoredPosition> saved_;
     std::uint64_t cut_lines_gone_ = 0;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <utility>
 
 namespace bandd {
 namespace {
@@ -13,10 +14,13 @@ namespace {
 // Some 100 microseconds: to sleep and be woken takes longer than most waits here.
 constexpr int looks_before_sleep = 4000;
 
-void pause_a_little() {
+// Until another thread changes `count` from what it was; not for long.
+void look_a_while(const std::atomic<std::uint64_t>& count, std::uint64_t was) {
+    for (int i = 0; i < looks_before_sleep && count == was; ++i) {
 #if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
+        __builtin_ia32_pause();
 #endif
+    }
 }
 
 }  // namespace
@@ -26,22 +30,25 @@ Workers::~Workers() {
         std::unique_lock lock(mutex_);
         ending_ = true;
     }
-    begun_.notify_all();
+    opened_.notify_all();
     for (std::thread& helper : helpers_) helper.join();
 }
 
-void Workers::take_jobs(std::unique_lock<std::mutex>& lock) {
-    while (next_ < count_) {
-        std::size_t index = next_++;
-        ++running_;
-        lock.unlock();
-        job_(index);
-        lock.lock();
-        --running_;
-    }
+bool Workers::do_next(std::unique_lock<std::mutex>& lock, unsigned thread) {
+    if (!is_one_open()) return false;
+    std::size_t index = next_++;
+    ++running_;
+    lock.unlock();
+    job_(index, thread);
+    lock.lock();
+    --running_;
+    is_done_[index] = true;
+    ++times_done_;
+    if (thread != 0) done_.notify_one();
+    return true;
 }
 
-void Workers::work() {
+void Workers::work(unsigned thread) {
     // Signals are for the loop's thread.
     sigset_t all;
     sigfillset(&all);
@@ -49,35 +56,56 @@ void Workers::work() {
     pthread_setname_np(pthread_self(), "bandd-matcher");
     std::unique_lock lock(mutex_);
     while (!ending_) {
-        take_jobs(lock);
-        if (running_ == 0) done_.notify_one();
-        // In a backlog the next row follows at once.
-        std::uint64_t rows = begun_rows_;
+        if (do_next(lock, thread)) continue;
+        std::uint64_t opened = times_opened_;
         lock.unlock();
-        for (int i = 0; i < looks_before_sleep && begun_rows_ == rows; ++i) pause_a_little();
+        look_a_while(times_opened_, opened);
         lock.lock();
-        begun_.wait(lock, [&] { return ending_ || next_ < count_; });
+        opened_.wait(lock, [&] { return ending_ || is_one_open(); });
     }
 }
 
-void Workers::begin(std::size_t count, std::function<void(std::size_t)> job) {
+void Workers::wake_helpers() {
+    ++times_opened_;
+    opened_.notify_all();
+}
+
+void Workers::begin(std::size_t count, std::size_t limit, Job job) {
     std::unique_lock lock(mutex_);
     job_ = std::move(job);
     next_ = 0;
     count_ = count;
-    ++begun_rows_;
-    while (helpers_.size() + 1 < threads_) helpers_.emplace_back([this] { work(); });
-    begun_.notify_all();
+    limit_ = limit;
+    is_done_.assign(count, false);
+    if (count <= 1) return;  // done sooner than anybody wakes up
+    while (helpers_.size() + 1 < threads_)
+        helpers_.emplace_back(
+            [this, thread = static_cast<unsigned>(helpers_.size() + 1)] { work(thread); });
+    wake_helpers();
 }
 
-void Workers::finish() {
+void Workers::raise_limit(std::size_t limit) {
     std::unique_lock lock(mutex_);
-    take_jobs(lock);
-    if (running_ > 0) {  // with the last jobs, which are short
+    bool waited = !is_one_open();
+    limit_ = limit;
+    if (waited && is_one_open()) wake_helpers();
+}
+
+void Workers::wait_for(std::size_t index) {
+    std::unique_lock lock(mutex_);
+    while (!is_done_[index]) {
+        if (do_next(lock, 0)) continue;
+        std::uint64_t done = times_done_;
         lock.unlock();
-        for (int i = 0; i < looks_before_sleep && running_ > 0; ++i) pause_a_little();
+        look_a_while(times_done_, done);
         lock.lock();
+        done_.wait(lock, [&] { return times_done_ != done; });
     }
+}
+
+void Workers::stop() {
+    std::unique_lock lock(mutex_);
+    count_ = next_;
     done_.wait(lock, [&] { return running_ == 0; });
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Threads that share out a row of jobs. They are started with the first row, and sleep between
-// rows.
+// Threads that share out a row of jobs. They are started with the first row of several, and sleep
+// between rows.
 #pragma once
 
 #include <atomic>
@@ -16,6 +16,9 @@ namespace bandd {
 
 class Workers {
   public:
+    // `thread`: 0 is the caller's own, helpers from 1 on.
+    using Job = std::function<void(std::size_t index, unsigned thread)>;
+
     // `threads`: how many work at one time, the caller's among them; 1: nobody else does.
     explicit Workers(unsigned threads) : threads_(threads) {}
     ~Workers();
@@ -23,24 +26,33 @@ class Workers {
     Workers& operator=(const Workers&) = delete;
 
     unsigned threads() const { return threads_; }
-    // The helpers begin to call job(0) … job(count - 1), each once; `finish` calls what is left,
-    // and returns when all are done. Both from one thread only, by turns. Jobs must not throw.
-    void begin(std::size_t count, std::function<void(std::size_t)> job);
-    void finish();
+
+    // All of these from one thread only. A row is jobs 0 … count - 1, begun in this order, each
+    // called once; those from `limit` on wait until it is raised. Jobs must not throw.
+    void begin(std::size_t count, std::size_t limit, Job job);
+    void raise_limit(std::size_t limit);
+    // Returns once this one, which is below the limit, is done. The caller does others meanwhile.
+    void wait_for(std::size_t index);
+    // Begins none any more, and returns once none is running. Before the next row.
+    void stop();
 
   private:
-    void work();
-    // Takes jobs until none is left; with `mutex_` held by `lock` on entry and return.
-    void take_jobs(std::unique_lock<std::mutex>& lock);
+    void work(unsigned thread);
+    bool is_one_open() const { return next_ < count_ && next_ < limit_; }
+    // Does the next job, if one is open; with `mutex_` held by `lock` on entry and return.
+    bool do_next(std::unique_lock<std::mutex>& lock, unsigned thread);
+    void wake_helpers();
 
     unsigned threads_;
     std::vector<std::thread> helpers_;
     std::mutex mutex_;
-    std::condition_variable begun_, done_;
-    std::function<void(std::size_t)> job_;
-    std::atomic<std::uint64_t> begun_rows_ = 0;
-    std::size_t next_ = 0, count_ = 0;
-    std::atomic<std::size_t> running_ = 0;
+    std::condition_variable opened_, done_;
+    Job job_;
+    std::size_t next_ = 0, count_ = 0, limit_ = 0;
+    std::vector<bool> is_done_;
+    std::size_t running_ = 0;
+    // Of what is waited for, changed with `mutex_` held, looked at without.
+    std::atomic<std::uint64_t> times_opened_ = 0, times_done_ = 0;
     bool ending_ = false;
 };
 

@@ -17,57 +17,79 @@ unsigned threads_of(const Config& config) {
 }
 
 ParallelScan::ParallelScan(unsigned threads, const ScanCounts& counts)
-    : workers_(std::make_unique<Workers>(std::max(threads, 1U))), pieces_(1) {
-    pieces_[0].scratch.counts = counts;
-}
-
-// More than threads, as some have more hits than others.
-std::size_t ParallelScan::pieces_for(std::size_t bytes) const {
-    if (workers_->threads() == 1) return 1;
-    return std::clamp<std::size_t>(bytes / smallest_piece, 1, std::size_t{workers_->threads()} * 8);
+    : scratches_(std::max(threads, 1U)),
+      workers_(std::make_unique<Workers>(std::max(threads, 1U))) {
+    scratches_[0].counts = counts;
+    // So many that nobody has to wait while one is decided.
+    constexpr std::size_t for_each_thread = 4;
+    pieces_.resize(threads <= 1 ? 1 : threads * for_each_thread);
 }
 
 void ParallelScan::begin(const Ruleset& ruleset, const Chunk& chunk, Instant now) {
-    std::size_t wanted = pieces_for(chunk.bytes.size());
-    if (pieces_.size() < wanted) pieces_.resize(wanted);
-    used_ = 0;
-    for (std::string_view rest = chunk.bytes; !rest.empty();) {
-        std::size_t left = wanted - used_;
-        std::size_t size = rest.size();
-        if (left > 1)
-            if (auto end = rest.find('\n', rest.size() / left); end != std::string_view::npos)
-                size = end + 1;
-        pieces_[used_++].bytes = rest.substr(0, size);
-        rest.remove_prefix(size);
-    }
-    auto scan_piece = [this, &ruleset, now, source = chunk.source,
-                       sender = chunk.sender](std::size_t index) {
-        Piece& piece = pieces_[index];
-        piece.hits.clear();
-        bandd::scan(ruleset, Chunk{source, piece.bytes, sender}, now, piece.scratch, piece.hits);
+    workers_->stop();
+    ruleset_ = &ruleset;
+    now_ = now;
+    chunk_ = chunk;
+    part_.reset();
+    begin_pieces(chunk.bytes.size());
+}
+
+void ParallelScan::begin(const Ruleset& ruleset, const FilePart& part, Instant now) {
+    workers_->stop();
+    ruleset_ = &ruleset;
+    now_ = now;
+    chunk_ = {};
+    part_ = part;
+    begin_pieces(part.size);
+}
+
+void ParallelScan::begin_pieces(std::size_t bytes) {
+    count_ = bytes == 0 ? 0 : std::max<std::size_t>(bytes / piece_size, 1);
+    handed_ = 0;
+    stage_ = Stage::scanned;
+    read_ = 0;
+    left_.clear();
+    workers_->begin(count_, pieces_.size(),
+                    [this](std::size_t index, unsigned thread) { scan_piece(index, thread); });
+}
+
+void ParallelScan::scan_piece(std::size_t index, unsigned thread) {
+    Piece& one = piece(index);
+    if (part_)
+        read_piece(one, index);
+    else
+        cut_piece(one, index);
+    one.hits.clear();
+    if (!one.lines.empty())
+        bandd::scan(*ruleset_, Chunk{chunk_.source, one.lines, chunk_.sender}, now_,
+                    scratches_[thread], one.hits);
+}
+
+// The lines that begin in it.
+void ParallelScan::cut_piece(Piece& piece, std::size_t index) const {
+    std::string_view all = chunk_.bytes;
+    auto begin_of = [&](std::size_t i) {
+        if (i == 0) return std::size_t{0};
+        if (i == count_) return all.size();
+        auto end = all.find('\n', all.size() * i / count_ - 1);
+        return end == std::string_view::npos ? all.size() : end + 1;
     };
-    if (used_ > 1)
-        workers_->begin(used_, scan_piece);
-    else if (used_ == 1)
-        scan_piece(0);
+    std::size_t begin = begin_of(index);
+    piece.lines = all.substr(begin, begin_of(index + 1) - begin);
 }
 
-void ParallelScan::finish(HitPieces& hits) {
-    if (used_ > 1) workers_->finish();
-    if (hits.size() < used_) hits.resize(used_);
-    for (std::size_t i = 0; i < used_; ++i) std::swap(hits[i], pieces_[i].hits);
-    for (std::size_t i = used_; i < hits.size(); ++i) hits[i].clear();
-    used_ = 0;
-}
-
-// Of the lines that both begin and end in it, `bytes` tells the place.
-void ParallelScan::read_share(Piece& piece, std::string& text, const FilePart& part, bool first) {
-    std::size_t begun = first ? part.begun.size() : 0;
+// The lines that both begin and end in it.
+void ParallelScan::read_piece(Piece& piece, std::size_t index) const {
+    std::uint64_t from = part_->size * index / count_;
+    piece.offset = part_->offset + from;
+    piece.size = part_->size * (index + 1) / count_ - from;
     piece.got = 0;
-    text.resize_and_overwrite(begun + piece.size, [&](char* to, std::size_t) {
-        if (begun > 0) std::memcpy(to, part.begun.data(), begun);
+    bool first = index == 0;
+    std::size_t begun = first ? part_->begun.size() : 0;
+    piece.text.resize_and_overwrite(begun + piece.size, [&](char* to, std::size_t) {
+        if (begun > 0) std::memcpy(to, part_->begun.data(), begun);
         while (piece.got < piece.size) {
-            ssize_t got = pread(part.fd, to + begun + piece.got, piece.size - piece.got,
+            ssize_t got = pread(part_->fd, to + begun + piece.got, piece.size - piece.got,
                                 static_cast<off_t>(piece.offset + piece.got));
             if (got < 0 && errno == EINTR) continue;
             if (got <= 0) break;
@@ -75,74 +97,64 @@ void ParallelScan::read_share(Piece& piece, std::string& text, const FilePart& p
         }
         return begun + piece.got;
     });
-    std::string_view whole = text;
+    std::string_view whole = piece.text;
     auto last = whole.rfind('\n');
     std::size_t begin = first ? 0 : whole.find('\n') + 1;
-    piece.bytes =
+    piece.lines =
         last == std::string_view::npos ? std::string_view{} : whole.substr(begin, last + 1 - begin);
 }
 
-void ParallelScan::begin(const Ruleset& ruleset, const FilePart& part, Instant now) {
-    used_ = pieces_for(part.size);
-    if (pieces_.size() < used_) pieces_.resize(used_);
-    turn_ = 1 - turn_;
-    ruleset_ = &ruleset;
-    now_ = now;
-    for (std::size_t i = 0; i < used_; ++i) {
-        std::uint64_t from = part.size * i / used_;
-        pieces_[i].offset = part.offset + from;
-        pieces_[i].size = part.size * (i + 1) / used_ - from;
+// The line that was begun in what was read before and ends in this piece.
+std::optional<std::string_view> ParallelScan::seam_before(const Piece& piece) {
+    bool first = handed_ == 0;
+    const std::string& text = piece.text;
+    auto end = text.find('\n');
+    read_ += piece.got;
+    if (end == std::string::npos) {
+        left_ += text;
+        return {};
     }
-    workers_->begin(used_, [this, part](std::size_t index) {
-        Piece& piece = pieces_[index];
-        piece.hits.clear();
-        read_share(piece, piece.shares[turn_].text, part, index == 0);
-        if (!piece.bytes.empty())
-            bandd::scan(*ruleset_, Chunk{0, piece.bytes, {}}, now_, piece.scratch, piece.hits);
-    });
+    if (!first) seam_.assign(left_).append(text, 0, end + 1);
+    left_.assign(text, text.rfind('\n') + 1);
+    if (first) return {};
+    return seam_;
 }
 
-ParallelScan::HasRead ParallelScan::finish_part(HitPieces& hits) {
-    workers_->finish();
-    HasRead read;
-    left_.clear();
-    if (hits.size() < 2 * used_) hits.resize(2 * used_);
-    for (Hits& piece : hits) piece.clear();
-    for (std::size_t i = 0; i < used_; ++i) {
-        Piece& piece = pieces_[i];
-        auto& [text, seam] = piece.shares[turn_];
-        auto end = text.find('\n');
-        if (i > 0 && end != std::string::npos) {
-            seam.assign(left_).append(text, 0, end + 1);
-            piece.seam_hits.clear();
-            bandd::scan(*ruleset_, Chunk{0, seam, {}}, now_, seam_scratch_, piece.seam_hits);
-            std::swap(hits[2 * i], piece.seam_hits);
-            read.last_lines = seam;
+std::optional<std::string_view> ParallelScan::next(Hits& hits) {
+    hits.clear();
+    for (; handed_ < count_; stage_ = Stage::scanned) {
+        Piece& one = piece(handed_);
+        if (stage_ == Stage::scanned) {
+            workers_->wait_for(handed_);
+            stage_ = Stage::seam;
+            if (part_)
+                if (auto line = seam_before(one)) {
+                    bandd::scan(*ruleset_, Chunk{chunk_.source, *line, chunk_.sender}, now_,
+                                scratches_[0], hits);
+                    return line;
+                }
         }
-        if (end == std::string::npos)
-            left_ += text;
-        else
-            left_.assign(text, text.rfind('\n') + 1);
-        std::swap(hits[2 * i + 1], piece.hits);
-        if (!piece.bytes.empty()) read.last_lines = piece.bytes;
-        read.bytes += piece.got;
-        if (piece.got < piece.size) break;
+        if (stage_ == Stage::seam && !one.lines.empty()) {
+            stage_ = Stage::lines;
+            std::swap(hits, one.hits);
+            return one.lines;
+        }
+        ++handed_;
+        workers_->raise_limit(handed_ + pieces_.size());
+        if (part_ && one.got < one.size) count_ = handed_;
     }
-    used_ = 0;
-    read.left = left_;
-    return read;
+    workers_->stop();
+    return {};
 }
 
 void ParallelScan::give_back() {
+    workers_->stop();
     auto forget = [](auto& memory) { std::remove_reference_t<decltype(memory)>().swap(memory); };
-    for (Piece& piece : pieces_) {
-        for (Piece::Share& share : piece.shares) {
-            forget(share.text);
-            forget(share.seam);
-        }
-        piece.hits = Hits();
-        piece.seam_hits = Hits();
+    for (Piece& one : pieces_) {
+        one.hits = Hits();
+        forget(one.text);
     }
+    forget(seam_);
     forget(left_);
 }
 
@@ -159,8 +171,7 @@ ScanCounts ParallelScan::counts() const {
         sum.set_failures += counts.set_failures;
         sum.gave_up += counts.gave_up;
     };
-    for (const Piece& piece : pieces_) add(piece.scratch.counts);
-    add(seam_scratch_.counts);
+    for (const Scratch& scratch : scratches_) add(scratch.counts);
     return sum;
 }
 

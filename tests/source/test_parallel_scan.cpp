@@ -21,18 +21,24 @@ Ruleset rules() {
     return made;
 }
 
-std::string text_of(const HitPieces& hits) {
+std::string text_of(const Hits& hits) {
     std::string text;
-    for (const Hits& piece : hits)
-        for (const Hit& hit : piece)
-            text += to_string(*hit.address) + " " + std::string(hit.line) + "\n";
+    for (const Hit& hit : hits)
+        text += to_string(*hit.address) + " " + std::string(hit.line) + "\n";
     return text;
 }
 
-std::string found_by(ParallelScan& scan, const Ruleset& ruleset, const std::string& log) {
-    HitPieces hits;
-    scan.scan(ruleset, Chunk{0, log, {}}, at(0), hits);
-    return text_of(hits);
+// What was begun, piece by piece.
+std::string rest_of(ParallelScan& scan) {
+    std::string found;
+    Hits hits;
+    while (scan.next(hits)) found += text_of(hits);
+    return found;
+}
+
+std::string found_by(ParallelScan& scan, const Ruleset& ruleset, std::string_view log) {
+    scan.begin(ruleset, Chunk{0, log, {}}, at(0));
+    return rest_of(scan);
 }
 
 }  // namespace
@@ -63,24 +69,30 @@ TEST_CASE("a line longer than a piece, and one without an end, are scanned once"
     CHECK(several.counts().hits == 2);
 }
 
-TEST_CASE("while a chunk is scanned, the one before can be decided") {
-    std::string first;
-    std::string second;
-    write_mail_router_log({.lines = 3000, .attacks = 0.5, .seed = 1}, first);
-    write_mail_router_log({.lines = 3000, .attacks = 0.5, .seed = 2}, second);
+TEST_CASE("all lines of a chunk are handed on once, in their order, whatever becomes of the rest") {
+    std::string log;
+    write_mail_router_log({.lines = 9000, .attacks = 0.5}, log);
     Ruleset ruleset = rules();
-    ParallelScan one(1);
-    ParallelScan several(3);
-    HitPieces hits;
-    several.begin(ruleset, Chunk{0, first, {}}, at(0));
-    several.finish(hits);
-    several.begin(ruleset, Chunk{0, second, {}}, at(0));
-    CHECK(text_of(hits) == found_by(one, ruleset, first));
-    several.finish(hits);
-    CHECK(text_of(hits) == found_by(one, ruleset, second));
-    // A smaller chunk leaves nothing of a larger one behind.
-    several.scan(ruleset, Chunk{0, "a rip=203.0.113.2, lip=\n", {}}, at(0), hits);
-    CHECK(text_of(hits) == "203.0.113.2 a rip=203.0.113.2, lip=\n");
+    for (unsigned threads : {1U, 3U}) {
+        ParallelScan scan(threads);
+        Hits hits;
+        std::string lines;
+        scan.begin(ruleset, Chunk{0, log, {}}, at(0));
+        while (auto piece = scan.next(hits)) {
+            lines += *piece;
+            for (const Hit& hit : hits)
+                CHECK((hit.line.data() >= piece->data() &&
+                       hit.line.data() + hit.line.size() <= piece->data() + piece->size()));
+        }
+        CHECK(lines == log);
+        CHECK(hits.empty());
+        // Begun and given up: the next has nothing of it.
+        scan.begin(ruleset, Chunk{0, log, {}}, at(0));
+        CHECK(scan.next(hits));
+        CHECK(found_by(scan, ruleset, "a rip=203.0.113.2, lip=\n") ==
+              "203.0.113.2 a rip=203.0.113.2, lip=\n");
+        CHECK(found_by(scan, ruleset, "").empty());
+    }
 }
 
 namespace {
@@ -99,12 +111,10 @@ struct LogFile {
 // In what has to be read the usual way.
 std::string found_at_begin(Tail& tail, ParallelScan& scan, const Ruleset& ruleset) {
     std::string found;
-    HitPieces hits;
     while (!tail.ahead(1)) {
         auto chunk = tail.read(4096);
         REQUIRE(chunk);
-        scan.scan(ruleset, Chunk{0, chunk->bytes, {}}, at(0), hits);
-        found += text_of(hits);
+        found += found_by(scan, ruleset, chunk->bytes);
     }
     return found;
 }
@@ -113,23 +123,20 @@ std::string found_at_begin(Tail& tail, ParallelScan& scan, const Ruleset& rulese
 std::string found_in(Tail& tail, ParallelScan& scan, const Ruleset& ruleset, std::size_t most,
                      std::size_t& parts) {
     std::string found;
-    HitPieces hits;
     while (true) {
         if (auto part = tail.ahead(most)) {
             ++parts;
             scan.begin(ruleset, *part, at(0));
-            auto read = scan.finish_part(hits);
-            tail.took(read.bytes, read.left);
-        } else {
-            auto chunk = tail.read(most);
-            REQUIRE(chunk);
-            if (chunk->bytes.empty() && !chunk->more) break;
-            scan.scan(ruleset, Chunk{0, chunk->bytes, {}}, at(0), hits);
+            found += rest_of(scan);
+            tail.took(scan.has_read().bytes, scan.has_read().left);
+            continue;
         }
-        found += text_of(hits);
+        auto chunk = tail.read(most);
+        REQUIRE(chunk);
+        if (chunk->bytes.empty() && !chunk->more) break;
+        found += found_by(scan, ruleset, chunk->bytes);
     }
-    scan.scan(ruleset, Chunk{0, tail.flush_partial(), {}}, at(0), hits);
-    return found + text_of(hits);
+    return found + found_by(scan, ruleset, tail.flush_partial());
 }
 
 }  // namespace
@@ -162,27 +169,27 @@ TEST_CASE("threads that read their own share of a log find what one finds that r
     }
 }
 
-TEST_CASE("hits of a part stay good while the next one is read") {
+TEST_CASE("lines of a part and their hits stay good until the next are asked for") {
     std::string log;
-    write_mail_router_log({.lines = 9000, .attacks = 0.5}, log);
+    write_mail_router_log({.lines = 30'000, .attacks = 0.5}, log);
     LogFile file(log);
     Tail tail = file.open();
     Ruleset ruleset = rules();
     ParallelScan one(1);
-    ParallelScan several(2);
-    HitPieces hits;
+    ParallelScan several(3);
     std::string found = found_at_begin(tail, several, ruleset);
-    // Short parts and long ones: pieces are added meanwhile.
-    std::size_t most = 300;
-    auto part = tail.ahead(most);
+    std::string lines = log.substr(0, tail.position().offset);
+    auto part = tail.ahead(log.size());
     several.begin(ruleset, *part, at(0));
-    while (part) {
-        auto read = several.finish_part(hits);
-        tail.took(read.bytes, read.left);
-        part = tail.ahead(most += 20'000);
-        if (part) several.begin(ruleset, *part, at(0));
+    Hits hits;
+    while (auto piece = several.next(hits)) {
+        // The others have long filled what room they have.
+        if (lines.size() < log.size() / 2)
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        lines += *piece;
         found += text_of(hits);
     }
+    CHECK(lines == log);
     CHECK(found == found_by(one, ruleset, log));
 }
 
@@ -193,16 +200,15 @@ TEST_CASE("a log truncated while its part is read is found out; what was read co
     Tail tail = file.open();
     Ruleset ruleset = rules();
     ParallelScan several(2);
-    HitPieces hits;
     std::string found = found_at_begin(tail, several, ruleset);
     auto part = tail.ahead(200'000);
     std::size_t cut = static_cast<std::size_t>(part->offset) + 120'000;
     std::filesystem::resize_file(file.path, cut);
     several.begin(ruleset, *part, at(0));
-    auto read = several.finish_part(hits);
+    found += rest_of(several);
+    auto read = several.has_read();
     CHECK(read.bytes == 120'000);
     tail.took(read.bytes, read.left);
-    found += text_of(hits);
     ParallelScan one(1);
     std::string whole_lines = log.substr(0, log.rfind('\n', cut - 1) + 1);
     CHECK(found == found_by(one, ruleset, whole_lines));
@@ -222,11 +228,11 @@ TEST_CASE(
     auto part = tail.ahead(1000);
     Ruleset ruleset = rules();
     ParallelScan several(2);
-    HitPieces hits;
     FilePart unreadable = *part;
     unreadable.fd = -1;
     several.begin(ruleset, unreadable, at(0));
-    auto read = several.finish_part(hits);
+    CHECK(rest_of(several).empty());
+    auto read = several.has_read();
     CHECK(read.bytes == 0);
     CHECK(read.left == part->begun);
     auto position = tail.position().offset;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -19,17 +18,5 @@ struct Chunk {
     std::string_view bytes;
     std::optional<Address> sender;  // of syslog messages that came over the network
 };
-
-// Takes lines off the front, as many as `size` bytes hold, and at least one.
-inline std::string_view take_whole_lines(std::string_view& rest, std::size_t size) {
-    if (size < rest.size()) {
-        auto end = rest.rfind('\n', size == 0 ? 0 : size - 1);
-        if (end == std::string_view::npos) end = rest.find('\n', size);
-        size = end == std::string_view::npos ? rest.size() : end + 1;
-    }
-    std::string_view lines = rest.substr(0, size);
-    rest.remove_prefix(lines.size());
-    return lines;
-}
 
 }  // namespace bandd
