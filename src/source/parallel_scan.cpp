@@ -140,8 +140,11 @@ std::optional<std::string_view> ParallelScan::next(Hits& hits) {
             return one.lines;
         }
         ++handed_;
-        workers_->raise_limit(handed_ + pieces_.size());
-        if (part_ && one.got < one.size) count_ = handed_;
+        bool truncated = part_ && one.got < one.size;
+        if (truncated)
+            count_ = handed_;
+        else
+            workers_->raise_limit(handed_ + pieces_.size());  // which fill this one again
     }
     workers_->stop();
     return {};
