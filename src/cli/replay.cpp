@@ -49,10 +49,6 @@ struct Replayed {
         }
         return piece < hits.size() ? &hits[piece][next] : nullptr;
     }
-    const Hit* ahead() const {
-        std::size_t at = next + Engine::hits_ahead;
-        return at < hits[piece].size() ? &hits[piece][at] : nullptr;
-    }
     LogTime time;
     std::optional<Instant> arrival;  // of `hit`, once it was asked for
     enum class Scanned { nothing, chunk, part } scanned = Scanned::nothing;  // just now
@@ -286,7 +282,7 @@ class Replay {
             }
             if (next == nullptr) break;
             const Hit& hit = *next->hit();
-            if (const Hit* ahead = next->ahead()) engine_.fetch(*ahead);
+            engine_.look_ahead(next->hits[next->piece], next->next);
             Instant arrival = *std::exchange(next->arrival, {});
             ++next->next;
             outcome.events.clear();

@@ -42,7 +42,7 @@ class BanTable {
     }
 
     std::uint32_t slot_of(const BanKey& key) const;  // none if it is not there
-    // Has memory fetch what will be looked up soon. False: nothing is there.
+    // Has memory fetch a ban that will be looked up soon. False: there is none.
     bool fetch(const BanKey& key) const;
     std::uint32_t slots() const { return static_cast<std::uint32_t>(in_use_.size()); }
     const Ban* at(std::uint32_t slot) const {

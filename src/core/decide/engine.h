@@ -107,10 +107,9 @@ class Engine {
     void on_hit(const Hit& hit, Instant arrival, Outcome& outcome);
     void on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome,
                  LogTime* backlog = nullptr);
-    // A hit that will be decided soon: has memory fetch what is known of its address, as that is
-    // another place for each.
-    void fetch(const Hit& hit) const;
-    static constexpr std::size_t hits_ahead = 6;  // so many before it is decided
+    // To be called before each `on_hit` with its number among `hits`: has memory fetch what is
+    // known of an address that comes soon, as it lies in another place for each.
+    void look_ahead(std::span<const Hit> hits, std::size_t number) const;
     void on_answer(const Answer& answer, Instant now, Outcome& outcome);
     void on_time(Instant now, Outcome& outcome);
 

@@ -49,7 +49,7 @@ class WindowTable {
         std::uint64_t note = 0;
     };
     std::optional<View> find(const Prefix& key) const;
-    // Has memory fetch what will be looked up soon.
+    // Has memory fetch a window that will be looked up soon.
     void fetch(const Prefix& key) const;
 
     // Those furthest from a ban first, each group in order of last hit, oldest first.
