@@ -326,25 +326,28 @@ class Replay {
         const std::string& jail = engine_.rules()[ban.key.jail].name;
         if (banned != nullptr) ++bans_[jail];
         if (common_.json) {
-            Json json{
-                {"kind", banned == nullptr                  ? "extended"
-                         : ban.state == BanState::simulated ? "would-ban"
-                                                            : "ban"},
-                {"ip", to_string(ban.key.prefix)},
-                {"jail", jail},
-                {"from", format_rfc3339(ban.from)},
-                {"until", ban.until == never ? Json("never") : Json(format_rfc3339(ban.until))},
-                {"hits", ban.hits},
-                {"offence", ban.offence},
-                {"reason", ban.story->reason}};
+            // Set one by one: of a list of lists each text would be copied once more.
+            Json json = Json::object();
+            json["kind"] = banned == nullptr                  ? "extended"
+                           : ban.state == BanState::simulated ? "would-ban"
+                                                              : "ban";
+            json["ip"] = to_string(ban.key.prefix);
+            json["jail"] = jail;
+            json["from"] = format_rfc3339(ban.from);
+            json["until"] = ban.until == never ? "never" : format_rfc3339(ban.until);
+            json["hits"] = ban.hits;
+            json["offence"] = ban.offence;
+            json["reason"] = ban.story->reason;
             if (banned != nullptr) {
-                json["fields"] = Json::object();
-                for (const auto& [name, value] : ban.story->fields) json["fields"][name] = value;
-                json["matches"] = Json::array();
-                for (const Match& match : ban.story->matches)
-                    json["matches"].push_back({{"time", format_rfc3339(match.time)},
-                                               {"pattern", match.pattern},
-                                               {"line", match.line}});
+                Json& fields = json["fields"] = Json::object();
+                for (const auto& [name, value] : ban.story->fields) fields[name] = value;
+                Json& matches = json["matches"] = Json::array();
+                for (const Match& match : ban.story->matches) {
+                    Json& one = matches.emplace_back(Json::object());
+                    one["time"] = format_rfc3339(match.time);
+                    one["pattern"] = match.pattern;
+                    one["line"] = match.line;
+                }
             }
             fmt::print("{}", to_line_of_json(json));
             return;
