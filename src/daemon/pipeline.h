@@ -23,6 +23,12 @@
 
 namespace bandd {
 
+// What is read in the time of its log.
+struct Backlog {
+    LogTime time;
+    Instant reached{INT64_MIN};  // by its last line
+};
+
 class Pipeline {
   public:
     struct Listener {
@@ -66,10 +72,6 @@ class Pipeline {
     const std::vector<std::size_t>& logs_of(JailIndex jail) const { return logs_of_jail_[jail]; }
 
   private:
-    struct Backlog {
-        LogTime time;
-        Instant reached{INT64_MIN};  // by its last line
-    };
     const Ruleset& ruleset_for(const Reader& reader);
     Instant log_time(Instant now) const;
     void scan_bytes(const Reader& reader, std::string_view bytes, Instant now);

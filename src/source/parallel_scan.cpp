@@ -65,13 +65,18 @@ void ParallelScan::scan_piece(std::size_t index, unsigned thread) {
                     scratches_[thread], one.hits);
 }
 
+// Where a piece begins, of so many bytes.
+std::size_t ParallelScan::begin_of_piece(std::size_t bytes, std::size_t index) const {
+    return static_cast<std::size_t>(std::uint64_t{bytes} * index / count_);
+}
+
 // The lines that begin in it.
 void ParallelScan::cut_piece(Piece& piece, std::size_t index) const {
     std::string_view all = chunk_.bytes;
     auto begin_of = [&](std::size_t i) {
         if (i == 0) return std::size_t{0};
         if (i == count_) return all.size();
-        auto end = all.find('\n', all.size() * i / count_ - 1);
+        auto end = all.find('\n', begin_of_piece(all.size(), i) - 1);
         return end == std::string_view::npos ? all.size() : end + 1;
     };
     std::size_t begin = begin_of(index);
@@ -80,9 +85,9 @@ void ParallelScan::cut_piece(Piece& piece, std::size_t index) const {
 
 // The lines that both begin and end in it.
 void ParallelScan::read_piece(Piece& piece, std::size_t index) const {
-    std::uint64_t from = part_->size * index / count_;
+    std::size_t from = begin_of_piece(part_->size, index);
     piece.offset = part_->offset + from;
-    piece.size = part_->size * (index + 1) / count_ - from;
+    piece.size = begin_of_piece(part_->size, index + 1) - from;
     piece.got = 0;
     bool first = index == 0;
     std::size_t begun = first ? part_->begun.size() : 0;

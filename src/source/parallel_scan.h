@@ -63,6 +63,7 @@ class ParallelScan {
     void begin_pieces(std::size_t bytes);
     Piece& piece(std::size_t index) { return pieces_[index % pieces_.size()]; }
     void scan_piece(std::size_t index, unsigned thread);
+    std::size_t begin_of_piece(std::size_t bytes, std::size_t index) const;
     void cut_piece(Piece& piece, std::size_t index) const;
     void read_piece(Piece& piece, std::size_t index) const;
     std::optional<std::string_view> seam_before(const Piece& piece);

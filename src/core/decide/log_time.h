@@ -17,7 +17,7 @@ enum class Arrival { live, log_time };
 struct LogTime {
     Instant latest{INT64_MIN};
 
-    // When this hit arrives, who is the next in the order of the lines.
+    // When a hit arrives; to be asked of each, in the order of their lines.
     Instant arrival_of(const Hit& hit, Instant now) {
         if (hit.dated) latest = std::min(std::max(latest, hit.time), now);
         return latest.us == INT64_MIN ? now : latest;

@@ -19,6 +19,8 @@ struct LiteralScratch::Vectorscan {
     ~Vectorscan() { hs_free_scratch(scratch); }
 };
 
+namespace {
+
 constexpr unsigned filler = UINT_MAX;  // the number of texts that are only there to be many
 
 // Vectorscan sorts texts into buckets and looks at the last bytes of all at once; with at most four
@@ -33,6 +35,8 @@ bool pays_to_fill(std::size_t texts) {
            hs_populate_platform(&platform) == HS_SUCCESS &&
            (platform.cpu_features & HS_CPU_FEATURES_AVX2) != 0;
 }
+
+}  // namespace
 
 class VectorLiteralScan : public LiteralScan {
   public:
