@@ -96,7 +96,7 @@ void Pipeline::read_backlog(Reader& reader, Instant now) {
             more = read_chunk(reader, lines, now);
             scan_->begin(ruleset, Chunk{0, lines, {}}, now);
             decide(ruleset, &backlog, now);
-            read = std::max<std::size_t>(lines.size(), 1);
+            read = Tail::backlog_read_size;  // also where it gave no lines: within one that was cut
         }
         left -= std::min(left, read);
     }

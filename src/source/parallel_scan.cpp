@@ -86,7 +86,6 @@ void ParallelScan::cut_piece(Piece& piece, std::size_t index) const {
 // The lines that both begin and end in it.
 void ParallelScan::read_piece(Piece& piece, std::size_t index) const {
     std::size_t from = begin_of_piece(part_->size, index);
-    piece.offset = part_->offset + from;
     piece.size = begin_of_piece(part_->size, index + 1) - from;
     piece.got = 0;
     bool first = index == 0;
@@ -95,7 +94,7 @@ void ParallelScan::read_piece(Piece& piece, std::size_t index) const {
         if (begun > 0) std::memcpy(to, part_->begun.data(), begun);
         while (piece.got < piece.size) {
             ssize_t got = pread(part_->fd, to + begun + piece.got, piece.size - piece.got,
-                                static_cast<off_t>(piece.offset + piece.got));
+                                static_cast<off_t>(part_->offset + from + piece.got));
             if (got < 0 && errno == EINTR) continue;
             if (got <= 0) break;
             piece.got += static_cast<std::size_t>(got);

@@ -54,7 +54,6 @@ class ParallelScan {
         Hits hits;
         // Of a part of a file.
         std::string text;  // what was read, behind what was begun before
-        std::uint64_t offset = 0;
         std::size_t size = 0, got = 0;
     };
     // How far the piece that is handed on next has come.
