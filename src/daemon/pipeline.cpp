@@ -81,21 +81,23 @@ void Pipeline::count_for(std::string_view source, const ScanCounts& before) {
 void Pipeline::read_backlog(Reader& reader, Instant now) {
     ScanCounts before = counts();
     Backlog& backlog = backlogs_[reader.tail.id()];
-    const Ruleset& ruleset = ruleset_for(reader);
+    auto take = [&](const auto& lines) {
+        const Ruleset& ruleset = ruleset_for(reader);
+        scan_->begin(ruleset, lines, now);
+        decide(ruleset, &backlog, now);
+    };
     bool more = true;
     for (std::size_t left = backlog_a_turn; more && left > 0;) {
         std::size_t read = 0;
         if (auto part = reader.tail.ahead(left)) {
-            scan_->begin(ruleset, *part, now);
-            decide(ruleset, &backlog, now);
+            take(*part);
             auto [bytes, unfinished] = scan_->has_read();
             reader.tail.took(bytes, unfinished);
             read = bytes;
         } else {
             std::string_view lines;
             more = read_chunk(reader, lines, now);
-            scan_->begin(ruleset, Chunk{0, lines, {}}, now);
-            decide(ruleset, &backlog, now);
+            if (!lines.empty()) take(Chunk{0, lines, {}});
             read = Tail::backlog_read_size;  // also where it gave no lines: within one that was cut
         }
         left -= std::min(left, read);
