@@ -2,14 +2,15 @@
 #include "config/document.h"
 
 #include <glob.h>
+#include <sys/stat.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <memory>
-#include <sstream>
 
 namespace bandd {
 namespace {
@@ -120,18 +121,29 @@ Result<Value> parse_at(const std::string& text, const std::string& name, int dep
 }
 
 Result<std::string> read_text(const std::string& path) {
-    errno = 0;
-    std::ifstream file(path, std::ios::binary);
-    std::error_code ignored;
-    if (!file || std::filesystem::is_directory(path, ignored))
-        return fail("cannot read \"" + path + "\"", std::filesystem::is_directory(path, ignored)
-                                                        ? "it is a directory"
-                                                        : std::strerror(errno));
-    if (std::filesystem::file_size(path, ignored) > largest_file && !ignored)
-        return fail("cannot read \"" + path + "\"", "it is larger than 16 MiB");
-    std::ostringstream text;
-    text << file.rdbuf();
-    return std::move(text).str();
+    std::string what = "cannot read \"" + path + "\"";
+    struct Close {
+        void operator()(std::FILE* open) const { std::fclose(open); }
+    };
+    std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "re"));
+    struct stat status{};
+    if (!file || fstat(fileno(file.get()), &status) != 0) return fail(what, std::strerror(errno));
+    if (S_ISDIR(status.st_mode)) return fail(what, "it is a directory");
+    // A pipe, say, has no size.
+    std::string text;
+    std::setvbuf(file.get(), nullptr, _IONBF, 0);
+    std::size_t room = static_cast<std::size_t>(std::max<off_t>(status.st_size, 0)) + 1;
+    while (text.size() <= largest_file) {
+        std::size_t before = text.size();
+        text.resize_and_overwrite(before + room, [&](char* bytes, std::size_t) {
+            return before + std::fread(bytes + before, 1, room, file.get());
+        });
+        if (text.size() < before + room) break;
+        room = text.size();
+    }
+    if (std::ferror(file.get()) != 0) return fail(what, std::strerror(errno));
+    if (text.size() > largest_file) return fail(what, "it is larger than 16 MiB");
+    return text;
 }
 
 Result<Value> read_at(const std::string& path, int depth) {
@@ -143,7 +155,10 @@ Result<Value> read_at(const std::string& path, int depth) {
 // Where the key begins, alone on its line at the left margin, if no other key follows. (Within a
 // text over several lines, YAML wants its words indented.)
 std::size_t begin_of_last_key(std::string_view text, std::string_view key) {
-    auto before = text.rfind("\n" + std::string(key) + ":\n");
+    std::string wanted = "\n" + std::string(key) + ":\n";
+    auto before = std::string_view::npos;
+    for (auto at = text.find(wanted); at != std::string_view::npos; at = text.find(wanted, at + 1))
+        before = at;
     if (before == std::string_view::npos) return text.size();
     for (auto end = text.find('\n', before + 1); end != std::string_view::npos;
          end = text.find('\n', end + 1)) {

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "os/directory.h"
 #include "source/archive.h"
 
 namespace bandd {
@@ -84,26 +85,29 @@ bool is_rotated_name(std::string_view name, std::string_view log) {
 std::vector<Rotated> find_rotated(const std::string& path, const Tail* current,
                                   const std::vector<TailPosition>& positions, std::int64_t since) {
     std::vector<Candidate> candidates;
-    fs::path log(path);
-    std::error_code fault;
-    for (const auto& entry : fs::directory_iterator(log.parent_path(), fault)) {
-        if (!is_rotated_name(entry.path().filename().native(), log.filename().native())) continue;
-        struct stat status{};
-        if (::stat(entry.path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+    std::size_t name_at = path.rfind('/') + 1;
+    std::string directory = path.substr(0, name_at);
+    std::string_view log = std::string_view(path).substr(name_at);
+    for_names_in(directory, [&](const char* name) {
+        if (!is_rotated_name(name, log)) return;
         Candidate candidate;
-        candidate.rotated.path = entry.path().string();
+        candidate.rotated.path = join_path(directory, name);
+        struct stat status{};
+        if (::stat(candidate.rotated.path.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
+            return;
         candidate.rotated.id = {status.st_dev, status.st_ino};
         candidate.rotated.modified =
             status.st_mtim.tv_sec * std::int64_t{1'000'000'000} + status.st_mtim.tv_nsec;
         candidate.size = static_cast<std::uint64_t>(status.st_size);
-        if (current != nullptr && candidate.rotated.id == current->id()) continue;
-        if (candidate.rotated.modified < since) continue;
+        if (current != nullptr && candidate.rotated.id == current->id()) return;
+        if (candidate.rotated.modified < since) return;
         // Not yet taken away after it was compressed.
+        std::error_code fault;
         if (is_archive(candidate.rotated.path) &&
             fs::exists(unpacked_name(candidate.rotated.path), fault))
-            continue;
+            return;
         candidates.push_back(std::move(candidate));
-    }
+    });
     std::ranges::sort(candidates, std::greater{},
                       [](const Candidate& one) { return one.rotated.modified; });
     if (candidates.size() > most_rotated) candidates.resize(most_rotated);

@@ -5,7 +5,6 @@
 // cannot be two different things.
 #include "source/watch.h"
 
-#include <dirent.h>
 #include <fnmatch.h>
 #include <sys/stat.h>
 
@@ -14,6 +13,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "os/directory.h"
 #include "source/archive.h"
 
 namespace bandd {
@@ -38,20 +38,11 @@ bool is_directory(const std::string& path) {
     return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-std::string join(const std::string& directory, const std::string& name) {
-    return directory == "/" ? "/" + name : directory + "/" + name;
-}
-
 std::vector<std::string> list_matching(const std::string& directory, const std::string& pattern) {
     std::vector<std::string> names;
-    DIR* open = opendir(directory.c_str());
-    if (open == nullptr) return names;
-    while (const dirent* entry = readdir(open)) {
-        std::string name = entry->d_name;
-        if (name != "." && name != ".." && fnmatch(pattern.c_str(), name.c_str(), FNM_PERIOD) == 0)
-            names.push_back(std::move(name));
-    }
-    closedir(open);
+    for_names_in(directory, [&](const char* name) {
+        if (fnmatch(pattern.c_str(), name, FNM_PERIOD) == 0) names.emplace_back(name);
+    });
     std::ranges::sort(names);
     return names;
 }
@@ -110,7 +101,7 @@ std::vector<std::string> Watch::expand(std::size_t log) {
                 wild ? list_matching(directory, parts[i]) : std::vector<std::string>{parts[i]};
             if (wild || last) wish(log, directory, parts[i]);
             for (const std::string& name : names) {
-                std::string path = join(directory, name);
+                std::string path = join_path(directory, name);
                 if (is_symlink(path)) follow_links(log, path);
                 if (last || is_directory(path))
                     next.push_back(path);
@@ -493,7 +484,7 @@ void Watch::on_notify(Instant now) {
         auto directory = directories_.find(event.watch);
         if (directory == directories_.end()) return;
         std::string entry(event.name);
-        std::string path = join(directory->second.path, entry);
+        std::string path = join_path(directory->second.path, entry);
         bool self = (event.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) != 0;
         std::set<std::size_t> wanting;
         for (const Wish& wish : directory->second.wishes)

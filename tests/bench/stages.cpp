@@ -3,7 +3,9 @@
 // Google Benchmark's: bench_stages --benchmark_filter=scan
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <random>
 
 #include "bench/mail_router_log.h"
@@ -53,6 +55,37 @@ const Ruleset& mail_router_rules() {
     }();
     return rules;
 }
+
+std::vector<std::string> shipped_filters() {
+    std::vector<std::string> paths;
+    for (const auto& entry : std::filesystem::directory_iterator(BANDD_SOURCE "/filters"))
+        paths.push_back(entry.path().string());
+    std::ranges::sort(paths);
+    return paths;
+}
+
+// What a start does with all shipped filters.
+void read_filters(benchmark::State& state) {
+    std::vector<std::string> paths = shipped_filters();
+    for (auto _ : state)
+        for (const std::string& path : paths)
+            benchmark::DoNotOptimize(load_filter(path, Samples::skip));
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * paths.size()));
+}
+BENCHMARK(read_filters);
+
+void compile_filters(benchmark::State& state) {
+    std::vector<FilterConfig> filters;
+    for (const std::string& path : shipped_filters())
+        filters.push_back(load_filter(path, Samples::skip).filter);
+    std::vector<Error> errors;
+    std::vector<Error> warnings;
+    for (auto _ : state)
+        for (const FilterConfig& filter : filters)
+            benchmark::DoNotOptimize(compile_filter(filter, {}, {}, errors, warnings));
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * filters.size()));
+}
+BENCHMARK(compile_filters);
 
 void count_lines(benchmark::State& state, std::size_t lines, std::size_t bytes) {
     state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * lines));

@@ -81,7 +81,9 @@ void run_captures(const std::string& bytes) {
     std::string regex = bytes.substr(0, nul);
     std::string_view text = std::string_view(bytes).substr(nul + 1);
     auto program = CaptureProgram::compile(regex, true);
-    RE2 re2(for_re2(regex), pattern_options());
+    LazyRegex lazy(regex, pattern_options());
+    const RE2& re2 = lazy.re2();
+    if (lazy.outline() && !re2.ok()) abort();
     if (!program || !re2.ok()) return;
     auto count = static_cast<std::size_t>(re2.NumberOfCapturingGroups()) + 1;
     std::vector<std::string_view> ours(count);

@@ -29,26 +29,6 @@ std::size_t first_of(const ByteSet& set) {
     return first;
 }
 
-int last_group(const Node& node) {
-    int last = node.group;
-    for (const Node& child : node.children) last = std::max(last, last_group(child));
-    return last;
-}
-
-// At least as many instructions as RE2 makes of it: a byte range each, and some for each part.
-std::uint64_t size_for_re2(const Node& node) {
-    constexpr std::uint64_t for_each_part = 4;
-    std::uint64_t size = for_each_part;
-    if (node.kind == Kind::bytes) size += (node.set & ~(node.set << 1)).count();
-    for (const Node& child : node.children) size += size_for_re2(child);
-    if (node.kind == Kind::repeat)
-        size *= static_cast<std::uint64_t>(std::max({node.least, node.most, 1}));
-    return std::min<std::uint64_t>(size, UINT32_MAX);  // products of many repeats
-}
-
-// RE2 has room for 170,000 within the memory that patterns may take.
-constexpr std::uint64_t small_for_re2 = 20'000;
-
 // The parts of a sequence, with those of sequences within it that are no groups.
 void flatten(const Node& node, std::vector<const Node*>& parts) {
     if (node.kind != Kind::concat) {
@@ -157,8 +137,7 @@ class CaptureCompiler {
         Part all = node(tree, save(1, {add({}, 0), nothing}));
         save(0, all);
         if (failed_) return false;
-        program_.groups_ = static_cast<std::size_t>(last_group(tree)) + 1;
-        program_.small_for_re2_ = size_for_re2(tree) <= small_for_re2;
+        program_.groups_ = syntax::count_groups(tree) + 1;
         program_.from_begin_ = requires_begin(tree);
         program_.first_ = set_of(all.follow.first);
         program_.may_be_empty_ = all.follow.at_end;

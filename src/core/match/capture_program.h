@@ -37,8 +37,6 @@ class CaptureProgram {
 
     // The whole match, and the pattern's groups.
     std::size_t groups() const { return groups_; }
-    // RE2's own program stays far below its bounds: what RE2 parses, it will compile.
-    bool is_small_for_re2() const { return small_for_re2_; }
 
     static constexpr std::size_t most_instructions = 1500;
 
@@ -91,7 +89,6 @@ class CaptureProgram {
     std::vector<Bytes> sets_;
     std::string texts_;
     std::size_t groups_ = 1;
-    bool small_for_re2_ = false;
     bool from_begin_ = false;
     std::uint16_t first_ = 0;  // set
     bool may_be_empty_ = false;

@@ -228,13 +228,10 @@ Result<Pattern> compile_fail2ban(std::string_view id, std::string_view source,
             RE2::Options re2_options = pattern_options();
             re2_options.set_dot_nl(false);
             pattern.regex = std::move(*regex);
-            if (take_regex(pattern, re2_options)) {
-                for (const auto& [name, index] : pattern.re2->get().NamedCapturingGroups())
-                    pattern.fields.emplace_back(name, index);
-            } else {
+            if (auto outline = take_regex(pattern, re2_options))
+                pattern.fields = std::move(outline->names);
+            else
                 pattern.re2.reset();
-                pattern.program.reset();
-            }
         }
     }
     if (!pattern.re2) {

@@ -148,17 +148,11 @@ class Translation {
 
 }  // namespace
 
-bool take_regex(Pattern& pattern, const RE2::Options& options) {
-    pattern.re2 = std::make_unique<LazyRe2>(for_re2(pattern.regex), options);
-    pattern.program = CaptureProgram::compile(pattern.regex, options.dot_nl());
-    if (pattern.program && pattern.program->is_small_for_re2() && pattern.re2->parses()) {
-        pattern.groups = pattern.program->groups();
-        return true;
-    }
-    const RE2& re2 = pattern.re2->get();
-    if (!re2.ok()) return false;
-    pattern.groups = static_cast<std::size_t>(re2.NumberOfCapturingGroups()) + 1;
-    return true;
+std::optional<LazyRegex::Outline> take_regex(Pattern& pattern, const RE2::Options& options) {
+    pattern.re2 = std::make_unique<LazyRegex>(pattern.regex, options);
+    auto outline = pattern.re2->outline();
+    if (outline) pattern.groups = outline->groups;
+    return outline;
 }
 
 RE2::Options pattern_options() {
@@ -168,53 +162,6 @@ RE2::Options pattern_options() {
     options.set_log_errors(false);
     options.set_max_mem(pattern_memory);
     return options;
-}
-
-namespace {
-
-bool beyond_ascii(char c) { return static_cast<unsigned char>(c) >= 0x80; }
-// "\\xc3" and the like.
-bool is_hex_beyond_ascii(std::string_view text) {
-    return text.starts_with("\\x") && text.size() >= 4 &&
-           std::string_view("89abcdefABCDEF").find(text[2]) != std::string_view::npos &&
-           std::isxdigit(static_cast<unsigned char>(text[3])) != 0;
-}
-
-// Of the character, escape or class that a regex begins with.
-std::size_t length_of_unit(std::string_view regex) {
-    if (is_hex_beyond_ascii(regex)) return 4;
-    if (regex.front() == '\\') return std::min<std::size_t>(2, regex.size());
-    if (regex.front() != '[') return 1;
-    std::size_t at = regex.starts_with("[^") ? 2 : 1;
-    if (regex.substr(at).starts_with(']')) ++at;
-    while (at < regex.size() && regex[at] != ']') {
-        std::size_t close =
-            regex.substr(at).starts_with("[:") ? regex.find(":]", at) : std::string_view::npos;
-        at = close != std::string_view::npos ? close + 2 : at + (regex[at] == '\\' ? 2 : 1);
-    }
-    return std::min(at + 1, regex.size());
-}
-
-}  // namespace
-
-std::string for_re2(std::string_view regex) {
-    bool plain =
-        std::ranges::none_of(regex, beyond_ascii) && regex.find("\\x") == std::string_view::npos;
-    if (plain || regex.find("\\Q") != std::string_view::npos) return std::string(regex);
-    std::string out;
-    while (!regex.empty()) {
-        std::string_view unit = regex.substr(0, length_of_unit(regex));
-        regex.remove_prefix(unit.size());
-        bool beyond = std::ranges::any_of(unit, beyond_ascii);
-        for (std::size_t at = 0; at < unit.size() && !beyond; ++at)
-            beyond = is_hex_beyond_ascii(unit.substr(at));
-        // What is counted is not taken for a part of a common beginning.
-        if (beyond)
-            out.append("(?:").append(unit).append("{1})");
-        else
-            out += unit;
-    }
-    return out;
 }
 
 Result<Pattern> compile_pattern(std::string_view id, std::string_view source,
@@ -227,8 +174,8 @@ Result<Pattern> compile_pattern(std::string_view id, std::string_view source,
         return fail(what, done.error().what + " " + done.error().reason, done.error().hint);
     if (!take_regex(pattern, pattern_options())) {
         // The offending part, unless that is the whole pattern with its tags replaced.
-        std::string reason = pattern.re2->get().error();
-        const std::string& part = pattern.re2->get().error_arg();
+        std::string reason = pattern.re2->re2().error();
+        const std::string& part = pattern.re2->re2().error_arg();
         if (auto whole = reason.rfind(": " + pattern.regex);
             part == pattern.regex && whole != std::string::npos)
             reason.resize(whole);
@@ -250,11 +197,11 @@ Result<Pattern> compile_tag(std::string_view source) {
     pattern.id = "tag";
     pattern.source = source;
     // Refused as it was written, not as it is wrapped.
-    LazyRe2 alone(pattern.source, pattern_options());
-    if (!alone.parses()) return fail("tag", "RE2 refuses it: " + alone.get().error());
+    LazyRegex alone(pattern.source, pattern_options());
+    if (!alone.outline()) return fail("tag", "RE2 refuses it: " + alone.re2().error());
     pattern.regex = "\\A(?:" + pattern.source + ")\\z";
     if (!take_regex(pattern, pattern_options()))
-        return fail("tag", "RE2 refuses it: " + pattern.re2->get().error());
+        return fail("tag", "RE2 refuses it: " + pattern.re2->re2().error());
     return pattern;
 }
 
@@ -269,8 +216,8 @@ Pcre::Outcome search(const Pattern& pattern, std::string_view text,
                      std::vector<std::string_view>& groups) {
     if (pattern.pcre) return pattern.pcre->search(text, groups);
     groups.resize(pattern.groups);
-    if (pattern.program) {
-        switch (pattern.program->run(text, groups)) {
+    if (const CaptureProgram* program = pattern.re2->program()) {
+        switch (program->run(text, groups)) {
             case CaptureProgram::Outcome::match:
                 return Pcre::Outcome::match;
             case CaptureProgram::Outcome::no_match:
@@ -281,7 +228,7 @@ Pcre::Outcome search(const Pattern& pattern, std::string_view text,
     }
     std::array<re2::StringPiece, most_groups> pieces;
     re2::StringPiece piece(text.data(), text.size());
-    if (!pattern.re2->get().Match(piece, 0, piece.size(), RE2::UNANCHORED, pieces.data(),
+    if (!pattern.re2->re2().Match(piece, 0, piece.size(), RE2::UNANCHORED, pieces.data(),
                                   static_cast<int>(pattern.groups)))
         return Pcre::Outcome::no_match;
     for (std::size_t i = 0; i < pattern.groups; ++i)

@@ -12,9 +12,8 @@
 
 #include "core/base/address.h"
 #include "core/base/result.h"
-#include "core/match/capture_program.h"
 #include "core/match/fields.h"
-#include "core/match/lazy_re2.h"
+#include "core/match/lazy_regex.h"
 #include "core/text/pcre.h"
 
 namespace bandd {
@@ -34,10 +33,9 @@ struct Pattern {
     std::string source;  // as the user wrote it
     std::string regex;   // as its engine gets it
     Dialect dialect = Dialect::bandd;
-    std::unique_ptr<LazyRe2> re2;  // one of these two
+    std::unique_ptr<LazyRegex> re2;  // one of these two
     std::shared_ptr<const Pcre> pcre;
-    std::optional<CaptureProgram> program;  // what re2 says, sooner; not for every pattern
-    std::size_t groups = 0;                 // the whole match, too
+    std::size_t groups = 0;        // the whole match, too
     std::vector<int> host_groups;  // one for each <HOST>, <ADDR>, <IP4>, <IP6>; of bandd's dialect
     std::vector<std::pair<std::string, int>> fields;  // "user" -> group, from <F-USER> or (?P<…>)
 };
@@ -53,11 +51,6 @@ enum class CaptureResult { no_match, no_address, captured, gave_up };
 // How patterns are compiled: bytes are Latin-1, so that a broken UTF-8 sequence cannot hide a line;
 // '.' matches everything, as a message holds no line end but one that a client sent escaped.
 RE2::Options pattern_options();
-// The same pattern, but so that RE2 20220601 (Debian 12's) keeps its letters beyond ASCII: of
-// alternatives that begin alike it reads the common beginning as UTF-8, though told that bytes are
-// Latin-1, and then "Ungültiger|Ungültiges" matches neither.
-std::string for_re2(std::string_view regex);
-
 // `needs_host` is false for ignoreregex and tags. The error has no place yet.
 Result<Pattern> compile_pattern(std::string_view id, std::string_view source,
                                 const WordLists& lists, bool needs_host);
@@ -71,9 +64,9 @@ struct Fail2banOptions {
 Result<Pattern> compile_fail2ban(std::string_view id, std::string_view source,
                                  const Fail2banOptions& options);
 
-// Gives a pattern with a regex its RE2, its program if it can have one, and the number of its
-// groups. False if RE2 refuses it: its `get()` says why.
-bool take_regex(Pattern& pattern, const RE2::Options& options);
+// Gives a pattern with a regex its RE2, and the number of its groups. Nothing if RE2 refuses it,
+// which then says why.
+std::optional<LazyRegex::Outline> take_regex(Pattern& pattern, const RE2::Options& options);
 
 // What a syslog tag must be, as a whole.
 Result<Pattern> compile_tag(std::string_view source);

@@ -351,7 +351,9 @@ std::vector<LiteralSet> required_by(const Filter& filter) {
 }
 
 bool is_quick(const Filter& filter, const Pattern& pattern) {
-    return filter.dialect == Dialect::bandd && pattern.program && pattern.program->anchored();
+    if (filter.dialect != Dialect::bandd || !pattern.re2) return false;
+    const CaptureProgram* program = pattern.re2->program();
+    return program != nullptr && program->anchored();
 }
 
 void set_bit(std::uint64_t* set, std::uint32_t target) {
@@ -367,8 +369,8 @@ void prepare_beginnings(Ruleset& ruleset) {
             for (std::uint32_t i = 0; i < view.at.size(); ++i) {
                 if (!view.quick[i]) continue;
                 auto [rule, pattern] = view.at[i];
-                if (!ruleset.rules[rule].filter->patterns[pattern].program->fails_at_once(text))
-                    continue;
+                const Pattern& one = ruleset.rules[rule].filter->patterns[pattern];
+                if (!one.re2->program()->fails_at_once(text)) continue;
                 std::uint32_t target = view.first_target + i;
                 ruleset.may_begin[row * ruleset.words + target / 64] &=
                     ~(std::uint64_t{1} << target % 64);

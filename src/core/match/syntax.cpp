@@ -3,6 +3,7 @@
 // how patterns are compiled here.
 #include "core/match/syntax.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -110,7 +111,7 @@ class Parser {
             } else if (peek() != '{' || !counts(least, most)) {
                 return;
             }
-            if (exact_ && counted) throw Unknown{};
+            if (exact_ && (counted || !counts_for_re2(atom, least, most))) throw Unknown{};
             Node repeat = make(Kind::repeat);
             repeat.lazy = accept("?");
             if (!repeat.lazy && !exact_) accept("+");  // possessive, of fail2ban's Python
@@ -121,6 +122,28 @@ class Parser {
             repeat.children.push_back(std::move(atom));
             atom = std::move(repeat);
         }
+    }
+
+    // As many as RE2 allows, all repeats within repeats multiplied.
+    static bool counts_for_re2(const Node& body, int least, int most) {
+        constexpr int most_times = 1000;
+        if (most != Node::unlimited && most < least) return false;
+        if (std::max(least, most) < 2) return true;
+        return std::max(least, most) <= most_times / most_times_within(body);
+    }
+    static int most_times_within(const Node& node) {
+        int times = 1;
+        for (const Node& child : node.children) times = std::max(times, most_times_within(child));
+        int own = node.most == Node::unlimited ? node.least : node.most;
+        return node.kind == Kind::repeat ? times * std::max(1, own) : times;
+    }
+
+    std::string_view group_name(std::string_view name) {
+        bool fits = !name.empty() && std::ranges::all_of(name, [](char c) {
+            return words().test(static_cast<unsigned char>(c));
+        });
+        if (!fits || std::ranges::find(names_, name) != names_.end()) throw Unknown{};
+        return names_.emplace_back(name);
     }
 
     // "{2}", "{2,}", "{2,5}", "{,5}"; anything else in braces is literal text
@@ -173,8 +196,9 @@ class Parser {
             case '*':
             case '+':
             case '?':
-                // Behind flags: RE2 counts what stands before them.
-                if (exact_) throw Unknown{};
+                throw Unknown{};  // behind flags: they count what stands before those
+            case '{':
+                if (int least = 0, most = 0; counts(least, most)) throw Unknown{};
                 break;
             default:
                 break;
@@ -229,6 +253,7 @@ class Parser {
         ++at_;
         bool outer_fold = fold_;
         int number = 0;
+        std::string_view name;
         if (peek() != '?') {
             number = ++groups_;
         } else {
@@ -245,15 +270,20 @@ class Parser {
                     fold_ = outer_fold;
                     return node;
                 }
-            if (accept("P<") || (peek() == '<' && text_.substr(at_, 2) != "<=" &&
+            // RE2 knows "(?<" since 2023 only.
+            if (accept("P<") || (!exact_ && peek() == '<' && text_.substr(at_, 2) != "<=" &&
                                  text_.substr(at_, 2) != "<!" && accept("<"))) {
                 auto close = text_.find('>', at_);
                 if (close == std::string_view::npos) throw Unknown{};
+                if (exact_) name = group_name(text_.substr(at_, close - at_));
                 at_ = close + 1;
                 number = ++groups_;
             } else {
                 bool on = true;
                 for (; more() && peek() != ':' && peek() != ')'; ++at_) {
+                    bool last =
+                        at_ + 1 == text_.size() || text_[at_ + 1] == ':' || text_[at_ + 1] == ')';
+                    if (peek() == '-' && exact_ && (!on || last)) throw Unknown{};
                     if (peek() == '-')
                         on = false;
                     else if (peek() == 'i')
@@ -274,7 +304,10 @@ class Parser {
             around.children.push_back(std::move(inside));
             inside = std::move(around);
         }
-        if (number != 0) inside.group = number;
+        if (number != 0) {
+            inside.group = number;
+            inside.name = name;
+        }
         return inside;
     }
 
@@ -369,8 +402,9 @@ class Parser {
             default:
                 break;
         }
-        bool octal = exact_ && c == '0';
-        if (octal || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '1' && c <= '9'))
+        bool not_for_re2 = exact_ && (c == '0' || static_cast<unsigned char>(c) >= 0x80);
+        if (not_for_re2 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+            (c >= '1' && c <= '9'))
             throw Unknown{};
         return static_cast<unsigned char>(c == '0' ? '\0' : c);
     }
@@ -392,8 +426,10 @@ class Parser {
             case 'A':
                 ++at_;
                 return make(Kind::begin);
-            case 'z':
             case 'Z':
+                if (exact_) throw Unknown{};
+                [[fallthrough]];
+            case 'z':
                 ++at_;
                 return make(Kind::end);
             default:
@@ -477,6 +513,7 @@ class Parser {
     std::size_t at_ = 0;
     bool fold_ = false;
     int groups_ = 0;
+    std::vector<std::string_view> names_;  // of groups
 };
 
 ByteSet host_bytes() {
@@ -523,6 +560,12 @@ std::optional<Node> parse(std::string_view pattern, Language language, bool dot_
     } catch (const Unknown&) {
         return {};
     }
+}
+
+std::size_t count_groups(const Node& node) {
+    std::size_t count = node.group != 0 ? 1 : 0;
+    for (const Node& child : node.children) count += count_groups(child);
+    return count;
 }
 
 bool nullable(const Node& node) {

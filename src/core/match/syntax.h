@@ -35,13 +35,14 @@ struct Node {
     bool lazy = false;             // of a repeat: as few as will do
     bool negative = false;         // of a boundary: \B
     int group = 0;                 // what it matches is this capturing group, from 1; 0: none
+    std::string_view name;         // of the group, into the pattern's text; only of `exact`
     std::size_t from = 0, to = 0;  // where it stands in the pattern's text
 };
 
 // RE2's syntax is what patterns are written in. Of PCRE2's more is understood: look-around as
 // nothing (it matches no bytes), back-references as any text, conditionals as alternatives.
 // `exact` is RE2's without tags, and only what the tree tells exactly: no flags but i, no letters
-// beyond ASCII that have two cases.
+// beyond ASCII that have two cases. RE2 takes all of that, too, unless it is too large for it.
 enum class Language { re2, pcre2, exact };
 
 // Reads RE2's syntax, with <HOST>, <ADDR>, <IP4>, <IP6> as `host` and other <TAGS> as nothing.
@@ -50,6 +51,7 @@ enum class Language { re2, pcre2, exact };
 std::optional<Node> parse(std::string_view pattern, Language language = Language::re2,
                           bool dot_nl = true);
 
+std::size_t count_groups(const Node& node);  // capturing ones
 bool nullable(const Node& node);
 ByteSet first_bytes(const Node& node);
 ByteSet last_bytes(const Node& node);

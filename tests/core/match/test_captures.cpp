@@ -6,6 +6,9 @@
 #include "config/load.h"
 #include "core/match/capture_program.h"
 #include "core/match/fail2ban_regex.h"
+#include "core/match/lazy_regex.h"
+#include "core/match/literals.h"
+#include "core/match/syntax.h"
 #include "support/common.h"
 
 using namespace bandd;
@@ -182,7 +185,7 @@ TEST_CASE(
         auto hold_against = [&](const Pattern& pattern) {
             INFO(pattern.id);
             REQUIRE(pattern.re2);
-            REQUIRE(pattern.program);
+            REQUIRE(pattern.re2->program());
             for (const std::string& message : messages) {
                 for (int change = 0; change < 24; ++change) {
                     std::string text = message;
@@ -203,8 +206,9 @@ TEST_CASE(
                         }
                     }
                     ++compared;
-                    matches += by_re2(pattern.re2->get(), text).empty() ? 0 : 1;
-                    CHECK(compare(*pattern.program, pattern.re2->get(), text) == Agreement::agrees);
+                    matches += by_re2(pattern.re2->re2(), text).empty() ? 0 : 1;
+                    CHECK(compare(*pattern.re2->program(), pattern.re2->re2(), text) ==
+                          Agreement::agrees);
                 }
             }
         };
@@ -237,58 +241,97 @@ TEST_CASE("a host is read as RE2 reads it, whatever stands around it") {
         for (const std::string& behind : behinds) {
             auto pattern = compile_pattern("p", before + "<HOST>" + behind, {}, true);
             REQUIRE(pattern);
-            REQUIRE(pattern->program);
+            REQUIRE(pattern->re2->program());
             INFO(pattern->source);
             for (int i = 0; i < 400; ++i) {
                 static const std::vector<std::string> heads{"", "[", "x ", "from ", "a [", "[["};
                 std::string text = heads[any(heads.size())] + addresses[any(addresses.size())] +
                                    ends[any(ends.size())];
-                matches += by_re2(pattern->re2->get(), text).empty() ? 0 : 1;
-                CHECK(compare(*pattern->program, pattern->re2->get(), text) == Agreement::agrees);
+                matches += by_re2(pattern->re2->re2(), text).empty() ? 0 : 1;
+                CHECK(compare(*pattern->re2->program(), pattern->re2->re2(), text) ==
+                      Agreement::agrees);
             }
         }
     CHECK(matches > 2000);
 }
 
-TEST_CASE("RE2 need not be asked for a pattern that it parses and that is small: it will compile") {
-    Inventor invent(5);
-    std::size_t small = 0;
-    for (int i = 0; i < 4000; ++i) {
-        std::string regex = invent.pattern();
-        for (int j = 0; j < 3 && invent.any(2) == 0; ++j)
-            regex = "(?:" + regex + "){" + std::to_string(1 + invent.any(40)) + "}";
-        auto program = CaptureProgram::compile(regex, true);
-        LazyRe2 re2(for_re2(regex), pattern_options());
-        if (!program || !program->is_small_for_re2()) continue;
-        if (!re2.parses()) {
-            CHECK_FALSE(re2.get().ok());
-            continue;
+TEST_CASE("RE2 need not be asked whether it takes a pattern whose syntax is known exactly") {
+    static const std::vector<std::string> parts{
+        "a",      "A",         "_",          "-",          "]",    "[",     "[^",     "^",
+        "$",      "(",         ")",          "(?:",        "(?i)", "(?i:",  "(?-i)",  "(?-",
+        "(?",     "(?P<n>",    "(?P<m>",     "(?<n>",      "|",    "*",     "+",      "?",
+        "{",      "}",         "{2}",        "{2,}",       "{,3}", "{2,5}", "{5,2}",  "{1000}",
+        "{1001}", "{40}",      ",",          ".",          "\\",   "\\d",   "\\S",    "\\w",
+        "\\b",    "\\A",       "\\z",        "\\Z",        "\\Q",  "\\C",   "\\x41",  "\\xe4",
+        "\\x4",   "\\x{41}",   "\\n",        "\\.",        "\\_",  "\\-",   "\\0",    "\\1",
+        "\\pL",   "[:alpha:]", "[:^digit:]", "[[:word:]]", "<",    "\xe4",  "\\\xe4", ":",
+        "#",      "=",         "!",          "P",          "i",    "s",     "-i",     "\\v",
+        "*?",     "++",        "\n",         "9"};
+    Inventor invent(GENERATE(5U, 6U, 7U));
+    std::size_t known = 0;
+    for (int i = 0; i < 60'000; ++i) {
+        std::string regex;
+        if (i % 10 == 0) {
+            regex = invent.pattern();
+            for (int j = 0; j < 3 && invent.any(2) == 0; ++j)
+                regex = "(?:" + regex + "){" + std::to_string(1 + invent.any(40)) + "}";
+        } else {
+            for (std::size_t j = 0, count = 1 + invent.any(9); j < count; ++j)
+                regex += parts[invent.any(parts.size())];
         }
-        ++small;
+        if (!syntax::parse(regex, syntax::Language::exact)) continue;
+        LazyRegex lazy(regex, pattern_options());
         INFO(regex);
-        CHECK(re2.get().ok());
+        auto outline = lazy.outline();
+        REQUIRE(outline.has_value() == lazy.re2().ok());
+        if (!outline) continue;
+        ++known;
+        const RE2& re2 = lazy.re2();
+        REQUIRE(outline->groups == static_cast<std::size_t>(re2.NumberOfCapturingGroups()) + 1);
+        const auto& names = re2.NamedCapturingGroups();
+        REQUIRE(std::map<std::string, int>(outline->names.begin(), outline->names.end()) == names);
     }
-    CHECK(small > 1000);
+    CHECK(known > 5000);
     // More than RE2 has room for, though a run is one instruction here.
     std::string large;
     for (int i = 0; i < 700; ++i) large += "[a-c][^x]{1000}";
-    auto program = CaptureProgram::compile(large, true);
-    REQUIRE(program);
-    CHECK_FALSE(program->is_small_for_re2());
+    REQUIRE(CaptureProgram::compile(large, true));
     auto pattern = compile_pattern("p", large, {}, false);
     REQUIRE_FALSE(pattern);
     CHECK(pattern.error().reason.find("too large") != std::string::npos);
 }
 
+TEST_CASE("behind flags, a count is of what stands before them, as in RE2") {
+    for (const char* regex : {"^ab(?i){2}$", "^(?:ab(?i)*c)$", "(?:ab(?-i)?)+$"}) {
+        INFO(regex);
+        auto pattern = compile_pattern("p", regex, {}, false);
+        REQUIRE(pattern);
+        CHECK(required_literals(*pattern).empty());
+        std::vector<std::string_view> groups;
+        for (const char* text : {"abb", "ab", "ab{2}", "AB{2}", "ac", "abbC", "ab*c", "a", "ab?"}) {
+            INFO(text);
+            CHECK((search(*pattern, text, groups) == Pcre::Outcome::match) ==
+                  RE2::PartialMatch(text, pattern->re2->re2()));
+        }
+    }
+}
+
+TEST_CASE("letters beyond ASCII in a class whose range ends in a bracket") {
+    auto pattern = compile_pattern("p", "^[!-[:\xe4:]+x$", {}, false);
+    REQUIRE(pattern);
+    CHECK(pattern->re2->re2().ok());
+    CHECK(RE2::FullMatch("9\xe4:x", pattern->re2->re2()));
+}
+
 TEST_CASE("a line made to send a program back and forth is left to RE2, with the same result") {
     auto pattern = compile_pattern("p", "^(a|b|ab)*c(.*)(.*)(.*)x<HOST>$", {}, true);
     REQUIRE(pattern);
-    REQUIRE(pattern->program);
+    REQUIRE(pattern->re2->program());
     std::string text;
     for (int i = 0; i < 3000; ++i) text += "ab";
     text += "c x x x x203.0.113.9";
     Groups groups(8);
-    CHECK(pattern->program->run(text, groups) == CaptureProgram::Outcome::gave_up);
+    CHECK(pattern->re2->program()->run(text, groups) == CaptureProgram::Outcome::gave_up);
     Captured captured;
     REQUIRE(capture(*pattern, text, captured) == CaptureResult::captured);
     CHECK(to_string(*captured.address) == "203.0.113.9");

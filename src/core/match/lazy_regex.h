@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A regex that is compiled when it is first needed: for RE2, and as a program of our own. Of most
+// patterns that is never, as nobody attacks that service, and their programs leave RE2 nothing to
+// do; compiling them all would be half of a start.
+#pragma once
+
+#include <re2/re2.h>
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/match/capture_program.h"
+
+namespace bandd {
+
+class LazyRegex {
+  public:
+    LazyRegex(std::string regex, const RE2::Options& options)
+        : regex_(std::move(regex)), options_(options) {}
+    LazyRegex(const LazyRegex&) = delete;
+    LazyRegex& operator=(const LazyRegex&) = delete;
+
+    struct Outline {
+        std::size_t groups = 1;                          // the whole match, too
+        std::vector<std::pair<std::string, int>> names;  // of groups, sorted
+    };
+    // Nothing if RE2 refuses the regex: then `re2` says why. What we know exactly is not compiled
+    // for that, unless it might be too large.
+    std::optional<Outline> outline() const;
+
+    // From any thread. Of what RE2 refuses, ok() is false.
+    const RE2& re2() const;
+    // From any thread. What `re2` says, sooner; null for some.
+    const CaptureProgram* program() const {
+        if (const CaptureProgram* ready = ready_.load(std::memory_order_acquire)) return ready;
+        return make_program();
+    }
+
+  private:
+    const CaptureProgram* make_program() const;
+
+    std::string regex_;
+    RE2::Options options_;
+    mutable std::once_flag re2_once_, program_once_;
+    mutable std::optional<RE2> re2_;
+    mutable std::optional<CaptureProgram> program_;
+    // The same, for every line: std::call_once takes as long as a short text's walk.
+    mutable std::atomic<const CaptureProgram*> ready_ = nullptr;
+};
+
+// The same pattern, but so that RE2 20220601 (Debian 12's) keeps its letters beyond ASCII: of
+// alternatives that begin alike it reads the common beginning as UTF-8, though told that bytes are
+// Latin-1, and then "Ungültiger|Ungültiges" matches neither.
+std::string for_re2(std::string_view regex);
+
+}  // namespace bandd
