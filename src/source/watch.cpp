@@ -23,6 +23,8 @@ namespace {
 constexpr std::uint32_t directory_events = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
                                            IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 constexpr int most_links = 40;  // as the kernel's own limit
+// The kernel stamps files with the time of its last tick: up to this much too early.
+constexpr std::int64_t tick_us = 10'000;
 
 bool has_wildcard(const std::string& text) {
     return text.find_first_of("*?[") != std::string::npos;
@@ -162,6 +164,7 @@ void Watch::unwatch_file(Reader& reader) {
 bool Watch::resume(std::size_t log, Reader& reader, Instant now) {
     bool known = false;
     bool sure = false;  // an empty file may have been filled, copied and emptied since
+    bool unchanged = saved_at_ != never && reader.tail.modified() / 1000 + tick_us < saved_at_.us;
     for (const TailPosition& saved : saved_) {
         if (saved.id != reader.tail.id() || !reader.tail.matches(saved.fingerprint) ||
             saved.offset > reader.tail.size())
@@ -169,7 +172,7 @@ bool Watch::resume(std::size_t log, Reader& reader, Instant now) {
         reader.tail.seek(saved.offset, saved.skipping);
         saved_used_.insert(saved.id);
         known = true;
-        sure = saved.fingerprint.length > 0;
+        sure = saved.fingerprint.length > 0 || unchanged;
         break;
     }
     // The name was other files, too: it was rotated while we were away, perhaps more than once.
@@ -228,8 +231,6 @@ std::vector<Watch::Opened> Watch::open_all(std::size_t log, const std::string& p
 
 void Watch::finish_rotated(std::size_t log, const std::string& path, const Tail* current,
                            bool current_sure, Instant now) {
-    // The kernel stamps files with the time of its last tick: up to this much too early.
-    constexpr std::int64_t tick_us = 10'000;
     // Files newer than the newest that we know were written while we were away; unless we know the
     // current one, which is newer still.
     std::optional<std::int64_t> newest_known;
