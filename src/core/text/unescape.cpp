@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/text/unescape.h"
 
+#include <cstring>
+
+#include "core/base/eight_bytes.h"
+
 namespace bandd {
 namespace {
 
@@ -26,19 +30,31 @@ bool has_escape(std::string_view text) {
 }
 
 void unescape(std::string_view text, std::string& out) {
-    std::size_t done = 0;
-    for (auto at = text.find('#'); at != std::string_view::npos; at = text.find('#', at)) {
-        if (!is_escape(text, at)) {
-            ++at;
-            continue;
+    const std::size_t before = out.size();
+    constexpr std::size_t word = 8;
+    // Whole words are written, the last one beyond the end.
+    out.resize_and_overwrite(before + text.size() + word, [&](char* bytes, std::size_t) {
+        char* to = bytes + before;
+        std::size_t at = 0;
+        while (at < text.size()) {
+            if (text.size() - at >= word) {
+                std::memcpy(to, text.data() + at, word);
+                std::uint64_t found = first_zeros(eight_at(text.data() + at) ^ '#' * every_byte);
+                std::size_t plain = found == 0 ? word : first_marked(found);
+                at += plain;
+                to += plain;
+                if (found == 0) continue;
+            }
+            if (text[at] == '#' && is_escape(text, at)) {
+                *to++ = static_cast<char>((text[at + 1] - '0') << 6 | (text[at + 2] - '0') << 3 |
+                                          (text[at + 3] - '0'));
+                at += 4;
+            } else {
+                *to++ = text[at++];
+            }
         }
-        out.append(text, done, at - done);
-        out += static_cast<char>((text[at + 1] - '0') << 6 | (text[at + 2] - '0') << 3 |
-                                 (text[at + 3] - '0'));
-        at += 4;
-        done = at;
-    }
-    out.append(text, done);
+        return static_cast<std::size_t>(to - bytes);
+    });
 }
 
 }  // namespace bandd
