@@ -43,7 +43,7 @@ std::optional<Json> ask(const CommonOptions& common, const std::string& command,
         return {};
     }
     if (!reply->value("ok", false)) {
-        if (common.json) fmt::print("{}", to_line_of_json(*reply));
+        if (common.json) print_json(*reply);
         print_error(error_from_json(reply->value("error", Json::object())));
         exit_code = reply->value("exit", static_cast<int>(exit_said_no));
         return {};
@@ -51,7 +51,7 @@ std::optional<Json> ask(const CommonOptions& common, const std::string& command,
     exit_code = exit_done;
     Json result = std::move((*reply)["result"]);
     if (common.json) {
-        fmt::print("{}", to_line_of_json(result));
+        print_json(result);
         return {};
     }
     return result;

@@ -93,7 +93,7 @@ int run_check(const CommonOptions& common, const std::string& directory) {
         json["jails"] = jails;
         json["filters"] = filters.size();
         json["samples"] = samples;
-        fmt::print("{}", to_line_of_json(json));
+        print_json(json);
     } else {
         for (const Error& error : errors) fmt::print("{}\n", printable("error: " + to_line(error)));
         for (const Error& warning : warnings)
@@ -122,7 +122,7 @@ int run_keys(const CommonOptions& common) {
                         {"type", key.type},
                         {"default", key.fallback},
                         {"help", key.help}});
-    fmt::print("{}", to_line_of_json(list));
+    print_json(list);
     return exit_done;
 }
 

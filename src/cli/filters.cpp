@@ -41,7 +41,7 @@ int run_filters(const CommonOptions& common) {
                         std::to_string(filter.samples.size()), printable(filter.description)});
     }
     if (common.json)
-        fmt::print("{}", to_line_of_json(list));
+        print_json(list);
     else
         print_table({"FILTER", "PATTERNS", "SAMPLES", "DESCRIPTION"}, rows);
     return filters.empty() ? exit_said_no : exit_done;

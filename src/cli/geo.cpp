@@ -50,9 +50,7 @@ int run_geo(const CommonOptions& common, const std::vector<std::string>& address
             std::string built =
                 format_rfc3339(Instant::from_seconds(static_cast<std::int64_t>(about.built)));
             if (common.json)
-                fmt::print("{}",
-                           to_line_of_json(
-                               {{"path", about.path}, {"type", about.type}, {"built", built}}));
+                print_json({{"path", about.path}, {"type", about.type}, {"built", built}});
             else
                 fmt::print("{}  {}, built {}\n", about.path, printable(about.type),
                            built.substr(0, 10));
@@ -71,7 +69,7 @@ int run_geo(const CommonOptions& common, const std::vector<std::string>& address
         Json known = to_json(origin);
         if (common.json) {
             known["ip"] = to_string(*address);
-            fmt::print("{}", to_line_of_json(known));
+            print_json(known);
         } else {
             fmt::print("{}\n", bold(to_string(*address)));
             print_origin(known);

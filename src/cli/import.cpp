@@ -49,11 +49,11 @@ int run_import(const CommonOptions& common, const ImportOptions& options) {
         }
     }
     if (common.json) {
-        fmt::print("{}", to_line_of_json({{"to", options.to},
-                                          {"jails", imported.jails},
-                                          {"enabled", imported.enabled},
-                                          {"filters", imported.filters},
-                                          {"notes", imported.notes}}));
+        print_json({{"to", options.to},
+                    {"jails", imported.jails},
+                    {"enabled", imported.enabled},
+                    {"filters", imported.filters},
+                    {"notes", imported.notes}});
         return exit_done;
     }
     for (const std::string& note : imported.notes) fmt::print("note: {}\n", printable(note));

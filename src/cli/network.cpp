@@ -70,7 +70,7 @@ int ask_network(const CommonOptions& common, const std::string& verb,
         return exit_said_no;
     }
     if (common.json) {
-        fmt::print("{}", to_line_of_json(*result));
+        print_json(*result);
         return exit_done;
     }
     std::string until = text(*result, "until");

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 
 #include "core/text/datetime.h"
@@ -68,6 +69,11 @@ std::string green(std::string_view text) { return coloured(text, "32"); }
 
 std::string count_of(std::size_t number, std::string_view thing) {
     return fmt::format("{} {}{}", number, thing, number == 1 ? "" : "s");
+}
+
+void print_json(const Json& json) {
+    std::string line = to_line_of_json(json);
+    std::fwrite(line.data(), 1, line.size(), stdout);
 }
 
 int terminal_width() {

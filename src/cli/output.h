@@ -32,6 +32,9 @@ std::string relative_time(std::string_view rfc3339, Instant now);
 // "1 jail", "2 jails"
 std::string count_of(std::size_t number, std::string_view thing);
 
+// One line.
+void print_json(const Json& json);
+
 int terminal_width();
 void print_error(const Error& error);
 

@@ -324,7 +324,7 @@ int run_watch(const CommonOptions& common, const RemoteOptions&) {
         if (!reply) break;
         const Json event = reply->value("event", Json::object());
         if (common.json) {
-            fmt::print("{}", to_line_of_json(event));
+            print_json(event);
         } else {
             std::string kind = text(event, "kind");
             std::string when = event.contains("time") ? text(event, "time") : text(event, "from");

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -306,12 +307,12 @@ class Replay {
         }
         if (const auto* over = std::get_if<AccountOver>(&event)) {
             if (common_.json)
-                fmt::print("{}", to_line_of_json({{"kind", "account"},
-                                                  {"user", over->user},
-                                                  {"reason", over->reason},
-                                                  {"ip", to_string(over->address)},
-                                                  {"country", over->country},
-                                                  {"time", format_rfc3339(over->time)}}));
+                print_json({{"kind", "account"},
+                            {"user", over->user},
+                            {"reason", over->reason},
+                            {"ip", to_string(over->address)},
+                            {"country", over->country},
+                            {"time", format_rfc3339(over->time)}});
             else
                 fmt::print("{}  {} account {} has {}, the last from {} ({})\n",
                            local_time(format_rfc3339(over->time)), red("would refuse"),
@@ -349,7 +350,7 @@ class Replay {
                     one["line"] = match.line;
                 }
             }
-            fmt::print("{}", to_line_of_json(json));
+            print_json(json);
             return;
         }
         std::string until = ban.until == never
@@ -383,15 +384,15 @@ class Replay {
                            {"patterns", by_pattern_[name]}};
         }
         if (common_.json) {
-            fmt::print("{}", to_line_of_json({{"summary",
-                                               {{"lines", counts.lines},
-                                                {"jails", jails},
-                                                {"undated", counts.undated},
-                                                {"candidates", counts.candidates},
-                                                {"names", engine_.hits_of_names()},
-                                                {"not_asked", not_asked_},
-                                                {"seconds", seconds},
-                                                {"lines_per_second", speed}}}}));
+            print_json({{"summary",
+                         {{"lines", counts.lines},
+                          {"jails", jails},
+                          {"undated", counts.undated},
+                          {"candidates", counts.candidates},
+                          {"names", engine_.hits_of_names()},
+                          {"not_asked", not_asked_},
+                          {"seconds", seconds},
+                          {"lines_per_second", speed}}}});
             return;
         }
         fmt::print("\n");
@@ -434,6 +435,8 @@ class Replay {
 }  // namespace
 
 int run_replay(const CommonOptions& common, const ReplayOptions& options) {
+    // A ban has some kilobytes to tell.
+    if (isatty(STDOUT_FILENO) == 0) std::setvbuf(stdout, nullptr, _IOFBF, 64 << 10);
     return Replay(common, options).run();
 }
 

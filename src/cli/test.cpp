@@ -59,7 +59,7 @@ int test_samples(const CommonOptions& common, const FilterConfig& filter) {
     if (common.json) {
         Json json{{"samples", filter.samples.size()}, {"errors", Json::array()}};
         for (const Error& error : errors) json["errors"].push_back(error_to_json(error));
-        fmt::print("{}", to_line_of_json(json));
+        print_json(json);
     } else {
         for (const Error& error : errors) fmt::print("{}\n", printable(to_line(error)));
         fmt::print("{} samples, {} not as they should be\n", filter.samples.size(), errors.size());
@@ -198,7 +198,7 @@ int run_test(const CommonOptions& common, const TestOptions& given) {
             }
             if (found.fate != LineFate::hit) json["why"] = why;
             if (seen.time) json["time"] = format_rfc3339(*seen.time);
-            fmt::print("{}", to_line_of_json(json));
+            print_json(json);
         } else {
             std::string shown = verdict == "hit" ? green(verdict) : yellow(verdict);
             fmt::print("line {}: {}: {}\n", lines, shown, printable(why));
@@ -214,11 +214,9 @@ int run_test(const CommonOptions& common, const TestOptions& given) {
                    undated > 0 ? ", " + count_of(undated, "line") + " without a date" : "");
         for (const auto& [pattern, count] : by_pattern) fmt::print("  {:>7}  {}\n", count, pattern);
     } else {
-        fmt::print("{}", to_line_of_json({{"summary",
-                                           {{"lines", lines},
-                                            {"hits", hits},
-                                            {"undated", undated},
-                                            {"patterns", by_pattern}}}}));
+        print_json(
+            {{"summary",
+              {{"lines", lines}, {"hits", hits}, {"undated", undated}, {"patterns", by_pattern}}}});
     }
     return hits > 0 ? exit_done : exit_said_no;
 }

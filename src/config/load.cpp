@@ -569,22 +569,23 @@ class Loader {
     void load_filters() {
         for (const JailConfig& jail : out_.config.jails) {
             if (jail.filter.empty() || out_.config.filters.contains(jail.filter)) continue;
-            std::vector<std::string> names;
-            bool found = false;
-            for (const std::string& directory : directories_) {
-                std::string path = directory + "/filters/" + jail.filter + ".yaml";
+            auto path_in = [&](const std::string& directory) {
+                return directory + "/filters/" + jail.filter + ".yaml";
+            };
+            auto holding = std::ranges::find_if(directories_, [&](const std::string& directory) {
                 std::error_code ignored;
-                if (fs::exists(path, ignored)) {
-                    LoadedFilter loaded = load_filter(path, samples_);
-                    std::ranges::move(loaded.errors, std::back_inserter(out_.errors));
-                    out_.config.filters.emplace(jail.filter, std::move(loaded.filter));
-                    found = true;
-                    break;
-                }
+                return fs::exists(path_in(directory), ignored);
+            });
+            if (holding != directories_.end()) {
+                LoadedFilter loaded = load_filter(path_in(*holding), samples_);
+                std::ranges::move(loaded.errors, std::back_inserter(out_.errors));
+                out_.config.filters.emplace(jail.filter, std::move(loaded.filter));
+                continue;
+            }
+            std::vector<std::string> names;
+            for (const std::string& directory : directories_)
                 for (const std::string& file : glob_files(directory + "/filters/*.yaml"))
                     names.push_back(fs::path(file).stem().string());
-            }
-            if (found) continue;
             std::vector<std::string_view> views(names.begin(), names.end());
             out_.errors.push_back({"filter \"" + jail.filter + "\"",
                                    "there is no filters/" + jail.filter + ".yaml in " +

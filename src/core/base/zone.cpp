@@ -3,6 +3,7 @@
 // in its footer for times after the last transition.
 #include "core/base/zone.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -311,15 +312,15 @@ CivilTime Zone::to_civil(Instant at) const {
 
 std::string format_local(Instant at, const Zone& zone) {
     CivilTime c = zone.to_civil(at);
-    return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", c.year, c.month, c.day, c.hour,
-                       c.minute, c.second);
+    return fmt::format(FMT_COMPILE("{:04}-{:02}-{:02} {:02}:{:02}:{:02}"), c.year, c.month, c.day,
+                       c.hour, c.minute, c.second);
 }
 
 std::string format_rfc3339(Instant at) {
     CivilTime c = civil_from_utc(at);
-    std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", c.year, c.month, c.day,
-                                   c.hour, c.minute, c.second);
-    if (c.microsecond != 0) text += fmt::format(".{:06}", c.microsecond);
+    std::string text = fmt::format(FMT_COMPILE("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}"), c.year,
+                                   c.month, c.day, c.hour, c.minute, c.second);
+    if (c.microsecond != 0) text += fmt::format(FMT_COMPILE(".{:06}"), c.microsecond);
     return text + "Z";
 }
 
