@@ -85,6 +85,12 @@ bool match_pattern(const Filter& filter, const Pattern& pattern, std::string_vie
 
 namespace {
 
+// Most patterns of a filter begin with another byte.
+bool fails_at_once(const Pattern& pattern, std::string_view text) {
+    const CaptureProgram* program = pattern.re2 ? pattern.re2->program() : nullptr;
+    return program != nullptr && program->fails_at_once(text);
+}
+
 // As fail2ban goes about it: the prefix, then each pattern on what the prefix left.
 FilterMatch match_fail2ban(const Filter& filter, std::string_view text) {
     FilterMatch found;
@@ -102,6 +108,7 @@ FilterMatch match_fail2ban(const Filter& filter, std::string_view text) {
         before.fields.erase("content");
     }
     for (const Pattern& pattern : filter.patterns) {
+        if (fails_at_once(pattern, content)) continue;
         if (!match_pattern(filter, pattern, content, found)) continue;
         // With few ignoreregex, fail2ban looks at the whole line first.
         if (found.fate == LineFate::hit && filter.ignore.size() + 2 < filter.patterns.size() &&

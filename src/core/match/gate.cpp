@@ -4,6 +4,7 @@
 #include "core/match/gate.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <queue>
 #include <string>
@@ -276,6 +277,31 @@ Gate choose_gate(std::span<const std::vector<LiteralSet>> required) {
         targets.erase(twice.begin(), twice.end());
     }
     return gate;
+}
+
+std::vector<Within> places_of(const Literal& text, std::uint32_t target,
+                              const std::vector<LiteralSet>& required) {
+    std::vector<Within> places;
+    for (const LiteralSet& set : required)
+        for (const Literal& literal : set) {
+            std::string in = text.any_case ? ascii_lower(literal.text) : literal.text;
+            for (auto at = in.find(text.text); at != std::string::npos;
+                 at = in.find(text.text, at + 1)) {
+                auto end = static_cast<std::uint32_t>(at + text.text.size());
+                places.push_back({target, end, literal});
+            }
+        }
+    return places;
+}
+
+bool stands_within(std::string_view bytes, std::size_t end, const Within& within) {
+    const std::string& text = within.literal.text;
+    if (end < within.end || bytes.size() - (end - within.end) < text.size()) return false;
+    const char* at = bytes.data() + (end - within.end);
+    if (!within.literal.any_case) return std::memcmp(at, text.data(), text.size()) == 0;
+    for (std::size_t i = 0; i < text.size(); ++i)
+        if (ascii_lower(at[i]) != text[i]) return false;
+    return true;
 }
 
 }  // namespace bandd

@@ -21,4 +21,16 @@ struct Gate {
 // sets is not in it: it must see every line.
 Gate choose_gate(std::span<const std::vector<LiteralSet>> required);
 
+// A text of the gate is a part of what a target requires: of this, where it ends behind so many
+// bytes. In a line that the target matches it stands within one of these.
+struct Within {
+    std::uint32_t target = 0;
+    std::uint32_t end = 0;
+    Literal literal;
+};
+std::vector<Within> places_of(const Literal& text, std::uint32_t target,
+                              const std::vector<LiteralSet>& required);
+// True if it stands so in `bytes`, where the gate's text ends at `end`.
+bool stands_within(std::string_view bytes, std::size_t end, const Within& within);
+
 }  // namespace bandd

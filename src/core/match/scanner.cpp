@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "core/base/ascii.h"
-#include "core/match/gate.h"
 #include "core/text/docker.h"
 
 namespace bandd {
@@ -28,6 +27,13 @@ struct Line {
 
 // A set of targets, as bits.
 using Targets = const std::uint64_t*;
+
+void set_bit(std::uint64_t* set, std::uint32_t target) {
+    set[target / 64] |= std::uint64_t{1} << target % 64;
+}
+bool has_bit(Targets set, std::uint32_t target) {
+    return (set[target / 64] >> target % 64 & 1) != 0;
+}
 
 // Calls `visit` for those of `targets` from `first` on and before `end`, in order.
 template <class Visit>
@@ -225,12 +231,13 @@ bool stands_in(std::string_view line, const Literal& literal) {
     return !std::ranges::search(line, literal.text, same).empty();
 }
 
-// A text of each set stands in the line.
+// A text of each set stands in the line. Of a single set one does: the gate opens for no other
+// line.
 bool holds_required(std::string_view line, const std::vector<LiteralSet>& sets) {
-    return std::ranges::all_of(sets, [&](const LiteralSet& set) {
-        return std::ranges::any_of(
-            set, [&](const Literal& literal) { return stands_in(line, literal); });
-    });
+    return sets.size() == 1 || std::ranges::all_of(sets, [&](const LiteralSet& set) {
+               return std::ranges::any_of(
+                   set, [&](const Literal& literal) { return stands_in(line, literal); });
+           });
 }
 
 // Within what a container said, some escapes may hide any text.
@@ -290,6 +297,9 @@ bool find_candidate_lines(const Ruleset& ruleset, std::string_view bytes, Scratc
         }
         for (std::size_t i = 0; i < ruleset.words; ++i)
             opened[i] |= ruleset.opens_for[hit.literal * ruleset.words + i];
+        for (const Within& within : ruleset.opens_within[hit.literal])
+            if (!has_bit(opened.data(), within.target) && stands_within(bytes, hit.end, within))
+                set_bit(opened.data(), within.target);
     }
     end_line();
     return true;
@@ -356,10 +366,6 @@ bool is_quick(const Filter& filter, const Pattern& pattern) {
     return program != nullptr && program->anchored();
 }
 
-void set_bit(std::uint64_t* set, std::uint32_t target) {
-    set[target / 64] |= std::uint64_t{1} << target % 64;
-}
-
 void prepare_beginnings(Ruleset& ruleset) {
     ruleset.may_begin.assign((empty_text + 1) * ruleset.words, ~std::uint64_t{0});
     for (std::size_t row = 0; row <= empty_text; ++row) {
@@ -412,9 +418,14 @@ void prepare_gate(Ruleset& ruleset, const PrepareOptions& options) {
     Gate gate = choose_gate(required);
     if (gate.texts.empty() || !options.prefilter) return;
     ruleset.opens_for.assign(gate.texts.size() * ruleset.words, 0);
+    ruleset.opens_within.assign(gate.texts.size(), {});
     for (std::size_t text = 0; text < gate.texts.size(); ++text)
         for (std::uint32_t target : gate.opens_for[text])
-            set_bit(ruleset.opens_for.data() + text * ruleset.words, target);
+            if (has_bit(ruleset.costly.data(), target))
+                std::ranges::move(places_of(gate.texts[text], target, required[target]),
+                                  std::back_inserter(ruleset.opens_within[text]));
+            else
+                set_bit(ruleset.opens_for.data() + text * ruleset.words, target);
     ruleset.docker_text = static_cast<std::uint32_t>(gate.texts.size());
     gate.texts.push_back({std::string(docker_head), false});
     ruleset.gate = make_literal_scan(gate.texts, options.engine);

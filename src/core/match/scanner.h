@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/match/filter.h"
+#include "core/match/gate.h"
 #include "core/match/hit.h"
 #include "core/match/literal_scan.h"
 #include "core/match/tag_memo.h"
@@ -47,16 +48,18 @@ struct Ruleset {
 
     // The prefilter: chunks are searched for the gate's texts, and only lines with one are looked
     // at, and only by the targets that it opens for.
-    std::unique_ptr<LiteralScan> gate;      // none: every line is looked at by all
-    std::size_t words = 0;                  // of a set of targets
-    std::vector<std::uint64_t> opens_for;   // of each text, a set of targets
+    std::unique_ptr<LiteralScan> gate;     // none: every line is looked at by all
+    std::size_t words = 0;                 // of a set of targets
+    std::vector<std::uint64_t> opens_for;  // of each text, a set of targets
+    // The same of costly targets (below): only where it stands within what they require.
+    std::vector<std::vector<Within>> opens_within;
     std::uint32_t docker_text = 0;          // behind the others: how a line of Docker's begins
     std::vector<std::uint64_t> every_line;  // set of targets that have no literal
     bool looks_at_every_line = false;       // for these, or for rules that join lines
     // For each byte that a text may begin with, and for an empty one: the targets that it does not
     // rule out.
     std::vector<std::uint64_t> may_begin;
-    // Targets that cost much to try, and what a line must hold besides before they are.
+    // Targets that cost much to try. What they require besides is asked for before that.
     std::vector<std::uint64_t> costly;
     std::vector<std::vector<LiteralSet>> required;
 };
