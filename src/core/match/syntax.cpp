@@ -43,6 +43,7 @@ Node bytes_node(const ByteSet& set) {
 struct Unknown {};
 
 constexpr int deepest = 200;
+constexpr int most_counted = 99'999;  // more than any engine repeats
 
 class Parser {
   public:
@@ -152,8 +153,8 @@ class Parser {
         auto number = [&]() -> std::optional<int> {
             std::size_t begin = at;
             int value = 0;
-            while (at < text_.size() && text_[at] >= '0' && text_[at] <= '9' && value < 10000)
-                value = value * 10 + (text_[at++] - '0');
+            for (; at < text_.size() && text_[at] >= '0' && text_[at] <= '9'; ++at)
+                value = std::min(value * 10 + (text_[at] - '0'), most_counted);
             if (at == begin) return {};
             return value;
         };
