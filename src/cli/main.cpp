@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
 #include <iostream>
+#include <system_error>
 
 #include "cli/command.h"
 #include "cli/output.h"
@@ -204,15 +208,26 @@ int main(int argc, char** argv) {
         print_error({"--remote", "is for ban, unban and explain", "log in there for the rest", {}});
         return exit_usage;
     }
-    if (check->parsed()) return run_check(common, directory);
-    if (test->parsed()) return run_test(common, test_options);
-    if (filters->parsed()) return run_filters(common);
-    if (geo->parsed()) return run_geo(common, geo_addresses);
-    if (replay->parsed()) return run_replay(common, replay_options);
-    if (import->parsed()) return run_import(common, import_options);
-    if (state->parsed()) return run_state(common, state_options);
-    if (keys->parsed()) return run_keys(common);
-    for (const auto& [name, function] : run)
-        if (app.get_subcommand(name)->parsed()) return function(common, remote);
-    return exit_usage;
+    auto command = [&]() -> int {
+        if (check->parsed()) return run_check(common, directory);
+        if (test->parsed()) return run_test(common, test_options);
+        if (filters->parsed()) return run_filters(common);
+        if (geo->parsed()) return run_geo(common, geo_addresses);
+        if (replay->parsed()) return run_replay(common, replay_options);
+        if (import->parsed()) return run_import(common, import_options);
+        if (state->parsed()) return run_state(common, state_options);
+        if (keys->parsed()) return run_keys(common);
+        for (const auto& [name, function] : run)
+            if (app.get_subcommand(name)->parsed()) return function(common, remote);
+        return exit_usage;
+    };
+    try {
+        int code = command();
+        if (std::fflush(stdout) != 0)
+            throw fmt::system_error(errno, "cannot write to standard output");
+        return code;
+    } catch (const std::system_error& error) {
+        print_error({"bandctl", error.what(), {}, {}});
+        return exit_said_no;
+    }
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
@@ -73,7 +74,8 @@ std::string count_of(std::size_t number, std::string_view thing) {
 
 void print_json(const Json& json) {
     std::string line = to_line_of_json(json);
-    std::fwrite(line.data(), 1, line.size(), stdout);
+    if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size())
+        throw fmt::system_error(errno, "cannot write to standard output");
 }
 
 int terminal_width() {

@@ -32,7 +32,7 @@ std::string relative_time(std::string_view rfc3339, Instant now);
 // "1 jail", "2 jails"
 std::string count_of(std::size_t number, std::string_view thing);
 
-// One line.
+// One line. Throws std::system_error if it can't be written, as fmt::print does.
 void print_json(const Json& json);
 
 int terminal_width();

@@ -18,6 +18,8 @@ namespace {
 constexpr int deepest = 40;                     // nesting and includes
 constexpr std::size_t largest_file = 16 << 20;  // a list of a million addresses belongs in a file:
 
+constexpr const char* too_large = "it is larger than 16 MiB";
+
 Place place_of(const YAML::Mark& mark, const std::string& file) {
     if (mark.is_null()) return {file, 0, 0};
     return {file, mark.line + 1, mark.column + 1};
@@ -129,20 +131,20 @@ Result<std::string> read_text(const std::string& path) {
     struct stat status{};
     if (!file || fstat(fileno(file.get()), &status) != 0) return fail(what, std::strerror(errno));
     if (S_ISDIR(status.st_mode)) return fail(what, "it is a directory");
-    // A pipe, say, has no size.
-    std::string text;
+    auto size = static_cast<std::size_t>(std::max<off_t>(status.st_size, 0));
+    if (size > largest_file) return fail(what, too_large);
     std::setvbuf(file.get(), nullptr, _IONBF, 0);
-    std::size_t room = static_cast<std::size_t>(std::max<off_t>(status.st_size, 0)) + 1;
-    while (text.size() <= largest_file) {
+    std::string text;
+    bool full = true;  // a pipe, say, has no size
+    for (std::size_t room = size + 1; full && text.size() <= largest_file; room = text.size()) {
         std::size_t before = text.size();
         text.resize_and_overwrite(before + room, [&](char* bytes, std::size_t) {
             return before + std::fread(bytes + before, 1, room, file.get());
         });
-        if (text.size() < before + room) break;
-        room = text.size();
+        full = text.size() == before + room;
     }
     if (std::ferror(file.get()) != 0) return fail(what, std::strerror(errno));
-    if (text.size() > largest_file) return fail(what, "it is larger than 16 MiB");
+    if (text.size() > largest_file) return fail(what, too_large);
     return text;
 }
 

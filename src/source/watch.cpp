@@ -164,7 +164,8 @@ void Watch::unwatch_file(Reader& reader) {
 bool Watch::resume(std::size_t log, Reader& reader, Instant now) {
     bool known = false;
     bool sure = false;  // an empty file may have been filled, copied and emptied since
-    bool unchanged = saved_at_ != never && reader.tail.modified() / 1000 + tick_us < saved_at_.us;
+    // Which it has not by its time, unless the clock was set back.
+    bool unchanged = saved_at_ <= now && reader.tail.modified() / 1000 + tick_us < saved_at_.us;
     for (const TailPosition& saved : saved_) {
         if (saved.id != reader.tail.id() || !reader.tail.matches(saved.fingerprint) ||
             saved.offset > reader.tail.size())

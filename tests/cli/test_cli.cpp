@@ -92,6 +92,25 @@ TEST_CASE("usage: help for all and each, exit code 2 for what is not understood"
     CHECK(has(near.out, "did you mean \"unban\"?"));
 }
 
+TEST_CASE("what can't be written is said, not lost in silence") {
+    for (const char* command : {"keys", "keys --json"}) {
+        Ran ran = bandctl(std::string(command) + " > /dev/full");
+        INFO(command << ": " << ran.out);
+        CHECK(ran.code == 1);
+        CHECK(has(ran.out, "No space left on device"));
+        CHECK(std::ranges::count(ran.out, '\n') == 1);
+    }
+}
+
+TEST_CASE("a configuration file of a terabyte is refused, not read") {
+    TempDirectory dir;
+    write_file(dir / "bandd.yaml", "");
+    fs::resize_file(dir / "bandd.yaml", std::uintmax_t{1} << 40);
+    Ran ran = bandctl("check " + dir.path());
+    CHECK(ran.code == 2);
+    CHECK(has(ran.out, "it is larger than 16 MiB"));
+}
+
 TEST_CASE("without a daemon: exit code 3 and where it was looked for") {
     TempDirectory dir;
     for (const char* command : {"status", "bans", "ban 192.0.2.1", "unban 192.0.2.1",
@@ -169,7 +188,8 @@ TEST_CASE("test: a single regex, single lines, and how near a line came to match
     CHECK(has(near.out,
               "regex comes nearest: it takes \"Failed password for root \", but then wants via "
               "<HOST>\n"));
-    Ran shipped = bandctl("test sshd --line 'Nov 21 03:05:50 mx sshd[1]: Failed password for root from nowhere'");
+    Ran shipped = bandctl(
+        "test sshd --line 'Nov 21 03:05:50 mx sshd[1]: Failed password for root from nowhere'");
     INFO(shipped.out);
     CHECK(has(shipped.out,
               "failed-password comes nearest: it takes \"Failed password for root from \", but "

@@ -231,10 +231,10 @@ Result<Pattern> compile_fail2ban(std::string_view id, std::string_view source,
             if (auto outline = take_regex(pattern, re2_options))
                 pattern.fields = std::move(outline->names);
             else
-                pattern.re2.reset();
+                pattern.lazy.reset();
         }
     }
-    if (!pattern.re2) {
+    if (!pattern.lazy) {
         pattern.regex = (options.multiline ? "(?m)" : "") + python;
         auto pcre = Pcre::compile(pattern.regex);
         if (!pcre) return fail(what, pcre.error().what + ": " + pcre.error().reason);

@@ -87,7 +87,7 @@ namespace {
 
 // Most patterns of a filter begin with another byte.
 bool fails_at_once(const Pattern& pattern, std::string_view text) {
-    const CaptureProgram* program = pattern.re2 ? pattern.re2->program() : nullptr;
+    const CaptureProgram* program = pattern.lazy ? pattern.lazy->program() : nullptr;
     return program != nullptr && program->fails_at_once(text);
 }
 

@@ -48,7 +48,7 @@ class LazyRegex {
     mutable std::once_flag re2_once_, program_once_;
     mutable std::optional<RE2> re2_;
     mutable std::optional<CaptureProgram> program_;
-    // The same, for every line: std::call_once takes as long as a short text's walk.
+    // Once it is there: every line asks for it, and std::call_once is a call.
     mutable std::atomic<const CaptureProgram*> ready_ = nullptr;
 };
 

@@ -149,8 +149,8 @@ class Translation {
 }  // namespace
 
 std::optional<LazyRegex::Outline> take_regex(Pattern& pattern, const RE2::Options& options) {
-    pattern.re2 = std::make_unique<LazyRegex>(pattern.regex, options);
-    auto outline = pattern.re2->outline();
+    pattern.lazy = std::make_unique<LazyRegex>(pattern.regex, options);
+    auto outline = pattern.lazy->outline();
     if (outline) pattern.groups = outline->groups;
     return outline;
 }
@@ -174,8 +174,8 @@ Result<Pattern> compile_pattern(std::string_view id, std::string_view source,
         return fail(what, done.error().what + " " + done.error().reason, done.error().hint);
     if (!take_regex(pattern, pattern_options())) {
         // The offending part, unless that is the whole pattern with its tags replaced.
-        std::string reason = pattern.re2->re2().error();
-        const std::string& part = pattern.re2->re2().error_arg();
+        std::string reason = pattern.lazy->re2().error();
+        const std::string& part = pattern.lazy->re2().error_arg();
         if (auto whole = reason.rfind(": " + pattern.regex);
             part == pattern.regex && whole != std::string::npos)
             reason.resize(whole);
@@ -201,7 +201,7 @@ Result<Pattern> compile_tag(std::string_view source) {
     if (!alone.outline()) return fail("tag", "RE2 refuses it: " + alone.re2().error());
     pattern.regex = "\\A(?:" + pattern.source + ")\\z";
     if (!take_regex(pattern, pattern_options()))
-        return fail("tag", "RE2 refuses it: " + pattern.re2->re2().error());
+        return fail("tag", "RE2 refuses it: " + pattern.lazy->re2().error());
     return pattern;
 }
 
@@ -216,7 +216,7 @@ Pcre::Outcome search(const Pattern& pattern, std::string_view text,
                      std::vector<std::string_view>& groups) {
     if (pattern.pcre) return pattern.pcre->search(text, groups);
     groups.resize(pattern.groups);
-    if (const CaptureProgram* program = pattern.re2->program()) {
+    if (const CaptureProgram* program = pattern.lazy->program()) {
         switch (program->run(text, groups)) {
             case CaptureProgram::Outcome::match:
                 return Pcre::Outcome::match;
@@ -228,8 +228,8 @@ Pcre::Outcome search(const Pattern& pattern, std::string_view text,
     }
     std::array<re2::StringPiece, most_groups> pieces;
     re2::StringPiece piece(text.data(), text.size());
-    if (!pattern.re2->re2().Match(piece, 0, piece.size(), RE2::UNANCHORED, pieces.data(),
-                                  static_cast<int>(pattern.groups)))
+    if (!pattern.lazy->re2().Match(piece, 0, piece.size(), RE2::UNANCHORED, pieces.data(),
+                                   static_cast<int>(pattern.groups)))
         return Pcre::Outcome::no_match;
     for (std::size_t i = 0; i < pattern.groups; ++i)
         groups[i] = {pieces[i].data(), pieces[i].size()};

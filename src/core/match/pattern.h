@@ -33,7 +33,7 @@ struct Pattern {
     std::string source;  // as the user wrote it
     std::string regex;   // as its engine gets it
     Dialect dialect = Dialect::bandd;
-    std::unique_ptr<LazyRegex> re2;  // one of these two
+    std::unique_ptr<LazyRegex> lazy;  // RE2; one of these two
     std::shared_ptr<const Pcre> pcre;
     std::size_t groups = 0;        // the whole match, too
     std::vector<int> host_groups;  // one for each <HOST>, <ADDR>, <IP4>, <IP6>; of bandd's dialect
@@ -64,8 +64,8 @@ struct Fail2banOptions {
 Result<Pattern> compile_fail2ban(std::string_view id, std::string_view source,
                                  const Fail2banOptions& options);
 
-// Gives a pattern with a regex its RE2, and the number of its groups. Nothing if RE2 refuses it,
-// which then says why.
+// Gives a pattern with a regex its RE2, lazily, and the number of its groups. Nothing if RE2
+// refuses it, which then says why.
 std::optional<LazyRegex::Outline> take_regex(Pattern& pattern, const RE2::Options& options);
 
 // What a syslog tag must be, as a whole.

@@ -361,8 +361,8 @@ std::vector<LiteralSet> required_by(const Filter& filter) {
 }
 
 bool is_quick(const Filter& filter, const Pattern& pattern) {
-    if (filter.dialect != Dialect::bandd || !pattern.re2) return false;
-    const CaptureProgram* program = pattern.re2->program();
+    if (filter.dialect != Dialect::bandd || !pattern.lazy) return false;
+    const CaptureProgram* program = pattern.lazy->program();
     return program != nullptr && program->anchored();
 }
 
@@ -376,7 +376,7 @@ void prepare_beginnings(Ruleset& ruleset) {
                 if (!view.quick[i]) continue;
                 auto [rule, pattern] = view.at[i];
                 const Pattern& one = ruleset.rules[rule].filter->patterns[pattern];
-                if (!one.re2->program()->fails_at_once(text)) continue;
+                if (!one.lazy->program()->fails_at_once(text)) continue;
                 std::uint32_t target = view.first_target + i;
                 ruleset.may_begin[row * ruleset.words + target / 64] &=
                     ~(std::uint64_t{1} << target % 64);
@@ -451,13 +451,13 @@ void prepare(Ruleset& ruleset, const PrepareOptions& options) {
         if (filter.lines > 1) {
             view.joining.push_back(i);
         } else if (filter.prefix) {
-            if (filter.prefix->re2)
+            if (filter.prefix->lazy)
                 view.at.emplace_back(i, 0);
             else
                 view.always.push_back(i);
         } else {
             bool all = std::ranges::all_of(filter.patterns,
-                                           [](const Pattern& p) { return p.re2 != nullptr; });
+                                           [](const Pattern& p) { return p.lazy != nullptr; });
             for (std::uint32_t j = 0; all && j < filter.patterns.size(); ++j)
                 view.at.emplace_back(i, j);
             if (!all) view.always.push_back(i);

@@ -14,7 +14,7 @@ Pattern pattern(const std::string& regex, Fail2banOptions options = {}) {
     if (!made) FAIL(to_line(made.error()));
     return std::move(*made);
 }
-std::string engine(const std::string& regex) { return pattern(regex).re2 ? "re2" : "pcre2"; }
+std::string engine(const std::string& regex) { return pattern(regex).lazy ? "re2" : "pcre2"; }
 // "address or name; field=value …", or "no match".
 std::string found(const std::string& regex, const std::string& line, Fail2banOptions options = {}) {
     Captured captured;
