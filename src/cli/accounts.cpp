@@ -32,7 +32,7 @@ int run_accounts(const CommonOptions& common, const RemoteOptions& options) {
     if (!result) return code;
     const Json& accounts = (*result)["accounts"];
     if (accounts.empty()) {
-        fmt::print("no log-ons were counted\n");
+        fmt::print("no logins were counted\n");
         return code;
     }
     std::vector<std::vector<std::string>> rows;

@@ -127,7 +127,7 @@ int main(int argc, char** argv) {
         if (name == "account") {
             sub->add_option("name", remote.user, "its name, as it logs on")->required();
             sub->add_option("verb", remote.verb,
-                            "clear: forget its log-ons and what was said of it; block: refuse it; "
+                            "clear: forget its logins and what was said of it; block: refuse it; "
                             "allow: from any number of places")
                 ->check(CLI::IsMember({"clear", "block", "allow"}));
         }

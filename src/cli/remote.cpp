@@ -121,7 +121,7 @@ int run_status(const CommonOptions& common, const RemoteOptions& options) {
             fmt::print("{}\n", yellow(fmt::format("{} {}", count, what)));
     const Json decisions = result->value("decisions", Json::object());
     for (const auto& [name, one] : decisions.items())
-        fmt::print("{}: {} log-ons passed, {} refused by country, {} by account\n", name,
+        fmt::print("{}: {} logins passed, {} refused by country, {} by account\n", name,
                    text(one, "passed"), text(one, "refused_country"), text(one, "refused_account"));
     for (const Json& one : result->value("endpoints", Json::array()))
         if (text(one, "bad_tls") != "0" || text(one, "refused") != "0" ||

@@ -58,7 +58,7 @@ constexpr std::array keys{
         "read the systemd journal: all of it, or what unit and match name"},
     Key{"jail", "syslog", "map", "", "listen for syslog messages from other machines"},
     Key{"jail", "source", "bans | access | remote | stdin", "",
-        "`bans`: this jail counts the bans of all other jails (recidive); `access`: log-ons that "
+        "`bans`: this jail counts the bans of all other jails (recidive); `access`: logins that "
         "were refused or had a wrong password, as nginx and Dovecot tell them; `remote`: other "
         "machines ask for its bans; `stdin`: it reads what is piped into `bandd --stdin`"},
     Key{"jail", "filter", "filter name", "the jail's name",
@@ -154,7 +154,7 @@ constexpr std::array keys{
         "different countries from which an account may be used in that time"},
     Key{"accounts", "addresses", "number", "0: any", "different addresses, the same"},
     Key{"accounts", "ignoreip", "list of addresses and CIDRs", "",
-        "log-ons from there do not count"},
+        "logins from there do not count"},
     Key{"accounts", "limit", "number", "100000",
         "most accounts that are counted at one time; the oldest make room"},
     Key{"accounts", "message", "text",
@@ -252,8 +252,8 @@ constexpr std::array keys{
 
     Key{"filter", "description", "text", "", "one line: whose log, which attacks"},
     Key{"filter", "tag", "regex", "", "what the syslog tag must be in full: postfix/smtpd"},
-    Key{"filter", "finds", "attacks | log-ons", "attacks",
-        "log-ons: its lines are log-ons that succeeded; they count to `accounts`, and ban nobody"},
+    Key{"filter", "finds", "attacks | logins", "attacks",
+        "logins: its lines are logins that succeeded; they count to `accounts`, and ban nobody"},
     Key{"filter", "sender", "list of addresses and CIDRs", "",
         "only syslog messages that one of these machines sent; <F-LOG_SENDER> in actions is which"},
     Key{"filter", "failregex", "list of patterns", "", "a line that one of these matches is a hit"},

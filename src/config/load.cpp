@@ -595,7 +595,7 @@ class Loader {
         for (JailConfig& jail : out_.config.jails) {
             auto filter = out_.config.filters.find(jail.filter);
             if (filter == out_.config.filters.end()) continue;
-            take_log_ons(filter->second, jail);
+            take_logins(filter->second, jail);
             for (const auto& [list, words] : jail.lists) {
                 if (filter->second.lists.contains(list)) continue;
                 std::vector<std::string_view> views;
@@ -617,14 +617,14 @@ class Loader {
         }
     }
 
-    // Log-ons count to the accounts, whose limits stand elsewhere; `count` may say so.
-    void take_log_ons(const FilterConfig& filter, JailConfig& jail) {
-        if (!filter.finds_log_ons) return;
-        jail.rules.log_ons = true;
-        jail.needed_fields.push_back({"finds: log-ons", "user", jail.where});
+    // Logins count to the accounts, whose limits stand elsewhere; `count` may say so.
+    void take_logins(const FilterConfig& filter, JailConfig& jail) {
+        if (!filter.finds_logins) return;
+        jail.rules.logins = true;
+        jail.needed_fields.push_back({"finds: logins", "user", jail.where});
         if (jail.rules.distinct && !jail.rules.distinct->by_user)
             out_.errors.push_back(
-                {"\"count\"", "filter \"" + jail.filter + "\" finds log-ons, not attacks",
+                {"\"count\"", "filter \"" + jail.filter + "\" finds logins, not attacks",
                  "write \"count: distinct country by user\", or nothing", jail.where});
         jail.rules.distinct.reset();
     }
@@ -738,7 +738,8 @@ LoadedFilter load_filter(const std::string& path, Result<Value> file) {
     filter.where = {path, 1, 1};
     Section section(*file, "filter", "filter \"" + filter.name + "\"", out.errors);
     section.text("description", filter.description);
-    section.choice("finds", filter.finds_log_ons, {{"attacks", false}, {"log-ons", true}});
+    section.choice("finds", filter.finds_logins,
+                   {{"attacks", false}, {"logins", true}, {"log-ons", true}});
     section.text("tag", filter.tag);
     if (const Value* tag = section.find("tag")) filter.tag_where = tag->where;
     for (const Value* word : section.words("sender")) {

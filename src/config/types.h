@@ -118,7 +118,7 @@ struct FilterConfig {
     std::string name, description, tag;
     Place where, tag_where;
     std::vector<Prefix> senders;
-    bool finds_log_ons = false;  // not attacks: their addresses count to accounts
+    bool finds_logins = false;  // not attacks: their addresses count to accounts
     std::vector<PatternConfig> failregex, ignoreregex;
     Dialect dialect = Dialect::bandd;
     // Of fail2ban's dialect.

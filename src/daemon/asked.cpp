@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What others ask the daemon: log-ons, accounts, bans from other machines.
+// What others ask the daemon: logins, accounts, bans from other machines.
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -73,8 +73,8 @@ const Ban* find_covering(const BanTable& bans, std::size_t jails, const Prefix& 
 
 Endpoints::Calls Daemon::endpoint_calls() {
     Endpoints::Calls calls;
-    calls.on_log_on = [this](const LogOnRequest& request) { return on_log_on(request); };
-    calls.on_failure = [this](const LogOnRequest& request) { on_failed_password(request); };
+    calls.on_login = [this](const LoginRequest& request) { return on_login(request); };
+    calls.on_failure = [this](const LoginRequest& request) { on_failed_password(request); };
     calls.on_remote = [this](const PeerConfig& peer, const RemoteRequest& request, const Address&) {
         return on_remote(peer, request);
     };
@@ -84,13 +84,13 @@ Endpoints::Calls Daemon::endpoint_calls() {
     return calls;
 }
 
-Decision Daemon::on_log_on(const LogOnRequest& request) {
+Decision Daemon::on_login(const LoginRequest& request) {
     Outcome outcome;
-    Decision decision = engine_->on_log_on(request, outcome);
+    Decision decision = engine_->on_login(request, outcome);
     bool refused = decision.permit != Permit::yes;
     if (refused || !request.again) log_.put(Severity::notice, access_line(request, decision));
     if (refused && !request.again)
-        engine_->on_failed_log_on(
+        engine_->on_failed_login(
             request, decision.permit == Permit::country ? "country" : "account", outcome);
     pipeline_->put(outcome, request.at);
     dirty_ = true;
@@ -104,17 +104,17 @@ Decision Daemon::on_log_on(const LogOnRequest& request) {
     return decision;
 }
 
-void Daemon::on_failed_password(const LogOnRequest& request) {
+void Daemon::on_failed_password(const LoginRequest& request) {
     Origin origin = facts_.origin(request.address);
     log_.write(Severity::notice, "{} : AUTHFAILED|{} {}|{}|{}", request.user, request.protocol,
                to_string(request.address), origin.country, origin.country_name);
     Outcome outcome;
-    engine_->on_failed_log_on(request, "password", outcome);
+    engine_->on_failed_login(request, "password", outcome);
     pipeline_->put(outcome, request.at);
 }
 
 void Daemon::on_account_over(const AccountOver& over) {
-    log_.write(Severity::warning, "account {} has {}: log-ons are refused; last {} ({})", over.user,
+    log_.write(Severity::warning, "account {} has {}: logins are refused; last {} ({})", over.user,
                over.reason, to_string(over.address), over.country);
     if (control_ && control_->has_watchers())
         control_->tell_watchers({{"kind", "account"},

@@ -71,8 +71,8 @@ class Daemon {
 
     // daemon/asked.cpp: what Postfix, nginx, Dovecot, Prometheus and other machines ask
     Endpoints::Calls endpoint_calls();
-    Decision on_log_on(const LogOnRequest& request);
-    void on_failed_password(const LogOnRequest& request);
+    Decision on_login(const LoginRequest& request);
+    void on_failed_password(const LoginRequest& request);
     RemoteReply on_remote(const PeerConfig& peer, const RemoteRequest& request);
     void on_account_over(const AccountOver& over);
     void load_users(bool starting);

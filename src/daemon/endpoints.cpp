@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "os/clock.h"
-#include "policy/postfix.h"
+#include "protocols/postfix.h"
 
 namespace bandd {
 namespace {
@@ -141,8 +141,8 @@ std::vector<Endpoints::Listening> Endpoints::servers() const {
     return all;
 }
 
-Decision Endpoints::decide(const char* endpoint, const LogOnRequest& request) {
-    Decision decision = calls_.on_log_on(request);
+Decision Endpoints::decide(const char* endpoint, const LoginRequest& request) {
+    Decision decision = calls_.on_login(request);
     EndpointCounts& counts = counts_[endpoint];
     ++(decision.permit == Permit::yes       ? counts.passed
        : decision.permit == Permit::country ? counts.refused_country
@@ -168,12 +168,12 @@ std::optional<std::size_t> Endpoints::on_policy(StreamClient& client, std::strin
         ++counts.passed;
         return size;
     }
-    LogOnRequest log_on{"smtp", request->user, *request->address, now(), true};
+    LoginRequest login{"smtp", request->user, *request->address, now(), true};
     // One question for each recipient, on one connection.
     std::string same = std::string(request->instance) + "\n" + std::string(request->user);
-    log_on.again = !request->instance.empty() && client.name == same;
+    login.again = !request->instance.empty() && client.name == same;
     client.name = std::move(same);
-    Decision decision = decide("policy", log_on);
+    Decision decision = decide("policy", login);
     answer += policy_answer(decision.permit == Permit::yes       ? "DUNNO"
                             : decision.permit == Permit::country ? place_message_
                                                                  : message_);
@@ -277,19 +277,19 @@ std::optional<std::size_t> Endpoints::on_json(StreamClient& client, std::string_
     return end + 1;
 }
 
-HttpAnswer Endpoints::answer_log_on(const char* endpoint,
-                                    const std::optional<LogOnQuestion>& question, bool is_nginx) {
+HttpAnswer Endpoints::answer_login(const char* endpoint,
+                                   const std::optional<LoginQuestion>& question, bool is_nginx) {
     if (!question) {
         ++counts_[endpoint].bad;
         return {400, "text/plain; charset=utf-8", {}, "not understood\n"};
     }
-    LogOnRequest request{question->protocol, question->user, question->address, now()};
+    LoginRequest request{question->protocol, question->user, question->address, now()};
     if (question->report) {
         ++counts_[endpoint].reports;
         request.proven = question->success;
         // What we refused was told when we did.
         if (question->success)
-            calls_.on_log_on(request);
+            calls_.on_login(request);
         else if (!question->refused_by_us)
             calls_.on_failure(request);
         return answer_dovecot({});
@@ -308,9 +308,9 @@ HttpAnswer Endpoints::answer_http(const HttpRequest& request) {
         return {401, plain, {{"WWW-Authenticate", "Bearer"}}, "a token is needed\n"};
     bool get = request.method == "GET" || request.method == "HEAD";
     if (request.path == "/auth/nginx" && get)
-        return answer_log_on("nginx", parse_nginx(request), true);
+        return answer_login("nginx", parse_nginx(request), true);
     if (request.path == "/auth/dovecot" && request.method == "POST")
-        return answer_log_on("dovecot", parse_dovecot(request), false);
+        return answer_login("dovecot", parse_dovecot(request), false);
     if (request.path == "/metrics" && get)
         return {200, "text/plain; version=0.0.4; charset=utf-8", {}, calls_.metrics()};
     if (request.path == "/health" && get) return {200, plain, {}, "ok\n"};

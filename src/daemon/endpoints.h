@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Who asks the daemon: Postfix, nginx and Dovecot whether a log-on is to be let in, Prometheus for
+// Who asks the daemon: Postfix, nginx and Dovecot whether a login is to be let in, Prometheus for
 // numbers, other machines to have addresses banned. Sockets and protocols are here; what is decided
 // comes by the calls. On the loop.
 #pragma once
@@ -16,8 +16,8 @@
 #include "config/types.h"
 #include "net/stream_server.h"
 #include "os/credentials.h"
-#include "policy/http_helper.h"
-#include "policy/remote.h"
+#include "protocols/http_helper.h"
+#include "protocols/remote.h"
 
 namespace bandd {
 
@@ -33,7 +33,7 @@ struct LatencyHistogram {
 
 struct EndpointCounts {
     std::uint64_t passed = 0, refused_country = 0, refused_account = 0;
-    std::uint64_t reports = 0;  // log-ons told of
+    std::uint64_t reports = 0;  // logins told of
     std::uint64_t bad = 0;      // requests that are none
     LatencyHistogram latency;   // from request to answer, in the daemon
 };
@@ -44,9 +44,9 @@ struct RemoteCounts {
 class Endpoints {
   public:
     struct Calls {
-        std::function<Decision(const LogOnRequest&)> on_log_on;
+        std::function<Decision(const LoginRequest&)> on_login;
         // A password was wrong.
-        std::function<void(const LogOnRequest&)> on_failure;
+        std::function<void(const LoginRequest&)> on_failure;
         std::function<RemoteReply(const PeerConfig&, const RemoteRequest&, const Address& from)>
             on_remote;
         std::function<std::string()> metrics;
@@ -87,9 +87,9 @@ class Endpoints {
                            const Address& from);
     void on_http();
     HttpAnswer answer_http(const HttpRequest& request);
-    HttpAnswer answer_log_on(const char* endpoint, const std::optional<LogOnQuestion>& question,
-                             bool is_nginx);
-    Decision decide(const char* endpoint, const LogOnRequest& request);
+    HttpAnswer answer_login(const char* endpoint, const std::optional<LoginQuestion>& question,
+                            bool is_nginx);
+    Decision decide(const char* endpoint, const LoginRequest& request);
 
     Calls calls_;
     HttpConfig http_config_;

@@ -90,9 +90,9 @@ void Daemon::on_event(const Event& event) {
             json["why"] = why;
         }
     }
-    if (const auto* log_on = std::get_if<LoggedOn>(&event)) {
-        log_.write(Severity::info, "log-on {} of {} jail={}", to_string(log_on->address),
-                   log_on->user, jail_name(log_on->jail));
+    if (const auto* login = std::get_if<LoggedIn>(&event)) {
+        log_.write(Severity::info, "login {} of {} jail={}", to_string(login->address), login->user,
+                   jail_name(login->jail));
     } else if (const auto* over = std::get_if<AccountOver>(&event)) {
         on_account_over(*over);
     }

@@ -77,8 +77,7 @@ std::string Daemon::metrics() const {
     by_source("bandd_source_lines_total", "Lines read of a source.", &ScanCounts::lines);
     by_source("bandd_source_candidates_total", "Those that some pattern was tried on.",
               &ScanCounts::candidates);
-    by_source("bandd_source_hits_total", "Those that a filter calls an attack.",
-              &ScanCounts::hits);
+    by_source("bandd_source_hits_total", "Those that a filter calls an attack.", &ScanCounts::hits);
 
     std::size_t jails = engine_->rules().size();
     auto each_jail = [&](auto&& tell) {
@@ -149,7 +148,7 @@ std::string Daemon::metrics() const {
     for (const auto& [address, listener] : listeners)
         page.value(fmt::format("listen=\"{}\"", label(address)), listener->counts().dropped);
 
-    page.begin("bandd_decisions_total", "counter", "Log-ons asked about.");
+    page.begin("bandd_decisions_total", "counter", "Logins asked about.");
     for (const auto& [name, counts] : endpoints_->counts()) {
         auto tell = [&](const char* verdict, std::uint64_t number) {
             page.value(fmt::format("endpoint=\"{}\",verdict=\"{}\"", name, verdict), number);

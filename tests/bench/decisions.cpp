@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // How long who asks waits for a decision, over loopback: Postfix (one connection, one question
 // after the other), nginx (a connection for each), Dovecot (one connection). ACCOUNTS accounts with
-// LOG_ONS log-ons each, from 20 addresses; then many Postfix processes at once, for decisions a
+// LOG_ONS logins each, from 20 addresses; then many Postfix processes at once, for decisions a
 // second.
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -52,10 +52,10 @@ bool ask(const Fd& fd, const std::string& text, std::string_view ending) {
     return true;
 }
 
-std::string address_of_log_on(std::size_t account, std::size_t log_on) {
-    return fmt::format("8.{}.{}.{}", log_on % 4, account % 250, 1 + log_on % 20);
+std::string address_of_login(std::size_t account, std::size_t login) {
+    return fmt::format("8.{}.{}.{}", login % 4, account % 250, 1 + login % 20);
 }
-std::string policy_request(std::size_t account, std::size_t log_on) {
+std::string policy_request(std::size_t account, std::size_t login) {
     return fmt::format(
         "request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=ESMTP\n"
         "helo_name=client.example.org\nqueue_id=\nsender=user{0}@example.org\n"
@@ -63,7 +63,7 @@ std::string policy_request(std::size_t account, std::size_t log_on) {
         "client_name=unknown\nreverse_client_name=unknown\ninstance={2}.{0}\nsasl_method=PLAIN\n"
         "sasl_username=user{0}@example.org\nsasl_sender=\nsize=12345\nccert_subject=\n"
         "encryption_protocol=TLSv1.3\nencryption_keysize=256\nserver_port=465\n\n",
-        account, address_of_log_on(account, log_on), log_on);
+        account, address_of_login(account, login), login);
 }
 
 void tell(const char* what, std::vector<double>& seconds) {
@@ -97,7 +97,7 @@ double cpu_seconds(pid_t pid) {
 
 TEST_CASE("decisions: how long Postfix, nginx and Dovecot wait") {
     std::size_t accounts = setting("ACCOUNTS", 10'000);
-    std::size_t log_ons = setting("LOG_ONS", 100);
+    std::size_t logins = setting("LOG_ONS", 100);
     clean_namespace();
     TempDirectory dir;
     must("chmod 755 " + dir.path());
@@ -117,12 +117,12 @@ TEST_CASE("decisions: how long Postfix, nginx and Dovecot wait") {
     REQUIRE(daemon.start());
 
     std::mt19937 random(1);
-    std::vector<std::uint32_t> order(accounts * log_ons);
+    std::vector<std::uint32_t> order(accounts * logins);
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint32_t>(i);
     std::ranges::shuffle(order, random);
     Fd postfix = connect_to(10040);
     auto waits = measure(order.size() / 2, [&](std::size_t i) {
-        return ask(postfix, policy_request(order[i] / log_ons, order[i] % log_ons), "\n\n");
+        return ask(postfix, policy_request(order[i] / logins, order[i] % logins), "\n\n");
     });
     tell("Postfix policy, one smtpd", waits);
 
@@ -137,7 +137,7 @@ TEST_CASE("decisions: how long Postfix, nginx and Dovecot wait") {
         threads.emplace_back([&] {
             Fd fd = connect_to(10040);
             for (std::size_t i = next++; i < order.size(); i = next++)
-                if (!ask(fd, policy_request(order[i] / log_ons, order[i] % log_ons), "\n\n")) {
+                if (!ask(fd, policy_request(order[i] / logins, order[i] % logins), "\n\n")) {
                     good = false;
                     return;
                 }
@@ -158,8 +158,7 @@ TEST_CASE("decisions: how long Postfix, nginx and Dovecot wait") {
             fmt::format("GET /auth/nginx HTTP/1.0\r\nHost: localhost\r\nAuth-Method: plain\r\n"
                         "Auth-User: user{}@example.org\r\nAuth-Pass: secret\r\n"
                         "Auth-Protocol: imap\r\nAuth-Login-Attempt: 1\r\nClient-IP: {}\r\n\r\n",
-                        order[i] / log_ons,
-                        address_of_log_on(order[i] / log_ons, order[i] % log_ons)),
+                        order[i] / logins, address_of_login(order[i] / logins, order[i] % logins)),
             "\r\n\r\n");
     });
     tell("nginx auth_http, a connection each", nginx);
@@ -168,7 +167,7 @@ TEST_CASE("decisions: how long Postfix, nginx and Dovecot wait") {
         std::string body = fmt::format(
             "{{\"login\":\"user{}@example.org\",\"remote\":\"{}\",\"protocol\":\"imap\","
             "\"device_id\":\"\",\"session_id\":\"abc\",\"pwhash\":\"00\",\"tls\":true}}",
-            order[i] / log_ons, address_of_log_on(order[i] / log_ons, order[i] % log_ons));
+            order[i] / logins, address_of_login(order[i] / logins, order[i] % logins));
         return ask(dovecot,
                    fmt::format("POST /auth/dovecot?command=allow HTTP/1.1\r\nHost: localhost\r\n"
                                "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",

@@ -207,7 +207,7 @@ TEST_CASE("filters: what there is, shipped and one's own") {
     INFO(ran.out);
     CHECK(ran.code == 0);
     CHECK(has(ran.out, "my own"));
-    CHECK(has(ran.out, "OpenSSH server, failed log-ons"));
+    CHECK(has(ran.out, "OpenSSH server, failed logins"));
     CHECK(has(bandctl("--json --config " + dir.path() + " filters").out, "\"filter\":\"mine\""));
 }
 

@@ -128,14 +128,14 @@ TEST_CASE_METHOD(Setup, "accounts: what was counted outlives kill -9, and the ac
 }
 
 TEST_CASE_METHOD(Setup,
-                 "policy: many recipients are one log-on; what is no request gets no answer") {
+                 "policy: many recipients are one login; what is no request gets no answer") {
     configure("accounts: {countries: 2}\njails: {}\n");
     start();
     std::string three = policy_request("joe", "8.1.0.1", "m1") +
                         policy_request("joe", "8.1.0.1", "m1") +
                         policy_request("joe", "8.1.0.1", "m2");
     CHECK(exchange(10040, three, 3) == std::string(pass) + pass + pass);
-    CHECK(has(daemon.ctl("account joe").out, "2 log-ons"));
+    CHECK(has(daemon.ctl("account joe").out, "2 logins"));
     CHECK(exchange(10040, "GET / HTTP/1.0\n\n", 1) == "<closed>");
     CHECK(exchange(10040, std::string(70'000, 'x'), 1).ends_with(">"));
     CHECK(postfix_asks("", "8.1.0.1") == pass);
@@ -193,12 +193,12 @@ TEST_CASE_METHOD(Setup,
         return sh("curl -si --max-time 20 http://127.0.0.1:10041" + rest).out;
     };
     const std::string key = " -H 'X-Auth-Key: 0123456789abcdef'";
-    std::string log_on =
+    std::string login =
         "/auth/nginx -H 'Auth-User: joe' -H 'Auth-Pass: s3cret' "
         "-H 'Auth-Protocol: imap' -H 'Client-IP: 8.1.0.1'";
-    CHECK(has(curl(log_on), "401"));
-    CHECK(has(curl(log_on + " -H 'X-Auth-Key: wrong-0123456789'"), "401"));
-    std::string passed = curl(log_on + key);
+    CHECK(has(curl(login), "401"));
+    CHECK(has(curl(login + " -H 'X-Auth-Key: wrong-0123456789'"), "401"));
+    std::string passed = curl(login + key);
     CHECK(has(passed, "Auth-Status: OK"));
     CHECK(has(passed, "Auth-Server: 127.0.0.1"));
     CHECK(has(curl("/metrics -H 'Authorization: Bearer 0123456789abcdef'"), "bandd_lines_total 0"));
@@ -211,13 +211,13 @@ TEST_CASE_METHOD(Setup,
     std::string children =
         "pgrep -x bandd-http -P $(pgrep -x bandd-http -P " + std::to_string(daemon.pid()) + ")";
     must("kill -9 $(" + children + ")");
-    CHECK(wait_for([&] { return has(curl(log_on + key), "Auth-Status: OK"); }));
+    CHECK(wait_for([&] { return has(curl(login + key), "Auth-Status: OK"); }));
     // It has no rights, and passwords are nowhere.
     CHECK(sh("ps -o user= -p $(" + children + ")").out == "nobody\n");
     CHECK_FALSE(has(daemon.log(), "s3cret"));
     // Silent clients do not keep others out.
     must("for i in $(seq 50); do (sleep 20 | timeout 20 nc 127.0.0.1 10041 &) ; done");
-    CHECK(has(curl(log_on + key), "Auth-Status: OK"));
+    CHECK(has(curl(login + key), "Auth-Status: OK"));
 }
 
 TEST_CASE_METHOD(Setup, "http: numbers for Prometheus are well formed") {

@@ -28,9 +28,9 @@
 #include "core/text/envelope.h"
 #include "core/text/unescape.h"
 #include "import/to_yaml.h"
-#include "policy/http.h"
-#include "policy/postfix.h"
-#include "policy/remote.h"
+#include "protocols/http.h"
+#include "protocols/postfix.h"
+#include "protocols/remote.h"
 #include "source/framing.h"
 
 using namespace bandd;
@@ -119,8 +119,8 @@ void run_policy(const std::string& bytes) {
     auto request = parse_policy_request(std::string_view(bytes).substr(0, size));
     if (!request || !request->address) return;
     AccountTable accounts;
-    LogOnRequest log_on{"smtp", request->user, *request->address, Instant{}, true};
-    if (decide_access({}, accounts, nullptr, log_on).permit != Permit::yes) abort();
+    LoginRequest login{"smtp", request->user, *request->address, Instant{}, true};
+    if (decide_access({}, accounts, nullptr, login).permit != Permit::yes) abort();
     if (accounts.size() != 1) abort();
 }
 void run_remote(const std::string& bytes) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Postfix, Dovecot and nginx as Debian has them, asking bandd whether a log-on may be. Clients have
+// Postfix, Dovecot and nginx as Debian has them, asking bandd whether a login may be. Clients have
 // addresses of several countries, in a network namespace of their own.
 //
 //   clients 8.1.0.1 (US), 8.2.0.1 (DE) … -- nginx, Postfix, Dovecot, bandd at 192.0.2.1
@@ -192,13 +192,13 @@ struct MailServer {
         INFO(sh("cat " + dir / "nginx.out " + dir / "nginx.log").out);
         REQUIRE(up);
     }
-    // What Postfix says to the recipient of a message that is sent with a log-on.
+    // What Postfix says to the recipient of a message that is sent with a login.
     static std::string send(const std::string& from, std::uint16_t port = 10025) {
         Talk smtp(from, port);
         smtp.hear("220 ");
         smtp.say("EHLO client.example", "250 ");
-        std::string logged_on = smtp.say(std::string("AUTH PLAIN ") + joe);
-        if (!logged_on.starts_with("235")) return logged_on;
+        std::string logged_in = smtp.say(std::string("AUTH PLAIN ") + joe);
+        if (!logged_in.starts_with("235")) return logged_in;
         smtp.say("MAIL FROM:<joe@example.org>");
         return smtp.say("RCPT TO:<ann@example.net>");
     }
@@ -250,7 +250,7 @@ TEST_CASE_METHOD(MailServer,
 }
 
 TEST_CASE_METHOD(MailServer,
-                 "nginx: IMAP and SMTP log-ons pass to the servers behind it, or are refused by "
+                 "nginx: IMAP and SMTP logins pass to the servers behind it, or are refused by "
                  "country") {
     NEEDS_MAIL_SERVERS
     start_bandd("access: {countries: [US, DE], users: {joe@example.org: [8.7.0.1]}}\njails: {}\n");
@@ -264,16 +264,16 @@ TEST_CASE_METHOD(MailServer,
     CHECK(imap("8.7.0.1", 20143).starts_with("a OK"));
     // The server behind still checks the password.
     CHECK(imap("8.1.0.1", 20143, "wrong").starts_with("a NO"));
-    CHECK(imap("8.5.0.1", 20143) == "a NO Log-on is not allowed from there");
+    CHECK(imap("8.5.0.1", 20143) == "a NO Login is not allowed from there");
     CHECK(bandd.said("joe@example.org : AUTHPASS|imap 8.7.0.1|RU|"));
     CHECK(bandd.said("joe@example.org : COUNTRYFAILED|imap 8.5.0.1|CN|"));
     CHECK(send("8.1.0.1", 20025).starts_with("250 "));
-    CHECK(send("8.5.0.1", 20025) == "535 5.7.8 Log-on is not allowed from there");
+    CHECK(send("8.5.0.1", 20025) == "535 5.7.8 Login is not allowed from there");
     CHECK(bandd.log().find("secret") == std::string::npos);
 }
 
-TEST_CASE_METHOD(
-    MailServer, "dovecot: log-ons are allowed and refused by country, and what it reports counts") {
+TEST_CASE_METHOD(MailServer,
+                 "dovecot: logins are allowed and refused by country, and what it reports counts") {
     NEEDS_MAIL_SERVERS
     start_bandd(
         "access: {countries: [US, DE, FR]}\naccounts: {countries: 2}\n"

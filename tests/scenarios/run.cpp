@@ -11,7 +11,7 @@
 //                        is the jail's logpath (default /log)
 //   --- asked           lines "HH:MM:SS PROTOCOL USER ADDRESS [proven | wrong]": somebody asks
 //   whether
-//                        this log-on may be, tells of one, or of a wrong password
+//                        this login may be, tells of one, or of a wrong password
 //   => 10:03:00 refuse USER ADDRESS: REASON
 //   => 10:03:00 account USER has 6 countries in 1d
 //   => 10:04:00 ban 203.0.113.9 jail until 11:04:00
@@ -105,14 +105,14 @@ void ask(Engine& engine, const std::string& text, Instant now, Outcome& outcome,
     std::istringstream words(text);
     std::string protocol, user, address, how;
     words >> protocol >> user >> address >> how;
-    LogOnRequest request{protocol, user, ip(address), now, how == "proven"};
-    if (how == "wrong") return engine.on_failed_log_on(request, "password", outcome);
-    Decision decision = engine.on_log_on(request, outcome);
+    LoginRequest request{protocol, user, ip(address), now, how == "proven"};
+    if (how == "wrong") return engine.on_failed_login(request, "password", outcome);
+    Decision decision = engine.on_login(request, outcome);
     if (decision.permit == Permit::yes) return;
     decisions.push_back(
         fmt::format("{} refuse {} {}: {}", clock_text(now), user, address, decision.reason));
-    engine.on_failed_log_on(request, decision.permit == Permit::country ? "country" : "account",
-                            outcome);
+    engine.on_failed_login(request, decision.permit == Permit::country ? "country" : "account",
+                           outcome);
 }
 
 int run(const std::string& path) {

@@ -1,5 +1,5 @@
-# Stolen accounts: more than five countries, or more than 20 addresses, within a day. By log lines of log-ons that
-# succeeded, and by Postfix's questions. Log-ons of the own network do not count.
+# Stolen accounts: more than five countries, or more than 20 addresses, within a day. By log lines of logins that
+# succeeded, and by Postfix's questions. Logins of the own network do not count.
 --- config
 geoip: /unused
 accounts: {findtime: 24h, countries: 5, addresses: 3, ignoreip: [198.51.100.0/24]}

@@ -73,23 +73,23 @@ std::string standing_reason(const Decision& decision, const AccessRules& rules) 
 }
 
 Decision decide_access(const AccessRules& rules, AccountTable& accounts, const Facts* facts,
-                       const LogOnRequest& request) {
+                       const LoginRequest& request) {
     Decision decision;
     if (facts != nullptr) decision.origin = facts->origin(request.address);
     if (decision.origin.country.empty())
         decision.origin.country = is_public(request.address) ? unknown_country : private_country;
     bool placed = is_permitted_place(rules, request.user, request.address, decision.origin);
-    AccountTable::LogOn log_on{request.user, request.address,
-                               CountryCode::from(decision.origin.country), request.at,
-                               request.again};
+    AccountTable::Login login{request.user, request.address,
+                              CountryCode::from(decision.origin.country), request.at,
+                              request.again};
     AccountTable::Counted counted;
     if (rules.not_counted.contains(request.address)) {
         if (const AccountUse* account = accounts.find(request.user))
             counted = accounts.counts(*account, request.at);
     } else if (request.proven) {
-        counted = accounts.add(log_on);
+        counted = accounts.add(login);
     } else {
-        counted = accounts.judge(log_on);
+        counted = accounts.judge(login);
     }
     decision.standing = counted.standing;
     decision.just_over = counted.just_over;
@@ -105,7 +105,7 @@ Decision decide_access(const AccessRules& rules, AccountTable& accounts, const F
     return decision;
 }
 
-std::string access_line(const LogOnRequest& request, const Decision& decision) {
+std::string access_line(const LoginRequest& request, const Decision& decision) {
     const char* verdict = decision.permit == Permit::yes       ? "AUTHPASS"
                           : decision.permit == Permit::country ? "COUNTRYFAILED"
                                                                : "ACCOUNTFAILED";

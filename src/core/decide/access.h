@@ -36,18 +36,18 @@ struct AccessRules {
     std::vector<std::string> countries;  // from where everybody may
     UsersPlaces users;                   // of the configuration, and of its file
     AccountLimits accounts;
-    PrefixSet not_counted;  // log-ons from there are no part of an account's addresses
+    PrefixSet not_counted;  // logins from there are no part of an account's addresses
 };
 
 enum class Permit : std::uint8_t { yes, country, account };
 
-struct LogOnRequest {
+struct LoginRequest {
     std::string_view protocol;  // imap, pop3, smtp, sieve …
     std::string_view user;
     Address address;
     Instant at;
     bool proven = false;  // the password was right: it counts
-    bool again = false;   // the same log-on as the last one of this user
+    bool again = false;   // the same login as the last one of this user
 };
 
 struct Decision {
@@ -63,12 +63,12 @@ struct Decision {
 bool is_permitted_place(const AccessRules& rules, std::string_view user, const Address& address,
                         const Origin& origin);
 Decision decide_access(const AccessRules& rules, AccountTable& accounts, const Facts* facts,
-                       const LogOnRequest& request);
+                       const LoginRequest& request);
 
 // Why an account is refused, for people: "6 countries in 1d". Empty, if it is not.
 std::string standing_reason(const Decision& decision, const AccessRules& rules);
 
 // "bob@example.org : COUNTRYFAILED|imap 192.0.2.1|DE|Germany"
-std::string access_line(const LogOnRequest& request, const Decision& decision);
+std::string access_line(const LoginRequest& request, const Decision& decision);
 
 }  // namespace bandd

@@ -92,43 +92,42 @@ AccountTable::Counted AccountTable::counts(const AccountUse& account, Instant at
     return counted;
 }
 
-AccountTable::Counted AccountTable::judge(const LogOn& log_on) const {
+AccountTable::Counted AccountTable::judge(const Login& login) const {
     static const AccountUse nobody;
-    auto found = accounts_.find(account_name(log_on.user));
+    auto found = accounts_.find(account_name(login.user));
     const AccountUse& account = found == accounts_.end() ? nobody : found->second.account;
-    Counted counted = counts(account, log_on.at);
-    Instant from = log_on.at - limits_.findtime;
-    Address host = host_of(log_on.address);
+    Counted counted = counts(account, login.at);
+    Instant from = login.at - limits_.findtime;
+    Address host = host_of(login.address);
     auto is_there = [&](const auto& seen, const auto& what, auto member) {
         return std::ranges::any_of(
             seen, [&](const auto& one) { return one.last >= from && one.*member == what; });
     };
-    if (log_on.country.known() &&
-        !is_there(account.countries, log_on.country, &CountrySeen::country))
+    if (login.country.known() && !is_there(account.countries, login.country, &CountrySeen::country))
         ++counted.countries;
     if (!is_there(account.addresses, host, &AddressSeen::address)) ++counted.addresses;
     counted.standing = standing(account, counted.countries, counted.addresses);
     return counted;
 }
 
-AccountTable::Counted AccountTable::add(const LogOn& log_on) {
-    auto at = insert(account_name(log_on.user));
+AccountTable::Counted AccountTable::add(const Login& login) {
+    auto at = insert(account_name(login.user));
     AccountUse& account = at->second.account;
-    Instant newest = std::max(log_on.at, account.last);
+    Instant newest = std::max(login.at, account.last);
     drop_old(account, newest);
-    if (account.count == 0) account.first = log_on.at;
-    if (!log_on.again || account.count == 0) ++account.count;
+    if (account.count == 0) account.first = login.at;
+    if (!login.again || account.count == 0) ++account.count;
     account.last = newest;
-    Address host = host_of(log_on.address);
+    Address host = host_of(login.address);
     see(
-        account.addresses, {host, log_on.country, 1, log_on.at, log_on.at},
-        [&](const AddressSeen& seen) { return seen.address == host; }, log_on.again);
+        account.addresses, {host, login.country, 1, login.at, login.at},
+        [&](const AddressSeen& seen) { return seen.address == host; }, login.again);
     if (account.addresses.size() > most_addresses())
         account.addresses.erase(account.addresses.begin());
-    if (log_on.country.known())
+    if (login.country.known())
         see(
-            account.countries, {log_on.country, 1, log_on.at, log_on.at},
-            [&](const CountrySeen& seen) { return seen.country == log_on.country; }, log_on.again);
+            account.countries, {login.country, 1, login.at, login.at},
+            [&](const CountrySeen& seen) { return seen.country == login.country; }, login.again);
     Counted counted = counts(account, newest);
     bool over = counted.standing == Standing::too_many_countries ||
                 counted.standing == Standing::too_many_addresses;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Who logged on from where: for each account the addresses and countries of its last log-ons.
+// Who logged on from where: for each account the addresses and countries of its last logins.
 #pragma once
 
 #include <array>
@@ -43,7 +43,7 @@ struct AccountUse {
     std::string user;
     Mark mark = Mark::none;
     bool over = false;                   // more than it may: said once, when it begins
-    std::uint64_t count = 0;             // of log-ons
+    std::uint64_t count = 0;             // of logins
     Instant first, last;                 // of them
     std::vector<AddressSeen> addresses;  // the newest last; not all, if they are very many
     std::vector<CountrySeen> countries;  // the same; all
@@ -64,7 +64,7 @@ enum class Standing : std::uint8_t {
     blocked,  // by hand
 };
 
-// Exact: a log-on counts from its time until findtime later, both included; of an account at least
+// Exact: a login counts from its time until findtime later, both included; of an account at least
 // so many of the newest addresses are kept that more than the limit can be told. Names differ by
 // more than the case of their ASCII letters.
 //
@@ -81,26 +81,26 @@ class AccountTable {
     // What is kept is judged by the new limits from now on.
     void set_limits(AccountLimits limits);
 
-    struct LogOn {
+    struct Login {
         std::string_view user;
         Address address;
         CountryCode country;
         Instant at;
-        bool again = false;  // the same log-on as the last one: looked at, but not counted twice
+        bool again = false;  // the same login as the last one: looked at, but not counted twice
     };
     struct Counted {
         Standing standing = Standing::good;
         bool just_over = false;  // it was not over before
         std::uint32_t countries = 0, addresses = 0;
     };
-    Counted add(const LogOn& log_on);
-    // How it would stand if this log-on were added.
-    Counted judge(const LogOn& log_on) const;
+    Counted add(const Login& login);
+    // How it would stand if this login were added.
+    Counted judge(const Login& login) const;
 
     void mark(std::string_view user, Mark mark, Instant at);
-    // Forgets log-ons and mark. False: there was nothing.
+    // Forgets logins and mark. False: there was nothing.
     bool forget(std::string_view user);
-    // Forgets log-ons that are older than findtime by `now`.
+    // Forgets logins that are older than findtime by `now`.
     void expire(Instant now);
 
     const AccountUse* find(std::string_view user) const;

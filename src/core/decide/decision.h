@@ -95,8 +95,8 @@ struct Unbanned {
     Instant at;
 };
 
-// A log-on that a log told.
-struct LoggedOn {
+// A login that a log told.
+struct LoggedIn {
     JailIndex jail = 0;
     std::string user;
     Address address;
@@ -105,14 +105,14 @@ struct LoggedOn {
 // An account has more countries or addresses than it may, since now.
 struct AccountOver {
     std::string user;
-    Address address;  // of the log-on that made it too many
+    Address address;  // of the login that made it too many
     std::string country;
     std::string reason;
     std::uint32_t countries = 0, addresses = 0;
     Instant time;
 };
 
-using Event = std::variant<Found, Ignored, Banned, Extended, Unbanned, LoggedOn, AccountOver>;
+using Event = std::variant<Found, Ignored, Banned, Extended, Unbanned, LoggedIn, AccountOver>;
 
 struct Outcome {
     std::vector<Event> events;

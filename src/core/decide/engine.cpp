@@ -338,7 +338,7 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
         }
         if (holds != Truth::yes) return ignore(Ignored::Why::where, jail.counts.ignored);
     }
-    if (rules.log_ons) return count_log_on(index, hit, at, outcome);
+    if (rules.logins) return count_login(index, hit, at, outcome);
     if (rules.distinct && rules.distinct->by_user) return count_by_user(index, hit, at, outcome);
     std::uint64_t value = 0;
     if (rules.distinct) {
@@ -425,8 +425,8 @@ void Engine::ban_for(JailIndex index, const Prefix& prefix, const Address& addre
                       {address, at, hit.arrival, rules.name, why, hit.fields}, outcome);
 }
 
-// A log-on, as a log tells it: the password was right.
-void Engine::count_log_on(JailIndex index, const Counted& hit, Instant at, Outcome& outcome) {
+// A login, as a log tells it: the password was right.
+void Engine::count_login(JailIndex index, const Counted& hit, Instant at, Outcome& outcome) {
     auto user = hit.fields.find("user");
     if (!user || user->empty()) {
         ++jails_[index].counts.ignored;
@@ -435,10 +435,10 @@ void Engine::count_log_on(JailIndex index, const Counted& hit, Instant at, Outco
         return;
     }
     ++jails_[index].counts.hits;
-    outcome.events.emplace_back(LoggedOn{index, std::string(*user), hit.address, at});
-    LogOnRequest request{hit.pattern, *user, hit.address, at};
+    outcome.events.emplace_back(LoggedIn{index, std::string(*user), hit.address, at});
+    LoginRequest request{hit.pattern, *user, hit.address, at};
     request.proven = true;
-    on_log_on(request, outcome);
+    on_login(request, outcome);
 }
 
 // All addresses that tried one account, once they are too many, and then each further one.
@@ -497,7 +497,7 @@ void Engine::set_access(AccessRules rules) {
     accounts_.set_limits(access_.accounts);
 }
 
-Decision Engine::on_log_on(const LogOnRequest& request, Outcome& outcome) {
+Decision Engine::on_login(const LoginRequest& request, Outcome& outcome) {
     accounts_.expire(request.at);
     Decision decision = decide_access(access_, accounts_, facts_, request);
     if (decision.just_over)
@@ -508,9 +508,9 @@ Decision Engine::on_log_on(const LogOnRequest& request, Outcome& outcome) {
     return decision;
 }
 
-void Engine::on_failed_log_on(const LogOnRequest& request, std::string_view why, Outcome& outcome) {
+void Engine::on_failed_login(const LoginRequest& request, std::string_view why, Outcome& outcome) {
     Fields fields{{"user", std::string(request.user)}, {"protocol", std::string(request.protocol)}};
-    std::string line = fmt::format("log-on of {} by {} from {}: {}", request.user, request.protocol,
+    std::string line = fmt::format("login of {} by {} from {}: {}", request.user, request.protocol,
                                    to_string(request.address), why);
     for (std::size_t i = 0; i < rules_.size(); ++i)
         if (rules_[i].fed_by_access)

@@ -41,7 +41,7 @@ struct WindowChange {
 };
 // An account as a checkpoint keeps it; without a use: to be forgotten.
 struct AccountChange {
-    JailIndex jail = any_jail;  // whose table; any_jail: the one of log-ons
+    JailIndex jail = any_jail;  // whose table; any_jail: the one of logins
     std::string user;
     std::optional<AccountUse> use;
 };
@@ -93,11 +93,11 @@ class Engine {
     void set_own_addresses(PrefixSet addresses) { own_addresses_ = std::move(addresses); }
 
     void set_access(AccessRules rules);
-    // Somebody asks whether a log-on is to be let in, or tells of one (`proven`).
-    Decision on_log_on(const LogOnRequest& request, Outcome& outcome);
+    // Somebody asks whether a login is to be let in, or tells of one (`proven`).
+    Decision on_login(const LoginRequest& request, Outcome& outcome);
     // One that was refused, or whose password was wrong: a hit of the jails that `source: access`
     // feeds. `why`: their pattern.
-    void on_failed_log_on(const LogOnRequest& request, std::string_view why, Outcome& outcome);
+    void on_failed_login(const LoginRequest& request, std::string_view why, Outcome& outcome);
     void mark_account(std::string_view user, Mark mark, Instant now);
     bool forget_account(std::string_view user) { return accounts_.forget(user); }
     const AccountTable& accounts() const { return accounts_; }
@@ -197,7 +197,7 @@ class Engine {
     std::optional<std::string> distinct_value(const DistinctCount& count,
                                               const Subject& subject) const;
     Instant window_start(const JailRules& rules, Instant at) const;
-    void count_log_on(JailIndex jail, const Counted& hit, Instant at, Outcome& outcome);
+    void count_login(JailIndex jail, const Counted& hit, Instant at, Outcome& outcome);
     void count_by_user(JailIndex jail, const Counted& hit, Instant at, Outcome& outcome);
     static Instant counted_time(const Counted& hit);
     void ban_for(JailIndex jail, const Prefix& prefix, const Address& address, const Counted& hit,

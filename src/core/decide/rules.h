@@ -61,9 +61,9 @@ struct JailRules {
     bool reverse_lookup = false;
     bool simulate = false;
     bool fed_by_bans = false;    // recidive: its hits are other jails' bans
-    bool fed_by_access = false;  // log-ons that failed, as those who ask about them tell
-    // What its filter finds are log-ons: they count to the accounts, and lead to no ban.
-    bool log_ons = false;
+    bool fed_by_access = false;  // logins that failed, as those who ask about them tell
+    // What its filter finds are logins: they count to the accounts, and lead to no ban.
+    bool logins = false;
     std::uint32_t maxmatches = 10;
     std::size_t track_limit = 1'000'000;
 };

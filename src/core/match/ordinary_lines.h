@@ -70,7 +70,7 @@ inline constexpr std::string_view ordinary_lines =
     "\"IMAPD\"\t1720\t51\t\"2026-11-21 03:05:55.125\"\t\"192.0.2.51\"\t\"SENT: 5 OK UID "
     "completed\"\n"
     "\"POP3D\"\t1720\t52\t\"2026-11-21 03:05:55.125\"\t\"192.0.2.51\"\t\"SENT: +OK 0 messages\"\n"
-    // log-ons and the system
+    // logins and the system
     "Nov 21 03:05:56 gate sshd[811]: Accepted publickey for anna from 192.0.2.51 port 41233 ssh2: "
     "ED25519 SHA256:v3dpapGleDaUKf4V1vKyR9ZyUgjaJAYoCTcb2PLljI\n"
     "Nov 21 03:05:56 gate sshd[811]: Accepted password for anna from 192.0.2.51 port 41233 ssh2\n"

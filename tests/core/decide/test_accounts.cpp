@@ -13,8 +13,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-AccountTable::LogOn log_on(std::string_view user, const std::string& address,
-                           std::string_view country, double seconds) {
+AccountTable::Login login(std::string_view user, const std::string& address,
+                          std::string_view country, double seconds) {
     return {user, ip(address), CountryCode::from(country), at(seconds)};
 }
 
@@ -29,42 +29,42 @@ AccountLimits limits(std::uint32_t countries, std::uint32_t addresses) {
 
 TEST_CASE("accounts: the country after the last that is allowed is too many, and said once") {
     AccountTable table(limits(2, 0));
-    CHECK(table.add(log_on("joe", "8.8.8.8", "US", 0)).standing == Standing::good);
-    CHECK(table.add(log_on("JOE", "9.9.9.9", "CH", 1)).standing == Standing::good);
-    CHECK(table.add(log_on("joe", "8.8.4.4", "US", 2)).standing == Standing::good);
-    CHECK(table.judge(log_on("joe", "5.5.5.5", "DE", 3)).standing == Standing::too_many_countries);
-    CHECK(table.judge(log_on("joe", "5.5.5.5", "CH", 3)).standing == Standing::good);
-    auto over = table.add(log_on("joe", "5.5.5.5", "DE", 4));
+    CHECK(table.add(login("joe", "8.8.8.8", "US", 0)).standing == Standing::good);
+    CHECK(table.add(login("JOE", "9.9.9.9", "CH", 1)).standing == Standing::good);
+    CHECK(table.add(login("joe", "8.8.4.4", "US", 2)).standing == Standing::good);
+    CHECK(table.judge(login("joe", "5.5.5.5", "DE", 3)).standing == Standing::too_many_countries);
+    CHECK(table.judge(login("joe", "5.5.5.5", "CH", 3)).standing == Standing::good);
+    auto over = table.add(login("joe", "5.5.5.5", "DE", 4));
     CHECK(over.standing == Standing::too_many_countries);
     CHECK(over.just_over);
     CHECK(over.countries == 3);
     CHECK(over.addresses == 4);
-    CHECK_FALSE(table.add(log_on("joe", "5.5.5.6", "DE", 5)).just_over);
-    CHECK(table.judge(log_on("ann", "5.5.5.5", "DE", 6)).standing == Standing::good);
+    CHECK_FALSE(table.add(login("joe", "5.5.5.6", "DE", 5)).just_over);
+    CHECK(table.judge(login("ann", "5.5.5.5", "DE", 6)).standing == Standing::good);
     // A day later only what came last is left, and the next time it is said again.
-    CHECK(table.add(log_on("joe", "5.5.5.6", "DE", 86403)).standing == Standing::good);
-    CHECK(table.add(log_on("joe", "8.8.8.8", "US", 86410)).standing == Standing::good);
-    CHECK(table.add(log_on("joe", "9.9.9.9", "CH", 86411)).just_over);
+    CHECK(table.add(login("joe", "5.5.5.6", "DE", 86403)).standing == Standing::good);
+    CHECK(table.add(login("joe", "8.8.8.8", "US", 86410)).standing == Standing::good);
+    CHECK(table.add(login("joe", "9.9.9.9", "CH", 86411)).just_over);
 }
 
 TEST_CASE("accounts: private and unknown places are no country, a /64 is one address") {
     AccountTable table(limits(1, 2));
-    table.add(log_on("joe", "2001:db8::1", "", 0));
-    table.add(log_on("joe", "2001:db8::2", "", 1));
-    auto counted = table.add(log_on("joe", "10.1.1.1", "", 2));
+    table.add(login("joe", "2001:db8::1", "", 0));
+    table.add(login("joe", "2001:db8::2", "", 1));
+    auto counted = table.add(login("joe", "10.1.1.1", "", 2));
     CHECK(counted.countries == 0);
     CHECK(counted.addresses == 2);
     CHECK(counted.standing == Standing::good);
-    CHECK(table.add(log_on("joe", "10.1.1.2", "", 3)).standing == Standing::too_many_addresses);
+    CHECK(table.add(login("joe", "10.1.1.2", "", 3)).standing == Standing::too_many_addresses);
 }
 
 TEST_CASE("accounts: what an administrator says of one counts more than its places") {
     AccountTable table(limits(1, 0));
     table.mark("Joe", Mark::blocked, at(0));
-    CHECK(table.judge(log_on("joe", "8.8.8.8", "US", 1)).standing == Standing::blocked);
+    CHECK(table.judge(login("joe", "8.8.8.8", "US", 1)).standing == Standing::blocked);
     table.mark("joe", Mark::allowed, at(2));
-    table.add(log_on("joe", "8.8.8.8", "US", 3));
-    auto counted = table.add(log_on("joe", "9.9.9.9", "CH", 4));
+    table.add(login("joe", "8.8.8.8", "US", 3));
+    auto counted = table.add(login("joe", "9.9.9.9", "CH", 4));
     CHECK(counted.standing == Standing::good);
     CHECK_FALSE(counted.just_over);
     CHECK(counted.countries == 2);
@@ -90,7 +90,7 @@ TEST_CASE("accounts: exactly as counted by hand, whatever the order of time") {
         std::string address = "8." + std::to_string(block) + ".0." + std::to_string(random() % 3);
         std::string country{static_cast<char>('A' + block), 'X'};
         std::int64_t when = time - static_cast<std::int64_t>(random() % 500);
-        auto got = table.add(log_on(user, address, country, static_cast<double>(when)));
+        auto got = table.add(login(user, address, country, static_cast<double>(when)));
         by_hand[user].push_back({address, country, when});
         std::int64_t& last = newest[user];
         last = std::max(last, when);
@@ -112,18 +112,17 @@ TEST_CASE("accounts: bounded; who is near a limit or marked stays when others ma
     AccountTable table(small);
     table.mark("boss", Mark::blocked, at(0));
     for (const char* address : {"8.8.8.8", "9.9.9.9", "5.5.5.5"})
-        table.add(log_on("victim", address, "US", 1));
+        table.add(login("victim", address, "US", 1));
     for (int i = 0; i < 10'000; ++i)
-        table.add(log_on("guess" + std::to_string(i), "8.8.8.8", "US", 2 + i * 0.001));
+        table.add(login("guess" + std::to_string(i), "8.8.8.8", "US", 2 + i * 0.001));
     CHECK(table.size() == 100);
     CHECK(table.evicted() == 10'000 - 98);
-    CHECK(table.judge(log_on("boss", "8.8.8.8", "US", 3)).standing == Standing::blocked);
-    CHECK(table.add(log_on("victim", "6.6.6.6", "US", 13)).standing ==
-          Standing::too_many_addresses);
+    CHECK(table.judge(login("boss", "8.8.8.8", "US", 3)).standing == Standing::blocked);
+    CHECK(table.add(login("victim", "6.6.6.6", "US", 13)).standing == Standing::too_many_addresses);
     // Of one account not more addresses are kept than tell that they are too many.
     for (int i = 0; i < 1000; ++i)
-        table.add(log_on("victim", "7.7." + std::to_string(i / 250) + "." + std::to_string(i % 250),
-                         "CN", 20 + i));
+        table.add(login("victim", "7.7." + std::to_string(i / 250) + "." + std::to_string(i % 250),
+                        "CN", 20 + i));
     CHECK(table.find("victim")->addresses.size() == AccountTable::kept_addresses);
     CHECK(table.find("victim")->count == 1004);
     table.expire(at(200'000));
@@ -133,9 +132,9 @@ TEST_CASE("accounts: bounded; who is near a limit or marked stays when others ma
 
 TEST_CASE("accounts: a checkpoint has what changed, and gives it back") {
     AccountTable table(limits(2, 0));
-    table.add(log_on("joe", "8.8.8.8", "US", 0));
-    table.add(log_on("joe", "2001:db8:1:2::9", "CH", 1));
-    table.add(log_on("joe", "5.5.5.5", "DE", 2));
+    table.add(login("joe", "8.8.8.8", "US", 0));
+    table.add(login("joe", "2001:db8:1:2::9", "CH", 1));
+    table.add(login("joe", "5.5.5.5", "DE", 2));
     table.mark("ann|x", Mark::allowed, at(3));
     std::map<std::string, std::string> stored;
     auto take = [&] {
@@ -156,7 +155,7 @@ TEST_CASE("accounts: a checkpoint has what changed, and gives it back") {
     REQUIRE(again.find("joe") != nullptr);
     CHECK(AccountTable::dump(*again.find("joe")) == AccountTable::dump(*table.find("joe")));
     CHECK(again.find("ann|x")->mark == Mark::allowed);
-    auto counted = again.add(log_on("joe", "5.5.5.5", "DE", 3));
+    auto counted = again.add(login("joe", "5.5.5.5", "DE", 3));
     CHECK(counted.standing == Standing::too_many_countries);
     CHECK_FALSE(counted.just_over);  // that was said before the checkpoint
     table.forget("joe");
@@ -194,7 +193,7 @@ TEST_CASE("access: a decision is told as the mail proxies of old told it") {
             return origin;
         }
     } facts;
-    LogOnRequest request{"imap", "bob@example.org", ip("5.5.5.5"), at(0)};
+    LoginRequest request{"imap", "bob@example.org", ip("5.5.5.5"), at(0)};
     Decision decision = decide_access(rules, accounts, &facts, request);
     CHECK(decision.permit == Permit::country);
     CHECK(access_line(request, decision) ==

@@ -39,7 +39,7 @@ bool is_authorized(const HttpRequest& request, std::string_view token);
 // "%41" is A; nothing if it is broken. nginx encodes what is in Auth-User.
 std::optional<std::string> percent_decoded(std::string_view text);
 
-struct LogOnQuestion {
+struct LoginQuestion {
     std::string user, protocol;
     Address address;
     bool report = false;   // Dovecot tells how it went; nothing is decided
@@ -48,11 +48,11 @@ struct LogOnQuestion {
     bool anonymous = false;  // nginx passes on who does not log on (smtp_auth none)
 };
 // From nginx's headers. Nothing: it is not such a request.
-std::optional<LogOnQuestion> parse_nginx(const HttpRequest& request);
-HttpAnswer answer_nginx(const LogOnQuestion& question, const Decision& decision,
+std::optional<LoginQuestion> parse_nginx(const HttpRequest& request);
+HttpAnswer answer_nginx(const LoginQuestion& question, const Decision& decision,
                         const HttpConfig& config);
 // From Dovecot's JSON.
-std::optional<LogOnQuestion> parse_dovecot(const HttpRequest& request);
+std::optional<LoginQuestion> parse_dovecot(const HttpRequest& request);
 HttpAnswer answer_dovecot(const Decision& decision);
 
 // `text` as a header may hold it: without line ends and other control characters.

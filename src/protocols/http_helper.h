@@ -8,7 +8,7 @@
 
 #include "os/credentials.h"
 #include "os/fd.h"
-#include "policy/http.h"
+#include "protocols/http.h"
 
 namespace bandd {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "policy/http.h"
+#include "protocols/http.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -11,7 +11,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::string_view refusal = "Log-on is not allowed from there";
+constexpr std::string_view refusal = "Login is not allowed from there";
 constexpr std::string_view account_refusal = "This account was used from too many places";
 
 int hex(char c) {
@@ -75,8 +75,8 @@ std::string header_text(std::string_view text) {
     return out;
 }
 
-std::optional<LogOnQuestion> parse_nginx(const HttpRequest& request) {
-    LogOnQuestion question;
+std::optional<LoginQuestion> parse_nginx(const HttpRequest& request) {
+    LoginQuestion question;
     question.anonymous = request.header("auth-method") == "none";
     auto user = percent_decoded(request.header("auth-user"));
     auto address = parse_address(request.header("client-ip"));
@@ -87,7 +87,7 @@ std::optional<LogOnQuestion> parse_nginx(const HttpRequest& request) {
     return question;
 }
 
-HttpAnswer answer_nginx(const LogOnQuestion& question, const Decision& decision,
+HttpAnswer answer_nginx(const LoginQuestion& question, const Decision& decision,
                         const HttpConfig& config) {
     HttpAnswer answer;
     if (decision.permit != Permit::yes) {
@@ -109,10 +109,10 @@ HttpAnswer answer_nginx(const LogOnQuestion& question, const Decision& decision,
     return answer;
 }
 
-std::optional<LogOnQuestion> parse_dovecot(const HttpRequest& request) {
+std::optional<LoginQuestion> parse_dovecot(const HttpRequest& request) {
     Json json = Json::parse(request.body, nullptr, false);
     if (!json.is_object()) return {};
-    LogOnQuestion question;
+    LoginQuestion question;
     question.user = text_of(json, "login");
     question.protocol = text_of(json, "protocol");
     auto address = parse_address(text_of(json, "remote"));

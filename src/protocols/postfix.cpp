@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "policy/postfix.h"
+#include "protocols/postfix.h"
 
 namespace bandd {
 

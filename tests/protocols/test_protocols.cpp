@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What Postfix, nginx, Dovecot and other machines write, and how they are answered.
-#include "policy/http.h"
-#include "policy/postfix.h"
-#include "policy/remote.h"
+#include "protocols/http.h"
+#include "protocols/postfix.h"
+#include "protocols/remote.h"
 #include "support/common.h"
 
 using namespace bandd;
@@ -49,7 +49,7 @@ TEST_CASE("nginx: what it asks, and what it is told") {
     Decision refused;
     refused.permit = Permit::country;
     CHECK(answer_nginx(*question, refused, config).headers[0].second ==
-          "Log-on is not allowed from there");
+          "Login is not allowed from there");
     question->protocol = "smtp";  // no server is named for it
     CHECK(answer_nginx(*question, {}, config).headers[0].second != "OK");
     // Mail from strangers is passed on, whoever they are.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "policy/http_helper.h"
+#include "protocols/http_helper.h"
 
 #include <fcntl.h>
 #include <grp.h>

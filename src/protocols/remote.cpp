@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "policy/remote.h"
+#include "protocols/remote.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
