@@ -122,7 +122,7 @@ Result<> NftablesBackend::build() {
 
     for (const auto& [id, target] : targets_) {
         sets_.insert({id, true, 32});
-        sets_.insert({id, false, 64});
+        sets_.insert({id, false, ipv6_host_length});
     }
     for (bool clean : {false, true}) {
         Batch batch(sequence_, table_name);

@@ -114,6 +114,10 @@ Prefix make_prefix(const Address& address, int length) {
     return prefix;
 }
 
+Prefix host_prefix(const Address& address) {
+    return make_prefix(address, address.is_v4() ? address.bits() : ipv6_host_length);
+}
+
 bool contains(const Prefix& prefix, const Address& address) {
     if (prefix.is_v4() != address.is_v4()) return false;
     Address masked = address;

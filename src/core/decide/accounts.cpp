@@ -23,9 +23,7 @@ std::string account_name(std::string_view user) {
 
 namespace {
 
-Address host_of(const Address& address) {
-    return address.is_v4() ? address : make_prefix(address, 64).network;
-}
+Address host_of(const Address& address) { return host_prefix(address).network; }
 
 template <class Seen>
 std::uint32_t count_since(const std::vector<Seen>& seen, Instant from) {

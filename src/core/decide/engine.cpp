@@ -278,8 +278,7 @@ std::optional<std::string> Engine::distinct_value(const DistinctCount& count,
     using Of = DistinctCount::Of;
     if (count.of == Of::ip) {
         // A /64 is one attacker, however many addresses of it he shows.
-        const Address& address = subject.address;
-        return to_string(make_prefix(address, address.is_v4() ? 32 : 64));
+        return to_string(host_prefix(subject.address));
     }
     if (count.of == Of::field) {
         auto value = subject.fields.find(count.field);
@@ -483,9 +482,7 @@ void Engine::count_by_user(JailIndex index, const Counted& hit, Instant at, Outc
         if (seen.last >= at - rules_[index].findtime) addresses.push_back(seen.address);
     for (const Address& address : addresses) {
         // Of an IPv6 /64 only the network is known; the hit's own address is.
-        const Address& host =
-            contains(make_prefix(hit.address, 64), address) && !hit.address.is_v4() ? hit.address
-                                                                                    : address;
+        const Address& host = contains(host_prefix(hit.address), address) ? hit.address : address;
         Prefix prefix = key_for(index, host);
         if (is_own(index, host) || is_ignored(index, host) || bans_.find({index, prefix})) continue;
         ban_for(index, prefix, host, hit, distinct, story, outcome);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/address.h"
 #include "core/base/instant.h"
 #include "core/base/prefix_set.h"
 #include "core/base/zone.h"
@@ -51,7 +52,7 @@ struct JailRules {
     std::optional<Condition> where;  // hits of which this is not true do not count
     BantimePolicy bantime;
     int v4_length = 32;  // ban_prefix; windows are keyed by it, too
-    int v6_length = 64;
+    int v6_length = ipv6_host_length;
     PrefixSet ignoreip;
     bool ignoreself = true;
     // Before a ban is decided, the world is asked whether the address is exempt: by a program, or
