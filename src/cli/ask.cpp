@@ -8,7 +8,7 @@
 #include "cli/output.h"
 #include "config/document.h"
 #include "control/client.h"
-#include "os/log.h"
+#include "core/base/printable.h"
 
 namespace bandd {
 

@@ -14,8 +14,8 @@
 #include "config/endpoints.h"
 #include "config/keys.h"
 #include "config/load.h"
+#include "core/base/printable.h"
 #include "facts/mmdb.h"
-#include "os/log.h"
 #include "os/zoneinfo.h"
 
 namespace bandd {

@@ -8,7 +8,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "config/load.h"
-#include "os/log.h"
+#include "core/base/printable.h"
 
 namespace bandd {
 namespace fs = std::filesystem;

@@ -5,8 +5,8 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "config/load.h"
+#include "core/base/printable.h"
 #include "facts/mmdb.h"
-#include "os/log.h"
 #include "os/zoneinfo.h"
 
 namespace bandd {

@@ -8,8 +8,8 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
+#include "core/base/printable.h"
 #include "import/to_yaml.h"
-#include "os/log.h"
 
 namespace bandd {
 namespace fs = std::filesystem;

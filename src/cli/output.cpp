@@ -10,8 +10,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "core/base/printable.h"
 #include "core/text/datetime.h"
-#include "os/log.h"
 #include "os/zoneinfo.h"
 
 namespace bandd {
@@ -73,7 +73,7 @@ std::string count_of(std::size_t number, std::string_view thing) {
 }
 
 void print_json(const Json& json) {
-    std::string line = to_line_of_json(json);
+    std::string line = printable_json(to_line_of_json(json));
     if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size())
         throw fmt::system_error(errno, "cannot write to standard output");
 }

@@ -9,8 +9,8 @@
 #include "cli/output.h"
 #include "control/client.h"
 #include "core/base/address.h"
+#include "core/base/printable.h"
 #include "os/clock.h"
-#include "os/log.h"
 
 namespace bandd {
 namespace {

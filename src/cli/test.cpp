@@ -14,9 +14,9 @@
 #include "cli/output.h"
 #include "config/compile.h"
 #include "config/load.h"
+#include "core/base/printable.h"
 #include "core/base/suggest.h"
 #include "os/clock.h"
-#include "os/log.h"
 #include "os/zoneinfo.h"
 
 namespace bandd {

@@ -2,6 +2,7 @@
 // Numbers for Prometheus, in its text format.
 #include <fmt/format.h>
 
+#include "core/base/printable.h"
 #include "daemon/daemon.h"
 #include "os/clock.h"
 

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "core/base/printable.h"
 #include "os/clock.h"
 
 namespace bandd {
@@ -109,34 +110,6 @@ void Log::put(Severity severity, std::string text) {
         }
     }
     if (!written) ++lost_;
-}
-
-std::string printable(std::string_view text) {
-    std::string out;
-    out.reserve(text.size());
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        auto c = static_cast<unsigned char>(text[i]);
-        std::size_t more = c >= 0xf0 && c < 0xf5   ? 3
-                           : c >= 0xe0             ? 2
-                           : c >= 0xc2 && c < 0xe0 ? 1
-                                                   : 0;
-        bool valid = c >= 0x20 && c < 0x7f;
-        if (c >= 0xc2 && c < 0xf5 && i + more < text.size()) {
-            valid = true;
-            for (std::size_t j = 1; j <= more; ++j)
-                valid = valid && (static_cast<unsigned char>(text[i + j]) & 0xc0) == 0x80;
-            if (valid) {
-                out.append(text, i, more + 1);
-                i += more;
-                continue;
-            }
-        }
-        if (valid)
-            out += static_cast<char>(c);
-        else
-            out += fmt::format("\\x{:02x}", c);
-    }
-    return out;
 }
 
 }  // namespace bandd

@@ -53,7 +53,4 @@ class Log {
     std::uint64_t lost_ = 0;
 };
 
-// Hostile bytes made printable: control characters and what is not UTF-8 as \xNN.
-std::string printable(std::string_view text);
-
 }  // namespace bandd
