@@ -2,10 +2,13 @@
 #include "os/log.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <array>
+#include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
@@ -25,6 +28,22 @@ Result<Fd> connect_datagram(const std::string& path) {
     if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
         return fail_errno("connect \"" + path + "\"", "is a syslog daemon running?");
     return fd;
+}
+
+// One line, all of it or nothing, without waiting: who reads the other end of a pipe or terminal
+// may have stopped. A pipe that poll(2) calls writable takes PIPE_BUF bytes at once (pipe(7)).
+bool write_line(int fd, std::string line) {
+    struct stat status{};
+    if (fstat(fd, &status) != 0) return false;
+    if (!S_ISREG(status.st_mode)) {
+        pollfd ready{fd, POLLOUT, 0};
+        if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return false;
+        if (line.size() > PIPE_BUF) {
+            line.resize(PIPE_BUF - 1);
+            line += '\n';
+        }
+    }
+    return ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size());
 }
 
 }  // namespace
@@ -53,7 +72,10 @@ Result<> SyslogSender::send(int facility, int severity, std::string_view tag,
 
 Result<> Log::open(const std::string& target, Severity level) {
     if (target.find('/') != std::string::npos) {
-        Fd file(::open(target.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+        constexpr int flags = O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+        Fd file(::open(target.c_str(), O_WRONLY | flags, 0640));
+        // fifo(7): without a reader a FIFO opens for writing only if it is opened for reading, too.
+        if (!file && errno == ENXIO) file = Fd(::open(target.c_str(), O_RDWR | flags, 0640));
         if (!file) return fail_errno("cannot open log \"" + target + "\"");
         file_ = std::move(file);
         target_ = Target::file;
@@ -74,8 +96,7 @@ Result<> Log::open(const std::string& target, Severity level) {
     return {};
 }
 
-void Log::put(Severity severity, std::string text) {
-    if (!wants(severity)) return;
+bool Log::put_now(Severity severity, std::string text) {
     text = printable(text);
     bool written = true;
     switch (target_) {
@@ -104,12 +125,23 @@ void Log::put(Severity severity, std::string text) {
                 line = fmt::format("{} bandd[{}]: {}: {}\n", stamp.data(), getpid(),
                                    names[static_cast<std::size_t>(severity)], text);
             }
-            int fd = target_ == Target::file ? file_.get() : STDERR_FILENO;
-            written = ::write(fd, line.data(), line.size()) >= 0;
+            written =
+                write_line(target_ == Target::file ? file_.get() : STDERR_FILENO, std::move(line));
             break;
         }
     }
-    if (!written) ++lost_;
+    return written;
+}
+
+void Log::put(Severity severity, std::string text) {
+    if (!wants(severity)) return;
+    if (unsaid_ > 0 &&
+        put_now(Severity::warning,
+                fmt::format("{} lines of this log were lost, as nobody took them", unsaid_)))
+        unsaid_ = 0;
+    if (unsaid_ == 0 && put_now(severity, std::move(text))) return;
+    ++lost_;
+    ++unsaid_;
 }
 
 }  // namespace bandd

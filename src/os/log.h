@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The daemon's own log: one line an event, to stderr, syslog, the journal or a file. Never blocks
-// for long and never fails: what can't be written is counted. Used by src/daemon only.
+// The daemon's own log: one line an event, to stderr, syslog, the journal, a file or a FIFO. It
+// never fails and never waits for a reader: a line that a full pipe, a stopped terminal or syslogd
+// does not take is lost and counted, and the next line that is taken says how many were. (Only a
+// regular file on a disk that hangs can hold it up.) Used by src/daemon only.
 #pragma once
 
 #include <fmt/format.h>
@@ -40,9 +42,11 @@ class Log {
             put(severity, fmt::format(format, std::forward<Arguments>(arguments)...));
     }
     void put(Severity severity, std::string text);
-    std::uint64_t lost() const { return lost_; }
+    std::uint64_t lost() const { return lost_; }  // lines, since the start
 
   private:
+    bool put_now(Severity severity, std::string text);
+
     enum class Target { standard_error, syslog, journal, file };
     Target target_ = Target::standard_error;
     Severity level_ = Severity::notice;
@@ -51,6 +55,7 @@ class Log {
     SyslogSender syslog_;
     Fd journal_;
     std::uint64_t lost_ = 0;
+    std::uint64_t unsaid_ = 0;  // of them, those that the log itself does not mention yet
 };
 
 }  // namespace bandd

@@ -17,14 +17,15 @@ inline void append_field(std::string& packet, std::string_view field) {
     packet.append(field);
 }
 
+// Nothing if no whole field is left; the packet is then as it was, so that further calls find
+// nothing either.
 inline std::optional<std::string> take_field(std::string_view& packet) {
     std::uint32_t size = 0;
     if (packet.size() < sizeof size) return {};
     std::memcpy(&size, packet.data(), sizeof size);
-    packet.remove_prefix(sizeof size);
-    if (packet.size() < size) return {};
-    std::string field(packet.substr(0, size));
-    packet.remove_prefix(size);
+    if (packet.size() - sizeof size < size) return {};
+    std::string field(packet.substr(sizeof size, size));
+    packet.remove_prefix(sizeof size + size);
     return field;
 }
 

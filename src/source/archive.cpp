@@ -2,6 +2,7 @@
 #include "source/archive.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -34,16 +35,21 @@ struct Zstd {
 class Archive {
   public:
     static Result<Archive> open(const std::string& path) {
+        // O_NONBLOCK: who owns the directory may have put a FIFO there since the name was listed.
+        Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+        struct stat status{};
+        if (!file || fstat(file.get(), &status) != 0) return fail_errno(what(path));
+        if (!S_ISREG(status.st_mode)) return fail(what(path), "it is not a regular file");
         Archive archive;
         archive.path_ = path;
         if (path.ends_with(".zst")) {
             Zstd zstd;
-            zstd.file = Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-            if (!zstd.file) return fail_errno(what(path));
+            zstd.file = std::move(file);
             archive.from_ = std::move(zstd);
         } else {
-            Gzip gzip(gzopen(path.c_str(), "rbe"));
+            Gzip gzip(gzdopen(file.get(), "rb"));
             if (!gzip) return fail_errno(what(path));
+            file.release();
             archive.from_ = std::move(gzip);
         }
         return archive;

@@ -111,6 +111,13 @@ TEST_CASE("tail: UTF-16 by its mark or by name, Latin-1 by name") {
         append_file(log, text.substr(5));
         CHECK(rest(tail) == "one \n two\r\n");
     }
+    SECTION("with a mark before every line, as hMailServer writes its events since 5.6") {
+        write_file(log, mark + utf16("one\r\n", big) + mark + utf16("two\r\n", big));
+        Tail tail = tail_of(log);
+        CHECK(rest(tail) == "one\r\ntwo\r\n");
+        append_file(log, mark + utf16("three\r\n", big));
+        CHECK(rest(tail) == "three\r\n");
+    }
     SECTION("without a mark, named") {
         write_file(log, utf16("abc\n", big));
         Tail tail = tail_of(log, big ? Encoding::utf16be : Encoding::utf16le);

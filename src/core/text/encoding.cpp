@@ -46,6 +46,7 @@ char32_t unit_at(std::string_view bytes, std::size_t at, bool little) {
 
 void decode_utf16(std::string_view bytes, bool little, std::string& out) {
     constexpr char32_t replacement = 0xfffd;
+    constexpr char32_t mark = 0xfeff;
     for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) {
         char32_t unit = unit_at(bytes, i, little);
         if (unit >= 0xd800 && unit < 0xdc00 && i + 3 < bytes.size()) {
@@ -56,6 +57,8 @@ void decode_utf16(std::string_view bytes, bool little, std::string& out) {
                 continue;
             }
         }
+        // hMailServer since 5.6 begins each line of its event log with a mark.
+        if (unit == mark) continue;
         append_utf8(out, unit >= 0xd800 && unit < 0xe000 ? replacement : unit);
     }
 }

@@ -29,7 +29,7 @@ std::size_t unit_size(Encoding encoding);
 std::size_t last_line_end(Encoding encoding, std::string_view bytes);
 
 // Appends `bytes` as UTF-8. UTF-8 passes unchanged, invalid bytes included; a lone UTF-16
-// surrogate becomes U+FFFD; a last odd byte is dropped.
+// surrogate becomes U+FFFD; byte-order marks, wherever they are, and a last odd byte are dropped.
 void decode(Encoding encoding, std::string_view bytes, std::string& out);
 
 }  // namespace bandd
