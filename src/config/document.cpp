@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <unordered_map>
 
 namespace bandd {
 namespace {
@@ -39,6 +40,7 @@ Result<Value> include(const YAML::Node& node, const std::string& file, int depth
         return fail("!include " + node.Scalar(), "files include each other", {}, where);
     // A pattern may match nothing; a file that is named must be there.
     bool wildcard = pattern.find_first_of("*?[") != std::string::npos;
+    std::unordered_map<std::string, Place> places;  // by key
     for (const std::string& path : wildcard ? glob_files(pattern) : std::vector{pattern}) {
         auto value = read_at(path, depth);
         if (!value && value.error().where.file.empty()) {
@@ -53,10 +55,11 @@ Result<Value> include(const YAML::Node& node, const std::string& file, int depth
                         "needs a map, not " + std::string(kind_name(value->kind)), {},
                         value->where);
         for (auto& entry : value->entries) {
-            if (const Value* other = joined.find(entry.first.text))
+            auto [known, is_new] = places.emplace(entry.first.text, entry.second.where);
+            if (!is_new)
                 return fail("\"" + entry.first.text + "\"",
-                            "is given twice, here and in " + other->where.file + ":" +
-                                std::to_string(other->where.line),
+                            "is given twice, here and in " + known->second.file + ":" +
+                                std::to_string(known->second.line),
                             "remove one of them", entry.first.where);
             joined.entries.push_back(std::move(entry));
         }
@@ -66,47 +69,67 @@ Result<Value> include(const YAML::Node& node, const std::string& file, int depth
 
 using Source = std::shared_ptr<const std::string>;
 
-Result<Value> convert(const YAML::Node& node, const std::string& file, const Source& source,
-                      int depth) {
+// One file as it becomes values. An alias (`*name`) repeats what it names, also aliases in it, so
+// that a few hundred bytes can stand for a billion values; `values_left` bounds that.
+struct Reading {
+    std::string file;
+    Source source;
+    std::size_t values_left = 0;
+};
+// What a file without aliases can't reach (each value takes a byte at least), and aliases of
+// reasonable use don't.
+std::size_t most_values(std::size_t bytes) { return std::max<std::size_t>(bytes + 1, 100'000); }
+
+Result<Value> convert(const YAML::Node& node, Reading& reading, int depth);
+
+Result<Value> convert_map(const YAML::Node& node, Value value, Reading& reading, int depth) {
+    value.kind = Value::Kind::map;
+    std::unordered_map<std::string, int> lines;  // by key
+    for (const auto& entry : node) {
+        auto key = convert(entry.first, reading, depth + 1);
+        if (!key) return key;
+        if (key->kind != Value::Kind::scalar) return fail("key", "must be a word", {}, key->where);
+        auto [known, is_new] = lines.emplace(key->text, key->where.line);
+        if (!is_new)
+            return fail("\"" + key->text + "\"",
+                        "is given twice, first in line " + std::to_string(known->second),
+                        "remove one of them", key->where);
+        auto content = convert(entry.second, reading, depth + 1);
+        if (!content) return content;
+        value.entries.emplace_back(std::move(*key), std::move(*content));
+    }
+    return value;
+}
+
+Result<Value> convert(const YAML::Node& node, Reading& reading, int depth) {
     Value value;
-    value.where = place_of(node.Mark(), file);
+    value.where = place_of(node.Mark(), reading.file);
     if (depth > deepest)
         return fail("document", "is nested too deeply, or files include each other", {},
                     value.where);
-    if (node.Tag() == "!include" && node.IsScalar()) return include(node, file, depth + 1);
+    if (reading.values_left == 0)
+        return fail("document", "its aliases (*name) repeat too much",
+                    "write the values where they are needed", value.where);
+    --reading.values_left;
+    if (node.Tag() == "!include" && node.IsScalar()) return include(node, reading.file, depth + 1);
     switch (node.Type()) {
         case YAML::NodeType::Scalar:
             value.kind = Value::Kind::scalar;
             value.text = node.Scalar();
             value.quoted = node.Tag() == "!";
-            value.source = source;
+            value.source = reading.source;
             value.position = static_cast<std::size_t>(node.Mark().pos);
             break;
         case YAML::NodeType::Sequence:
             value.kind = Value::Kind::list;
             for (const YAML::Node& item : node) {
-                auto converted = convert(item, file, source, depth + 1);
+                auto converted = convert(item, reading, depth + 1);
                 if (!converted) return converted;
                 value.items.push_back(std::move(*converted));
             }
             break;
         case YAML::NodeType::Map:
-            value.kind = Value::Kind::map;
-            for (const auto& entry : node) {
-                auto key = convert(entry.first, file, source, depth + 1);
-                if (!key) return key;
-                if (key->kind != Value::Kind::scalar)
-                    return fail("key", "must be a word", {}, key->where);
-                if (const Value* other = value.find(key->text))
-                    return fail(
-                        "\"" + key->text + "\"",
-                        "is given twice, first in line " + std::to_string(other->where.line),
-                        "remove one of them", key->where);
-                auto content = convert(entry.second, file, source, depth + 1);
-                if (!content) return content;
-                value.entries.emplace_back(std::move(*key), std::move(*content));
-            }
-            break;
+            return convert_map(node, std::move(value), reading, depth);
         case YAML::NodeType::Null:
         case YAML::NodeType::Undefined:
             break;
@@ -115,8 +138,9 @@ Result<Value> convert(const YAML::Node& node, const std::string& file, const Sou
 }
 
 Result<Value> parse_at(const std::string& text, const std::string& name, int depth) {
+    Reading reading{name, std::make_shared<const std::string>(text), most_values(text.size())};
     try {
-        return convert(YAML::Load(text), name, std::make_shared<const std::string>(text), depth);
+        return convert(YAML::Load(text), reading, depth);
     } catch (const YAML::Exception& error) {
         return fail("YAML", error.msg, {}, place_of(error.mark, name));
     }
