@@ -3,6 +3,8 @@
 
 #include <vector>
 
+#include "core/match/fail2ban_pattern.h"
+
 namespace bandd {
 
 std::optional<Nearest> nearest_pattern(const FilterConfig& filter, std::string_view text) {

@@ -9,7 +9,8 @@
 #include <tuple>
 
 #include "core/base/suggest.h"
-#include "core/match/forgery.h"
+#include "core/match/fail2ban_pattern.h"
+#include "core/regex/forgery.h"
 
 namespace bandd {
 

@@ -21,6 +21,7 @@
 #include "core/decide/condition.h"
 #include "core/decide/conversation.h"
 #include "core/decide/waiting.h"
+#include "core/match/fail2ban_pattern.h"
 #include "core/match/pattern.h"
 #include "core/match/scanner.h"
 #include "core/text/datepattern.h"

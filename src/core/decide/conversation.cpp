@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "core/base/dump.h"
-#include "core/match/fail2ban_regex.h"
+#include "core/match/fail2ban_pattern.h"
 
 namespace bandd {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/match/filter.h"
 
-#include "core/match/fail2ban_regex.h"
+#include "core/match/fail2ban_pattern.h"
 #include "core/text/docker.h"
 
 namespace bandd {

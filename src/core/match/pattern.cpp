@@ -6,8 +6,8 @@
 #include <cctype>
 
 #include "core/base/ascii.h"
-#include "core/match/fail2ban_regex.h"
-#include "core/match/host_regex.h"
+#include "core/match/fail2ban_pattern.h"
+#include "core/regex/host_regex.h"
 
 namespace bandd {
 namespace {
@@ -210,6 +210,12 @@ bool names_empty_list(std::string_view source, const WordLists& lists) {
         if (items.empty() && source.find("<LIST:" + name + ">") != std::string_view::npos)
             return true;
     return false;
+}
+
+std::vector<LiteralSet> required_literals(const Pattern& pattern) {
+    return required_literals(pattern.regex,
+                             pattern.pcre ? syntax::Language::pcre2 : syntax::Language::re2,
+                             pattern.dialect == Dialect::fail2ban);
 }
 
 Pcre::Outcome search(const Pattern& pattern, std::string_view text,

@@ -13,8 +13,9 @@
 #include "core/base/address.h"
 #include "core/base/result.h"
 #include "core/match/fields.h"
-#include "core/match/lazy_regex.h"
-#include "core/text/pcre.h"
+#include "core/prefilter/literals.h"
+#include "core/regex/lazy_regex.h"
+#include "core/regex/pcre.h"
 
 namespace bandd {
 
@@ -46,6 +47,9 @@ struct Captured {
     Fields fields;
 };
 
+// More groups than this in one pattern are refused.
+inline constexpr std::size_t most_groups = 64;
+
 enum class CaptureResult { no_match, no_address, captured, gave_up };
 
 // How patterns are compiled: bytes are Latin-1, so that a broken UTF-8 sequence cannot hide a line;
@@ -54,15 +58,6 @@ RE2::Options pattern_options();
 // `needs_host` is false for ignoreregex and tags. The error has no place yet.
 Result<Pattern> compile_pattern(std::string_view id, std::string_view source,
                                 const WordLists& lists, bool needs_host);
-
-struct Fail2banOptions {
-    bool names = true;       // <HOST> takes host names, too (usedns)
-    bool multiline = false;  // ^ and $ match at every line (maxlines)
-};
-// A failregex, prefregex or ignoreregex as fail2ban reads it. RE2 where that means the same, else
-// PCRE2.
-Result<Pattern> compile_fail2ban(std::string_view id, std::string_view source,
-                                 const Fail2banOptions& options);
 
 // Gives a pattern with a regex its RE2, lazily, and the number of its groups. Nothing if RE2
 // refuses it, which then says why.
@@ -73,6 +68,9 @@ Result<Pattern> compile_tag(std::string_view source);
 
 // True if a list that the pattern names is empty: it can't match anything then, and is left out.
 bool names_empty_list(std::string_view source, const WordLists& lists);
+
+// See core/prefilter/literals.h.
+std::vector<LiteralSet> required_literals(const Pattern& pattern);
 
 // The groups of a match anywhere in `text`, the whole first; unset ones have no data.
 Pcre::Outcome search(const Pattern& pattern, std::string_view text,

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "core/match/filter.h"
-#include "core/match/gate.h"
 #include "core/match/hit.h"
-#include "core/match/literal_scan.h"
 #include "core/match/tag_memo.h"
+#include "core/prefilter/gate.h"
+#include "core/prefilter/literal_scan.h"
 #include "core/text/chunk.h"
 
 namespace bandd {

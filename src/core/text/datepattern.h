@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/base/zone.h"
-#include "core/text/pcre.h"
+#include "core/regex/pcre.h"
 
 namespace bandd {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Filters in fail2ban's dialect: its tags, Python's syntax, engines, lines of one connection.
 #include "core/decide/conversation.h"
-#include "core/match/fail2ban_regex.h"
+#include "core/match/fail2ban_pattern.h"
 #include "support/common.h"
 
 using namespace bandd;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <random>
 
-#include "core/match/forgery.h"
 #include "core/match/scanner.h"
-#include "core/match/syntax.h"
+#include "core/regex/forgery.h"
+#include "core/regex/syntax.h"
 #include "support/common.h"
 
 using namespace bandd;

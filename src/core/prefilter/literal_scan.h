@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/match/literals.h"
+#include "core/prefilter/literals.h"
 
 namespace bandd {
 

@@ -4,11 +4,11 @@
 
 #include "config/compile.h"
 #include "config/load.h"
-#include "core/match/capture_program.h"
-#include "core/match/fail2ban_regex.h"
-#include "core/match/lazy_regex.h"
-#include "core/match/literals.h"
-#include "core/match/syntax.h"
+#include "core/match/fail2ban_pattern.h"
+#include "core/prefilter/literals.h"
+#include "core/regex/capture_program.h"
+#include "core/regex/lazy_regex.h"
+#include "core/regex/syntax.h"
 #include "support/common.h"
 
 using namespace bandd;

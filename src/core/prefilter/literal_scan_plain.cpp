@@ -5,7 +5,7 @@
 #include <array>
 #include <limits>
 
-#include "core/match/literal_scan.h"
+#include "core/prefilter/literal_scan.h"
 
 namespace bandd {
 namespace {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Of a row of parts, the best one's texts; of alternatives, the texts of all. Parts that are one of
 // a few exact texts are joined with their neighbours first, since longer texts are rarer.
-#include "core/match/literals.h"
+#include "core/prefilter/literals.h"
 
 #include <algorithm>
 #include <functional>
 #include <optional>
 
-#include "core/match/syntax.h"
+#include "core/regex/syntax.h"
 
 namespace bandd {
 namespace {
@@ -246,14 +246,14 @@ std::vector<Choice> required(const Node& node) {
 
 }  // namespace
 
-std::vector<LiteralSet> required_literals(const Pattern& pattern) {
-    auto tree = syntax::parse(pattern.regex,
-                              pattern.pcre ? syntax::Language::pcre2 : syntax::Language::re2);
+std::vector<LiteralSet> required_literals(std::string_view regex, syntax::Language language,
+                                          bool date_cut_out) {
+    auto tree = syntax::parse(regex, language);
     if (!tree) return {};
     std::vector<LiteralSet> sets;
     for (Choice& choice : required(*tree)) {
         if (!sets.empty() && choice.score < least_second_score) break;
-        if (pattern.dialect == Dialect::bandd) {
+        if (!date_cut_out) {
             sets.push_back(std::move(choice.literals));
             continue;
         }

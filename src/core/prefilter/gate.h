@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "core/match/literals.h"
+#include "core/prefilter/literals.h"
 
 namespace bandd {
 

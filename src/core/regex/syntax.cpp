@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Recursive descent over https://github.com/google/re2/wiki/Syntax, as bytes (Latin-1), which is
 // how patterns are compiled here.
-#include "core/match/syntax.h"
+#include "core/regex/syntax.h"
 
 #include <algorithm>
 #include <array>

@@ -2,12 +2,12 @@
 // A repetition is "open" if the byte that should end it could as well continue it: `.*` before
 // anything, `\S+` before a letter. `[^"]*"` is closed. Left of <HOST> that is judged reading
 // forward, right of it reading backward from the end of the line.
-#include "core/match/forgery.h"
+#include "core/regex/forgery.h"
 
 #include <algorithm>
 #include <vector>
 
-#include "core/match/syntax.h"
+#include "core/regex/syntax.h"
 
 namespace bandd {
 namespace {

@@ -5,9 +5,10 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "core/match/pattern.h"
+#include "core/regex/syntax.h"
 
 namespace bandd {
 
@@ -28,6 +29,9 @@ using LiteralSet = std::vector<Literal>;
 // At most two sets, the better one first. Of each at least one text stands in every raw line whose
 // text, as a filter sees it, the pattern matches: whatever escapes (#011, Docker's JSON but for \u
 // and \/) and cut-out dates have made of it. None: the pattern must see every line.
-std::vector<LiteralSet> required_literals(const Pattern& pattern);
+// `date_cut_out`: so much of a line can be cut out of the middle of such a text (fail2ban's
+// dialect); then its halves are searched for.
+std::vector<LiteralSet> required_literals(std::string_view regex, syntax::Language language,
+                                          bool date_cut_out);
 
 }  // namespace bandd

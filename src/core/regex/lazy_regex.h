@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/match/capture_program.h"
+#include "core/regex/capture_program.h"
 
 namespace bandd {
 

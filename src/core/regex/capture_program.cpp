@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "core/match/capture_program.h"
+#include "core/regex/capture_program.h"
 
 #include <algorithm>
 #include <array>

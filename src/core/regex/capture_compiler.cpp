@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/match/capture_program.h"
-#include "core/match/host_regex.h"
-#include "core/match/syntax.h"
+#include "core/regex/capture_program.h"
+#include "core/regex/host_regex.h"
+#include "core/regex/syntax.h"
 
 namespace bandd {
 

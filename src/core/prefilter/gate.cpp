@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A greedy cover: of all short parts of the texts, again and again the one that speaks for most
 // targets at the least cost.
-#include "core/match/gate.h"
+#include "core/prefilter/gate.h"
 
 #include <algorithm>
 #include <cstring>
@@ -12,7 +12,7 @@
 #include <unordered_map>
 
 #include "core/base/ascii.h"
-#include "core/match/ordinary_lines.h"
+#include "core/prefilter/ordinary_lines.h"
 
 namespace bandd {
 namespace {

@@ -4,9 +4,9 @@
 #include <random>
 
 #include "core/base/ascii.h"
-#include "core/match/fail2ban_regex.h"
-#include "core/match/gate.h"
+#include "core/match/fail2ban_pattern.h"
 #include "core/match/scanner.h"
+#include "core/prefilter/gate.h"
 #include "support/common.h"
 
 using namespace bandd;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "core/text/pcre.h"
+#include "core/regex/pcre.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "core/match/lazy_regex.h"
+#include "core/regex/lazy_regex.h"
 
 #include <algorithm>
 #include <cctype>
 
-#include "core/match/syntax.h"
+#include "core/regex/syntax.h"
 
 namespace bandd {
 using namespace std::string_view_literals;

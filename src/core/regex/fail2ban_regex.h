@@ -5,14 +5,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
-
-#include "core/match/pattern.h"
 
 namespace bandd {
 
-// More groups than this in one pattern are refused.
-inline constexpr std::size_t most_groups = 64;
+// The group that a tag <F-NAME> becomes: its name in lower case; "fid" of ID, "fport" of PORT.
+std::string fail2ban_group_name(std::string_view tag);
 
 // <HOST>, <F-USER>…</F-USER>, <SKIPLINES> and the rest become groups with names: ip4, ip6, dns,
 // user, skiplines0. Python's syntax stays. Other text in angle brackets stays, too.
@@ -21,10 +18,5 @@ std::string put_tags_in(std::string_view regex, bool names);
 // The same language in RE2's syntax; nothing if RE2 cannot: look-around, back-references,
 // conditions.
 std::optional<std::string> to_re2(std::string_view python);
-
-// Groups to fields: ip4, ip6, dns and fid give the address or name, alt_X_1 fills in for X, and
-// tuple_X_1 is joined to it.
-void take_fail2ban_fields(const Pattern& pattern, const std::vector<std::string_view>& groups,
-                          Captured& captured);
 
 }  // namespace bandd

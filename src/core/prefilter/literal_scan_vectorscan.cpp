@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "core/match/literal_scan.h"
+#include "core/prefilter/literal_scan.h"
 
 #ifdef BANDD_VECTORSCAN
 #include <hs.h>
