@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "facts/mmdb.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <maxminddb.h>
 #include <netinet/in.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>
@@ -15,16 +20,70 @@
 
 namespace bandd {
 
-struct GeoDatabases::File {
+namespace {
+
+// A file larger than this is no database of countries and networks.
+constexpr off_t largest_database = off_t{1} << 30;
+
+std::string what(const std::string& path) { return "cannot use \"" + path + "\""; }
+
+// The file's bytes as they are now, in memory that nobody can change or cut any more: whoever
+// writes over the file in place would otherwise change, or end (SIGBUS), what is mapped.
+Result<Fd> copy_of(const std::string& path) {
+    Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+    struct stat before{}, after{};
+    if (!file || fstat(file.get(), &before) != 0)
+        return fail_errno(what(path),
+                          errno == EACCES ? "give the user bandd the right to read it" : "");
+    if (!S_ISREG(before.st_mode)) return fail(what(path), "it is not a regular file");
+    if (before.st_size > largest_database) return fail(what(path), "it is larger than 1 GiB");
+    Fd copy(memfd_create("bandd-geoip", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!copy) return fail_errno("memfd_create");
+    off_t done = 0;
+    while (done < before.st_size) {
+        ssize_t got = sendfile(copy.get(), file.get(), &done,
+                               static_cast<std::size_t>(before.st_size - done));
+        if (got < 0) return fail_errno(what(path));
+        if (got == 0) break;
+    }
+    bool same = fstat(file.get(), &after) == 0 && done == before.st_size &&
+                after.st_size == before.st_size && after.st_mtim.tv_sec == before.st_mtim.tv_sec &&
+                after.st_mtim.tv_nsec == before.st_mtim.tv_nsec;
+    if (!same) return fail(what(path), "it is being written", "replace databases by renaming");
+    constexpr int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    if (fcntl(copy.get(), F_ADD_SEALS, seals) != 0) return fail_errno("fcntl F_ADD_SEALS");
+    return copy;
+}
+
+}  // namespace
+
+// An open database. It stays where it is, as MMDB_s points into itself.
+struct MmdbFile {
     std::string path;
     MMDB_s handle{};
-    bool open = false;
+    bool is_open = false;
 
-    File() = default;
-    File(const File&) = delete;
-    File& operator=(const File&) = delete;
-    ~File() {
-        if (open) MMDB_close(&handle);
+    MmdbFile() = default;
+    MmdbFile(const MmdbFile&) = delete;
+    MmdbFile& operator=(const MmdbFile&) = delete;
+    ~MmdbFile() {
+        if (is_open) MMDB_close(&handle);
+    }
+
+    static Result<std::unique_ptr<MmdbFile>> open(const std::string& path) {
+        auto copy = copy_of(path);
+        if (!copy) return std::unexpected(copy.error());
+        auto file = std::make_unique<MmdbFile>();
+        file->path = path;
+        // libmaxminddb opens by name only; the mapping outlives the descriptor.
+        std::string name = fmt::format("/proc/self/fd/{}", copy->get());
+        int status = MMDB_open(name.c_str(), MMDB_MODE_MMAP, &file->handle);
+        if (status == MMDB_FILE_OPEN_ERROR || status == MMDB_IO_ERROR)
+            return fail_errno(what(path), "is /proc mounted?");
+        if (status != MMDB_SUCCESS)
+            return fail(what(path), MMDB_strerror(status), "it must be a MaxMind DB file (.mmdb)");
+        file->is_open = true;
+        return file;
     }
 };
 
@@ -99,17 +158,9 @@ GeoDatabases& GeoDatabases::operator=(GeoDatabases&&) noexcept = default;
 Result<GeoDatabases> GeoDatabases::open(const std::vector<std::string>& paths) {
     GeoDatabases databases;
     for (const std::string& path : paths) {
-        auto file = std::make_unique<File>();
-        file->path = path;
-        int status = MMDB_open(path.c_str(), MMDB_MODE_MMAP, &file->handle);
-        std::string what = "cannot use \"" + path + "\"";
-        if (status == MMDB_FILE_OPEN_ERROR || status == MMDB_IO_ERROR)
-            return fail_errno(what,
-                              errno == EACCES ? "give the user bandd the right to read it" : "");
-        if (status != MMDB_SUCCESS)
-            return bandd::fail(what, MMDB_strerror(status), "it must be a MaxMind DB file (.mmdb)");
-        file->open = true;
-        databases.files_.push_back(std::move(file));
+        auto file = MmdbFile::open(path);
+        if (!file) return std::unexpected(file.error());
+        databases.files_.push_back(std::move(*file));
     }
     return databases;
 }
@@ -236,19 +287,16 @@ Result<std::vector<AddressRange>> networks_of(const std::vector<std::string>& pa
                                               const std::vector<std::string>& countries,
                                               bool all_but) {
     for (const std::string& path : paths) {
-        MMDB_s handle{};
-        std::string what = "cannot use \"" + path + "\"";
-        if (int status = MMDB_open(path.c_str(), MMDB_MODE_MMAP, &handle); status != MMDB_SUCCESS)
-            return bandd::fail(what, MMDB_strerror(status), "it must be a MaxMind DB file (.mmdb)");
-        std::unique_ptr<MMDB_s, void (*)(MMDB_s*)> closing(&handle, MMDB_close);
-        Walk walk(handle, countries, all_but);
-        if (!walk.run()) return bandd::fail(what, "its search tree is broken");
+        auto file = MmdbFile::open(path);
+        if (!file) return std::unexpected(file.error());
+        Walk walk((*file)->handle, countries, all_but);
+        if (!walk.run()) return fail(what(path), "its search tree is broken");
         if (!walk.any_country()) continue;
         std::vector<AddressRange> reserved;
         for (const Prefix& prefix : reserved_prefixes()) reserved.push_back(range_of(prefix));
         return subtract_ranges(walk.take(), merge_ranges(std::move(reserved)));
     }
-    return bandd::fail("\"geoip\"", "no database tells countries");
+    return fail("\"geoip\"", "no database tells countries");
 }
 
 std::vector<DatabaseAbout> GeoDatabases::about() const {

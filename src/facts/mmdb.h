@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Facts from MaxMind DB files: MaxMind's own, and those that DB-IP, IPLocate, IP2Location, IPinfo
-// and ip-location-db make. Files are mapped: one that is written over in place, and not replaced by
-// renaming, can end the process (SIGBUS).
+// and ip-location-db make. Each is used as it was when it was opened: a copy of it is kept in
+// memory (its size, at most 1 GiB), so that a file that is written over in place changes and ends
+// nothing.
 #pragma once
 
 #include <memory>
@@ -13,6 +14,8 @@
 #include "core/decide/facts.h"
 
 namespace bandd {
+
+struct MmdbFile;  // an open one
 
 struct DatabaseAbout {
     std::string path, type;
@@ -42,8 +45,7 @@ class GeoDatabases : public Facts {
     bool empty() const { return files_.empty(); }
 
   private:
-    struct File;
-    std::vector<std::unique_ptr<File>> files_;
+    std::vector<std::unique_ptr<MmdbFile>> files_;
 };
 
 }  // namespace bandd

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Databases are real files, made by tests/support/make_mmdb.
+#include <sys/stat.h>
+
 #include "facts/mmdb.h"
 #include "support/common.h"
 #include "support/machine.h"
@@ -83,6 +85,31 @@ TEST_CASE("geoip: a file that cannot be used is an error that names it") {
           "cannot use \"" + path +
               "\": The MaxMind DB file contains invalid metadata; it must be a MaxMind DB file "
               "(.mmdb)");
+}
+
+TEST_CASE("geoip: a file that is overwritten or cut in place changes nothing, and ends nobody") {
+    TempDirectory dir;
+    std::string lines;
+    for (int i = 0; i < 200; ++i)
+        for (int j = 0; j < 100; ++j)
+            lines += "8." + std::to_string(i) + "." + std::to_string(j) + ".0/24 country_code=US\n";
+    auto path = make_database(dir, "x.mmdb", lines + "77.88.0.0/16 country_code=RU\n");
+    GeoDatabases one = opened({path});
+    std::string whole = read_file(path);
+    SECTION("overwritten") { write_file(path, std::string(whole.size(), 'x')); }
+    SECTION("cut") { write_file(path, ""); }
+    CHECK(one.origin(ip("77.88.8.8")).country == "RU");
+    for (int i = 0; i < 200; ++i)
+        CHECK(one.origin(ip("8." + std::to_string(i) + ".50.1")).country == "US");
+    CHECK_FALSE(GeoDatabases::open({path}));
+}
+
+TEST_CASE("geoip: a FIFO in a database's place is refused at once") {
+    TempDirectory dir;
+    std::string path = dir / "x.mmdb";
+    REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+    CHECK_FALSE(GeoDatabases::open({path}));
+    CHECK_FALSE(networks_of({path}, {"RU"}, false));
 }
 
 TEST_CASE("geo: all networks of some countries, merged, without what is reserved") {
