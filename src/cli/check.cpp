@@ -15,7 +15,7 @@
 #include "config/keys.h"
 #include "config/load.h"
 #include "core/base/printable.h"
-#include "facts/mmdb.h"
+#include "facts/databases.h"
 #include "os/zoneinfo.h"
 
 namespace bandd {

@@ -6,7 +6,7 @@
 #include "cli/output.h"
 #include "config/load.h"
 #include "core/base/printable.h"
-#include "facts/mmdb.h"
+#include "facts/databases.h"
 #include "os/zoneinfo.h"
 
 namespace bandd {

@@ -21,7 +21,7 @@
 #include "core/base/suggest.h"
 #include "core/decide/engine.h"
 #include "core/decide/log_time.h"
-#include "facts/mmdb.h"
+#include "facts/databases.h"
 #include "os/clock.h"
 #include "os/interfaces.h"
 #include "os/zoneinfo.h"

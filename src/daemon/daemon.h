@@ -14,7 +14,7 @@
 #include "daemon/geoblocker.h"
 #include "daemon/pipeline.h"
 #include "daemon/streams.h"
-#include "facts/mmdb.h"
+#include "facts/databases.h"
 #include "os/log.h"
 #include "os/loop.h"
 #include "os/replaced_files.h"

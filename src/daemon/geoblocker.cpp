@@ -4,7 +4,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
-#include "facts/mmdb.h"
+#include "facts/databases.h"
 #include "os/clock.h"
 
 namespace bandd {

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "facts/mmdb.h"
-
-#include <fcntl.h>
+// MaxMind DB files: MaxMind's own, and those that DB-IP, IPLocate, IP2Location, IPinfo and
+// ip-location-db make, by libmaxminddb.
 #include <fmt/format.h>
 #include <maxminddb.h>
 #include <netinet/in.h>
-#include <sys/mman.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>
@@ -15,78 +11,9 @@
 #include <optional>
 #include <unordered_map>
 
-#include "core/base/reserved.h"
-#include "os/fd.h"
+#include "facts/database.h"
 
 namespace bandd {
-
-namespace {
-
-// A file larger than this is no database of countries and networks.
-constexpr off_t largest_database = off_t{1} << 30;
-
-std::string what(const std::string& path) { return "cannot use \"" + path + "\""; }
-
-// The file's bytes as they are now, in memory that nobody can change or cut any more: whoever
-// writes over the file in place would otherwise change, or end (SIGBUS), what is mapped.
-Result<Fd> copy_of(const std::string& path) {
-    Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-    struct stat before{}, after{};
-    if (!file || fstat(file.get(), &before) != 0)
-        return fail_errno(what(path),
-                          errno == EACCES ? "give the user bandd the right to read it" : "");
-    if (!S_ISREG(before.st_mode)) return fail(what(path), "it is not a regular file");
-    if (before.st_size > largest_database) return fail(what(path), "it is larger than 1 GiB");
-    Fd copy(memfd_create("bandd-geoip", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (!copy) return fail_errno("memfd_create");
-    off_t done = 0;
-    while (done < before.st_size) {
-        ssize_t got = sendfile(copy.get(), file.get(), &done,
-                               static_cast<std::size_t>(before.st_size - done));
-        if (got < 0) return fail_errno(what(path));
-        if (got == 0) break;
-    }
-    bool same = fstat(file.get(), &after) == 0 && done == before.st_size &&
-                after.st_size == before.st_size && after.st_mtim.tv_sec == before.st_mtim.tv_sec &&
-                after.st_mtim.tv_nsec == before.st_mtim.tv_nsec;
-    if (!same) return fail(what(path), "it is being written", "replace databases by renaming");
-    constexpr int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-    if (fcntl(copy.get(), F_ADD_SEALS, seals) != 0) return fail_errno("fcntl F_ADD_SEALS");
-    return copy;
-}
-
-}  // namespace
-
-// An open database. It stays where it is, as MMDB_s points into itself.
-struct MmdbFile {
-    std::string path;
-    MMDB_s handle{};
-    bool is_open = false;
-
-    MmdbFile() = default;
-    MmdbFile(const MmdbFile&) = delete;
-    MmdbFile& operator=(const MmdbFile&) = delete;
-    ~MmdbFile() {
-        if (is_open) MMDB_close(&handle);
-    }
-
-    static Result<std::unique_ptr<MmdbFile>> open(const std::string& path) {
-        auto copy = copy_of(path);
-        if (!copy) return std::unexpected(copy.error());
-        auto file = std::make_unique<MmdbFile>();
-        file->path = path;
-        // libmaxminddb opens by name only; the mapping outlives the descriptor.
-        std::string name = fmt::format("/proc/self/fd/{}", copy->get());
-        int status = MMDB_open(name.c_str(), MMDB_MODE_MMAP, &file->handle);
-        if (status == MMDB_FILE_OPEN_ERROR || status == MMDB_IO_ERROR)
-            return fail_errno(what(path), "is /proc mounted?");
-        if (status != MMDB_SUCCESS)
-            return fail(what(path), MMDB_strerror(status), "it must be a MaxMind DB file (.mmdb)");
-        file->is_open = true;
-        return file;
-    }
-};
-
 namespace {
 
 using Path = std::initializer_list<const char*>;
@@ -131,11 +58,6 @@ void take_number(MMDB_entry_s& entry, std::uint32_t& target, std::initializer_li
     }
 }
 
-bool is_code(const std::string& text) {
-    auto letter = [](char c) { return c >= 'A' && c <= 'Z'; };
-    return text.size() == 2 && letter(text[0]) && letter(text[1]);
-}
-
 // In this order: MaxMind's form (DB-IP's and IP2Location's too), ip-location-db's and IPLocate's,
 // IPinfo's. Empty: it tells no country.
 std::string country_of(MMDB_entry_s& entry) {
@@ -148,79 +70,31 @@ std::string country_of(MMDB_entry_s& entry) {
     return is_code(code) ? code : "";
 }
 
-}  // namespace
-
-GeoDatabases::GeoDatabases() = default;
-GeoDatabases::~GeoDatabases() = default;
-GeoDatabases::GeoDatabases(GeoDatabases&&) noexcept = default;
-GeoDatabases& GeoDatabases::operator=(GeoDatabases&&) noexcept = default;
-
-Result<GeoDatabases> GeoDatabases::open(const std::vector<std::string>& paths) {
-    GeoDatabases databases;
-    for (const std::string& path : paths) {
-        auto file = MmdbFile::open(path);
-        if (!file) return std::unexpected(file.error());
-        databases.files_.push_back(std::move(*file));
-    }
-    return databases;
-}
-
-Origin GeoDatabases::origin(const Address& address) const {
-    Origin origin;
-    if (!is_public(address)) {
-        origin.country = private_country;
-        return origin;
-    }
-    sockaddr_storage place{};
+sockaddr_storage socket_address_of(const Address& address) {
+    sockaddr_storage storage{};
     if (address.is_v4()) {
-        auto& v4 = reinterpret_cast<sockaddr_in&>(place);
+        auto& v4 = reinterpret_cast<sockaddr_in&>(storage);
         v4.sin_family = AF_INET;
         std::memcpy(&v4.sin_addr, address.bytes.data() + 12, 4);
     } else {
-        auto& v6 = reinterpret_cast<sockaddr_in6&>(place);
+        auto& v6 = reinterpret_cast<sockaddr_in6&>(storage);
         v6.sin6_family = AF_INET6;
         std::memcpy(&v6.sin6_addr, address.bytes.data(), 16);
     }
-    for (const auto& file : files_) {
-        // IPv6 in a database of IPv4 is an error; so is a broken tree: both know nothing.
-        int status = MMDB_SUCCESS;
-        auto found =
-            MMDB_lookup_sockaddr(&file->handle, reinterpret_cast<sockaddr*>(&place), &status);
-        if (status != MMDB_SUCCESS || !found.found_entry) continue;
-        MMDB_entry_s& entry = found.entry;
-        std::string code = country_of(entry);
-        if (origin.country.empty()) origin.country = code;
-        take_text(
-            entry, origin.country_name,
-            {{"country", "names", "en"}, {"country_name"}, {"registered_country", "names", "en"}});
-        take_text(entry, origin.continent, {{"continent", "code"}, {"continent_code"}});
-        take_number(entry, origin.asn, {{"autonomous_system_number"}, {"asn"}});
-        take_text(entry, origin.network,
-                  {{"autonomous_system_organization"}, {"as_name"}, {"org"}, {"name"}});
-        take_text(entry, origin.subdivision,
-                  {{"subdivisions", "0", "names", "en"},
-                   {"subdivisions", "0", "iso_code"},
-                   {"state1"},
-                   {"region"}});
-        take_text(entry, origin.city, {{"city", "names", "en"}, {"city"}});
-    }
-    if (origin.country.empty()) origin.country = unknown_country;
-    return origin;
+    return storage;
 }
-
-namespace {
 
 // Walks the tree of one database.
 class Walk {
   public:
-    Walk(MMDB_s& handle, const std::vector<std::string>& countries, bool all_but)
+    Walk(const MMDB_s& handle, const std::vector<std::string>& countries, bool all_but)
         : handle_(handle), countries_(countries), all_but_(all_but) {}
 
     // False: the tree is broken.
     bool run() {
         if (handle_.metadata.ip_version == 4) return visit(0, Address{}, 96, true);
-        // IPv4 stands at ::/96, and again wherever the database points there (6to4, mapped):
-        // those are no networks of their own.
+        // IPv4 is at ::/96, and again wherever the database points there (6to4, mapped): those are
+        // no networks of their own.
         ipv4_ = handle_.ipv4_start_node.node_value;
         Address four;
         if (ipv4_ < handle_.metadata.node_count) {
@@ -228,8 +102,8 @@ class Walk {
         }
         return visit(0, Address{}, 0, false);
     }
-    bool any_country() const { return !code_of_record_.empty() && some_; }
-    std::vector<AddressRange> take() { return merge_ranges(std::move(ranges_)); }
+    bool tells_countries() const { return tells_countries_; }
+    std::vector<AddressRange> take() { return std::move(ranges_); }
 
   private:
     bool visit(std::uint32_t number, Address address, int depth, bool v4) {
@@ -262,49 +136,93 @@ class Walk {
     }
     // Records are shared by many networks: each is decoded once.
     bool is_wanted(MMDB_entry_s& entry) {
-        auto [known, is_new] = code_of_record_.try_emplace(entry.offset);
+        auto [known, is_new] = wanted_by_record_.try_emplace(entry.offset);
         if (is_new) {
             std::string code = country_of(entry);
-            some_ = some_ || !code.empty();
+            tells_countries_ = tells_countries_ || !code.empty();
             bool listed = std::ranges::find(countries_, code) != countries_.end();
             known->second = !code.empty() && listed != all_but_;
         }
         return known->second;
     }
 
-    MMDB_s& handle_;
+    const MMDB_s& handle_;
     const std::vector<std::string>& countries_;
     bool all_but_;
-    bool some_ = false;
+    bool tells_countries_ = false;
     std::uint32_t ipv4_ = UINT32_MAX;
-    std::unordered_map<std::uint32_t, bool> code_of_record_;
+    std::unordered_map<std::uint32_t, bool> wanted_by_record_;
     std::vector<AddressRange> ranges_;
+};
+
+class Mmdb : public Database {
+  public:
+    Mmdb() = default;
+    Mmdb(const Mmdb&) = delete;
+    Mmdb& operator=(const Mmdb&) = delete;
+    ~Mmdb() override {
+        if (is_open_) MMDB_close(&handle_);
+    }
+
+    Result<> open(const std::string& path, const Fd& copy) {
+        path_ = path;
+        // libmaxminddb opens by name only; its mapping outlives the descriptor.
+        std::string name = fmt::format("/proc/self/fd/{}", copy.get());
+        int status = MMDB_open(name.c_str(), MMDB_MODE_MMAP, &handle_);
+        if (status == MMDB_FILE_OPEN_ERROR || status == MMDB_IO_ERROR)
+            return fail_errno(cannot_use(path), "is /proc mounted?");
+        if (status != MMDB_SUCCESS)
+            return fail(cannot_use(path), MMDB_strerror(status),
+                        "it must be a MaxMind DB file (.mmdb) or one of IP2Location's (.BIN)");
+        is_open_ = true;
+        return {};
+    }
+
+    void add_to(Origin& origin, const Address& address) const override {
+        sockaddr_storage wanted = socket_address_of(address);
+        // IPv6 in a database of IPv4 is an error; so is a broken tree: both know nothing.
+        int status = MMDB_SUCCESS;
+        auto found = MMDB_lookup_sockaddr(&handle_, reinterpret_cast<sockaddr*>(&wanted), &status);
+        if (status != MMDB_SUCCESS || !found.found_entry) return;
+        MMDB_entry_s& entry = found.entry;
+        if (origin.country.empty()) origin.country = country_of(entry);
+        take_text(
+            entry, origin.country_name,
+            {{"country", "names", "en"}, {"country_name"}, {"registered_country", "names", "en"}});
+        take_text(entry, origin.continent, {{"continent", "code"}, {"continent_code"}});
+        take_number(entry, origin.asn, {{"autonomous_system_number"}, {"asn"}});
+        take_text(entry, origin.network,
+                  {{"autonomous_system_organization"}, {"as_name"}, {"org"}, {"name"}});
+        take_text(entry, origin.subdivision,
+                  {{"subdivisions", "0", "names", "en"},
+                   {"subdivisions", "0", "iso_code"},
+                   {"state1"},
+                   {"region"}});
+        take_text(entry, origin.city, {{"city", "names", "en"}, {"city"}});
+    }
+
+    std::string type() const override { return handle_.metadata.database_type; }
+    std::uint64_t built() const override { return handle_.metadata.build_epoch; }
+
+    Result<Networks> networks_of(const std::vector<std::string>& countries,
+                                 bool all_but) const override {
+        Walk walk(handle_, countries, all_but);
+        if (!walk.run()) return fail(cannot_use(path_), "its search tree is broken");
+        return Networks{walk.tells_countries(), walk.take()};
+    }
+
+  private:
+    std::string path_;
+    MMDB_s handle_{};
+    bool is_open_ = false;
 };
 
 }  // namespace
 
-Result<std::vector<AddressRange>> networks_of(const std::vector<std::string>& paths,
-                                              const std::vector<std::string>& countries,
-                                              bool all_but) {
-    for (const std::string& path : paths) {
-        auto file = MmdbFile::open(path);
-        if (!file) return std::unexpected(file.error());
-        Walk walk((*file)->handle, countries, all_but);
-        if (!walk.run()) return fail(what(path), "its search tree is broken");
-        if (!walk.any_country()) continue;
-        std::vector<AddressRange> reserved;
-        for (const Prefix& prefix : reserved_prefixes()) reserved.push_back(range_of(prefix));
-        return subtract_ranges(walk.take(), merge_ranges(std::move(reserved)));
-    }
-    return fail("\"geoip\"", "no database tells countries");
-}
-
-std::vector<DatabaseAbout> GeoDatabases::about() const {
-    std::vector<DatabaseAbout> all;
-    for (const auto& file : files_)
-        all.push_back(
-            {file->path, file->handle.metadata.database_type, file->handle.metadata.build_epoch});
-    return all;
+Result<std::unique_ptr<Database>> open_mmdb(const std::string& path, Fd copy) {
+    auto database = std::make_unique<Mmdb>();
+    if (auto opened = database->open(path, copy); !opened) return std::unexpected(opened.error());
+    return database;
 }
 
 }  // namespace bandd

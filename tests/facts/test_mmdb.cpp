@@ -2,7 +2,7 @@
 // Databases are real files, made by tests/support/make_mmdb.
 #include <sys/stat.h>
 
-#include "facts/mmdb.h"
+#include "facts/databases.h"
 #include "support/common.h"
 #include "support/machine.h"
 
@@ -46,7 +46,7 @@ TEST_CASE("geoip: each vendor's form is understood") {
           Origin{"RU", "Russia", "EU", 13238, "Yandex LLC", "", "Saint Petersburg"});
     CHECK(all.origin(ip("2a02:6b8::1")).country == "RU");
     CHECK(all.origin(ip("5.1.2.3")).country == "DE");
-    CHECK(all.origin(ip("8.8.8.8")) == Origin{"US", "", "NA", 0, "", "", ""});
+    CHECK(all.origin(ip("8.8.8.8")) == Origin{"US", "United States", "NA", 0, "", "", ""});
     CHECK(all.origin(ip("1.1.1.1")) == Origin{"AU", "Australia", "", 13335, "Cloudflare", "", ""});
     CHECK(all.about().size() == 4);
 }
@@ -81,10 +81,10 @@ TEST_CASE("geoip: a file that cannot be used is an error that names it") {
     write_file(path, "no database at all");
     auto broken = GeoDatabases::open({path});
     REQUIRE_FALSE(broken);
-    CHECK(to_line(broken.error()) ==
-          "cannot use \"" + path +
-              "\": The MaxMind DB file contains invalid metadata; it must be a MaxMind DB file "
-              "(.mmdb)");
+    CHECK(to_line(broken.error()) == "cannot use \"" + path +
+                                         "\": The MaxMind DB file contains invalid metadata; it "
+                                         "must be a MaxMind DB file (.mmdb) or "
+                                         "one of IP2Location's (.BIN)");
 }
 
 TEST_CASE("geoip: a file that is overwritten or cut in place changes nothing, and ends nobody") {
