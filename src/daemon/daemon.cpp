@@ -160,49 +160,93 @@ Result<> Daemon::make_backends(const Config& config) {
 }
 
 // The helpers that answer the engine's questions: processes with the rights they need and no more.
-Result<> Daemon::start_asker() {
+Result<> Daemon::start_answerer() {
     auto spawner = Spawner::start();
     if (!spawner) return std::unexpected(spawner.error());
+    programs_ = std::make_unique<Programs>(std::move(*spawner));
     SystemUser nobody = account_;
     if (auto known = find_user("nobody"); known && account_.uid == 0) nobody = *known;
     auto resolver = Resolver::start(nobody, config_.dns_servers);
     if (!resolver) return std::unexpected(resolver.error());
-    asker_ =
-        std::make_unique<Asker>(std::move(*resolver), std::move(*spawner),
-                                [this](const Error& e) { log_.put(Severity::error, to_line(e)); });
+    answerer_ = std::make_unique<Answerer>(
+        std::move(*resolver), *programs_,
+        [this](const Error& e) { log_.put(Severity::error, to_line(e)); });
     return {};
 }
 
 void Daemon::ask_again(Instant at) {
-    asker_->configure(config_);
-    for (const Question& question : engine_->questions()) asker_->ask(question, at);
+    answerer_->configure(config_);
+    for (const Question& question : engine_->questions()) answerer_->ask(question, at);
 }
 
 void Daemon::take_answers(Instant at) {
-    while (auto answer = asker_->next_answer()) pipeline_->take_answer(*answer, at);
+    while (auto answer = answerer_->next_answer()) pipeline_->take_answer(*answer, at);
 }
 
-Result<> Daemon::open_databases() {
-    auto watching = ReplacedFiles::create();
-    if (!watching) return std::unexpected(watching.error());
-    replaced_databases_ = std::make_unique<ReplacedFiles>(std::move(*watching));
-    replaced_databases_->set_files(config_.geoip);
-    auto databases = GeoDatabases::open(config_.geoip);
-    if (!databases) return std::unexpected(databases.error());
-    facts_ = std::move(*databases);
-    return loop_->add(replaced_databases_->fd(), EPOLLIN, [this](std::uint32_t) {
-        if (!replaced_databases_->were_replaced()) return;
-        auto fresh = GeoDatabases::open(config_.geoip);
-        if (!fresh) {
-            log_.write(Severity::error, "{}; the databases that were open are used further",
-                       to_line(fresh.error()));
-            return;
-        }
-        facts_ = std::move(*fresh);
-        replaced_databases_->set_files(config_.geoip);
-        log_.write(Severity::notice, "geoip databases were replaced, and opened anew");
-        if (geoblocker_) geoblocker_->set(config_.geoblocks, config_.geoip);
-    });
+void Daemon::on_event(const Event& event) {
+    dirty_ = true;
+    announcer_->tell(event);
+    if (const auto* over = std::get_if<AccountOver>(&event)) logins_->run_action(*over);
+}
+
+void Daemon::on_report(const Report& report) { announcer_->tell(report); }
+
+Endpoints::Calls Daemon::endpoint_calls() {
+    Endpoints::Calls calls;
+    calls.on_login = [this](const LoginRequest& request) { return logins_->decide(request); };
+    calls.on_failure = [this](const LoginRequest& request) {
+        logins_->on_failed_password(request);
+    };
+    calls.on_remote = [this](const PeerConfig& peer, const RemoteRequest& request, const Address&) {
+        return remote_bans_->carry_out(peer, request);
+    };
+    calls.metrics = [this] { return status_to_prometheus(status()); };
+    calls.on_error = [this](const Error& error) { log_.put(Severity::error, to_line(error)); };
+    calls.audit = [this](std::string line) { log_.put(Severity::notice, std::move(line)); };
+    return calls;
+}
+
+CommandParts Daemon::command_parts() {
+    return {config_,
+            log_,
+            *engine_,
+            *dispatch_,
+            *pipeline_,
+            databases_->facts(),
+            *store_,
+            [this] { return status(); },
+            [this] { return reload(); },
+            [this] { write_soon(); },
+            [this] { checkpoint(now(), false); }};
+}
+
+Status Daemon::status() const {
+    return collect_status({options_.config, started_, config_, *engine_, *dispatch_, *watch_,
+                           *pipeline_, *streams_, *answerer_, *endpoints_, *control_, log_, turns_,
+                           store_error_});
+}
+
+// Once the engine is there.
+void Daemon::make_parts() {
+    dispatch_ = std::make_unique<Dispatch>(*engine_, Dispatch::Backends{});
+    pipeline_ = std::make_unique<Pipeline>(
+        *engine_, *dispatch_, *watch_,
+        Pipeline::Listener{
+            [this](const Event& event) { on_event(event); },
+            [this](const Question& question) { answerer_->ask(question, now()); },
+            [this](const Report& report) { on_report(report); },
+            [this](const Error& error) { log_.put(Severity::error, to_line(error)); }});
+    control_ = std::make_unique<ControlServer>(
+        *loop_, std::move(listening_), config_.socket, group_, account_.uid,
+        [this](const std::string& command, const Json& arguments, ControlServer::Reply reply) {
+            return commands_->run(command, arguments, reply);
+        });
+    announcer_ = std::make_unique<Announcer>(log_, *engine_, *dispatch_, *control_);
+    health_ = std::make_unique<LogHealth>(log_, *watch_, *pipeline_, *engine_);
+    logins_ = std::make_unique<Logins>(Logins::Parts{config_, log_, *engine_, *pipeline_,
+                                                     *announcer_, *programs_, databases_->facts(),
+                                                     [this] { dirty_ = true; }});
+    remote_bans_ = std::make_unique<RemoteBans>(*engine_, *pipeline_, [this] { write_soon(); });
 }
 
 Result<> Daemon::start_geoblocker() {
@@ -232,7 +276,7 @@ Result<> Daemon::start() {
     auto spawner = Spawner::start();
     if (!spawner) return std::unexpected(spawner.error());
     spawner_ = std::make_unique<Spawner>(std::move(*spawner));
-    if (auto helpers = start_asker(); !helpers) return helpers;
+    if (auto helpers = start_answerer(); !helpers) return helpers;
 
     rlimit files{};
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
@@ -293,30 +337,30 @@ Result<> Daemon::start() {
     if (!watch) return std::unexpected(watch.error());
     watch_ = std::make_unique<Watch>(std::move(*watch));
 
-    if (auto opened = open_databases(); !opened) return opened;
+    auto databases = Databases::start(*loop_, config_, log_, [this] {
+        if (geoblocker_) geoblocker_->set(config_.geoblocks, config_.geoip);
+    });
+    if (!databases) return std::unexpected(databases.error());
+    databases_ = std::move(*databases);
     engine_ = std::make_unique<Engine>(limits_of(config_));
-    engine_->set_facts(&facts_);
-    load_users(true);
-    dispatch_ = std::make_unique<Dispatch>(*engine_, Dispatch::Backends{});
-    pipeline_ = std::make_unique<Pipeline>(
-        *engine_, *dispatch_, *watch_,
-        Pipeline::Listener{
-            [this](const Event& event) { on_event(event); },
-            [this](const Question& question) { asker_->ask(question, now()); },
-            [this](const Report& report) { on_report(report); },
-            [this](const Error& error) { log_.put(Severity::error, to_line(error)); }});
+    engine_->set_facts(&databases_->facts());
+    auto users = UsersFile::start(*loop_, config_, *engine_, log_);
+    if (!users) return std::unexpected(users.error());
+    users_file_ = std::move(*users);
+    users_file_->configure(true);
+    make_parts();
     for (const auto& [fd, callback] : std::initializer_list<std::pair<int, Loop::Callback>>{
              {signals_.get(),
               [this](std::uint32_t) {
                   while (int signal = read_signal(signals_)) on_signal(signal);
               }},
              {watch_->fd(), [this](std::uint32_t) { watch_->on_notify(now()); }},
-             {asker_->spawner_fd(), [this](std::uint32_t) { asker_->on_spawner(now()); }},
-             {asker_->resolver_fd(),
+             {programs_->fd(), [this](std::uint32_t) { programs_->on_ready(now()); }},
+             {answerer_->resolver_fd(),
               [this](std::uint32_t) {
-                  asker_->on_resolver(now());
-                  if (!asker_->resolver_ended()) return;
-                  loop_->remove(asker_->resolver_fd());
+                  answerer_->on_resolver(now());
+                  if (!answerer_->resolver_ended()) return;
+                  loop_->remove(answerer_->resolver_fd());
                   log_.put(Severity::error,
                            "the resolver has ended: host names are not looked up; restart bandd");
               }},
@@ -348,7 +392,7 @@ Result<> Daemon::start() {
         saved = {};
         engine_->set_rules(rules_of(config_), at, outcome);
         engine_->set_own_addresses(PrefixSet(own_addresses()));
-        load_users(true);
+        users_file_->configure(true);
     }
     // Asked before anything is changed: the kernel lets a socket go only once its changes are done,
     // which takes a while.
@@ -356,14 +400,9 @@ Result<> Daemon::start() {
     if (auto made = make_backends(config_); !made) return made;
     dispatch_->hold_removals();
     apply_config(std::move(saved), at);
-    if (auto watching = watch_users(); !watching) return watching;
     if (auto set_up = endpoints_->configure(config_, *loop_); !set_up) return set_up;
     if (auto started = start_geoblocker(); !started) return started;
-    control_ = std::make_unique<ControlServer>(
-        *loop_, std::move(listening_), config_.socket, group_, account_.uid,
-        [this](const std::string& command, const Json& arguments, ControlServer::Reply reply) {
-            return on_command(command, arguments, std::move(reply));
-        });
+    commands_ = std::make_unique<Commands>(command_parts());
     log_.write(Severity::notice, "bandd {} started: {} jails, {} bans, state {}", BANDD_VERSION,
                config_.jails.size(), engine_->bans().size(), config_.state);
     say_what_is_watched();
@@ -424,7 +463,7 @@ Result<> Daemon::replace_state() {
     if (!store) return std::unexpected(store.error());
     store_ = std::make_unique<Store>(std::move(*store));
     *engine_ = Engine(limits_of(config_));
-    engine_->set_facts(&facts_);
+    engine_->set_facts(&databases_->facts());
     state_lost_ = true;
     return loop_->add(store_->fd(), EPOLLIN, [this](std::uint32_t) { on_stored(); });
 }
@@ -451,45 +490,7 @@ void Daemon::say_what_is_watched() {
             "nothing to watch: no jail has a log that exists here; name one with \"logpath:\" "
             "in {}/jails/NAME.yaml, then run bandctl reload",
             config_.directory);
-    watch_health(true);
-}
-
-// What is wrong with logs, said once for each change.
-void Daemon::watch_health(bool starting) {
-    if (std::exchange(health_version_, watch_->version()) == watch_->version() && !starting) return;
-    // A jail may name several places of which one exists here.
-    std::vector<bool> needed(watch_->logs().size());
-    for (std::size_t jail = 0; jail < engine_->rules().size(); ++jail) {
-        const auto& logs = pipeline_->logs_of(static_cast<JailIndex>(jail));
-        bool reads =
-            std::ranges::any_of(logs, [&](std::size_t log) { return !watch_->waiting(log); });
-        for (std::size_t log : logs)
-            if (!reads) needed[log] = true;
-    }
-    std::map<std::string, std::string> problems;
-    for (std::size_t log = 0; log < watch_->logs().size(); ++log) {
-        const std::string& path = watch_->logs()[log].spec.path;
-        if (const Error* error = watch_->error(log))
-            problems[path] = to_line(*error);
-        else if (watch_->waiting(log) && needed[log])
-            problems[path] = "";
-    }
-    for (const auto& [path, problem] : problems) {
-        auto known = log_problems_.find(path);
-        if (known != log_problems_.end() && known->second == problem) continue;
-        // Once bandd runs, a log is away for a moment whenever it is rotated: `status` tells.
-        if (problem.empty())
-            log_.write(starting ? Severity::warning : Severity::info,
-                       "log \"{}\" does not exist; waiting for it", path);
-        else
-            log_.put(Severity::error, problem);
-        if (starting || !problem.empty()) said_problems_.insert(path);
-    }
-    for (const auto& [path, problem] : log_problems_)
-        if (!problems.contains(path))
-            log_.write(said_problems_.erase(path) > 0 ? Severity::notice : Severity::info,
-                       "log \"{}\" is read now", path);
-    log_problems_ = std::move(problems);
+    health_->say_all();
 }
 
 Result<> Daemon::reload() {
@@ -536,14 +537,11 @@ Result<> Daemon::reload() {
     take_checkpoint(at);  // with the jails' old indexes
     config_ = std::move(fresh);
     compiled_ = std::move(compiled);
-    facts_ = std::move(*databases);
-    replaced_databases_->set_files(config_.geoip);
+    databases_->take(std::move(*databases));
     engine_->set_rules(rules_of(config_), at, outcome);
     engine_->set_own_addresses(PrefixSet(own_addresses()));
     [[maybe_unused]] auto said_by_streams = streams_->listen(config_, false);
-    load_users(false);
-    if (auto watching = watch_users(); !watching)
-        log_.put(Severity::error, to_line(watching.error()));
+    users_file_->configure(false);
     apply_config({}, at);
     if (auto set_up = endpoints_->configure(config_, *loop_); !set_up)
         log_.put(Severity::error, to_line(set_up.error()));
@@ -660,7 +658,7 @@ int Daemon::run() {
         Instant at = now();
         streams_->on_turn(at);
         take_answers(at);
-        bool more = pipeline_->turn(at) || streams_->busy() || asker_->has_answers();
+        bool more = pipeline_->turn(at) || streams_->busy() || answerer_->has_answers();
         if (loop_->take_clock_change()) {
             log_.write(Severity::notice, "the clock was set; the ends of bans are made right");
             Report report;
@@ -686,7 +684,7 @@ int Daemon::run() {
             last_checkpoint_ = at;
             checkpoint(at, false);
         }
-        watch_health(false);
+        health_->say_changes();
         set_deadline(at);
         turns_.add(stopwatch() - turn_begin);
         loop_->turn();

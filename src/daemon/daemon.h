@@ -4,20 +4,26 @@
 
 #include <deque>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "config/load.h"
 #include "control/server.h"
-#include "daemon/asker.h"
+#include "daemon/announcer.h"
+#include "daemon/answerer.h"
+#include "daemon/commands.h"
+#include "daemon/databases.h"
 #include "daemon/endpoints.h"
 #include "daemon/geoblocker.h"
+#include "daemon/log_health.h"
+#include "daemon/logins.h"
 #include "daemon/pipeline.h"
+#include "daemon/programs.h"
+#include "daemon/remote_bans.h"
+#include "daemon/status.h"
 #include "daemon/streams.h"
-#include "facts/databases.h"
+#include "daemon/users_file.h"
 #include "os/log.h"
 #include "os/loop.h"
-#include "os/replaced_files.h"
 #include "os/spawner.h"
 
 namespace bandd {
@@ -50,8 +56,8 @@ class Daemon {
     Result<> replace_state();
     void apply_config(Saved saved, Instant now);
     Result<> reload();
-    Result<> start_asker();
-    Result<> open_databases();
+    Result<> start_answerer();
+    void make_parts();
     Result<> start_geoblocker();
     void ask_again(Instant now);
     void take_answers(Instant now);
@@ -62,35 +68,11 @@ class Daemon {
     void on_stored();
     void set_deadline(Instant now);
     void say_what_is_watched();
-    void watch_health(bool starting);
-
-    // daemon/events.cpp: what is logged, what watchers hear
     void on_event(const Event& event);
     void on_report(const Report& report);
-    const std::string& jail_name(JailIndex jail) const;
-
-    // daemon/asked.cpp: what Postfix, nginx, Dovecot, Prometheus and other machines ask
     Endpoints::Calls endpoint_calls();
-    Decision on_login(const LoginRequest& request);
-    void on_failed_password(const LoginRequest& request);
-    RemoteReply on_remote(const PeerConfig& peer, const RemoteRequest& request);
-    void on_account_over(const AccountOver& over);
-    void load_users(bool starting);
-    Result<> watch_users();
-    std::string metrics() const;
-    Json list_accounts(const Json& arguments);
-    Json change_account(const Json& arguments);
-
-    // daemon/commands.cpp: what bandctl asks
-    std::optional<Json> on_command(const std::string& command, const Json& arguments,
-                                   ControlServer::Reply reply);
-    Json status(const Json& arguments);
-    Json list_bans(const Json& arguments);
-    Json ban(const Json& arguments);
-    Json unban(const Json& arguments);
-    std::optional<Json> explain(const Json& arguments, ControlServer::Reply reply);
-    std::optional<Json> history(const Json& arguments, ControlServer::Reply reply);
-    Json ban_to_json(const Ban& ban, bool with_matches) const;
+    CommandParts command_parts();
+    Status status() const;
 
     DaemonOptions options_;
     Config config_;
@@ -102,26 +84,28 @@ class Daemon {
     std::unique_ptr<Loop> loop_;
     Fd signals_, address_notices_, mounts_, listening_;
     std::unique_ptr<Spawner> spawner_;
-    GeoDatabases facts_;
-    std::unique_ptr<ReplacedFiles> replaced_databases_;
+    std::unique_ptr<Databases> databases_;
     std::unique_ptr<Store> store_;
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<Dispatch> dispatch_;
     std::unique_ptr<Watch> watch_;
     std::unique_ptr<Pipeline> pipeline_;
     std::unique_ptr<Streams> streams_;
-    std::unique_ptr<Asker> asker_;
+    std::unique_ptr<Programs> programs_;
+    std::unique_ptr<Answerer> answerer_;
     std::unique_ptr<Endpoints> endpoints_;
     std::unique_ptr<Geoblocker> geoblocker_;
     bool stale_geoblocks_ = false;  // of a daemon before us, and not configured any more
-    std::unique_ptr<ReplacedFiles> users_file_;
+    std::unique_ptr<UsersFile> users_file_;
     LatencyHistogram turns_;  // how long the loop was busy
     std::unique_ptr<ControlServer> control_;
+    std::unique_ptr<Announcer> announcer_;
+    std::unique_ptr<LogHealth> health_;
+    std::unique_ptr<Logins> logins_;
+    std::unique_ptr<RemoteBans> remote_bans_;
+    std::unique_ptr<Commands> commands_;
     std::deque<Checkpoint> unwritten_;  // taken, in this order; the store takes one at a time
     std::optional<Error> store_error_;
-    std::set<std::string> said_problems_;              // of those, what was said louder than `info`
-    std::uint64_t health_version_ = 0;                 // of Watch, when it was last looked at
-    std::map<std::string, std::string> log_problems_;  // by path: what was last said of it
     Instant started_, last_checkpoint_;
     bool state_lost_ = false;  // begun anew at this start
     // Notes as the last checkpoint has them.

@@ -22,13 +22,6 @@ constexpr std::string_view text_peer = "text";
 
 }  // namespace
 
-void LatencyHistogram::add(double seconds) {
-    for (std::size_t i = 0; i < bounds.size(); ++i)
-        if (seconds <= bounds[i]) ++up_to[i];
-    ++count;
-    sum += seconds;
-}
-
 Result<> Endpoints::open(const Config& config, const SystemUser& helper) {
     auto open_one = [&](const ListenAddress& address, const char* what) -> Result<> {
         auto fd = StreamServer::listen(address, what);

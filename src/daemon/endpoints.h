@@ -4,7 +4,6 @@
 // comes by the calls. On the loop.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,22 +13,13 @@
 #include <vector>
 
 #include "config/types.h"
+#include "daemon/latency.h"
 #include "net/stream_server.h"
 #include "os/credentials.h"
 #include "protocols/http_helper.h"
 #include "protocols/remote.h"
 
 namespace bandd {
-
-// Times, for Prometheus: how many took at most as long as each bound.
-struct LatencyHistogram {
-    static constexpr std::array<double, 8> bounds{0.00001, 0.00003, 0.0001, 0.0003,
-                                                  0.001,   0.003,   0.01,   0.1};  // seconds
-    std::array<std::uint64_t, bounds.size()> up_to{};
-    std::uint64_t count = 0;
-    double sum = 0;
-    void add(double seconds);
-};
 
 struct EndpointCounts {
     std::uint64_t passed = 0, refused_country = 0, refused_account = 0;

@@ -157,6 +157,13 @@ void Pipeline::put(Outcome& outcome, Instant now) {
     outcome.events.clear();
 }
 
+void Pipeline::put_at_once(Outcome& outcome, Instant now) {
+    put(outcome, now);
+    Report report;
+    dispatch_.flush(now, report);
+    listener_.on_report(report);
+}
+
 void Pipeline::take_answer(const Answer& answer, Instant now) {
     Outcome outcome;
     engine_.on_answer(answer, now, outcome);

@@ -48,6 +48,8 @@ class Pipeline {
     bool turn(Instant now);
     // Sends what `outcome` (of a command, say) holds on its way.
     void put(Outcome& outcome, Instant now);
+    // The same; the kernel has it when this returns.
+    void put_at_once(Outcome& outcome, Instant now);
     void take_answer(const Answer& answer, Instant now);
 
     // Lines that come from no file, for these jails (in order). With Arrival::log_time, they are a

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Answers the engine's questions: by the resolver (host names), and by programs (ignorecommand).
-// Nothing here waits: a question goes to a helper process, its answer comes by a later turn.
+// Nothing here waits: a question goes to a helper process, its answer comes by a later turn. (What
+// others want to know of bandd are requests: see endpoints.h and commands.h.)
 #pragma once
 
 #include <deque>
@@ -13,19 +14,19 @@
 
 #include "config/types.h"
 #include "core/decide/question.h"
+#include "daemon/programs.h"
 #include "os/resolver.h"
-#include "os/spawner.h"
 
 namespace bandd {
 
-struct AskerCounts {
+struct AnswererCounts {
     std::uint64_t look_ups = 0;
     std::uint64_t unanswered = 0;  // names that have no address, or whose servers kept silent
     std::uint64_t programs = 0;
     std::uint64_t from_memory = 0;
 };
 
-class Asker {
+class Answerer {
   public:
     // How long an answer is taken for true; fail2ban's cache holds names as long.
     static constexpr Duration name_memory = std::chrono::minutes(5);
@@ -37,30 +38,21 @@ class Asker {
     static constexpr std::size_t most_programs = 4;   // the same
 
     using OnError = std::function<void(const Error&)>;
-    Asker(Resolver resolver, Spawner spawner, OnError on_error)
-        : resolver_(std::move(resolver)),
-          spawner_(std::move(spawner)),
-          on_error_(std::move(on_error)) {}
+    Answerer(Resolver resolver, Programs& programs, OnError on_error)
+        : resolver_(std::move(resolver)), programs_(programs), on_error_(std::move(on_error)) {}
 
-    // What jails ask, by their indexes from now on. Forgets what was under way: the engine asks
-    // again (`Engine::questions`).
+    // What exempts addresses, by jail. Forgets what was under way: the engine asks again
+    // (`Engine::questions`).
     void configure(const Config& config);
     void ask(const Question& question, Instant now);
 
-    // Runs a program that nobody waits for; what goes wrong is told by `on_error`. Refused beyond
-    // `most_told` at a time.
-    static constexpr std::size_t most_told = 1000;
-    void run(const AskedProgram& program, std::vector<std::string> argv);
-
     int resolver_fd() const { return resolver_.fd(); }
-    int spawner_fd() const { return spawner_.fd(); }
     void on_resolver(Instant now);
-    void on_spawner(Instant now);
     bool resolver_ended() const { return resolver_.ended(); }
 
     std::optional<Answer> next_answer();
     bool has_answers() const { return !answers_.empty(); }
-    const AskerCounts& counts() const { return counts_; }
+    const AnswererCounts& counts() const { return counts_; }
 
   private:
     struct Name {  // a host's, or "@" and an address whose name is asked for
@@ -85,26 +77,27 @@ class Asker {
     void go_on(const Question& question, Instant now);
     void start_look_ups();
     void start_programs(Instant now);
+    void on_program_end(const Question& question, const SpawnResult& result, Instant now);
     void learn(LookUpResult result, const std::string& name, Instant now);
     void answer(const Question& question, std::vector<Address> addresses, bool exempt,
                 std::string hostname = {});
 
     Resolver resolver_;
-    Spawner spawner_;
+    Programs& programs_;
     OnError on_error_;
     std::vector<Exemptions> jails_;
     std::map<std::string, Name> names_;
     std::map<std::uint64_t, std::string> looking_up_;
     std::deque<std::string> to_look_up_;
     std::map<Question, Verdict> verdicts_;
-    std::map<std::uint64_t, Question> running_;
-    std::map<std::uint64_t, std::string> told_;  // programs that nobody waits for
     std::set<Question> to_run_or_running_;
     std::deque<Question> to_run_;
     std::deque<Answer> answers_;
     std::set<std::string> said_;  // programs whose failure was told
-    std::uint64_t next_id_ = 1;
-    AskerCounts counts_;
+    std::uint64_t next_look_up_ = 1;
+    std::size_t running_ = 0;          // programs of this configuration
+    std::uint64_t configuration_ = 0;  // counts them; what an earlier one asked for is not wanted
+    AnswererCounts counts_;
 };
 
 }  // namespace bandd

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "daemon/asker.h"
+#include "daemon/answerer.h"
 
 #include <algorithm>
 
@@ -19,34 +19,35 @@ void make_room(Map& map, std::size_t most, Instant now, Spare&& spare) {
 
 }  // namespace
 
-void Asker::configure(const Config& config) {
+void Answerer::configure(const Config& config) {
     jails_.clear();
     for (const JailConfig& jail : config.jails)
         jails_.push_back({jail.ignore_names, jail.ignorecommand, jail.rules.name});
+    ++configuration_;
     verdicts_.clear();
-    running_.clear();
+    running_ = 0;
     to_run_or_running_.clear();
     to_run_.clear();
     answers_.clear();
     for (auto& [name, entry] : names_) entry.waiting.clear();
 }
 
-void Asker::answer(const Question& question, std::vector<Address> addresses, bool exempt,
-                   std::string hostname) {
+void Answerer::answer(const Question& question, std::vector<Address> addresses, bool exempt,
+                      std::string hostname) {
     answers_.push_back({question, std::move(addresses), exempt, std::move(hostname)});
 }
 
-std::optional<Answer> Asker::next_answer() {
+std::optional<Answer> Answerer::next_answer() {
     if (answers_.empty()) return {};
     Answer next = std::move(answers_.front());
     answers_.pop_front();
     return next;
 }
 
-void Asker::ask(const Question& question, Instant now) { go_on(question, now); }
+void Answerer::ask(const Question& question, Instant now) { go_on(question, now); }
 
-const Asker::Name* Asker::find_name(const std::string& name, const Question& question,
-                                    Instant now) {
+const Answerer::Name* Answerer::find_name(const std::string& name, const Question& question,
+                                          Instant now) {
     auto known = names_.find(name);
     if (known != names_.end() && known->second.look_up == 0 && known->second.until > now) {
         ++counts_.from_memory;
@@ -60,14 +61,14 @@ const Asker::Name* Asker::find_name(const std::string& name, const Question& que
     Name& entry = known->second;
     entry.waiting.insert(question);
     if (entry.look_up == 0) {
-        entry.look_up = next_id_++;
+        entry.look_up = next_look_up_++;
         to_look_up_.push_back(name);
         start_look_ups();
     }
     return nullptr;
 }
 
-void Asker::start_look_ups() {
+void Answerer::start_look_ups() {
     while (!to_look_up_.empty() && looking_up_.size() < most_look_ups) {
         const std::string& name = to_look_up_.front();
         std::uint64_t id = names_.at(name).look_up;
@@ -82,7 +83,7 @@ void Asker::start_look_ups() {
     }
 }
 
-void Asker::learn(LookUpResult result, const std::string& name, Instant now) {
+void Answerer::learn(LookUpResult result, const std::string& name, Instant now) {
     auto known = names_.find(name);
     if (known == names_.end()) return;
     Name& entry = known->second;
@@ -99,7 +100,7 @@ void Asker::learn(LookUpResult result, const std::string& name, Instant now) {
     for (const Question& question : std::exchange(entry.waiting, {})) go_on(question, now);
 }
 
-void Asker::on_resolver(Instant now) {
+void Answerer::on_resolver(Instant now) {
     while (auto result = resolver_.take_result()) {
         auto asked = looking_up_.find(result->id);
         if (asked == looking_up_.end()) continue;
@@ -117,7 +118,7 @@ void Asker::on_resolver(Instant now) {
     start_look_ups();
 }
 
-void Asker::go_on(const Question& question, Instant now) {
+void Answerer::go_on(const Question& question, Instant now) {
     if (question.kind != Question::Kind::exempt) {
         if (resolver_.ended()) return answer(question, {}, false);
         bool of_address = question.kind == Question::Kind::hostname;
@@ -149,8 +150,8 @@ void Asker::go_on(const Question& question, Instant now) {
     start_programs(now);
 }
 
-void Asker::start_programs(Instant now) {
-    while (!to_run_.empty() && running_.size() < most_programs) {
+void Answerer::start_programs(Instant now) {
+    while (!to_run_.empty() && running_ < most_programs) {
         Question question = to_run_.front();
         to_run_.pop_front();
         const Exemptions& exemptions = jails_[question.jail];
@@ -158,56 +159,40 @@ void Asker::start_programs(Instant now) {
         Ban subject;
         subject.key.prefix = make_prefix(question.address, question.address.bits());
         subject.from = now;
-        SpawnRequest request{next_id_++, {program.argv.front()}, program.user, program.timeout};
+        std::vector<std::string> argv{program.argv.front()};
         for (std::size_t word = 1; word < program.argv.size(); ++word)
-            request.argv.push_back(replace_tags(program.argv[word], subject, exemptions.jail));
-        if (auto started = spawner_.run(request); !started) {
+            argv.push_back(replace_tags(program.argv[word], subject, exemptions.jail));
+        auto on_end = [this, question, asked_by = configuration_](const SpawnResult& result,
+                                                                  Instant at) {
+            if (asked_by == configuration_) on_program_end(question, result, at);
+        };
+        if (auto started = programs_.run(std::move(argv), program, on_end); !started) {
             on_error_(started.error());
             to_run_or_running_.erase(question);
             answer(question, {}, false);
             continue;
         }
         ++counts_.programs;
-        running_.emplace(request.id, question);
+        ++running_;
     }
 }
 
-void Asker::run(const AskedProgram& program, std::vector<std::string> argv) {
-    if (told_.size() >= most_told)
-        return on_error_({argv.front(), "is not run: too many of them are running", {}, {}});
-    SpawnRequest request{next_id_++, std::move(argv), program.user, program.timeout};
-    std::string name = request.argv.front();
-    if (auto started = spawner_.run(request); !started) return on_error_(started.error());
-    told_.emplace(request.id, std::move(name));
-}
-
-void Asker::on_spawner(Instant now) {
-    while (auto result = spawner_.take_result()) {
-        if (auto told = told_.find(result->id); told != told_.end()) {
-            if (!result->ok) on_error_({told->second, result->message, {}, {}});
-            told_.erase(told);
-            continue;
-        }
-        auto asked = running_.find(result->id);
-        if (asked == running_.end()) continue;
-        Question question = asked->second;
-        running_.erase(asked);
-        to_run_or_running_.erase(question);
-        const std::string& program = jails_[question.jail].program.argv.front();
-        // "exit code 1" is an answer; what did not run, or not to its end, is none.
-        bool answered = result->ok || (result->message.starts_with("exit code") &&
-                                       !result->message.starts_with("exit code 127"));
-        if (!answered && said_.insert(program).second)
-            on_error_({"ignorecommand " + program,
-                       result->message,
-                       "until it answers, addresses are banned without asking it",
-                       {}});
-        if (answered) said_.erase(program);
-        make_room(verdicts_, most_remembered, now, [](const auto&) { return false; });
-        if (answered)
-            verdicts_.insert_or_assign(question, Verdict{result->ok, now + verdict_memory});
-        answer(question, {}, result->ok);
-    }
+void Answerer::on_program_end(const Question& question, const SpawnResult& result, Instant now) {
+    --running_;
+    to_run_or_running_.erase(question);
+    const std::string& program = jails_[question.jail].program.argv.front();
+    // "exit code 1" is an answer; what did not run, or not to its end, is none.
+    bool answered = result.ok || (result.message.starts_with("exit code") &&
+                                  !result.message.starts_with("exit code 127"));
+    if (!answered && said_.insert(program).second)
+        on_error_({"ignorecommand " + program,
+                   result.message,
+                   "until it answers, addresses are banned without asking it",
+                   {}});
+    if (answered) said_.erase(program);
+    make_room(verdicts_, most_remembered, now, [](const auto&) { return false; });
+    if (answered) verdicts_.insert_or_assign(question, Verdict{result.ok, now + verdict_memory});
+    answer(question, {}, result.ok);
     start_programs(now);
 }
 

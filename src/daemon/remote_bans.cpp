@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/remote_bans.h"
+
+#include <algorithm>
+
+#include "core/decide/engine.h"
+#include "daemon/pipeline.h"
+#include "os/clock.h"
+
+namespace bandd {
+namespace {
+
+// A ban of any jail that holds the whole of `prefix`. There may be millions of bans, so each block
+// that could be banned is looked up.
+const Ban* find_covering(const BanTable& bans, std::size_t jails, const Prefix& prefix) {
+    for (int length = prefix.length; length >= 0; --length) {
+        Prefix block = make_prefix(prefix.network, length);
+        for (std::size_t jail = 0; jail < jails; ++jail)
+            if (const Ban* ban = bans.find({static_cast<JailIndex>(jail), block})) return ban;
+    }
+    return nullptr;
+}
+
+RemoteReply reply_of(const Ban* ban, bool changed) {
+    RemoteReply reply;
+    reply.changed = changed;
+    if (ban == nullptr) return reply;
+    reply.banned = true;
+    reply.until = ban->until;
+    if (ban->story) reply.reason = ban->story->reason;
+    return reply;
+}
+
+RemoteReply refusal(Error error) {
+    RemoteReply reply;
+    reply.error = std::move(error);
+    return reply;
+}
+
+}  // namespace
+
+RemoteReply RemoteBans::carry_out(const PeerConfig& peer, const RemoteRequest& request) {
+    Instant at = now();
+    auto jail = engine_.find_jail(peer.jail);
+    if (!jail) return refusal({"jail \"" + peer.jail + "\"", "there is no such jail", {}, {}});
+    Prefix prefix = *request.prefix;
+    // An address alone means what the jail bans as one.
+    if (prefix.is_single()) prefix = engine_.key_for(*jail, prefix.network);
+    Outcome outcome;
+    bool changed = false;
+    switch (request.kind) {
+        case RemoteRequest::Kind::authenticate:
+            return {};
+        case RemoteRequest::Kind::check:
+            return reply_of(find_covering(engine_.bans(), engine_.rules().size(), prefix), false);
+        case RemoteRequest::Kind::add: {
+            changed = engine_.bans().find({*jail, prefix}) == nullptr;
+            Duration wished = request.bantime.value_or(engine_.rules()[*jail].bantime.base);
+            Engine::BanOrder order{
+                *jail, prefix, std::min(wished, peer.longest),
+                peer.name + (request.reason.empty() ? "" : ": " + request.reason), false};
+            if (auto done = engine_.ban_by_hand(order, at, outcome); !done) {
+                Error error = done.error();
+                error.hint.clear();  // it speaks of bandctl
+                return refusal(std::move(error));
+            }
+            break;
+        }
+        case RemoteRequest::Kind::remove:
+            changed = engine_.unban(*jail, prefix, at, outcome) > 0;
+            break;
+    }
+    write_soon_();
+    pipeline_.put_at_once(outcome, at);
+    return reply_of(engine_.bans().find({*jail, prefix}), changed);
+}
+
+}  // namespace bandd

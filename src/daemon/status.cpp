@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The tables of numbers, and how a status is filled from them. Numbers of one metric are rows
+// beside each other.
+#include "daemon/status.h"
+
+#include <algorithm>
+#include <map>
+
+#include "action/dispatch.h"
+#include "control/server.h"
+#include "core/decide/engine.h"
+#include "daemon/answerer.h"
+#include "daemon/endpoints.h"
+#include "daemon/pipeline.h"
+#include "daemon/streams.h"
+#include "os/log.h"
+#include "source/watch.h"
+
+namespace bandd {
+namespace {
+
+constexpr auto counter = NumberName::Kind::counter;
+constexpr auto gauge = NumberName::Kind::gauge;
+
+template <class Subject>
+struct Row {
+    NumberName name;
+    std::uint64_t (*read)(const Subject&);
+};
+
+template <class Subject, std::size_t count>
+Numbers read_rows(const Row<Subject> (&rows)[count], const Subject& subject) {
+    Numbers numbers;
+    for (const Row<Subject>& row : rows) numbers.push_back({&row.name, row.read(subject)});
+    return numbers;
+}
+
+using All = StatusSources;
+
+const Row<All> of_daemon[] = {
+    {{"lines", "bandd_lines_total", counter, "Lines read."},
+     [](const All& from) { return from.pipeline.counts().lines; }},
+    {{"candidates", "bandd_candidates_total", counter, "Lines that some pattern was tried on."},
+     [](const All& from) { return from.pipeline.counts().candidates; }},
+    {{"cut_lines", "bandd_cut_lines_total", counter, "Lines over line_limit."},
+     [](const All& from) { return from.pipeline.cut_lines(); }},
+    {{"no_address", ""}, [](const All& from) { return from.pipeline.counts().no_address; }},
+    {{"undated", ""}, [](const All& from) { return from.pipeline.counts().undated; }},
+    {{"matcher_fallbacks", ""},
+     [](const All& from) { return from.pipeline.counts().set_failures; }},
+    {{"matcher_gave_up", "bandd_matcher_gave_up_total", counter,
+      "Matches that took too many steps."},
+     [](const All& from) { return from.pipeline.counts().gave_up; }},
+    {{"host_names", ""}, [](const All& from) { return from.engine.hits_of_names(); }},
+    {{"waiting_hits", "bandd_waiting_hits", gauge, "Hits that wait for an answer."},
+     [](const All& from) -> std::uint64_t { return from.engine.waiting().size(); }},
+    {{"lost_waiting_hits", "bandd_waiting_hits_lost_total", counter,
+      "Hits for whose answer was no room."},
+     [](const All& from) { return from.engine.waiting().lost(); }},
+    {{"look_ups", ""}, [](const All& from) { return from.answerer.counts().look_ups; }},
+    {{"look_ups_unanswered", ""},
+     [](const All& from) { return from.answerer.counts().unanswered; }},
+    {{"ignorecommands", ""}, [](const All& from) { return from.answerer.counts().programs; }},
+    {{"connections_evicted", ""},
+     [](const All& from) { return from.engine.conversations_evicted(); }},
+    {{"lost_notices", "bandd_lost_notices_total", counter,
+      "Overflows of the kernel's file notices."},
+     [](const All& from) { return from.watch.overflows(); }},
+    {{"refused_bans", "bandd_refused_bans_total", counter, "Bans over ban_limit."},
+     [](const All& from) { return from.engine.refused_bans(); }},
+    {{"refused_clients", ""}, [](const All& from) { return from.control.refused(); }},
+    {{"lost_log_lines", "bandd_lost_log_lines_total", counter,
+      "Lines of bandd's own log that were lost."},
+     [](const All& from) { return from.log.lost(); }},
+    {{"accounts", "bandd_accounts", gauge, "Accounts that are counted."},
+     [](const All& from) -> std::uint64_t { return from.engine.accounts().size(); }},
+    {{"accounts_evicted", "bandd_accounts_evicted_total", counter,
+      "Accounts that made room for others."},
+     [](const All& from) { return from.engine.accounts().evicted(); }},
+    {{"", "bandd_state_failed", gauge, "1 while the state cannot be written."},
+     [](const All& from) -> std::uint64_t { return from.state_error ? 1 : 0; }},
+    {{"", "bandd_remote_requests_total", counter, "Requests of other machines.",
+      "verdict=\"taken\""},
+     [](const All& from) {
+         const RemoteCounts& remote = from.endpoints.remote_counts();
+         return remote.requests - std::min(remote.refused, remote.requests);
+     }},
+    {{"", "bandd_remote_requests_total", counter, "", "verdict=\"refused\""},
+     [](const All& from) { return from.endpoints.remote_counts().refused; }},
+    {{"", "bandd_remote_requests_total", counter, "", "verdict=\"bad\""},
+     [](const All& from) { return from.endpoints.remote_counts().bad; }},
+};
+
+// A jail, and how many of its bans are in which state.
+struct JailSubject {
+    const Engine& engine;
+    JailIndex jail;
+    std::uint64_t active, pending;
+    const JailCounts& counts() const { return engine.counts(jail); }
+};
+
+const Row<JailSubject> of_jail[] = {
+    {{"bans", "bandd_bans", gauge, "Bans that the kernel holds."},
+     [](const JailSubject& jail) { return jail.active; }},
+    {{"pending", "bandd_bans_pending", gauge, "Bans that the kernel has not taken yet."},
+     [](const JailSubject& jail) { return jail.pending; }},
+    {{"tracked", "bandd_tracked", gauge, "Addresses that are counted and not banned."},
+     [](const JailSubject& jail) -> std::uint64_t {
+         return jail.engine.windows(jail.jail).size();
+     }},
+    {{"hits", "bandd_hits_total", counter, "Lines that count."},
+     [](const JailSubject& jail) { return jail.counts().hits; }},
+    {{"ignored", "bandd_ignored_total", counter, "Hits that do not count."},
+     [](const JailSubject& jail) { return jail.counts().ignored; }},
+    {{"too_old", "bandd_too_old_total", counter, "Hits older than findtime."},
+     [](const JailSubject& jail) { return jail.counts().too_old; }},
+    {{"already_banned", "bandd_already_banned_total", counter, "Hits of banned addresses."},
+     [](const JailSubject& jail) { return jail.counts().already_banned; }},
+    {{"total_bans", "bandd_jail_bans_total", counter, "Bans decided."},
+     [](const JailSubject& jail) { return jail.counts().bans; }},
+    {{"total_unbans", "bandd_jail_unbans_total", counter, "Bans ended."},
+     [](const JailSubject& jail) { return jail.counts().unbans; }},
+    {{"evicted", "bandd_evicted_total", counter, "Addresses that made room for others."},
+     [](const JailSubject& jail) -> std::uint64_t {
+         return jail.engine.windows(jail.jail).evicted();
+     }},
+};
+
+const Row<TargetStatus> of_action[] = {
+    {{"waiting", "bandd_action_waiting", gauge, "Orders that an action has not carried out."},
+     [](const TargetStatus& target) -> std::uint64_t { return target.waiting; }},
+    {{"failures", "bandd_action_failures_total", counter, "Orders that failed."},
+     [](const TargetStatus& target) { return target.failures; }},
+    {{"applied", "bandd_action_applied_total", counter, "Orders that were carried out."},
+     [](const TargetStatus& target) { return target.applied; }},
+    {{"repairs", ""}, [](const TargetStatus& target) { return target.repairs; }},
+};
+
+const Row<Reader> of_file[] = {
+    {{"offset", "bandd_source_position_bytes", gauge, "How far a log is read."},
+     [](const Reader& reader) { return reader.tail.position().offset; }},
+    {{"size", "bandd_source_size_bytes", gauge, "How long it is."},
+     [](const Reader& reader) -> std::uint64_t { return reader.tail.size(); }},
+};
+
+const Row<Streams::JournalStatus> of_journal[] = {
+    {{"entries", ""}, [](const Streams::JournalStatus& journal) { return journal.entries; }},
+};
+
+const Row<SyslogListener> of_syslog[] = {
+    {{"messages", "bandd_syslog_messages_total", counter, "Messages that a listener got."},
+     [](const SyslogListener& listener) { return listener.counts().messages; }},
+    {{"dropped", "bandd_syslog_dropped_total", counter, "Messages that the kernel had to drop."},
+     [](const SyslogListener& listener) { return listener.counts().dropped; }},
+    {{"refused", ""}, [](const SyslogListener& listener) { return listener.counts().refused; }},
+    {{"failed_handshakes", ""},
+     [](const SyslogListener& listener) { return listener.counts().failed_handshakes; }},
+    {{"cut", ""}, [](const SyslogListener& listener) { return listener.counts().cut; }},
+    {{"clients", ""},
+     [](const SyslogListener& listener) -> std::uint64_t { return listener.clients(); }},
+    {{"clients_refused", ""},
+     [](const SyslogListener& listener) { return listener.counts().clients_refused; }},
+};
+
+const Row<ScanCounts> of_source[] = {
+    {{"lines", "bandd_source_lines_total", counter, "Lines read of a source."},
+     [](const ScanCounts& counts) { return counts.lines; }},
+    {{"candidates", "bandd_source_candidates_total", counter,
+      "Those that some pattern was tried on."},
+     [](const ScanCounts& counts) { return counts.candidates; }},
+    {{"hits", "bandd_source_hits_total", counter, "Those that a filter calls an attack."},
+     [](const ScanCounts& counts) { return counts.hits; }},
+};
+
+const Row<StreamServer> of_listening[] = {
+    {{"clients", "bandd_clients", gauge, "Clients that are connected."},
+     [](const StreamServer& server) -> std::uint64_t { return server.clients(); }},
+    {{"", "bandd_clients_refused_total", counter,
+      "Clients that were refused or cut off, or whose TLS was wrong."},
+     [](const StreamServer& server) {
+         const StreamCounts& counts = server.counts();
+         return counts.refused + counts.too_many + counts.cut_off + counts.bad_tls;
+     }},
+    {{"accepted", ""}, [](const StreamServer& server) { return server.counts().accepted; }},
+    {{"refused", ""}, [](const StreamServer& server) { return server.counts().refused; }},
+    {{"too_many", ""}, [](const StreamServer& server) { return server.counts().too_many; }},
+    {{"cut_off", ""}, [](const StreamServer& server) { return server.counts().cut_off; }},
+    {{"bad_tls", ""}, [](const StreamServer& server) { return server.counts().bad_tls; }},
+};
+
+const Row<EndpointCounts> of_decisions[] = {
+    {{"passed", "bandd_decisions_total", counter, "Decisions on logins.", "verdict=\"pass\""},
+     [](const EndpointCounts& counts) { return counts.passed; }},
+    {{"refused_country", "bandd_decisions_total", counter, "", "verdict=\"country\""},
+     [](const EndpointCounts& counts) { return counts.refused_country; }},
+    {{"refused_account", "bandd_decisions_total", counter, "", "verdict=\"account\""},
+     [](const EndpointCounts& counts) { return counts.refused_account; }},
+    {{"bad", "bandd_decisions_total", counter, "", "verdict=\"bad\""},
+     [](const EndpointCounts& counts) { return counts.bad; }},
+    {{"reports", "bandd_decisions_total", counter, "", "verdict=\"report\""},
+     [](const EndpointCounts& counts) { return counts.reports; }},
+};
+
+LogStatus status_of_log(const Watch& watch, std::size_t log) {
+    LogStatus status;
+    status.path = watch.logs()[log].spec.path;
+    for (const Reader& reader : watch.readers())
+        if (reader.logs.contains(log) && !reader.finished)
+            status.files.push_back(
+                {reader.tail.position().path, reader.tail.is_open(), read_rows(of_file, reader)});
+    if (const Error* error = watch.error(log)) status.error = *error;
+    status.waiting = watch.waiting(log);
+    return status;
+}
+
+std::vector<LogStatus> logs_of_jail(const StatusSources& from, JailIndex jail) {
+    std::vector<LogStatus> logs;
+    for (std::size_t log : from.pipeline.logs_of(jail))
+        logs.push_back(status_of_log(from.watch, log));
+    if (auto journal = from.streams.journal(jail))
+        logs.push_back({.kind = LogStatus::Kind::journal,
+                        .path = "journal",
+                        .error = journal->error,
+                        .numbers = read_rows(of_journal, *journal)});
+    for (const SyslogListener* listener : from.streams.listeners(jail))
+        logs.push_back({.kind = LogStatus::Kind::syslog,
+                        .path = to_string(listener->address()),
+                        .numbers = read_rows(of_syslog, *listener),
+                        .last_failure = listener->counts().last_failure});
+    return logs;
+}
+
+std::vector<JailStatus> status_of_jails(const StatusSources& from) {
+    const std::vector<JailRules>& rules = from.engine.rules();
+    std::vector<std::uint64_t> active(rules.size()), pending(rules.size());
+    for (const Ban& ban : from.engine.bans())
+        ++(ban.state == BanState::pending ? pending : active)[ban.key.jail];
+    std::vector<JailStatus> jails;
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+        auto index = static_cast<JailIndex>(i);
+        JailStatus jail;
+        jail.name = rules[i].name;
+        jail.filter = from.config.jails[i].filter;
+        jail.description = from.config.jails[i].description;
+        jail.maxretry = rules[i].maxretry;
+        if (!rules[i].today) jail.findtime = rules[i].findtime;
+        jail.bantime = rules[i].bantime.base;
+        jail.simulate = rules[i].simulate;
+        jail.numbers = read_rows(of_jail, {from.engine, index, active[i], pending[i]});
+        jail.logs = logs_of_jail(from, index);
+        for (const TargetStatus& target : from.dispatch.targets())
+            if (target.spec.jail == index)
+                jail.actions.push_back({action_name(target.spec.action),
+                                        target.prepared || !target.error, target.error,
+                                        read_rows(of_action, target)});
+        jails.push_back(std::move(jail));
+    }
+    return jails;
+}
+
+}  // namespace
+
+Status collect_status(const StatusSources& from) {
+    Status status;
+    status.version = BANDD_VERSION;
+    status.config_path = from.config_path;
+    status.state_path = from.config.state;
+    status.started = from.started;
+    status.state_error = from.state_error;
+    status.numbers = read_rows(of_daemon, from);
+    status.jails = status_of_jails(from);
+    for (const auto& [name, counts] : from.pipeline.counts_by_source())
+        status.sources.push_back({name, read_rows(of_source, counts)});
+    for (const Endpoints::Listening& one : from.endpoints.servers())
+        status.listening.push_back({one.what, to_string(one.server->address()),
+                                    read_rows(of_listening, *one.server),
+                                    one.server->counts().last_failure});
+    for (const auto& [name, counts] : from.endpoints.counts())
+        status.decisions.push_back({name, read_rows(of_decisions, counts), counts.latency});
+    status.turns = from.turns;
+    return status;
+}
+
+}  // namespace bandd
