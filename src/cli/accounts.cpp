@@ -64,7 +64,7 @@ int run_account(const CommonOptions& common, const RemoteOptions& options) {
     const Json& account = (*result)["accounts"][0];
     fmt::print("{}  {}\n", bold(text(account, "user")), standing_of(account));
     fmt::print("  {} countries, {} addresses, {}\n", text(account, "countries"),
-               text(account, "addresses"), count(account, "log_ons", "log-on"));
+               text(account, "addresses"), count(account, "log_ons", "login"));
     std::vector<std::vector<std::string>> rows;
     for (const Json& place : account["places"])
         rows.push_back({text(place, "ip"), text(place, "country"), text(place, "count"),
