@@ -8,7 +8,7 @@
 #include "core/text/datetime.h"
 #include "daemon/ban_json.h"
 #include "daemon/commands.h"
-#include "facts/mmdb.h"
+#include "facts/databases.h"
 #include "os/clock.h"
 #include "os/zoneinfo.h"
 #include "store/store.h"

@@ -212,7 +212,7 @@ CommandParts Daemon::command_parts() {
             *engine_,
             *dispatch_,
             *pipeline_,
-            databases_->facts(),
+            geoip_->facts(),
             *store_,
             [this] { return status(); },
             [this] { return reload(); },
@@ -244,7 +244,7 @@ void Daemon::make_parts() {
     announcer_ = std::make_unique<Announcer>(log_, *engine_, *dispatch_, *control_);
     health_ = std::make_unique<LogHealth>(log_, *watch_, *pipeline_, *engine_);
     logins_ = std::make_unique<Logins>(Logins::Parts{config_, log_, *engine_, *pipeline_,
-                                                     *announcer_, *programs_, databases_->facts(),
+                                                     *announcer_, *programs_, geoip_->facts(),
                                                      [this] { dirty_ = true; }});
     remote_bans_ = std::make_unique<RemoteBans>(*engine_, *pipeline_, [this] { write_soon(); });
 }
@@ -337,13 +337,13 @@ Result<> Daemon::start() {
     if (!watch) return std::unexpected(watch.error());
     watch_ = std::make_unique<Watch>(std::move(*watch));
 
-    auto databases = Databases::start(*loop_, config_, log_, [this] {
+    auto geoip = Geoip::start(*loop_, config_, log_, [this] {
         if (geoblocker_) geoblocker_->set(config_.geoblocks, config_.geoip);
     });
-    if (!databases) return std::unexpected(databases.error());
-    databases_ = std::move(*databases);
+    if (!geoip) return std::unexpected(geoip.error());
+    geoip_ = std::move(*geoip);
     engine_ = std::make_unique<Engine>(limits_of(config_));
-    engine_->set_facts(&databases_->facts());
+    engine_->set_facts(&geoip_->facts());
     auto users = UsersFile::start(*loop_, config_, *engine_, log_);
     if (!users) return std::unexpected(users.error());
     users_file_ = std::move(*users);
@@ -463,7 +463,7 @@ Result<> Daemon::replace_state() {
     if (!store) return std::unexpected(store.error());
     store_ = std::make_unique<Store>(std::move(*store));
     *engine_ = Engine(limits_of(config_));
-    engine_->set_facts(&databases_->facts());
+    engine_->set_facts(&geoip_->facts());
     state_lost_ = true;
     return loop_->add(store_->fd(), EPOLLIN, [this](std::uint32_t) { on_stored(); });
 }
@@ -537,7 +537,7 @@ Result<> Daemon::reload() {
     take_checkpoint(at);  // with the jails' old indexes
     config_ = std::move(fresh);
     compiled_ = std::move(compiled);
-    databases_->take(std::move(*databases));
+    geoip_->take(std::move(*databases));
     engine_->set_rules(rules_of(config_), at, outcome);
     engine_->set_own_addresses(PrefixSet(own_addresses()));
     [[maybe_unused]] auto said_by_streams = streams_->listen(config_, false);

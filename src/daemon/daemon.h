@@ -11,9 +11,9 @@
 #include "daemon/announcer.h"
 #include "daemon/answerer.h"
 #include "daemon/commands.h"
-#include "daemon/databases.h"
 #include "daemon/endpoints.h"
 #include "daemon/geoblocker.h"
+#include "daemon/geoip.h"
 #include "daemon/log_health.h"
 #include "daemon/logins.h"
 #include "daemon/pipeline.h"
@@ -84,7 +84,7 @@ class Daemon {
     std::unique_ptr<Loop> loop_;
     Fd signals_, address_notices_, mounts_, listening_;
     std::unique_ptr<Spawner> spawner_;
-    std::unique_ptr<Databases> databases_;
+    std::unique_ptr<Geoip> geoip_;
     std::unique_ptr<Store> store_;
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<Dispatch> dispatch_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "daemon/databases.h"
+#include "daemon/geoip.h"
 
 #include <sys/epoll.h>
 
@@ -9,29 +9,28 @@
 
 namespace bandd {
 
-Result<std::unique_ptr<Databases>> Databases::start(Loop& loop, const Config& config, Log& log,
-                                                    std::function<void()> on_replaced) {
+Result<std::unique_ptr<Geoip>> Geoip::start(Loop& loop, const Config& config, Log& log,
+                                            std::function<void()> on_replaced) {
     auto files = ReplacedFiles::create();
     if (!files) return std::unexpected(files.error());
-    std::unique_ptr<Databases> made(
-        new Databases(std::move(*files), config, log, std::move(on_replaced)));
+    std::unique_ptr<Geoip> made(new Geoip(std::move(*files), config, log, std::move(on_replaced)));
     // Watched before they are opened, so that no change between the two is missed.
     made->files_.set_files(config.geoip);
     auto opened = GeoDatabases::open(config.geoip);
     if (!opened) return std::unexpected(opened.error());
     made->facts_ = std::move(*opened);
     auto added = loop.add(made->files_.fd(), EPOLLIN,
-                          [databases = made.get()](std::uint32_t) { databases->on_notice(); });
+                          [geoip = made.get()](std::uint32_t) { geoip->on_notice(); });
     if (!added) return std::unexpected(added.error());
     return made;
 }
 
-void Databases::take(GeoDatabases fresh) {
+void Geoip::take(GeoDatabases fresh) {
     facts_ = std::move(fresh);
     files_.set_files(config_.geoip);
 }
 
-void Databases::on_notice() {
+void Geoip::on_notice() {
     if (!files_.were_replaced()) return;
     auto fresh = GeoDatabases::open(config_.geoip);
     if (!fresh) {

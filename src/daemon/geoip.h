@@ -5,7 +5,7 @@
 #include <functional>
 #include <memory>
 
-#include "facts/mmdb.h"
+#include "facts/databases.h"
 #include "os/replaced_files.h"
 
 namespace bandd {
@@ -14,12 +14,12 @@ class Log;
 class Loop;
 struct Config;
 
-class Databases {
+class Geoip {
   public:
     // Opens those of `config`, which is what is in force at any time. `on_replaced`: they were
     // opened anew. `loop`, `config` and `log` outlive it.
-    static Result<std::unique_ptr<Databases>> start(Loop& loop, const Config& config, Log& log,
-                                                    std::function<void()> on_replaced);
+    static Result<std::unique_ptr<Geoip>> start(Loop& loop, const Config& config, Log& log,
+                                                std::function<void()> on_replaced);
 
     // What they say; at the same place while this lives.
     const GeoDatabases& facts() const { return facts_; }
@@ -27,8 +27,7 @@ class Databases {
     void take(GeoDatabases fresh);
 
   private:
-    Databases(ReplacedFiles files, const Config& config, Log& log,
-              std::function<void()> on_replaced)
+    Geoip(ReplacedFiles files, const Config& config, Log& log, std::function<void()> on_replaced)
         : files_(std::move(files)),
           config_(config),
           log_(log),
