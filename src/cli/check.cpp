@@ -10,8 +10,8 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
+#include "config/access.h"
 #include "config/compile.h"
-#include "config/endpoints.h"
 #include "config/keys.h"
 #include "config/load.h"
 #include "core/base/printable.h"
@@ -110,13 +110,13 @@ int run_check(const CommonOptions& common, const std::string& directory) {
     return errors.empty() ? exit_done : exit_usage;
 }
 
-int run_keys(const CommonOptions& common) {
+int run_keys(const CommonOptions& common, bool as_man_page) {
     if (!common.json) {
-        fmt::print("{}", keys_markdown());
+        fmt::print("{}", as_man_page ? keys_man() : keys_markdown());
         return exit_done;
     }
     Json list = Json::array();
-    for (const Key& key : all_keys())
+    for (const KeyHelp& key : all_keys())
         list.push_back({{"section", key.section},
                         {"key", key.name},
                         {"type", key.type},

@@ -69,7 +69,7 @@ int run_replay(const CommonOptions& common, const ReplayOptions& options);
 int run_filters(const CommonOptions& common);
 // Without an address: which databases there are.
 int run_geo(const CommonOptions& common, const std::vector<std::string>& addresses);
-int run_keys(const CommonOptions& common);
+int run_keys(const CommonOptions& common, bool as_man_page);
 struct StateOptions {
     std::string verb, file;  // export or import; empty is standard output or input
 };

@@ -189,7 +189,10 @@ int main(int argc, char** argv) {
         ->check(CLI::IsMember({"export", "import"}));
     state->add_option("file", state_options.file, "file (default: standard output or input)");
 
-    CLI::App* keys = app.add_subcommand("keys", "all configuration keys, as Markdown or JSON");
+    bool as_man_page = false;
+    CLI::App* keys =
+        app.add_subcommand("keys", "all configuration keys, as Markdown, JSON or a man page");
+    keys->add_flag("--man", as_man_page, "the section KEYS of bandd.yaml(5)");
     app.allow_extras();  // to say better than CLI11 what is wrong with them
 
     try {
@@ -216,7 +219,7 @@ int main(int argc, char** argv) {
         if (replay->parsed()) return run_replay(common, replay_options);
         if (import->parsed()) return run_import(common, import_options);
         if (state->parsed()) return run_state(common, state_options);
-        if (keys->parsed()) return run_keys(common);
+        if (keys->parsed()) return run_keys(common, as_man_page);
         for (const auto& [name, function] : run)
             if (app.get_subcommand(name)->parsed()) return function(common, remote);
         return exit_usage;

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <filesystem>
 
-#include "config/section.h"
+#include "config/ports.h"
+#include "config/program.h"
 #include "core/base/suggest.h"
 
 namespace bandd {
@@ -18,32 +18,9 @@ namespace {
 constexpr std::size_t longest_ipset_name = 31;
 // nf_log takes NF_LOG_PREFIXLEN 128 with the ending zero.
 constexpr std::size_t longest_log_prefix = 127;
+constexpr int deepest_action_file = 5;  // actions/ that name each other
 
-// The services that jails are about; /etc/services need not exist on a router.
-constexpr std::array<std::pair<std::string_view, std::uint16_t>, 32> services{{
-    {"ftp-data", 20}, {"ftps-data", 989},  {"ftps", 990},         {"ldap", 389},
-    {"ldaps", 636},   {"socks", 1080},     {"ms-sql-s", 1433},    {"mdns", 5353},
-    {"rsync", 873},   {"openvpn", 1194},   {"xmpp-client", 5222}, {"sip-tls", 5061},
-    {"ftp", 21},      {"ssh", 22},         {"telnet", 23},        {"smtp", 25},
-    {"domain", 53},   {"http", 80},        {"pop3", 110},         {"imap", 143},
-    {"imap2", 143},   {"https", 443},      {"smtps", 465},        {"submissions", 465},
-    {"ssmtp", 465},   {"submission", 587}, {"imaps", 993},        {"pop3s", 995},
-    {"mysql", 3306},  {"sieve", 4190},     {"postgresql", 5432},  {"sip", 5060},
-}};
-
-}  // namespace
-
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-    for (const auto& [name, port] : services)
-        if (name == text) return port;
-    std::uint16_t port = 0;
-    auto [rest, fault] = std::from_chars(text.data(), text.data() + text.size(), port);
-    if (fault != std::errc{} || rest != text.data() + text.size() || port == 0) return {};
-    return port;
-}
-
-namespace {
-
+constexpr std::array<std::string_view, 3> hooks{"prerouting", "input", "forward"};
 constexpr std::array<std::string_view, 8> severities{"emerg",   "alert",  "crit", "err",
                                                      "warning", "notice", "info", "debug"};
 constexpr std::array<std::pair<std::string_view, int>, 20> facilities{{
@@ -53,250 +30,309 @@ constexpr std::array<std::pair<std::string_view, int>, 20> facilities{{
     {"local3", 19},   {"local4", 20}, {"local5", 21}, {"local6", 22}, {"local7", 23},
 }};
 
-NftablesAction parse_nftables(const Value& value, const ActionContext& context,
-                              std::vector<Error>& errors) {
-    Section section(value, "action nftables", "action nftables", errors);
-    NftablesAction action;
-    action.ports = context.ports;
-    action.protocols = context.protocols;
-    read_packets(section, action, errors);
-    return action;
+void read_hooks(const Field& field, NftablesAction& action) {
+    auto words = field.words();
+    if (words.empty()) return;
+    action.hooks.clear();
+    for (const Value* word : words) {
+        auto found = std::ranges::find(hooks, word->text);
+        if (found == hooks.end())
+            field.not_one_of(*word, hooks);
+        else
+            action.hooks.push_back(static_cast<Hook>(found - hooks.begin()));
+    }
 }
 
-IpsetAction parse_ipset(const Value& value, const ActionContext& context,
-                        std::vector<Error>& errors) {
-    Section section(value, "action ipset", "action ipset", errors);
-    IpsetAction action;
-    section.text("set", action.set4);
-    section.text("set6", action.set6);
+std::string default_hook(NftablesAction& action) {
+    return std::string(hooks[static_cast<std::size_t>(action.hooks.front())]);
+}
+
+void read_log_prefix(const Field& field, NftablesAction& action) {
+    auto text = field.text();
+    if (!text) return;
+    if (text->size() > longest_log_prefix)
+        field.error_without_value("the kernel takes at most 127 bytes");
+    action.log_prefix = std::move(*text);
+}
+
+// A set that the user names is one that the user made.
+template <std::string IpsetAction::* set>
+void read_set(const Field& field, IpsetAction& action) {
+    if (auto text = field.text()) action.*set = std::move(*text);
     action.ours = action.set4.empty() && action.set6.empty();
     action.create = action.ours;
-    if (action.ours) {
-        action.set4 = "bandd-" + context.jail + "-4";
-        action.set6 = "bandd-" + context.jail + "-6";
-    }
-    section.boolean("create", action.create);
-    section.number("maxelem", action.maxelem, 1, 100'000'000);
-    for (const std::string& name : {action.set4, action.set6})
-        if (name.size() > longest_ipset_name)
-            section.error(value, "ipset \"" + name + "\"",
-                          "the kernel takes names of at most 31 bytes", "give one with \"set:\"");
-    return action;
 }
 
-ExecAction parse_exec(const Value& value, std::vector<Error>& errors) {
-    Section section(value, "action exec", "action exec", errors);
-    ExecAction action;
-    action.ban = parse_argv(section, "ban");
-    action.unban = parse_argv(section, "unban");
-    if (action.ban.empty() && action.unban.empty())
-        section.error(value, "action exec", "has nothing to run",
-                      "give \"ban\", \"unban\" or both");
-    section.text("user", action.user);
-    section.duration("timeout", action.timeout, false);
-    section.number("parallel", action.parallel, 1, 64);
-    return action;
-}
-
-SyslogAction parse_syslog(const Value& value, std::vector<Error>& errors) {
-    Section section(value, "action syslog", "action syslog", errors);
-    SyslogAction action;
-    std::string facility = "local7";
-    std::string severity = "notice";
-    section.text("facility", facility);
-    section.text("severity", severity);
-    auto known = std::ranges::find(facilities, facility, &std::pair<std::string_view, int>::first);
-    if (known != facilities.end())
+void read_facility(const Field& field, SyslogAction& action) {
+    auto text = field.text();
+    if (!text) return;
+    auto known = std::ranges::find(facilities, *text, &std::pair<std::string_view, int>::first);
+    if (known == facilities.end())
+        field.error("is no syslog facility", "use one of local0 … local7, mail, daemon, auth");
+    else
         action.facility = known->second;
+}
+
+std::string default_facility(SyslogAction& action) {
+    auto known =
+        std::ranges::find(facilities, action.facility, &std::pair<std::string_view, int>::second);
+    return std::string(known->first);
+}
+
+void read_severity(const Field& field, SyslogAction& action) {
+    auto text = field.text();
+    if (!text) return;
+    auto level = std::ranges::find(severities, *text);
+    if (level == severities.end())
+        field.error("is no syslog severity", did_you_mean(*text, severities));
     else
-        section.error(*section.find("facility"), "\"facility: " + facility + "\"",
-                      "is no syslog facility", "use one of local0 … local7, mail, daemon, auth");
-    auto level = std::ranges::find(severities, severity);
-    if (level != severities.end())
         action.severity = static_cast<int>(level - severities.begin());
-    else
-        section.error(*section.find("severity"), "\"severity: " + severity + "\"",
-                      "is no syslog severity", did_you_mean(severity, severities));
-    section.text("tag", action.tag);
-    section.text("ban", action.ban);
-    section.text("unban", action.unban);
-    return action;
 }
 
-constexpr int deepest_names = 5;
-
-void parse_action(const std::string& name, const Value& at, const Value& keys,
-                  const ActionContext& context, int depth, std::vector<ActionConfig>& actions,
-                  std::vector<Error>& errors);
-
-void parse_item(const Value& value, const ActionContext& context, int depth,
-                std::vector<ActionConfig>& actions, std::vector<Error>& errors) {
-    switch (value.kind) {
-        case Value::Kind::list:
-            for (const Value& item : value.items) parse_item(item, context, depth, actions, errors);
-            break;
-        case Value::Kind::scalar: {
-            Value none;
-            none.where = value.where;
-            parse_action(value.text, value, none, context, depth, actions, errors);
-            break;
-        }
-        case Value::Kind::map:
-            for (const auto& [name, keys] : value.entries)
-                parse_action(name.text, name, keys, context, depth, actions, errors);
-            break;
-        case Value::Kind::null:
-            break;
-    }
+std::string default_severity(SyslogAction& action) {
+    return std::string(severities[static_cast<std::size_t>(action.severity)]);
 }
 
-void parse_action(const std::string& name, const Value& at, const Value& keys,
-                  const ActionContext& context, int depth, std::vector<ActionConfig>& actions,
-                  std::vector<Error>& errors) {
-    if (name == "nftables") {
-        actions.emplace_back(parse_nftables(keys, context, errors));
-    } else if (name == "ipset") {
-        actions.emplace_back(parse_ipset(keys, context, errors));
-    } else if (name == "exec") {
-        actions.emplace_back(parse_exec(keys, errors));
-    } else if (name == "syslog") {
-        actions.emplace_back(parse_syslog(keys, errors));
-    } else {
-        std::vector<std::string> names{"nftables", "ipset", "exec", "syslog"};
-        for (const std::string& directory : context.directories) {
-            std::string path = directory + "/actions/" + name + ".yaml";
-            std::error_code ignored;
-            if (name.find('/') == std::string::npos && std::filesystem::exists(path, ignored) &&
-                depth < deepest_names) {
-                auto file = read_document(path);
-                if (!file) {
-                    errors.push_back(file.error());
-                    return;
-                }
-                Section section(*file, "action file", "action \"" + name + "\"", errors);
-                if (const Value* inside = section.find("action"))
-                    parse_item(*inside, context, depth + 1, actions, errors);
-                return;
-            }
-            for (const std::string& found : glob_files(directory + "/actions/*.yaml"))
-                names.push_back(std::filesystem::path(found).stem().string());
-        }
-        std::vector<std::string_view> views(names.begin(), names.end());
-        errors.push_back({"action \"" + name + "\"", "there is no such action",
-                          did_you_mean(name, views), at.where});
-    }
+void check_exec(const Section& section, ExecAction& action) {
+    if (action.ban.empty() && action.unban.empty())
+        section.error("has nothing to run", "give \"ban\", \"unban\" or both");
 }
 
 }  // namespace
 
-void read_packets(const Section& section, NftablesAction& action, std::vector<Error>& errors) {
-    if (auto words = section.words("hook"); !words.empty()) {
-        action.hooks.clear();
-        for (const Value* word : words) {
-            constexpr std::array<std::string_view, 3> names{"prerouting", "input", "forward"};
-            auto found = std::ranges::find(names, word->text);
-            if (found == names.end())
-                section.error(*word, "\"hook: " + word->text + "\"",
-                              "must be one of prerouting, input, forward",
-                              did_you_mean(word->text, names));
-            else
-                action.hooks.push_back(static_cast<Hook>(found - names.begin()));
-        }
-    }
-    section.number("priority", action.priority, -2'000'000'000, 2'000'000'000);
-    section.choice("verdict", action.verdict,
-                   {{"drop", Verdict::drop}, {"reject", Verdict::reject}});
-    section.text("log_prefix", action.log_prefix);
-    if (action.log_prefix.size() > longest_log_prefix)
-        section.error(*section.find("log_prefix"), "\"log_prefix\"",
-                      "the kernel takes at most 127 bytes");
-    if (auto words = section.words("port"); !words.empty())
-        action.ports = parse_ports(words, errors);
-    if (auto words = section.words("protocol"); !words.empty())
-        action.protocols = parse_protocols(words, errors);
+void read_packet_ports(const Field& field, NftablesAction& action) {
+    read_ports(field, action.ports);
+}
+void read_packet_protocols(const Field& field, NftablesAction& action) {
+    read_protocols(field, action.protocols);
+}
+void default_to_tcp(NftablesAction& action) {
     if (!action.ports.empty() && action.protocols.empty()) action.protocols = {Protocol::tcp};
 }
 
-std::string_view action_name(const ActionConfig& action) {
-    constexpr std::array<std::string_view, 4> names{"nftables", "ipset", "exec", "syslog"};
-    return names[action.index()];
+std::vector<Key<NftablesAction>> packet_keys() {
+    return {
+        key::special("hook", read_hooks, "input | forward | prerouting, or a list", default_hook,
+                     "where packets are stopped; prerouting covers this machine, what it "
+                     "forwards, and containers"),
+        key::number("priority", &NftablesAction::priority, {-2'000'000'000, 2'000'000'000},
+                    "of the chain; -300 is before connection tracking, so that open connections "
+                    "are cut"),
+        key::choice("verdict", &NftablesAction::verdict,
+                    {{"drop", Verdict::drop}, {"reject", Verdict::reject}},
+                    "reject answers icmp-port-unreachable"),
+        key::special("log_prefix", read_log_prefix, "text", &NftablesAction::log_prefix,
+                     "if given, stopped packets are logged by the kernel (at most 10 a second)"),
+    };
 }
 
-std::vector<PortRange> parse_ports(const std::vector<const Value*>& words,
-                                   std::vector<Error>& errors) {
-    std::vector<PortRange> ports;
-    for (const Value* word : words) {
-        std::string_view rest = word->text;
-        while (!rest.empty()) {
-            auto comma = rest.find(',');
-            std::string_view part = rest.substr(0, comma);
-            rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
-            while (part.starts_with(' ')) part.remove_prefix(1);
-            while (part.ends_with(' ')) part.remove_suffix(1);
-            if (part == "all") return {};
-            auto single = parse_port(part);
-            auto dash = part.find_first_of("-:");
-            auto first = single ? single : parse_port(part.substr(0, dash));
-            auto last = single || dash == std::string_view::npos
-                            ? single
-                            : parse_port(part.substr(dash + 1));
-            if (!first || !last || *first > *last) {
-                errors.push_back({"\"port: " + std::string(part) + "\"",
-                                  "is no port, range or service",
-                                  "write 25, 1000-2000 or a service such as smtp", word->where});
-                continue;
+const Table<NftablesAction>& nftables_keys() {
+    static const Table<NftablesAction> table = [] {
+        std::vector<Key<NftablesAction>> port_keys{
+            key::special("port", read_packet_ports, "port, range, service, or a list", "the jail's",
+                         "ports that are closed; all: every packet"),
+            key::special("protocol", read_packet_protocols, "tcp | udp | list", "the jail's",
+                         "protocols of these ports"),
+        };
+        return Table<NftablesAction>{
+            "action nftables", joined<NftablesAction>(packet_keys(), port_keys),
+            [](const Section&, NftablesAction& action) { default_to_tcp(action); }};
+    }();
+    return table;
+}
+
+const Table<IpsetAction>& ipset_keys() {
+    // `create` comes after the sets, whose names say what holds without it.
+    static const Table<IpsetAction> table{
+        "action ipset",
+        {
+            key::special("set", read_set<&IpsetAction::set4>, "set name", "bandd-JAIL-4",
+                         "the IPv4 set; a name of yours means a set that you made"),
+            key::special("set6", read_set<&IpsetAction::set6>, "set name",
+                         "bandd-JAIL-6, if `set` is not given", "the IPv6 set"),
+            key::boolean("create", &IpsetAction::create,
+                         "make the set if it is missing; false for a set of yours"),
+            key::number("maxelem", &IpsetAction::maxelem, {1, 100'000'000},
+                        "size of a set that bandd makes"),
+        }};
+    return table;
+}
+
+const Table<ExecAction>& exec_keys() {
+    static const Table<ExecAction> table{
+        "action exec",
+        {
+            key::argv("ban", &ExecAction::ban,
+                      "run at a ban; <ip>, <prefix>, <jail>, <bantime>, <matches>, … are replaced"),
+            key::argv("unban", &ExecAction::unban, "run at the end of a ban"),
+            key::text("user", &ExecAction::user, "user name",
+                      "as whom, if the daemon was started by root"),
+            key::duration("timeout", &ExecAction::timeout, "then the program is killed"),
+            key::number("parallel", &ExecAction::parallel, {1, 64},
+                        "at most so many at a time; further ones wait"),
+        },
+        check_exec};
+    return table;
+}
+
+const Table<SyslogAction>& syslog_action_keys() {
+    static const Table<SyslogAction> table{
+        "action syslog",
+        {
+            key::special("facility", read_facility, "kern … local7", default_facility,
+                         "syslog facility"),
+            key::special("severity", read_severity, "emerg … debug", default_severity,
+                         "syslog severity"),
+            key::text("tag", &SyslogAction::tag, "word", "the program name in the line"),
+            key::text("ban", &SyslogAction::ban, "text", "written once the ban holds"),
+            key::text("unban", &SyslogAction::unban, "text", "written at its end"),
+        }};
+    return table;
+}
+
+const Table<ActionFile>& action_file_keys() {
+    static const Table<ActionFile> table{
+        "action file",
+        {
+            key::text("description", &ActionFile::description, "text", "one line"),
+            key::special<ActionFile>(
+                "action",
+                [](const Field& field, ActionFile& file) { file.action = &field.value(); },
+                "list of actions", "", "what this name means"),
+        }};
+    return table;
+}
+
+namespace {
+
+NftablesAction parse_nftables(const Value& keys, const ActionContext& context, Reading& reading) {
+    NftablesAction action;
+    action.ports = context.ports;
+    action.protocols = context.protocols;
+    nftables_keys().read(keys, "action nftables", reading, action);
+    return action;
+}
+
+IpsetAction parse_ipset(const Value& keys, const ActionContext& context, Reading& reading) {
+    IpsetAction action;
+    ipset_keys().read(keys, "action ipset", reading, action);
+    if (action.ours) {
+        action.set4 = "bandd-" + context.jail + "-4";
+        action.set6 = "bandd-" + context.jail + "-6";
+    }
+    for (const std::string& name : {action.set4, action.set6})
+        if (name.size() > longest_ipset_name)
+            reading.errors.push_back({"ipset \"" + name + "\"",
+                                      "the kernel takes names of at most 31 bytes",
+                                      "give one with \"set:\"", keys.where});
+    return action;
+}
+
+ExecAction parse_exec(const Value& keys, const ActionContext&, Reading& reading) {
+    ExecAction action;
+    exec_keys().read(keys, "action exec", reading, action);
+    return action;
+}
+
+SyslogAction parse_syslog(const Value& keys, const ActionContext&, Reading& reading) {
+    SyslogAction action;
+    syslog_action_keys().read(keys, "action syslog", reading, action);
+    return action;
+}
+
+// A kind of action: its name, and what reads its keys.
+struct Kind {
+    std::string_view name;
+    ActionConfig (*parse)(const Value& keys, const ActionContext& context, Reading& reading);
+};
+template <auto parse>
+ActionConfig parse_as(const Value& keys, const ActionContext& context, Reading& reading) {
+    return parse(keys, context, reading);
+}
+// In the order of ActionConfig.
+constexpr std::array kinds{
+    Kind{"nftables", parse_as<parse_nftables>},
+    Kind{"ipset", parse_as<parse_ipset>},
+    Kind{"exec", parse_as<parse_exec>},
+    Kind{"syslog", parse_as<parse_syslog>},
+};
+static_assert(kinds.size() == std::variant_size_v<ActionConfig>);
+
+class ActionReader {
+  public:
+    ActionReader(const ActionContext& context, Reading& reading)
+        : context_(context), reading_(reading) {}
+
+    void read(const Value& value, int depth) {
+        switch (value.kind) {
+            case Value::Kind::list:
+                for (const Value& item : value.items) read(item, depth);
+                break;
+            case Value::Kind::scalar: {
+                Value no_keys;
+                no_keys.where = value.where;
+                read_one(value, no_keys, depth);
+                break;
             }
-            ports.push_back({*first, *last});
+            case Value::Kind::map:
+                for (const auto& [name, keys] : value.entries) read_one(name, keys, depth);
+                break;
+            case Value::Kind::null:
+                break;
         }
     }
-    std::ranges::sort(ports);
-    std::vector<PortRange> merged;
-    for (const PortRange& range : ports) {
-        if (!merged.empty() && range.first <= merged.back().last + 1)
-            merged.back().last = std::max(merged.back().last, range.last);
-        else
-            merged.push_back(range);
-    }
-    return merged;
-}
 
-std::vector<Protocol> parse_protocols(const std::vector<const Value*>& words,
-                                      std::vector<Error>& errors) {
-    std::vector<Protocol> protocols;
-    for (const Value* word : words) {
-        if (word->text == "tcp")
-            protocols.push_back(Protocol::tcp);
-        else if (word->text == "udp")
-            protocols.push_back(Protocol::udp);
-        else
-            errors.push_back(
-                {"\"protocol: " + word->text + "\"", "must be tcp or udp", {}, word->where});
-    }
-    return protocols;
-}
+    std::vector<ActionConfig> take() { return std::move(actions_); }
 
-std::vector<std::string> parse_argv(const Section& section, std::string_view key) {
-    std::vector<std::string> argv;
-    const Value* value = section.find(key);
-    if (value == nullptr) return argv;
-    if (value->kind != Value::Kind::list) {
-        section.error(*value, fmt::format("\"{}\"", key), "must be a list: program and arguments",
-                      "there is no shell; write [/usr/bin/program, \"<ip>\"]");
-        return argv;
+  private:
+    void read_one(const Value& name, const Value& keys, int depth) {
+        auto kind = std::ranges::find(kinds, name.text, &Kind::name);
+        if (kind == kinds.end())
+            read_file(name, depth);
+        else
+            actions_.push_back(kind->parse(keys, context_, reading_));
     }
-    for (const Value* word : section.words(key)) argv.push_back(word->text);
-    if (argv.empty() || !argv.front().starts_with('/'))
-        section.error(*value, fmt::format("\"{}\"", key), "the program must be an absolute path");
-    else if (argv.front().find('<') != std::string::npos)
-        section.error(*value, fmt::format("\"{}\"", key), "the program itself can't hold a <tag>");
-    return argv;
-}
+
+    void read_file(const Value& name, int depth) {
+        std::vector<std::string> known;
+        for (const Kind& kind : kinds) known.emplace_back(kind.name);
+        for (const std::string& directory : context_.directories) {
+            std::string path = directory + "/actions/" + name.text + ".yaml";
+            std::error_code ignored;
+            if (name.text.find('/') == std::string::npos && depth < deepest_action_file &&
+                std::filesystem::exists(path, ignored)) {
+                auto document = read_document(path);
+                if (!document) {
+                    reading_.errors.push_back(document.error());
+                    return;
+                }
+                ActionFile file;
+                action_file_keys().read(*document, "action \"" + name.text + "\"", reading_, file);
+                if (file.action != nullptr) read(*file.action, depth + 1);
+                return;
+            }
+            for (const std::string& found : glob_files(directory + "/actions/*.yaml"))
+                known.push_back(std::filesystem::path(found).stem().string());
+        }
+        std::vector<std::string_view> views(known.begin(), known.end());
+        reading_.errors.push_back({"action \"" + name.text + "\"", "there is no such action",
+                                   did_you_mean(name.text, views), name.where});
+    }
+
+    const ActionContext& context_;
+    Reading& reading_;
+    std::vector<ActionConfig> actions_;
+};
+
+}  // namespace
+
+std::string_view action_name(const ActionConfig& action) { return kinds[action.index()].name; }
 
 std::vector<ActionConfig> parse_actions(const Value& value, const ActionContext& context,
-                                        std::vector<Error>& errors) {
-    std::vector<ActionConfig> actions;
-    parse_item(value, context, 0, actions, errors);
-    return actions;
+                                        Reading& reading) {
+    ActionReader reader(context, reading);
+    reader.read(value, 0);
+    return reader.take();
 }
 
 }  // namespace bandd

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// `action:` of a jail, and the keys of each kind of action.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "config/document.h"
-#include "config/section.h"
+#include "config/table.h"
 #include "config/types.h"
 
 namespace bandd {
@@ -18,22 +19,29 @@ struct ActionContext {
     std::vector<std::string> directories;  // with actions/ in them
 };
 
-// Reads `action:`: a name, a map of one action with its keys, or a list of these.
+// Reads `action:`: a name, a map of one action with its keys, or a list of these. A name that is no
+// kind of action is a file of actions/.
 std::vector<ActionConfig> parse_actions(const Value& value, const ActionContext& context,
-                                        std::vector<Error>& errors);
+                                        Reading& reading);
 
-// hook, priority, verdict, log_prefix, port and protocol.
-void read_packets(const Section& section, NftablesAction& action, std::vector<Error>& errors);
+// Which packets, where, and what becomes of them: all of `action nftables` but its ports. Geoblocks
+// have these keys, too.
+std::vector<Key<NftablesAction>> packet_keys();
+void read_packet_ports(const Field& field, NftablesAction& action);
+void read_packet_protocols(const Field& field, NftablesAction& action);
+// Ports without a protocol are TCP's.
+void default_to_tcp(NftablesAction& action);
 
-// Reads a program and its arguments; no shell.
-std::vector<std::string> parse_argv(const Section& section, std::string_view key);
+// actions/NAME.yaml.
+struct ActionFile {
+    std::string description;
+    const Value* action = nullptr;
+};
 
-// Reads `port:` and `protocol:`: 25, smtp, 1000-2000, "25,465", [25, smtp].
-// A number, or the name of a service that jails are about.
-std::optional<std::uint16_t> parse_port(std::string_view text);
-std::vector<PortRange> parse_ports(const std::vector<const Value*>& words,
-                                   std::vector<Error>& errors);
-std::vector<Protocol> parse_protocols(const std::vector<const Value*>& words,
-                                      std::vector<Error>& errors);
+const Table<NftablesAction>& nftables_keys();
+const Table<IpsetAction>& ipset_keys();
+const Table<ExecAction>& exec_keys();
+const Table<SyslogAction>& syslog_action_keys();
+const Table<ActionFile>& action_file_keys();
 
 }  // namespace bandd

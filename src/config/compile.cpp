@@ -33,9 +33,14 @@ std::shared_ptr<const DatePatterns> date_patterns(const FilterConfig& config, Sh
     return made;
 }
 
+bool has_field(const Pattern& pattern, auto&& is_it) {
+    return std::ranges::any_of(pattern.fields,
+                               [&](const auto& field) { return is_it(field.first); });
+}
+
+// fail2ban's ways to name the host: <ADDR>, <DNS>, <F-ID>, <F-ALT_IP4>, …
 bool names_host(const Pattern& pattern) {
-    return std::ranges::any_of(pattern.fields, [](const auto& field) {
-        std::string_view name = field.first;
+    return has_field(pattern, [](std::string_view name) {
         for (std::string_view prefix : {"alt_", "tuple_"})
             if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
         for (std::string_view host : {"ip4", "ip6", "dns", "fid", "id", "mlfid"})
@@ -44,86 +49,122 @@ bool names_host(const Pattern& pattern) {
     });
 }
 
+// Its lines belong together with others of one connection.
+bool converses(const Pattern& pattern) {
+    return has_field(pattern,
+                     [](std::string_view name) { return name == "mlfid" || name == "nofail"; });
+}
+
+// One filter, as one jail uses it.
+class FilterCompiler {
+  public:
+    FilterCompiler(const FilterConfig& config, const std::vector<std::string>& modes,
+                   const WordLists& more_words, std::vector<Error>& errors,
+                   std::vector<Error>& warnings)
+        : config_(config),
+          modes_(modes),
+          lists_(config.lists),
+          errors_(errors),
+          warnings_(warnings) {
+        for (const auto& [name, words] : more_words)
+            lists_[name].insert(lists_[name].end(), words.begin(), words.end());
+    }
+
+    std::shared_ptr<const Filter> run(SharedDates* shared_dates) {
+        filter_->name = config_.name;
+        filter_->identity = config_.name;
+        for (const std::string& mode : modes_) filter_->identity += "," + mode;
+        filter_->dialect = config_.dialect;
+        filter_->senders = PrefixSet(config_.senders);
+        if (!config_.tag.empty()) {
+            if (auto tag = compile_tag(config_.tag))
+                filter_->tag = std::move(*tag);
+            else
+                add_error(tag.error(), config_.tag_where);
+        }
+        if (is_fail2ban()) {
+            filter_->dates = date_patterns(config_, shared_dates, errors_);
+            filter_->lines = config_.maxlines;
+            filter_->looks_up_names =
+                config_.usedns == UseDns::yes || config_.usedns == UseDns::warn;
+            if (!config_.prefregex.regex.empty())
+                filter_->prefix = compile(config_.prefregex, false);
+        }
+        for (const PatternConfig& pattern : config_.failregex) add_fail_pattern(pattern);
+        for (const PatternConfig& pattern : config_.ignoreregex)
+            if (is_used(pattern))
+                if (auto compiled = compile(pattern, false))
+                    filter_->ignore.push_back(std::move(*compiled));
+        filter_->converses = std::ranges::any_of(filter_->patterns, converses) ||
+                             (filter_->prefix && converses(*filter_->prefix));
+        return filter_;
+    }
+
+  private:
+    bool is_fail2ban() const { return config_.dialect == Dialect::fail2ban; }
+
+    void add_error(Error error, const Place& where) {
+        error.where = where;
+        errors_.push_back(std::move(error));
+    }
+
+    // In the jail's modes; and there are words for the lists that it names.
+    bool is_used(const PatternConfig& pattern) const {
+        bool wanted = pattern.mode.empty() ||
+                      std::ranges::find(modes_, pattern.mode) != modes_.end() ||
+                      std::ranges::find(modes_, "aggressive") != modes_.end();
+        return wanted && !names_empty_list(pattern.regex, lists_);
+    }
+
+    std::optional<Pattern> compile(const PatternConfig& from, bool needs_host) {
+        Fail2banOptions options{config_.usedns != UseDns::no, config_.maxlines > 1};
+        auto pattern = is_fail2ban() ? compile_fail2ban(from.id, from.regex, options)
+                                     : compile_pattern(from.id, from.regex, lists_, needs_host);
+        if (pattern) return std::move(*pattern);
+        add_error(pattern.error(), from.where);
+        return {};
+    }
+
+    void add_fail_pattern(const PatternConfig& from) {
+        if (!is_used(from)) return;
+        auto pattern = compile(from, true);
+        if (!pattern) return;
+        std::string what = "pattern \"" + from.id + "\"";
+        if (is_fail2ban() && !names_host(*pattern) &&
+            !(filter_->prefix && names_host(*filter_->prefix))) {
+            errors_.push_back({what, "has no <HOST>",
+                               "mark where the address is with <HOST>, <ADDR> or <F-ID>",
+                               from.where});
+            return;
+        }
+        // fail2ban's patterns come with their own guards, which the check does not know.
+        if (auto forgery = is_fail2ban() ? std::nullopt : find_forgery(from.regex))
+            warnings_.push_back({what, "a client could name another host: " + *forgery,
+                                 "anchor it with ^, and write [^\"]* or \\S+ in place of .*",
+                                 from.where});
+        filter_->patterns.push_back(std::move(*pattern));
+    }
+
+    const FilterConfig& config_;
+    const std::vector<std::string>& modes_;
+    WordLists lists_;
+    std::vector<Error>& errors_;
+    std::vector<Error>& warnings_;
+    std::shared_ptr<Filter> filter_ = std::make_shared<Filter>();
+};
+
 }  // namespace
 
 std::shared_ptr<const Filter> compile_filter(
     const FilterConfig& config, const std::vector<std::string>& modes, const WordLists& more_words,
     std::vector<Error>& errors, std::vector<Error>& warnings, SharedDates* shared_dates) {
-    auto filter = std::make_shared<Filter>();
-    filter->name = config.name;
-    filter->identity = config.name;
-    for (const std::string& mode : modes) filter->identity += "," + mode;
-    filter->dialect = config.dialect;
-    filter->senders = PrefixSet(config.senders);
-    WordLists lists = config.lists;
-    for (const auto& [name, words] : more_words)
-        lists[name].insert(lists[name].end(), words.begin(), words.end());
-    if (!config.tag.empty()) {
-        if (auto tag = compile_tag(config.tag)) {
-            filter->tag = std::move(*tag);
-        } else {
-            errors.push_back(tag.error());
-            errors.back().where = config.tag_where;
-        }
-    }
-    bool fail2ban = config.dialect == Dialect::fail2ban;
-    Fail2banOptions options{config.usedns != UseDns::no, config.maxlines > 1};
-    auto compile_one = [&](const PatternConfig& from, bool needs_host) -> std::optional<Pattern> {
-        auto pattern = fail2ban ? compile_fail2ban(from.id, from.regex, options)
-                                : compile_pattern(from.id, from.regex, lists, needs_host);
-        if (pattern) return std::move(*pattern);
-        Error error = pattern.error();
-        error.where = from.where;
-        errors.push_back(std::move(error));
-        return {};
-    };
-    if (fail2ban) {
-        filter->dates = date_patterns(config, shared_dates, errors);
-        filter->lines = config.maxlines;
-        filter->looks_up_names = config.usedns == UseDns::yes || config.usedns == UseDns::warn;
-        if (!config.prefregex.regex.empty()) filter->prefix = compile_one(config.prefregex, false);
-    }
-    auto wanted = [&](const std::string& mode) {
-        return mode.empty() || std::ranges::find(modes, mode) != modes.end() ||
-               std::ranges::find(modes, "aggressive") != modes.end();
-    };
-    auto compile_into = [&](const PatternConfig& from, std::vector<Pattern>& into,
-                            bool fail_pattern) {
-        if (!wanted(from.mode) || names_empty_list(from.regex, lists)) return;
-        auto pattern = compile_one(from, fail_pattern);
-        if (!pattern) return;
-        if (fail2ban && fail_pattern && !names_host(*pattern) &&
-            !(filter->prefix && names_host(*filter->prefix))) {
-            errors.push_back({"pattern \"" + from.id + "\"", "has no <HOST>",
-                              "mark where the address stands with <HOST>, <ADDR> or <F-ID>",
-                              from.where});
-            return;
-        }
-        // fail2ban's patterns come with their own guards, which the check does not know.
-        if (auto forgery = fail_pattern && !fail2ban ? find_forgery(from.regex) : std::nullopt)
-            warnings.push_back(
-                {"pattern \"" + from.id + "\"", "a client could name another host: " + *forgery,
-                 "anchor it with ^, and write [^\"]* or \\S+ where .* stands", from.where});
-        into.push_back(std::move(*pattern));
-    };
-    for (const PatternConfig& pattern : config.failregex)
-        compile_into(pattern, filter->patterns, true);
-    for (const PatternConfig& pattern : config.ignoreregex)
-        compile_into(pattern, filter->ignore, false);
-    auto converses = [](const Pattern& pattern) {
-        return std::ranges::any_of(pattern.fields, [](const auto& field) {
-            return field.first == "mlfid" || field.first == "nofail";
-        });
-    };
-    filter->converses = std::ranges::any_of(filter->patterns, converses) ||
-                        (filter->prefix && converses(*filter->prefix));
-    return filter;
+    return FilterCompiler(config, modes, more_words, errors, warnings).run(shared_dates);
 }
 
 namespace {
 
-// Conditions and counts may name only what the filter captures; a slip of the pen would never hold
-// else.
+// Conditions and counts may name only what the filter captures: a misspelt name would never be
+// found in any line.
 void check_fields(const JailConfig& jail, const Filter& filter, std::vector<Error>& errors) {
     if (jail.needed_fields.empty()) return;
     std::vector<std::string_view> captured;

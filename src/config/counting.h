@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What of a jail's hits counts, and together with which: findtime, where, count.
+// Which of a jail's hits count, and how they are counted: findtime, where, count.
 #pragma once
 
 #include "config/section.h"
@@ -7,10 +7,14 @@
 
 namespace bandd {
 
-// Each leaves alone what its key does not say, and reports faults to the section. The zone of
-// `findtime: today` is left for later. `count` looks at the jail's maxretry, read before.
-void read_findtime(const Section& section, JailRules& rules);
-void read_condition(const Section& section, JailConfig& jail);
-void read_count(const Section& section, JailConfig& jail);
+// The zone of `findtime: today` is left for later, as it is the log's.
+void read_findtime(const Field& field, JailRules& rules);
+// The words come before `where`, which is parsed with them.
+void read_broadband_words(const Field& field, JailConfig& jail);
+void read_condition(const Field& field, JailConfig& jail);
+// With `reverse_lookup`, a condition needs no host name that the filter captures.
+void drop_looked_up_fields(JailConfig& jail);
+// `maxretry` comes before it.
+void read_count(const Field& field, JailConfig& jail);
 
 }  // namespace bandd

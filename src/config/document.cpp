@@ -70,8 +70,8 @@ Result<Value> include(const YAML::Node& node, const std::string& file, int depth
 using Source = std::shared_ptr<const std::string>;
 
 // One file as it becomes values. An alias (`*name`) repeats what it names, also aliases in it, so
-// that a few hundred bytes can stand for a billion values; `values_left` bounds that.
-struct Reading {
+// that a few hundred bytes can mean a billion values; `values_left` bounds that.
+struct Parsing {
     std::string file;
     Source source;
     std::size_t values_left = 0;
@@ -80,13 +80,13 @@ struct Reading {
 // reasonable use don't.
 std::size_t most_values(std::size_t bytes) { return std::max<std::size_t>(bytes + 1, 100'000); }
 
-Result<Value> convert(const YAML::Node& node, Reading& reading, int depth);
+Result<Value> convert(const YAML::Node& node, Parsing& parsing, int depth);
 
-Result<Value> convert_map(const YAML::Node& node, Value value, Reading& reading, int depth) {
+Result<Value> convert_map(const YAML::Node& node, Value value, Parsing& parsing, int depth) {
     value.kind = Value::Kind::map;
     std::unordered_map<std::string, int> lines;  // by key
     for (const auto& entry : node) {
-        auto key = convert(entry.first, reading, depth + 1);
+        auto key = convert(entry.first, parsing, depth + 1);
         if (!key) return key;
         if (key->kind != Value::Kind::scalar) return fail("key", "must be a word", {}, key->where);
         auto [known, is_new] = lines.emplace(key->text, key->where.line);
@@ -94,42 +94,42 @@ Result<Value> convert_map(const YAML::Node& node, Value value, Reading& reading,
             return fail("\"" + key->text + "\"",
                         "is given twice, first in line " + std::to_string(known->second),
                         "remove one of them", key->where);
-        auto content = convert(entry.second, reading, depth + 1);
+        auto content = convert(entry.second, parsing, depth + 1);
         if (!content) return content;
         value.entries.emplace_back(std::move(*key), std::move(*content));
     }
     return value;
 }
 
-Result<Value> convert(const YAML::Node& node, Reading& reading, int depth) {
+Result<Value> convert(const YAML::Node& node, Parsing& parsing, int depth) {
     Value value;
-    value.where = place_of(node.Mark(), reading.file);
+    value.where = place_of(node.Mark(), parsing.file);
     if (depth > deepest)
         return fail("document", "is nested too deeply, or files include each other", {},
                     value.where);
-    if (reading.values_left == 0)
+    if (parsing.values_left == 0)
         return fail("document", "its aliases (*name) repeat too much",
                     "write the values where they are needed", value.where);
-    --reading.values_left;
-    if (node.Tag() == "!include" && node.IsScalar()) return include(node, reading.file, depth + 1);
+    --parsing.values_left;
+    if (node.Tag() == "!include" && node.IsScalar()) return include(node, parsing.file, depth + 1);
     switch (node.Type()) {
         case YAML::NodeType::Scalar:
             value.kind = Value::Kind::scalar;
             value.text = node.Scalar();
             value.quoted = node.Tag() == "!";
-            value.source = reading.source;
+            value.source = parsing.source;
             value.position = static_cast<std::size_t>(node.Mark().pos);
             break;
         case YAML::NodeType::Sequence:
             value.kind = Value::Kind::list;
             for (const YAML::Node& item : node) {
-                auto converted = convert(item, reading, depth + 1);
+                auto converted = convert(item, parsing, depth + 1);
                 if (!converted) return converted;
                 value.items.push_back(std::move(*converted));
             }
             break;
         case YAML::NodeType::Map:
-            return convert_map(node, std::move(value), reading, depth);
+            return convert_map(node, std::move(value), parsing, depth);
         case YAML::NodeType::Null:
         case YAML::NodeType::Undefined:
             break;
@@ -138,9 +138,9 @@ Result<Value> convert(const YAML::Node& node, Reading& reading, int depth) {
 }
 
 Result<Value> parse_at(const std::string& text, const std::string& name, int depth) {
-    Reading reading{name, std::make_shared<const std::string>(text), most_values(text.size())};
+    Parsing parsing{name, std::make_shared<const std::string>(text), most_values(text.size())};
     try {
-        return convert(YAML::Load(text), reading, depth);
+        return convert(YAML::Load(text), parsing, depth);
     } catch (const YAML::Exception& error) {
         return fail("YAML", error.msg, {}, place_of(error.mark, name));
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// YAML files as plain values that remember where they stand. The only room that knows yaml-cpp.
+// YAML files as plain values that remember where they were read. Only this file's source knows
+// yaml-cpp.
 #pragma once
 
 #include <memory>
@@ -30,17 +31,17 @@ struct Entry {
     Value first, second;  // key, value
 };
 
-// Where the `offset`-th byte of a scalar's text stands. A text with escapes in it is all in one
-// place.
+// The place of the `offset`-th byte of a scalar's text. A text with escapes in it is all at the
+// place where it begins.
 Place place_within(const Value& value, std::size_t offset);
 
 std::string_view kind_name(Value::Kind kind);  // "a list", …
 
-// `!include GLOB` (relative to the file that says it) stands for the files' content; several files
-// are joined, which takes maps. A key given twice is an error.
+// `!include GLOB` (relative to the file that says it) means the content of those files; several are
+// joined, which takes maps. A key given twice is an error.
 Result<Value> read_document(const std::string& path);
-// The same, but for the last key of the file's map if that is `last`: what stands under it is not
-// parsed, nor are faults in it found.
+// The same without what is under the key `last`, if that is the last one of the file's map: it is
+// not parsed, nor are faults in it found.
 Result<Value> read_document_without(std::string_view last, const std::string& path);
 Result<Value> parse_document(const std::string& text, const std::string& name);
 

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Every configuration key, once: what `check` accepts, what the reference page says.
+// Every key of the configuration, told to people. The keys are declared in tables beside what reads
+// them: bandd.yaml's in root.cpp, a jail's in jail.cpp, a filter's in filter_file.cpp, …
 #pragma once
 
-#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 namespace bandd {
 
-struct Key {
+struct KeyHelp {
     std::string_view section;  // "bandd.yaml", "jail", "filter", "action nftables", …
     std::string_view name;
-    std::string_view type;      // for the reader: "duration", "list of addresses"
-    std::string_view fallback;  // what holds without it
+    std::string type;      // what it takes: "duration", "1 to 1000"
+    std::string fallback;  // what holds without it; empty: nothing
     std::string_view help;
 };
+std::vector<KeyHelp> all_keys();
 
-std::span<const Key> all_keys();
-std::vector<std::string_view> keys_of(std::string_view section);
-
-// The reference as Markdown (docs/configuration.md).
+// The reference as Markdown (docs/configuration.md), and as the section KEYS of bandd.yaml(5).
 std::string keys_markdown();
+std::string keys_man();
 
 }  // namespace bandd

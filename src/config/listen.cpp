@@ -27,6 +27,17 @@ std::string to_string_with_port(const Address& address, std::uint16_t port) {
     return (address.is_v4() ? host : "[" + host + "]") + ":" + std::to_string(port);
 }
 
+std::vector<Key<TlsFiles>> tls_keys() {
+    return {
+        key::path("certificate", &TlsFiles::certificate, "PEM file",
+                  "for tls: ours, with its chain"),
+        key::path("key", &TlsFiles::key, "PEM file",
+                  "for tls: the certificate's key; both are read again on reload"),
+        key::path("clients", &TlsFiles::clients, "PEM file",
+                  "for tls: clients need a certificate that one of these signed"),
+    };
+}
+
 std::string to_string(const ListenAddress& address) {
     if (address.kind == ListenAddress::Kind::unix_datagram ||
         address.kind == ListenAddress::Kind::unix_stream)

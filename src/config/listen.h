@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "config/table.h"
 #include "config/types.h"
 
 namespace bandd {
@@ -15,6 +16,9 @@ namespace bandd {
 std::optional<std::pair<Address, std::uint16_t>> parse_host_and_port(std::string_view text,
                                                                      std::uint16_t port);
 std::string to_string_with_port(const Address& address, std::uint16_t port);
+
+// certificate, key and clients.
+std::vector<Key<TlsFiles>> tls_keys();
 
 // "udp://192.0.2.1:514", "tcp://[::]:601", "unix:/run/x.sock", "unix:///run/x.sock" (a datagram
 // socket). Ports that are not given are `port`, and `tls_port` for tls.

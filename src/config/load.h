@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/document.h"
+#include "config/filter_file.h"
 #include "config/types.h"
 
 namespace bandd {
@@ -21,27 +22,10 @@ struct Loaded {
     std::vector<Error> warnings;  // it can, but: patterns through which hosts can be forged, …
 };
 
-// A filter's samples cost more to read than all the rest of it: only who looks at them asks for
-// them.
-enum class Samples { skip, read };
-
 // `path` is a directory with bandd.yaml (optional) and jails/, or a file in place of bandd.yaml.
 // Filters and actions are looked for beside it, then in `data_directories`.
 Loaded load_config(const std::string& path, const std::vector<std::string>& data_directories,
                    const ZoneReader& read_zone, Samples samples = Samples::skip);
-
-// Letters, digits, "-", "_" and "."; begins with a letter, as the name of a kernel set does.
-bool is_jail_name(std::string_view text);
-// Not an address that was mistyped: its last label has a letter.
-bool is_host_name(std::string_view text);
-
-struct LoadedFilter {
-    FilterConfig filter;
-    std::vector<Error> errors;
-};
-LoadedFilter load_filter(const std::string& path, Samples samples = Samples::read);
-// The same of a document that is at hand; `path` names it.
-LoadedFilter load_filter(const std::string& path, Result<Value> document);
 
 // Installed data, $BANDD_DATA, and the source tree that the program was built in.
 std::vector<std::string> data_directories();

@@ -1,69 +1,101 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reads one map of the configuration, key by key, collecting every fault with its place.
+// One map of the configuration, and one key of it with its value. Whatever is wrong is reported
+// with its place, and reading goes on: all faults of a configuration are found at once.
 #pragma once
 
-#include <charconv>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "config/document.h"
+#include "core/base/address.h"
 #include "core/base/instant.h"
 
 namespace bandd {
 
+// What all maps of one configuration share while they are read.
+struct Reading {
+    std::string directory;      // relative paths are below it
+    std::vector<Error> errors;  // found so far
+
+    std::string absolute(const std::string& path) const;  // an empty path stays empty
+};
+
 class Section {
   public:
-    // Reports unknown keys of the map against the key table's `section`; `what` is what the user
-    // calls the map ("jail \"sshd\"").
-    Section(const Value& value, std::string_view section, std::string what,
-            std::vector<Error>& errors);
+    // Reports keys that are not among `known`, with the one that may be meant. `what` is what the
+    // user calls the map: `jail "sshd"`. A null value is an empty map.
+    Section(const Value& map, std::span<const std::string_view> known, std::string what,
+            Reading& reading);
 
-    // Each leaves its target alone if the key is absent or wrong (which is reported).
-    const Value* find(std::string_view key) const;
-    void text(std::string_view key, std::string& target) const;
-    void boolean(std::string_view key, bool& target) const;
-    void duration(std::string_view key, Duration& target, bool may_be_forever) const;
-    void real(std::string_view key, double& target, double least, double most) const;
-    std::vector<const Value*> words(std::string_view key) const;  // a word, or a list of them
-
-    template <class T>
-    void number(std::string_view key, T& target, std::int64_t least, std::int64_t most) const {
-        std::int64_t value = 0;
-        if (whole(key, value, least, most)) target = static_cast<T>(value);
-    }
-    template <class T>
-    void choice(std::string_view key, T& target,
-                std::initializer_list<std::pair<std::string_view, T>> choices) const {
-        const Value* value = scalar(key);
-        if (value == nullptr) return;
-        std::vector<std::string_view> names;
-        for (const auto& [name, meaning] : choices) {
-            if (value->text == name) {
-                target = meaning;
-                return;
-            }
-            names.push_back(name);
-        }
-        wrong_choice(key, *value, names);
-    }
+    const Value* find(std::string_view key) const;  // nullptr if it is absent, or null
+    const Value& map() const { return map_; }
+    const std::string& what() const { return what_; }
+    Reading& reading() const { return reading_; }
 
     void error(const Value& at, std::string what, std::string reason, std::string hint = {}) const;
-    const std::string& what() const { return what_; }
-    std::vector<Error>& errors() const { return errors_; }
+    // Of the whole map.
+    void error(std::string reason, std::string hint = {}) const {
+        error(map_, what_, std::move(reason), std::move(hint));
+    }
 
   private:
-    const Value* scalar(std::string_view key) const;
-    bool whole(std::string_view key, std::int64_t& target, std::int64_t least,
-               std::int64_t most) const;
-    void wrong_choice(std::string_view key, const Value& value,
-                      const std::vector<std::string_view>& names) const;
-
-    const Value& value_;
+    const Value& map_;
     std::string what_;
-    std::vector<Error>& errors_;
+    Reading& reading_;
+};
+
+// Both ends included.
+struct Range {
+    std::int64_t least, most;
+};
+enum class MayBeForever { no, yes };
+
+// A key that is present, with its value. Each reader but `words` gives nothing if the value is not
+// what it wants, and has reported that.
+class Field {
+  public:
+    Field(const Section& section, std::string_view key, const Value& value)
+        : section_(section), key_(key), value_(value) {}
+
+    std::optional<std::string> text() const;
+    std::optional<bool> boolean() const;
+    std::optional<Duration> duration(MayBeForever may_be_forever) const;
+    std::optional<std::int64_t> whole_number(Range range) const;
+    std::optional<double> number(Range range) const;
+    // A single value, or a list of them.
+    std::vector<const Value*> words() const;
+    // Addresses and CIDR blocks.
+    std::vector<Prefix> prefixes() const;
+
+    // `"key: value": reason; hint`, or `"key": reason; hint` if the value is a list or a map.
+    void error(std::string reason, std::string hint = {}) const {
+        error(value_, std::move(reason), std::move(hint));
+    }
+    // The same, of one word of a list.
+    void error(const Value& word, std::string reason, std::string hint = {}) const;
+    // The same, of one item of several that a word holds: "25,smtp".
+    void item_error(const Value& word, std::string_view item, std::string reason,
+                    std::string hint = {}) const;
+    // The same, without the value: it is long, or secret.
+    void error_without_value(std::string reason, std::string hint = {}) const;
+    // "must be one of …".
+    void not_one_of(const Value& word, std::span<const std::string_view> names) const;
+
+    std::string_view key() const { return key_; }
+    const Value& value() const { return value_; }
+    const Section& section() const { return section_; }
+    Reading& reading() const { return section_.reading(); }
+
+  private:
+    const Value* scalar() const;
+
+    const Section& section_;
+    std::string_view key_;
+    const Value& value_;
 };
 
 }  // namespace bandd

@@ -36,7 +36,7 @@ struct NftablesAction {
 };
 struct IpsetAction {
     std::string set4, set6;  // empty: no set for that family
-    bool ours = true;        // we make it, nobody else writes to it
+    bool ours = true;        // bandd makes it, and nothing else writes to it
     bool create = true;
     std::uint32_t maxelem = 1'000'000;
     auto operator<=>(const IpsetAction&) const = default;
@@ -73,7 +73,7 @@ struct LogSpec {
 
 // Entries of the systemd journal that a jail reads.
 struct JournalSpec {
-    // One of these must fit; each is a list of FIELD=value, as journalctl takes them. None: all.
+    // One of these must fit; each is a list of FIELD=value, as journalctl takes them. Empty: all.
     std::vector<std::vector<std::string>> alternatives;
     std::string directory;  // empty: this machine's journal
     auto operator<=>(const JournalSpec&) const = default;
@@ -82,7 +82,7 @@ struct JournalSpec {
 // PEM files.
 struct TlsFiles {
     std::string certificate, key;
-    std::string clients;  // who signs the certificates of clients; empty: they need none
+    std::string clients;  // signers of clients' certificates; empty: clients need none
     auto operator<=>(const TlsFiles&) const = default;
 };
 
@@ -122,7 +122,7 @@ struct FilterConfig {
     std::vector<PatternConfig> failregex, ignoreregex;
     Dialect dialect = Dialect::bandd;
     // Of fail2ban's dialect.
-    PatternConfig prefregex;  // none if its regex is empty
+    PatternConfig prefregex;  // there is none if its regex is empty
     std::vector<std::string> datepattern;
     Place datepattern_where;
     std::size_t maxlines = 1;
@@ -133,7 +133,7 @@ struct FilterConfig {
 
 // A program that says whether an address is exempt: exit code 0.
 struct AskedProgram {
-    std::vector<std::string> argv;  // empty: nobody is asked
+    std::vector<std::string> argv;  // empty: there is none
     std::string user = "root";
     Duration timeout = std::chrono::seconds(60);
     auto operator<=>(const AskedProgram&) const = default;
@@ -151,7 +151,7 @@ struct GeoblockConfig {
 
 // Who may log in from where, and what is said to those who may not.
 struct AccessConfig {
-    AccessRules rules;       // without what stands in the file
+    AccessRules rules;       // without what is in the file
     std::string users_file;  // of `user|CC` and `user|IP`; empty: none
     std::string message =
         "554 5.7.1 This account was used from too many places. Please change its password.";
@@ -179,14 +179,17 @@ struct HttpConfig {
     std::map<std::string, HostAndPort, std::less<>> mail_servers;  // by protocol: where nginx goes
 };
 
+// Bans by hand that name no jail belong here. It exists even if nobody configured it.
+inline constexpr std::string_view manual_jail = "manual";
+
 // Other machines that have addresses banned here.
 struct PeerConfig {
     std::string name;
     std::string token;        // one of these two is how it is known
     std::string certificate;  // the common name in a certificate that `clients` signed
-    bool may_add = false, may_delete = false, may_check = false;
-    std::string jail;            // where its bans go
-    Duration longest = forever;  // ban
+    bool may_add = true, may_delete = true, may_check = true;
+    std::string jail{manual_jail};  // where its bans go
+    Duration longest = forever;     // ban
     Place where;
 };
 struct RemoteConfig {
@@ -195,8 +198,8 @@ struct RemoteConfig {
     std::vector<Prefix> from;       // who may connect at all, besides this machine
     std::vector<Prefix> text_from;  // who may speak the plain text dialect, besides this machine
     std::vector<PeerConfig> peers;
-    std::string text_jail;     // where bans of the text dialect go
-    std::uint32_t rate = 600;  // requests a minute of one peer
+    std::string text_jail{manual_jail};  // where bans of the text dialect go
+    std::uint32_t rate = 600;            // requests a minute of one peer
     Place where;
 };
 
@@ -216,6 +219,7 @@ struct JailConfig {
     std::optional<JournalSpec> journal;
     std::optional<SyslogSpec> syslog;
     LogSpec log_options;  // time zone and escapes of what comes from no file
+    Place timezone_where;
     bool reads_stdin = false;
     bool reads_anything() const { return !logs.empty() || journal || syslog || reads_stdin; }
     bool fed_by_remote = false;  // other machines ask for its bans
@@ -244,9 +248,6 @@ struct LogConfig {
 // More would take the router's work from it.
 inline constexpr unsigned automatic_matchers = 4;
 inline constexpr int most_matchers = 16;
-
-// Bans by hand that name no jail belong here. It exists even if nobody configured it.
-inline constexpr std::string_view manual_jail = "manual";
 
 struct Config {
     std::string directory;  // where bandd.yaml is or would be

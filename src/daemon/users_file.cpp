@@ -3,7 +3,7 @@
 
 #include <sys/epoll.h>
 
-#include "config/endpoints.h"
+#include "config/access.h"
 #include "core/decide/engine.h"
 #include "os/log.h"
 #include "os/loop.h"

@@ -8,8 +8,8 @@
 #include <optional>
 #include <set>
 
-#include "config/actions.h"
-#include "config/load.h"
+#include "config/names.h"
+#include "config/ports.h"
 #include "core/base/address.h"
 #include "core/base/ascii.h"
 #include "core/base/instant.h"

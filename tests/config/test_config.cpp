@@ -161,11 +161,48 @@ TEST_CASE_METHOD(Directory, "named actions of actions/, and the syslog and exec 
 }
 
 TEST_CASE("every key of the reference has a type and a meaning") {
-    for (const Key& key : all_keys()) {
+    for (const KeyHelp& key : all_keys()) {
         INFO(key.section << "." << key.name);
         CHECK_FALSE(key.type.empty());
-        bool inherited = key.fallback == "the jail's";
-        CHECK((inherited || !key.help.empty()));
+        CHECK_FALSE(key.help.empty());
+    }
+}
+
+TEST_CASE("the reference tells ranges and defaults, which the structs hold") {
+    auto find = [](std::string_view section, std::string_view name) {
+        for (const KeyHelp& key : all_keys())
+            if (key.section == section && key.name == name) return key;
+        FAIL("no key " << name);
+        return KeyHelp{};
+    };
+    CHECK(find("jail", "findtime").fallback == "10m");
+    CHECK(find("jail", "maxretry").type == "1 to 1000");
+    CHECK(find("jail", "maxretry").fallback == "5");
+    CHECK(find("jail", "start").type == "findtime | end | beginning");
+    CHECK(find("jail", "ban_prefix").fallback == "{ipv4: 32, ipv6: 64}");
+    CHECK(find("action syslog", "facility").fallback == "local7");
+    CHECK(find("peer", "jail").fallback == "manual");
+    // Words of old are understood, but not told.
+    CHECK(find("jail", "enabled").type == "true | false | auto");
+    CHECK(find("filter", "finds").type == "attacks | logins");
+}
+
+TEST_CASE("bandd.yaml(5) and docs/configuration.md hold every key, as the tables tell it") {
+    std::string page = read_file(BANDD_SOURCE "/packaging/man/bandd.yaml.5");
+    INFO("to mend it: packaging/man/update");
+    CHECK(page.find("\n" + keys_man() + ".SH SEE ALSO\n") != std::string::npos);
+    CHECK(read_file(BANDD_SOURCE "/docs/configuration.md") == keys_markdown());
+}
+
+TEST_CASE_METHOD(Directory, "words of old still work: finds: log-ons, enabled: yes and no") {
+    for (const char* finds : {"logins", "log-ons"}) {
+        write_file(dir / "filters/seen.yaml",
+                   std::string("description: test\nfinds: ") + finds +
+                       "\nfailregex: '^in <F-USER>\\S+</F-USER> from <HOST>$'\n");
+        load("jails:\n  seen: {logpath: /a, enabled: yes}\n  gone: {logpath: /a, enabled: no}\n");
+        INFO(finds);
+        CHECK(jail("seen").rules.logins);
+        CHECK(loaded.config.jails.size() == 2);  // with the one for bans by hand
     }
 }
 

@@ -23,8 +23,8 @@
 #include <iostream>
 #include <sstream>
 
+#include "config/access.h"
 #include "config/compile.h"
-#include "config/endpoints.h"
 #include "config/load.h"
 #include "core/base/reserved.h"
 #include "core/decide/engine.h"

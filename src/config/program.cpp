@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config/program.h"
+
+namespace bandd {
+
+const Table<AskedProgram>& ignorecommand_keys() {
+    static const Table<AskedProgram> table{
+        "ignorecommand",
+        {
+            key::argv("run", &AskedProgram::argv, "what is asked"),
+            key::text("user", &AskedProgram::user, "user name",
+                      "as whom, if the daemon was started by root"),
+            key::duration("timeout", &AskedProgram::timeout,
+                          "then the program is killed, and the address banned"),
+        }};
+    return table;
+}
+
+const Table<AskedProgram>& accounts_action_keys() {
+    static const Table<AskedProgram> table{
+        "accounts action",
+        {
+            key::argv("run", &AskedProgram::argv, "what is run"),
+            key::text("user", &AskedProgram::user, "user name",
+                      "as whom, if the daemon was started by root"),
+            key::duration("timeout", &AskedProgram::timeout, "then the program is killed"),
+        }};
+    return table;
+}
+
+std::vector<std::string> read_argv(const Field& field) {
+    std::vector<std::string> argv;
+    if (field.value().kind != Value::Kind::list) {
+        field.error_without_value("must be a list: program and arguments",
+                                  "there is no shell; write [/usr/bin/program, \"<ip>\"]");
+        return argv;
+    }
+    for (const Value* word : field.words()) argv.push_back(word->text);
+    if (argv.empty() || !argv.front().starts_with('/'))
+        field.error("the program must be an absolute path");
+    else if (argv.front().find('<') != std::string::npos)
+        field.error("the program itself can't hold a <tag>");
+    return argv;
+}
+
+AskedProgram read_program(const Field& field, const Table<AskedProgram>& table) {
+    AskedProgram program;
+    if (field.value().kind != Value::Kind::map) {
+        program.argv = read_argv(field);
+        return program;
+    }
+    table.read(field.value(), std::string(table.name()), field.reading(), program);
+    const Value* run = field.value().find("run");
+    if (run == nullptr || run->kind == Value::Kind::null)
+        field.error("has nothing to run", "give \"run: [/usr/bin/program, <ip>]\"");
+    return program;
+}
+
+}  // namespace bandd

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Keys that name a program to run.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/table.h"
+#include "config/types.h"
+
+namespace bandd {
+
+// A list: an absolute path, then arguments, in which <tags> are replaced. There is no shell.
+// Empty if it is wrong.
+std::vector<std::string> read_argv(const Field& field);
+
+// Such a list, or a map with the keys of `table`.
+AskedProgram read_program(const Field& field, const Table<AskedProgram>& table);
+
+const Table<AskedProgram>& ignorecommand_keys();
+const Table<AskedProgram>& accounts_action_keys();
+
+namespace key {
+
+template <class T>
+Key<T> argv(std::string_view name, std::vector<std::string> T::* member, std::string_view help) {
+    auto read = [member](const Field& field, T& target) { target.*member = read_argv(field); };
+    return {name, "list: program and arguments", help, read, [](T&) { return std::string(); }};
+}
+
+}  // namespace key
+}  // namespace bandd

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config/root.h"
+
+#include "config/access.h"
+#include "config/geoblock.h"
+#include "config/listen.h"
+#include "config/servers.h"
+
+namespace bandd {
+
+template <>
+Config& inside(RootDraft& draft) {
+    return draft.config;
+}
+
+namespace {
+
+constexpr std::uint16_t dns_port = 53;
+
+void keep_defaults(const Field& field, RootDraft& draft) { draft.defaults = &field.value(); }
+void keep_jails(const Field& field, RootDraft& draft) { draft.jails = &field.value(); }
+
+void read_user(const Field& field, Config& config) {
+    if (auto text = field.text()) config.user = std::move(*text);
+    config.user_given = true;
+}
+
+void read_matchers(const Field& field, Config& config) {
+    if (field.value().text == "auto") return;
+    if (auto number = field.whole_number({1, most_matchers}))
+        config.matchers = static_cast<int>(*number);
+}
+
+void read_dns_servers(const Field& field, Config& config) {
+    for (const Value* word : field.words()) {
+        auto server = parse_host_and_port(word->text, dns_port);
+        if (!server) {
+            field.error(*word, "is no address",
+                        "write 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53");
+            continue;
+        }
+        config.dns_servers += config.dns_servers.empty() ? "" : ",";
+        config.dns_servers += to_string_with_port(server->first, server->second);
+    }
+}
+
+void read_geoip(const Field& field, Config& config) {
+    for (const Value* word : field.words())
+        config.geoip.push_back(field.reading().absolute(word->text));
+}
+
+void read_accounts(const Field& field, Config& config) {
+    config.access.accounts_where = field.value().where;
+    accounts_keys().read(field.value(), "accounts", field.reading(), config.access);
+}
+
+void read_log_target(const Field& field, LogConfig& log) {
+    auto text = field.text();
+    if (!text) return;
+    bool word = *text == "stderr" || *text == "syslog" || *text == "journal";
+    if (!word && text->find('/') == std::string::npos)
+        return field.error("must be stderr, syslog, journal or a path");
+    log.target = word ? *text : field.reading().absolute(*text);
+}
+
+}  // namespace
+
+const Table<RootDraft>& root_keys() {
+    static const Table<RootDraft> table{
+        "bandd.yaml",
+        {
+            key::special("defaults", keep_defaults, "map of jail keys", "",
+                         "what every jail has that does not say otherwise"),
+            key::special("jails", keep_jails, "map of jails", "the files in jails/",
+                         "jails by name; `!include GLOB` takes them from files"),
+            key::path("state", &Config::state, "path",
+                      "SQLite file with log positions, windows and bans"),
+            key::path("socket", &Config::socket, "path", "where bandctl finds the daemon"),
+            key::special("user", read_user, "user name", &Config::user,
+                         "whom the daemon becomes once it has started as root; `root`: nobody "
+                         "else"),
+            key::text("group", &Config::group, "group name", "who, besides root, may use bandctl"),
+            key::choice("stop", &Config::flush_on_stop, {{"keep", false}, {"flush", true}},
+                        "whether bans stay in the kernel when the daemon stops"),
+            key::special("dns_servers", read_dns_servers, "list of addresses", "the machine's",
+                         "name servers that are asked for host names; read when bandd starts"),
+            key::special("geoip", read_geoip, "path, or a list of them", "",
+                         "MaxMind DB files (.mmdb) that tell countries and networks; the first "
+                         "that knows is believed"),
+            key::map("access", &Config::access, access_keys(), "who may log in from where"),
+            key::special("accounts", read_accounts, "map", "",
+                         "from how many countries and addresses an account may be used"),
+            key::special("geoblock", read_geoblocks, "map of blocks", "",
+                         "whole countries that the kernel keeps out"),
+            key::map("policy", &Config::policy, policy_keys(),
+                     "answers for Postfix (check_policy_service)"),
+            key::map("http", &Config::http, http_keys(),
+                     "answers for nginx (auth_http) and Dovecot (auth_policy), and numbers for "
+                     "Prometheus"),
+            key::map("remote", &Config::remote, remote_keys(),
+                     "other machines that have addresses banned here"),
+            key::map("log", &Config::log, log_keys(), "the daemon's own log"),
+            key::number("ban_limit", &Config::ban_limit, {1, 100'000'000},
+                        "most bans at one time; further ones are refused and counted"),
+            key::number("line_limit", &Config::line_limit, {512, 16 << 20},
+                        "bytes; longer lines are cut there and counted"),
+            key::special("matchers", read_matchers, "auto | 1 to 16", "auto",
+                         "threads that match a backlog or busy logs; auto: as many as processors, "
+                         "at most 4"),
+            key::duration("dbpurgeage", &Config::dbpurgeage,
+                          "how long an address's earlier bans are remembered"),
+            key::duration("checkpoint", &Config::checkpoint,
+                          "how often the state is written, at most"),
+        }};
+    return table;
+}
+
+const Table<LogConfig>& log_keys() {
+    static const Table<LogConfig> table{
+        "log",
+        {
+            key::special("target", read_log_target, "stderr | syslog | journal | path",
+                         &LogConfig::target, "where the daemon's own log goes"),
+            key::choice("level", &LogConfig::level,
+                        {{"error", LogLevel::error},
+                         {"warning", LogLevel::warning},
+                         {"notice", LogLevel::notice},
+                         {"info", LogLevel::info},
+                         {"debug", LogLevel::debug}},
+                        "what is logged: bans are `notice`, single hits `info`"),
+        }};
+    return table;
+}
+
+}  // namespace bandd

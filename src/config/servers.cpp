@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config/servers.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+
+#include "config/listen.h"
+#include "core/base/reserved.h"
+
+namespace bandd {
+
+template <>
+TlsFiles& inside(RemoteConfig& remote) {
+    return remote.tls;
+}
+
+namespace {
+
+constexpr std::uint16_t policy_port = 10040;
+constexpr std::uint16_t http_port = 10041;
+constexpr std::uint16_t remote_text_port = 7070;
+constexpr std::uint16_t remote_tls_port = 7071;
+constexpr std::size_t shortest_secret = 16;
+
+// One line, without its end. `file:PATH` is the first line of a file. Empty if it cannot be had.
+std::string read_secret(const Field& field) {
+    constexpr std::string_view file_prefix = "file:";
+    auto text = field.text();
+    if (!text) return "";
+    std::string secret = std::move(*text);
+    if (secret.starts_with(file_prefix)) {
+        std::string path = field.reading().absolute(secret.substr(file_prefix.size()));
+        std::ifstream file(path);
+        secret.clear();
+        if (!std::getline(file, secret)) {
+            field.error_without_value("cannot read \"" + path + "\"");
+            return "";
+        }
+        if (secret.ends_with('\r')) secret.pop_back();
+    }
+    if (secret.size() < shortest_secret)
+        field.error_without_value("is shorter than 16 characters",
+                                  "make one with: openssl rand -hex 16");
+    return secret;
+}
+
+template <class T>
+void read_token(const Field& field, T& target) {
+    target.token = read_secret(field);
+}
+
+void read_policy_listen(const Field& field, PolicyConfig& policy) {
+    using Kind = ListenAddress::Kind;
+    for (const Value* word : field.words()) {
+        auto address = parse_listen_address(word->text, policy_port, 0);
+        if (address && address->kind == Kind::unix_datagram) address->kind = Kind::unix_stream;
+        if (!address || (address->kind != Kind::unix_stream && address->kind != Kind::tcp)) {
+            field.error(*word, "is no address to listen at",
+                        "write unix:/var/spool/postfix/private/bandd or tcp://127.0.0.1:10040");
+            continue;
+        }
+        address->path = field.reading().absolute(address->path);
+        policy.listen.push_back(std::move(*address));
+    }
+}
+
+void read_http_listen(const Field& field, HttpConfig& http) {
+    auto text = field.text();
+    if (!text) return;
+    auto address = parse_listen_address(*text, http_port, 0);
+    if (!address || address->kind != ListenAddress::Kind::tcp)
+        field.error("is no address to listen at", "write tcp://127.0.0.1:10041");
+    else if (!is_loopback(address->address) && http.token.empty())
+        field.error("others than this machine could ask, and no \"token\" is given",
+                    "listen at 127.0.0.1, or give a token");
+    else
+        http.listen = *address;
+}
+
+void read_mail_server(const Field& field, HttpConfig& http) {
+    auto text = field.text();
+    if (!text) return;
+    auto server = parse_host_and_port(*text, 0);
+    if (server && server->second != 0)
+        http.mail_servers[std::string(field.key())] = {server->first, server->second};
+    else
+        field.error("is no address with a port", "write 127.0.0.1:143");
+}
+
+void read_may(const Field& field, PeerConfig& peer) {
+    peer.may_add = peer.may_delete = peer.may_check = false;
+    for (const Value* word : field.words()) {
+        if (word->text == "add")
+            peer.may_add = true;
+        else if (word->text == "del")
+            peer.may_delete = true;
+        else if (word->text == "check")
+            peer.may_check = true;
+        else
+            field.error(*word, "must be one of add, del, check");
+    }
+}
+
+void check_peer(const Section& section, PeerConfig& peer) {
+    if (section.find("token") == nullptr && peer.certificate.empty())
+        section.error("cannot be told from others",
+                      "give it a \"token\", or the name in its \"certificate\"");
+}
+
+void read_remote_listen(const Field& field, RemoteConfig& remote) {
+    for (const Value* word : field.words()) {
+        auto address = parse_listen_address(word->text, remote_text_port, remote_tls_port);
+        bool tls = address && address->kind == ListenAddress::Kind::tls;
+        if (!tls && !(address && address->kind == ListenAddress::Kind::tcp)) {
+            field.error(*word, "is no address to listen at",
+                        "write tls://0.0.0.0:7071, or tcp://127.0.0.1:7070 for plain text");
+            continue;
+        }
+        if (tls && (remote.tls.certificate.empty() || remote.tls.key.empty()))
+            field.error(*word, "needs \"certificate\" and \"key\"", "name two PEM files");
+        if (tls) address->tls = remote.tls;
+        remote.listen.push_back(std::move(*address));
+    }
+}
+
+void read_peers(const Field& field, RemoteConfig& remote) {
+    if (field.value().kind != Value::Kind::map)
+        field.error_without_value("must be a map: a name, then its keys");
+    for (const auto& [name, keys] : field.value().entries) {
+        PeerConfig peer;
+        peer.name = name.text;
+        peer.where = name.where;
+        peer_keys().read(keys, "peer \"" + name.text + "\"", field.reading(), peer);
+        if (!peer.certificate.empty() && remote.tls.clients.empty())
+            field.section().error(*keys.find("certificate"), "\"certificate\"",
+                                  "nobody says which certificates are believed",
+                                  "give \"clients\" in \"remote\"");
+        remote.peers.push_back(std::move(peer));
+    }
+}
+
+}  // namespace
+
+const Table<PolicyConfig>& policy_keys() {
+    static const Table<PolicyConfig> table{
+        "policy",
+        {
+            key::special("listen", read_policy_listen, "address, or a list", "",
+                         "unix:/PATH or tcp://ADDRESS:PORT (10040); opened when bandd starts"),
+            key::prefixes("from", &PolicyConfig::from, "who may ask, besides this machine"),
+        }};
+    return table;
+}
+
+const Table<HttpConfig>& http_keys() {
+    // The token comes before the address, which is open to others only with one.
+    static const Table<HttpConfig> table{
+        "http",
+        {
+            key::special("token", read_token<HttpConfig>, "text, or file:PATH", "",
+                         "asked for in `Authorization: Bearer TOKEN` or `X-Auth-Key: TOKEN`; "
+                         "without one only this machine may ask"),
+            key::special("listen", read_http_listen, "address", "",
+                         "tcp://ADDRESS:PORT (10041); opened when bandd starts"),
+            key::special("imap", read_mail_server, "address:port", "",
+                         "the mail server that nginx hands clients on to, for IMAP"),
+            key::special("pop3", read_mail_server, "address:port", "", "the same for POP3"),
+            key::special("smtp", read_mail_server, "address:port", "", "the same for SMTP"),
+        }};
+    return table;
+}
+
+const Table<RemoteConfig>& remote_keys() {
+    // The TLS files come before the addresses and the peers, which need them.
+    static const Table<RemoteConfig> table = [] {
+        std::vector<Key<RemoteConfig>> keys{
+            key::special("listen", read_remote_listen, "address, or a list", "",
+                         "tls://ADDRESS:PORT (7071), or tcp://ADDRESS:PORT (7070) for the plain "
+                         "text dialect; opened when bandd starts"),
+            key::prefixes("from", &RemoteConfig::from,
+                          "who may connect by tls, besides this machine; 0.0.0.0/0 and ::/0: "
+                          "everybody"),
+            key::prefixes("text_from", &RemoteConfig::text_from,
+                          "who may speak the plain text dialect, besides this machine"),
+            key::text("text_jail", &RemoteConfig::text_jail, "jail",
+                      "where bans of the text dialect go"),
+            key::special("peers", read_peers, "map of peers", "", "who may do what, by name"),
+            key::number("rate", &RemoteConfig::rate, {1, 1'000'000},
+                        "requests of one peer in a minute"),
+        };
+        return Table<RemoteConfig>{"remote", joined<RemoteConfig>(tls_keys(), keys)};
+    }();
+    return table;
+}
+
+const Table<PeerConfig>& peer_keys() {
+    static const Table<PeerConfig> table{
+        "peer",
+        {
+            key::special("token", read_token<PeerConfig>, "text, or file:PATH", "",
+                         "what it proves itself by"),
+            key::text("certificate", &PeerConfig::certificate, "common name",
+                      "or the name in its certificate"),
+            key::special("may", read_may, "list of add, del, check", "[add, del, check]",
+                         "what it may do"),
+            key::text("jail", &PeerConfig::jail, "jail",
+                      "where its bans go; it can end only those"),
+            key::duration("longest", &PeerConfig::longest, "longer bans of it are cut to this",
+                          MayBeForever::yes),
+        },
+        check_peer};
+    return table;
+}
+
+}  // namespace bandd
