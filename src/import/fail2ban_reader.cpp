@@ -5,7 +5,7 @@
 #include <array>
 #include <filesystem>
 
-#include "core/base/ascii.h"
+#include "import/words.h"
 
 namespace bandd::fail2ban {
 namespace fs = std::filesystem;
@@ -36,11 +36,6 @@ std::vector<std::string> lines_of(std::string_view text) {
         text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     }
     return lines;
-}
-
-bool is_true(std::string_view text) {
-    std::string lower = ascii_lower(text);
-    return lower == "1" || lower == "on" || lower == "true" || lower == "yes";
 }
 
 constexpr std::array filter_options{"usedns",   "prefregex",   "ignoreregex", "failregex",
@@ -116,6 +111,32 @@ struct Definition {
 
 }  // namespace
 
+namespace {
+
+void skip_space(std::string_view& rest) {
+    while (!rest.empty() && is_space(rest.front())) rest.remove_prefix(1);
+}
+
+// The value after "option=", cut off `rest`: in quotes, or up to "," or "]". Empty if its quote is
+// not closed.
+std::optional<std::string> take_value(std::string_view& rest) {
+    if (rest.starts_with('"') || rest.starts_with('\'')) {
+        auto close = rest.find(rest.front(), 1);
+        if (close == std::string_view::npos) return {};
+        std::string value = strip(rest.substr(1, close - 1));
+        rest.remove_prefix(close + 1);
+        return value;
+    }
+    auto end = rest.find_first_of(",]");
+    std::string value = strip(rest.substr(0, end));
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end);
+    return value;
+}
+
+std::string beginning_of(std::string_view text) { return std::string(text.substr(0, 25)); }
+
+}  // namespace
+
 Result<Reference> parse_reference(std::string_view text) {
     Reference reference;
     auto bracket = text.find('[');
@@ -127,11 +148,8 @@ Result<Reference> parse_reference(std::string_view text) {
     if (!whole.ends_with(']')) return fail(what, "\"[\" is not closed");
     whole.pop_back();
     std::string_view rest = whole;
-    auto skip_space = [&] {
-        while (!rest.empty() && is_space(rest.front())) rest.remove_prefix(1);
-    };
     while (true) {
-        skip_space();
+        skip_space(rest);
         if (rest.starts_with(',')) {
             rest.remove_prefix(1);
             continue;
@@ -142,37 +160,22 @@ Result<Reference> parse_reference(std::string_view text) {
         std::string name(rest.substr(0, length));
         rest.remove_prefix(length);
         if (name.empty() || !rest.starts_with('='))
-            return fail(what,
-                        "option=value is expected at \"" + std::string(rest.substr(0, 25)) + "\"");
+            return fail(what, "option=value is expected at \"" + beginning_of(rest) + "\"");
         rest.remove_prefix(1);
-        std::string value;
-        if (rest.starts_with('"') || rest.starts_with('\'')) {
-            auto close = rest.find(rest.front(), 1);
-            if (close == std::string_view::npos)
-                return fail(what, "the quote of \"" + name + "\" is not closed");
-            value = strip(rest.substr(1, close - 1));
-            rest.remove_prefix(close + 1);
-        } else {
-            auto end = rest.find_first_of(",]");
-            value = strip(rest.substr(0, end));
-            rest.remove_prefix(end == std::string_view::npos ? rest.size() : end);
-        }
-        reference.options.insert_or_assign(name, value);
-        skip_space();
+        auto value = take_value(rest);
+        if (!value) return fail(what, "the quote of \"" + name + "\" is not closed");
+        reference.options.insert_or_assign(name, *value);
+        skip_space(rest);
         if (rest.empty()) return reference;
-        if (rest.starts_with(',')) {
-            rest.remove_prefix(1);
-        } else if (rest.starts_with(']')) {
-            rest.remove_prefix(1);
-            skip_space();
-            if (!rest.starts_with('['))
-                return fail(what, "has something behind \"]\": \"" +
-                                      std::string(rest.substr(0, 25)) + "\"");
-            rest.remove_prefix(1);
-        } else {
-            return fail(
-                what, "\",\" or \"]\" is expected at \"" + std::string(rest.substr(0, 25)) + "\"");
-        }
+        bool another_list = rest.starts_with(']');
+        if (!another_list && !rest.starts_with(','))
+            return fail(what, "\",\" or \"]\" is expected at \"" + beginning_of(rest) + "\"");
+        rest.remove_prefix(1);
+        if (!another_list) continue;
+        skip_space(rest);
+        if (!rest.starts_with('['))
+            return fail(what, "has something after \"]\": \"" + beginning_of(rest) + "\"");
+        rest.remove_prefix(1);
     }
 }
 
@@ -204,61 +207,86 @@ std::vector<std::string> split_references(std::string_view text) {
     return parts;
 }
 
+namespace {
+
+// Replaces the tags of one value.
+class TagReplacer {
+  public:
+    TagReplacer(const Options& options, const Ini& ini, const Options& vars,
+                std::string_view condition, const std::set<std::string, std::less<>>& left_alone)
+        : options_(options),
+          ini_(ini),
+          vars_(vars),
+          condition_(condition),
+          left_alone_(left_alone) {}
+
+    // Whether anything was replaced.
+    Result<bool> run(const std::string& name, std::string& value) {
+        bool changed = false;
+        std::size_t at = 0;
+        while ((at = value.find('<', at)) != std::string::npos) {
+            auto end = value.find_first_of("<> ", at + 1);
+            if (end == std::string::npos) break;
+            if (value[end] != '>' || end == at + 1) {
+                at = value[end] == '<' ? end : end + 1;
+                continue;
+            }
+            std::string tag = value.substr(at + 1, end - at - 1);
+            auto by = left_alone_.contains(tag) ? std::nullopt : value_of(tag);
+            if (!by) {
+                at = end + 1;
+                continue;
+            }
+            if (tag == name || ++counts_[name + "\n" + tag] > most_replacements ||
+                value.size() > longest_value)
+                return fail("<" + tag + "> in \"" + name + "\"",
+                            "refers to itself and cannot be filled in");
+            replace_from(at, value, "<" + tag + ">", by->substr(0, longest_value));
+            changed = true;
+        }
+        return changed;
+    }
+
+  private:
+    std::optional<std::string> value_of(const std::string& tag) const {
+        if (!condition_.empty())
+            if (auto found = options_.find(tag + "?" + std::string(condition_));
+                found != options_.end())
+                return found->second;
+        if (auto found = options_.find(tag); found != options_.end()) return found->second;
+        auto elsewhere = ini_.get_anywhere("Definition", tag, vars_);
+        return elsewhere ? *elsewhere : std::nullopt;
+    }
+
+    static void replace_from(std::size_t at, std::string& value, const std::string& what,
+                             const std::string& by) {
+        for (; (at = value.find(what, at)) != std::string::npos && value.size() <= longest_value;
+             at += by.size())
+            value.replace(at, what.size(), by);
+    }
+
+    const Options& options_;
+    const Ini& ini_;
+    const Options& vars_;
+    std::string_view condition_;
+    const std::set<std::string, std::less<>>& left_alone_;
+    std::map<std::string, int> counts_;  // by value and tag
+};
+
+}  // namespace
+
 Result<Options> replace_tags(Options options, const Ini& ini, const Options& vars,
                              std::string_view condition,
                              const std::set<std::string, std::less<>>& left_alone) {
-    std::map<std::string, int> counts;
+    TagReplacer replacer(options, ini, vars, condition, left_alone);
     for (bool again = true; again;) {
         again = false;
         for (auto& [name, value] : options) {
-            // "option?family=inet6" stands in for "option" and is not replaced itself.
+            // "option?family=inet6" is used in place of "option" and is not replaced itself.
             if (name.find('?') != std::string::npos) continue;
-            bool changed = false;
-            std::size_t at = 0;
-            while ((at = value.find('<', at)) != std::string::npos) {
-                auto end = value.find_first_of("<> ", at + 1);
-                if (end == std::string::npos) break;
-                if (value[end] != '>' || end == at + 1) {
-                    at = value[end] == '<' ? end : end + 1;
-                    continue;
-                }
-                std::string tag = value.substr(at + 1, end - at - 1);
-                if (left_alone.contains(tag)) {
-                    at = end + 1;
-                    continue;
-                }
-                const std::string* by = nullptr;
-                std::string from_elsewhere;
-                if (!condition.empty())
-                    if (auto found = options.find(tag + "?" + std::string(condition));
-                        found != options.end())
-                        by = &found->second;
-                if (by == nullptr)
-                    if (auto found = options.find(tag); found != options.end()) by = &found->second;
-                if (by == nullptr) {
-                    auto elsewhere = ini.get_anywhere("Definition", tag, vars);
-                    if (elsewhere && *elsewhere) {
-                        from_elsewhere = **elsewhere;
-                        by = &from_elsewhere;
-                    }
-                }
-                if (by == nullptr) {
-                    at = end + 1;
-                    continue;
-                }
-                if (tag == name || ++counts[name + "\n" + tag] > most_replacements ||
-                    value.size() > longest_value)
-                    return fail("<" + tag + "> in \"" + name + "\"",
-                                "refers to itself and cannot be filled in");
-                std::string replacement = by->substr(0, longest_value);
-                std::string whole = "<" + tag + ">";
-                for (std::size_t i = at; (i = value.find(whole, i)) != std::string::npos &&
-                                         value.size() <= longest_value;
-                     i += replacement.size())
-                    value.replace(i, whole.size(), replacement);
-                changed = true;
-            }
-            again = again || changed;
+            auto changed = replacer.run(name, value);
+            if (!changed) return std::unexpected(changed.error());
+            again = again || *changed;
         }
     }
     return options;
@@ -317,6 +345,71 @@ std::optional<std::string> option_of(const Ini& ini, const std::string& jail, co
     return {};
 }
 
+// The filter's options as the jail sees them: %(known/…)s, filled in already.
+void make_known(const FilterDefinition& filter, const std::string& jail, Ini& ini) {
+    for (const auto& [option, value] : filter.all) {
+        std::string escaped;
+        for (char c : value) escaped += c == '%' ? "%%" : std::string(1, c);
+        ini.set(jail, option.starts_with("known/") ? option : "known/" + option, escaped);
+    }
+}
+
+// What the jail itself says of these goes before what its filter says.
+void override_filter(const Options& jail, FilterDefinition& filter) {
+    for (auto [option, into] :
+         {std::pair{"failregex", &filter.failregex}, std::pair{"ignoreregex", &filter.ignoreregex},
+          std::pair{"datepattern", &filter.datepattern},
+          std::pair{"journalmatch", &filter.journalmatch}})
+        if (auto found = jail.find(option); found != jail.end()) *into = lines_of(found->second);
+    for (auto [option, into] :
+         {std::pair{"prefregex", &filter.prefregex}, std::pair{"maxlines", &filter.maxlines},
+          std::pair{"usedns", &filter.usedns}})
+        if (auto found = jail.find(option); found != jail.end()) *into = found->second;
+}
+
+// Empty if it cannot be used; the jail's problems say why.
+std::optional<ActionDefinition> read_action(const std::string& base, const std::string& text,
+                                            JailDefinition& jail, std::vector<Error>& faults) {
+    auto parsed = parse_reference(text);
+    if (!parsed) {
+        jail.problems.push_back(parsed.error());
+        return {};
+    }
+    ActionDefinition action;
+    action.reference = std::move(*parsed);
+    const std::string& name = action.reference.name;
+    if (name.ends_with(".py")) {
+        action.python = true;
+        return action;
+    }
+    Definition definition;
+    if (!definition.ini.read(base, "action.d/" + name, faults)) {
+        jail.problems.push_back({"action \"" + name + "\"",
+                                 "there is no " + base + "/action.d/" + name + ".conf",
+                                 {},
+                                 {}});
+        return {};
+    }
+    action.files = definition.ini.files();
+    // Known only when a ban happens.
+    static const std::set<std::string, std::less<>> at_ban{
+        "ip",       "family",        "fid",  "matches",  "ipmatches", "failures",  "bantime",
+        "bancount", "ipjailmatches", "time", "restored", "timeout",   "ipfailures"};
+    action.reference.options.try_emplace("name", jail.name);
+    action.reference.options.try_emplace("actname", name);
+    auto done = definition.read(jail.options, action.reference.options, true);
+    for (auto [condition, into] : {std::pair{"family=inet4", &action.options},
+                                   std::pair{"family=inet6", &action.options_ipv6}}) {
+        auto combined = done ? definition.combined(condition, at_ban)
+                             : Result<Options>(std::unexpected(done.error()));
+        if (combined)
+            *into = std::move(*combined);
+        else if (into == &action.options)
+            jail.problems.push_back(combined.error());
+    }
+    return action;
+}
+
 JailDefinition read_jail(const std::string& base, Ini ini, const std::string& name,
                          std::vector<Error>& faults) {
     JailDefinition jail;
@@ -328,21 +421,14 @@ JailDefinition read_jail(const std::string& base, Ini ini, const std::string& na
         {"backend", backend}, {"enabled", jail.enabled ? "true" : "false"}, {"filter", filter}};
     std::optional<Reference> reference;
     if (!filter.empty()) {
-        if (auto parsed = parse_reference(filter)) {
+        auto parsed = parse_reference(filter);
+        auto read = parsed ? read_filter(base, *parsed, backend, first, faults)
+                           : Result<FilterDefinition>(std::unexpected(parsed.error()));
+        if (read) {
+            make_known(*read, name, ini);
             reference = std::move(*parsed);
-            if (auto read = read_filter(base, *reference, backend, first, faults)) {
-                for (const auto& [option, value] : read->all) {
-                    std::string escaped;  // it is filled in already
-                    for (char c : value) escaped += c == '%' ? "%%" : std::string(1, c);
-                    ini.set(name, option.starts_with("known/") ? option : "known/" + option,
-                            escaped);
-                }
-            } else {
-                jail.problems.push_back(read.error());
-                reference.reset();
-            }
         } else {
-            jail.problems.push_back(parsed.error());
+            jail.problems.push_back(read.error());
         }
     }
     for (const char* option : jail_options)
@@ -356,63 +442,10 @@ JailDefinition read_jail(const std::string& base, Ini ini, const std::string& na
         else
             jail.problems.push_back(read.error());
     }
-    // What the jail itself says of these stands above the filter.
-    auto take = [&](const char* option, std::vector<std::string>& into) {
-        if (auto found = jail.options.find(option); found != jail.options.end())
-            into = lines_of(found->second);
-    };
-    take("failregex", jail.filter.failregex);
-    take("ignoreregex", jail.filter.ignoreregex);
-    take("datepattern", jail.filter.datepattern);
-    take("journalmatch", jail.filter.journalmatch);
-    for (auto [option, into] :
-         {std::pair{"prefregex", &jail.filter.prefregex},
-          std::pair{"maxlines", &jail.filter.maxlines}, std::pair{"usedns", &jail.filter.usedns}})
-        if (auto found = jail.options.find(option); found != jail.options.end())
-            *into = found->second;
-
-    for (const std::string& text : split_references(
-             jail.options.contains("action") ? jail.options["action"] : std::string())) {
-        ActionDefinition action;
-        auto parsed = parse_reference(text);
-        if (!parsed) {
-            jail.problems.push_back(parsed.error());
-            continue;
-        }
-        action.reference = std::move(*parsed);
-        if (action.reference.name.ends_with(".py")) {
-            action.python = true;
-            jail.actions.push_back(std::move(action));
-            continue;
-        }
-        Definition definition;
-        if (!definition.ini.read(base, "action.d/" + action.reference.name, faults)) {
-            jail.problems.push_back(
-                {"action \"" + action.reference.name + "\"",
-                 "there is no " + base + "/action.d/" + action.reference.name + ".conf",
-                 {},
-                 {}});
-            continue;
-        }
-        action.files = definition.ini.files();
-        // Known only when a ban happens.
-        static const std::set<std::string, std::less<>> at_ban{
-            "ip",       "family",        "fid",  "matches",  "ipmatches", "failures",  "bantime",
-            "bancount", "ipjailmatches", "time", "restored", "timeout",   "ipfailures"};
-        action.reference.options.try_emplace("name", name);
-        action.reference.options.try_emplace("actname", action.reference.name);
-        auto done = definition.read(jail.options, action.reference.options, true);
-        for (auto [condition, into] : {std::pair{"family=inet4", &action.options},
-                                       std::pair{"family=inet6", &action.options_ipv6}}) {
-            auto combined = done ? definition.combined(condition, at_ban)
-                                 : Result<Options>(std::unexpected(done.error()));
-            if (combined)
-                *into = std::move(*combined);
-            else if (into == &action.options)
-                jail.problems.push_back(combined.error());
-        }
-        jail.actions.push_back(std::move(action));
-    }
+    override_filter(jail.options, jail.filter);
+    for (const std::string& text : split_references(option(jail.options, "action")))
+        if (auto action = read_action(base, text, jail, faults))
+            jail.actions.push_back(std::move(*action));
     return jail;
 }
 

@@ -38,7 +38,7 @@ struct FilterDefinition {
     std::string maxlines, usedns, logtype;
     Options all;  // every option, for %(known/…)s
 };
-// `vars`: the jail's options, which stand above the filter's; may be empty.
+// `vars`: the jail's options, which go before the filter's; may be empty.
 Result<FilterDefinition> read_filter(const std::string& base, const Reference& reference,
                                      const std::string& backend, const Options& vars,
                                      std::vector<Error>& faults);

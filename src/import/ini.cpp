@@ -52,12 +52,45 @@ std::optional<std::pair<std::string_view, std::string_view>> split(std::string_v
     return std::pair{name.substr(0, slash), name.substr(slash + 1)};
 }
 
+// A line without its comment: "a = b ; c" is "a = b ".
+struct Line {
+    std::string_view text;
+    bool has_comment = false;
+};
+Line without_comment(std::string_view line) {
+    std::string_view whole = strip(line);
+    if (whole.starts_with('#') || whole.starts_with(';')) return {{}, true};
+    for (std::size_t at = line.find(';'); at != std::string_view::npos; at = line.find(';', at + 1))
+        if (at == 0 || is_space(line[at - 1])) return {line.substr(0, at), true};
+    return {line, false};
+}
+
+std::size_t indent_of(std::string_view line) {
+    std::size_t indent = 0;
+    while (indent < line.size() && is_space(line[indent])) ++indent;
+    return indent;
+}
+
+// "DEFAULT" of "[DEFAULT]".
+std::optional<std::string> section_name(std::string_view content) {
+    auto close = content.rfind(']');
+    if (!content.starts_with('[') || close == std::string_view::npos || close <= 1) return {};
+    return std::string(content.substr(1, close - 1));
+}
+
+void remove_ending_space(Options& options) {
+    for (auto& [name, text] : options) {
+        auto last = text.find_last_not_of(" \t\r\n");
+        text.resize(last == std::string::npos ? 0 : last + 1);
+    }
+}
+
 }  // namespace
 
 IniFile parse_ini(std::string_view text, const std::string& path, std::vector<Error>& faults) {
     IniFile file;
     Options* section = nullptr;
-    std::string* value = nullptr;
+    std::string* value = nullptr;  // of the option that a further line may continue
     std::size_t option_indent = 0;
     int number = 0;
     if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
@@ -66,29 +99,14 @@ IniFile parse_ini(std::string_view text, const std::string& path, std::vector<Er
         std::string_view line = text.substr(0, end);
         text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
         ++number;
-        std::string_view kept = line;
-        bool comment = false;
-        if (std::string_view whole = strip(line);
-            whole.starts_with('#') || whole.starts_with(';')) {
-            kept = {};
-            comment = true;
-        } else {
-            for (std::size_t at = line.find(';'); at != std::string_view::npos;
-                 at = line.find(';', at + 1))
-                if (at == 0 || is_space(line[at - 1])) {
-                    kept = line.substr(0, at);
-                    comment = true;
-                    break;
-                }
-        }
+        auto [kept, has_comment] = without_comment(line);
         std::string_view content = strip(kept);
         if (content.empty()) {
             // An empty line belongs to the value around it, a comment does not.
-            if (!comment && value != nullptr) *value += '\n';
+            if (!has_comment && value != nullptr) *value += '\n';
             continue;
         }
-        std::size_t indent = 0;
-        while (indent < line.size() && is_space(line[indent])) ++indent;
+        std::size_t indent = indent_of(line);
         if (section != nullptr && value != nullptr && indent > option_indent) {
             *value += '\n';
             *value += content;
@@ -96,36 +114,24 @@ IniFile parse_ini(std::string_view text, const std::string& path, std::vector<Er
         }
         option_indent = indent;
         value = nullptr;
-        if (content.starts_with('[')) {
-            auto close = content.rfind(']');
-            if (close != std::string_view::npos && close > 1) {
-                std::string name(content.substr(1, close - 1));
-                section = name == "DEFAULT" ? &file.defaults : &file.sections[name];
-                continue;
-            }
+        if (auto name = section_name(content)) {
+            section = *name == "DEFAULT" ? &file.defaults : &file.sections[*name];
+            continue;
         }
         auto delimiter = content.find_first_of("=:");
         if (section == nullptr || delimiter == std::string_view::npos || delimiter == 0) {
             faults.push_back({"\"" + std::string(content.substr(0, 60)) + "\"",
-                              section == nullptr ? "stands before any [section]"
+                              section == nullptr ? "comes before any [section]"
                                                  : "is neither [section] nor option = value",
                               {},
                               {path, number, static_cast<int>(indent) + 1}});
             continue;
         }
-        std::string name = ascii_lower(strip(content.substr(0, delimiter)));
-        std::string& stored = (*section)[name];
-        stored = strip(content.substr(delimiter + 1));
-        value = &stored;
+        value = &(*section)[ascii_lower(strip(content.substr(0, delimiter)))];
+        *value = strip(content.substr(delimiter + 1));
     }
-    auto trim = [](Options& options) {
-        for (auto& [name, text] : options) {
-            auto last = text.find_last_not_of(" \t\r\n");
-            text.resize(last == std::string::npos ? 0 : last + 1);
-        }
-    };
-    trim(file.defaults);
-    for (auto& [name, options] : file.sections) trim(options);
+    remove_ending_space(file.defaults);
+    for (auto& [name, options] : file.sections) remove_ending_space(options);
     return file;
 }
 
@@ -225,6 +231,19 @@ const std::string* Ini::find(std::string_view section, std::string_view option,
     return nullptr;
 }
 
+const std::string* Ini::find_in_named_section(std::string_view section,
+                                              std::string_view name) const {
+    auto halves = split(name);
+    if (!halves) return nullptr;
+    auto [from, wanted] = *halves;
+    std::string lower = ascii_lower(from);
+    std::string where = lower == "known" ? "KNOWN/" + std::string(section) : std::string(from);
+    if (auto in = sections_.find(where); lower != "default" && in != sections_.end())
+        if (auto found = in->second.find(wanted); found != in->second.end()) return &found->second;
+    auto found = defaults_.find(wanted);
+    return found == defaults_.end() ? nullptr : &found->second;
+}
+
 Result<std::string> Ini::fill_in(std::string_view section, std::string_view option,
                                  std::string_view text, const Options& vars, int depth) const {
     std::string what = "[" + std::string(section) + "] " + std::string(option);
@@ -251,18 +270,7 @@ Result<std::string> Ini::fill_in(std::string_view section, std::string_view opti
             continue;
         }
         const std::string* value = find(section, ascii_lower(name), vars);
-        if (auto halves = value == nullptr ? split(name) : std::nullopt) {
-            auto [from, wanted] = *halves;
-            std::string lower = ascii_lower(from);
-            std::string place =
-                lower == "known" ? "KNOWN/" + std::string(section) : std::string(from);
-            if (auto in = sections_.find(place); lower != "default" && in != sections_.end())
-                if (auto found = in->second.find(wanted); found != in->second.end())
-                    value = &found->second;
-            if (value == nullptr)
-                if (auto found = defaults_.find(wanted); found != defaults_.end())
-                    value = &found->second;
-        }
+        if (value == nullptr) value = find_in_named_section(section, name);
         if (value == nullptr)
             return fail(what, "names %(" + std::string(name) + ")s, which is not defined");
         if (value->find('%') == std::string::npos) {

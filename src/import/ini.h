@@ -15,12 +15,12 @@ namespace bandd::fail2ban {
 
 using Options = std::map<std::string, std::string, std::less<>>;
 
-// One file as it stands: options in lower case, values of several lines joined by '\n'.
+// One file as it is written: options in lower case, values of several lines joined by '\n'.
 struct IniFile {
     Options defaults;  // [DEFAULT]
     std::map<std::string, Options, std::less<>> sections;
 };
-// Lines that no rule fits are faults, told by line; what stands around them is read.
+// Lines that mean nothing are faults, told by line; what is around them is read.
 IniFile parse_ini(std::string_view text, const std::string& path, std::vector<Error>& faults);
 
 // Several files, later ones over earlier ones.
@@ -31,7 +31,7 @@ class Ini {
     bool read(const std::string& base, const std::string& name, std::vector<Error>& faults);
 
     // An option with %(…)s filled in: from `vars`, its section, [DEFAULT], or where %(section/x)s
-    // points. Nothing if there is no such option; an error if something in it cannot be filled in.
+    // points. Empty if there is no such option; an error if something in it cannot be filled in.
     Result<std::optional<std::string>> get(std::string_view section, std::string_view option,
                                            const Options& vars = {}) const;
     // The same, and "section/option" and "known/option" are understood.
@@ -57,6 +57,8 @@ class Ini {
     void merge(IniFile file);
     const std::string* find(std::string_view section, std::string_view option,
                             const Options& vars) const;
+    // "section/option" or "known/option".
+    const std::string* find_in_named_section(std::string_view section, std::string_view name) const;
     Result<std::string> fill_in(std::string_view section, std::string_view option,
                                 std::string_view text, const Options& vars, int depth) const;
 

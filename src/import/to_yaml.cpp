@@ -3,58 +3,18 @@
 #include "import/to_yaml.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <optional>
-#include <set>
 
 #include "config/names.h"
-#include "config/ports.h"
 #include "core/base/address.h"
 #include "core/base/ascii.h"
 #include "core/base/instant.h"
+#include "import/actions_to_yaml.h"
+#include "import/words.h"
 
 namespace bandd::fail2ban {
 namespace {
-
-using namespace std::string_view_literals;
-
-// Actions that put an address into the machine's own packet filter, however they do it.
-constexpr std::array firewalls{
-    "iptables"sv, "nftables"sv, "firewallcmd"sv, "ufw"sv,   "shorewall"sv,
-    "csf"sv,      "apf"sv,      "route"sv,       "ipset"sv, "symbiosis-blacklist"sv};
-// Tags whose text nobody outside chooses: they may stand in a shell's program.
-constexpr std::array safe_tags{"ip"sv,      "prefix"sv,   "family"sv,   "jail"sv, "name"sv,
-                               "bantime"sv, "failures"sv, "bancount"sv, "time"sv};
-
-std::vector<std::string> words_of(std::string_view text) {
-    std::vector<std::string> words;
-    std::string word;
-    for (char c : text) {
-        if (c == ' ' || c == ',' || c == '\n' || c == '\t') {
-            if (!word.empty()) words.push_back(std::exchange(word, {}));
-        } else {
-            word += c;
-        }
-    }
-    if (!word.empty()) words.push_back(std::move(word));
-    return words;
-}
-
-std::string option(const Options& options, std::string_view name) {
-    auto found = options.find(name);
-    return found == options.end() ? std::string() : found->second;
-}
-
-bool is_true(std::string_view text) {
-    std::string lower = ascii_lower(text);
-    return lower == "1" || lower == "on" || lower == "true" || lower == "yes";
-}
-
-void replace_all(std::string& text, std::string_view what, std::string_view by) {
-    for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += by.size())
-        text.replace(at, what.size(), by);
-}
 
 // A jail's name that bandd takes.
 std::string bandd_name(std::string name) {
@@ -68,7 +28,7 @@ class JailWriter {
   public:
     JailWriter(const JailDefinition& jail, Imported& out) : jail_(jail), out_(out) {}
 
-    // The jail's file, or nothing if it cannot be carried over at all.
+    // The jail's file; empty if it cannot be carried over at all.
     std::optional<std::string> run(const std::string& filter_name) {
         name_ = bandd_name(jail_.name);
         if (name_ != jail_.name) note("is called " + name_ + " here, as bandd's names go");
@@ -92,7 +52,7 @@ class JailWriter {
         ignoring();
         number("maxmatches");
         encoding();
-        actions();
+        text_ += actions_to_yaml(jail_, [this](const std::string& what) { note(what); });
         return text_;
     }
 
@@ -122,7 +82,7 @@ class JailWriter {
         if (!directory.empty()) text_ += "    directory: " + yaml_text(directory) + "\n";
         if (!jail_.filter.journalmatch.empty()) text_ += "    match:\n";
         for (std::string match : jail_.filter.journalmatch) {
-            // As a shell's words: quotes stand around values.
+            // As a shell's words: quotes are around values.
             std::erase_if(match, [](char c) { return c == '\'' || c == '"'; });
             text_ += "      - " + yaml_text(match) + "\n";
         }
@@ -178,42 +138,46 @@ class JailWriter {
             note(name + " = " + value + " is no duration that bandd takes");
     }
 
+    // fail2ban: bantime * 2^n * factor, or multipliers; bandd: bantime * factor^n.
+    std::string factor() {
+        std::string list = option(jail_.options, "bantime.multipliers");
+        std::string formula = option(jail_.options, "bantime.formula");
+        if (list.empty()) {
+            if (!formula.empty())
+                note(
+                    "bantime.formula cannot be carried over, each ban is twice as long as the one "
+                    "before: " +
+                    formula);
+            return "2";
+        }
+        std::vector<double> numbers;
+        for (const std::string& word : words_of(list))
+            numbers.push_back(std::strtod(word.c_str(), nullptr));
+        double ratio = numbers.size() > 1 && numbers[0] > 0 ? numbers[1] / numbers[0] : 0;
+        bool even = ratio >= 1;
+        for (std::size_t i = 1; i < numbers.size(); ++i)
+            even = even && std::abs(numbers[i] - numbers[i - 1] * ratio) < 1e-9 * numbers[i];
+        if (!even) {
+            note("bantime.multipliers = " + list +
+                 ": bandd only knows a constant factor, 2 is taken");
+            return "2";
+        }
+        std::string factor = std::to_string(ratio);
+        factor.erase(factor.find_last_not_of('0') + 1);
+        if (factor.ends_with('.')) factor.pop_back();
+        bool endless = option(jail_.options, "bantime.maxtime").empty();
+        note("bantime.multipliers = " + list + " became a factor of " + factor +
+             " from ban to ban" +
+             (endless ? "; after the last one fail2ban stays there, bandd goes on to its maximum"
+                      : ""));
+        return factor;
+    }
+
     void increment() {
         if (!is_true(option(jail_.options, "bantime.increment"))) return;
-        // fail2ban: bantime * 2^n * factor, or multipliers; bandd: bantime * factor^n.
-        std::string factor = "2";
-        if (std::string list = option(jail_.options, "bantime.multipliers"); !list.empty()) {
-            std::vector<double> numbers;
-            for (const std::string& word : words_of(list))
-                numbers.push_back(std::strtod(word.c_str(), nullptr));
-            double ratio = numbers.size() > 1 && numbers[0] > 0 ? numbers[1] / numbers[0] : 0;
-            bool even = ratio >= 1;
-            for (std::size_t i = 1; i < numbers.size(); ++i)
-                even = even && std::abs(numbers[i] - numbers[i - 1] * ratio) < 1e-9 * numbers[i];
-            if (even) {
-                factor = std::to_string(ratio);
-                factor.erase(factor.find_last_not_of('0') + 1);
-                if (factor.ends_with('.')) factor.pop_back();
-                note(
-                    "bantime.multipliers = " + list + " became a factor of " + factor +
-                    " from ban to ban" +
-                    (option(jail_.options, "bantime.maxtime").empty()
-                         ? "; after the last one fail2ban stays there, bandd goes on to its maximum"
-                         : ""));
-            } else {
-                note("bantime.multipliers = " + list +
-                     ": bandd only knows a constant factor, 2 is taken");
-            }
-        } else if (std::string formula = option(jail_.options, "bantime.formula");
-                   !formula.empty()) {
-            note(
-                "bantime.formula cannot be carried over, each ban is twice as long as the one "
-                "before: " +
-                formula);
-        }
+        std::string inside = "factor: " + factor();
         if (std::string by = option(jail_.options, "bantime.factor"); !by.empty() && by != "1")
             note("bantime.factor = " + by + " is not carried over");
-        std::string inside = "factor: " + factor;
         for (auto [from, to] :
              {std::pair{"bantime.maxtime", "maximum"}, std::pair{"bantime.rndtime", "jitter"}}) {
             std::string value = option(jail_.options, from);
@@ -281,218 +245,87 @@ class JailWriter {
             note("logencoding = " + name + " is not known to bandd, lines are taken as bytes");
     }
 
-    static bool is_firewall(std::string_view name) {
-        return std::ranges::any_of(firewalls, [&](std::string_view known) {
-            return name == known || name.starts_with(std::string(known) + "-");
-        });
-    }
-
-    void actions() {
-        std::string list;
-        std::set<std::string> ports;
-        std::set<std::string> protocols;
-        bool firewall = false;
-        bool all_ports = false;
-        bool drop = false;
-        for (const ActionDefinition& action : jail_.actions) {
-            const std::string& name = action.reference.name;
-            if (action.python) {
-                note("action " + name + " is written in Python and cannot be carried over");
-                continue;
-            }
-            if (!is_firewall(name)) {
-                list += program(action);
-                continue;
-            }
-            std::string block = ascii_lower(option(action.options, "blocktype"));
-            if (block.starts_with("return") || block.starts_with("accept")) {
-                note("action " + name + " lets addresses through (blocktype = " + block +
-                     "), which bandd has no action for");
-                continue;
-            }
-            firewall = true;
-            std::string type = option(action.options, "type");
-            std::string port = option(action.options, "port");
-            bool every = name.find("allports") != std::string::npos || type == "allports" ||
-                         name == "route" || name == "csf" || name == "apf" ||
-                         name.starts_with("ufw") || name.starts_with("shorewall") ||
-                         name.find("rich-rules") != std::string::npos || port.empty() ||
-                         port == "0:65535" || port == "1:65535" || port == "0-65535";
-            all_ports = all_ports || every;
-            for (const std::string& word : words_of(port)) ports.insert(word);
-            std::string protocol = option(action.options, "protocol");
-            if (protocol == "all") all_ports = true;
-            for (const std::string& word : words_of(protocol)) protocols.insert(word);
-            drop = drop || block.starts_with("drop") || name == "route" || name == "csf";
-            // Each firewall's own ways (chains, tables, marks) have no counterpart: bandd's table
-            // stands before them all.
-            if (name.find("-log") != std::string::npos)
-                note("action " + name + ": packets are not logged; add log_prefix to nftables");
-        }
-        if (firewall)
-            list = std::string("    - nftables: {verdict: ") + (drop ? "drop" : "reject") + "}\n" +
-                   list;
-        text_ += list.empty() ? "  action: []\n" : "  action:\n" + list;
-        if (list.empty()) note("no action of it could be carried over: it bans nobody");
-        if (firewall && !all_ports && !ports.empty()) {
-            text_ += "  port: [";
-            bool first = true;
-            for (std::string port : ports) {
-                auto colon = port.find(':');
-                if (!parse_port(port.substr(0, colon)) ||
-                    (colon != std::string::npos && !parse_port(port.substr(colon + 1)))) {
-                    note("port = " + port + " is no service that bandd knows; write its number");
-                    continue;
-                }
-                if (colon != std::string::npos) port[colon] = '-';
-                text_ += (first ? "" : ", ") + yaml_text(port);
-                first = false;
-            }
-            text_ += "]\n";
-            std::string known;
-            for (const std::string& protocol : protocols) {
-                if (protocol != "tcp" && protocol != "udp") {
-                    note("protocol = " + protocol + " is not known to bandd");
-                    continue;
-                }
-                known += (known.empty() ? "" : ", ") + protocol;
-            }
-            if (!known.empty()) line("protocol", "[" + known + "]");
-        }
-    }
-
-    // An action's command as bandd runs it: a shell's program, in which only tags stand whose text
-    // nobody outside chooses; the others are its arguments.
-    std::vector<std::string> argv_of(const ActionDefinition& action, const char* event) {
-        auto prepared = [&](const Options& options) {
-            std::string script = option(options, event);
-            replace_all(script, "<fid>", "<ip>");
-            replace_all(script, "<ipmatches>", "<matches>");
-            replace_all(script, "<ipjailmatches>", "<matches>");
-            replace_all(script, "<ipfailures>", "<failures>");
-            replace_all(script, "<restored>", "0");
-            replace_all(script, "<br>", "\n");
-            replace_all(script, "<fq-hostname>", "$(hostname -f)");
-            replace_all(script, "<sh-hostname>", "$(hostname -s)");
-            return script;
-        };
-        std::string script = prepared(action.options);
-        std::string six = prepared(action.options_ipv6);
-        if (script.find_first_not_of(" \t\n") == std::string::npos) return {};
-        if (!six.empty() && six != script)
-            script = "case <family> in\ninet6)\n" + six + "\n;;\n*)\n" + script + "\n;;\nesac";
-        std::vector<std::string> arguments;
-        for (std::size_t at = 0; (at = script.find('<', at)) != std::string::npos;) {
-            auto end = script.find_first_of("<> \n", at + 1);
-            if (end == std::string::npos || script[end] != '>') {
-                ++at;
-                continue;
-            }
-            std::string tag = script.substr(at + 1, end - at - 1);
-            if (std::ranges::find(safe_tags, tag) != safe_tags.end()) {
-                at = end + 1;
-                continue;
-            }
-            bool field = tag.starts_with("F-");
-            if (tag != "matches" && tag != "reason" && !field) {
-                if (!tag.empty())
-                    note("action " + action.reference.name + ": <" + tag + "> in " + event +
-                         " is not known to bandd and stays as it is");
-                at = end + 1;
-                continue;
-            }
-            auto known = std::ranges::find(arguments, "<" + tag + ">");
-            auto index = static_cast<std::size_t>(known - arguments.begin()) + 1;
-            if (known == arguments.end()) arguments.push_back("<" + tag + ">");
-            std::string by = "${" + std::to_string(index) + "}";
-            script.replace(at, end + 1 - at, by);
-            at += by.size();
-        }
-        std::vector<std::string> argv{"/bin/sh", "-c", script, action.reference.name};
-        argv.insert(argv.end(), arguments.begin(), arguments.end());
-        return argv;
-    }
-
-    std::string program(const ActionDefinition& action) {
-        const std::string& name = action.reference.name;
-        for (const char* event : {"actionstart", "actionstop", "actioncheck", "actionflush",
-                                  "actionprolong", "actionreload", "actionrepair"})
-            if (option(action.options, event).find_first_not_of(" \t\n") != std::string::npos)
-                note("action " + name + ": " + event + " has no counterpart in bandd");
-        std::string text;
-        for (auto [event, key] :
-             {std::pair{"actionban", "ban"}, std::pair{"actionunban", "unban"}}) {
-            std::vector<std::string> argv = argv_of(action, event);
-            if (argv.empty()) continue;
-            text += std::string("        ") + key + ":\n";
-            for (const std::string& word : argv)
-                text += "          - " + yaml_block(word, "            ") + "\n";
-        }
-        if (text.empty()) {
-            note("action " + name + " has neither actionban nor actionunban");
-            return {};
-        }
-        return "    - exec:  # " + name + "\n" + text;
-    }
-
     const JailDefinition& jail_;
     Imported& out_;
     std::string text_;
     std::string name_;
 };
 
-}  // namespace
-
-Imported to_yaml(const Definitions& definitions, const std::string& origin) {
-    Imported out;
-    for (const Error& fault : definitions.faults) out.notes.push_back(to_line(fault));
-    std::map<std::string, std::string> by_content;  // filter file -> its name
-    std::vector<std::string> left_out;
-    for (const JailDefinition& jail : definitions.jails) {
-        if (jail.options.empty()) {
-            left_out.push_back(jail.name);
-            continue;
-        }
-        // Jails whose filters come out the same share one; otherwise each has its own.
-        std::string content = filter_to_yaml(jail.filter, jail.filter.name);
-        std::string name = jail.filter.name.empty() ? jail.name : jail.filter.name;
-        if (auto known = by_content.find(content); known != by_content.end())
-            name = known->second;
-        else if (out.files.contains("filters/" + name + ".yaml"))
-            name = jail.name;
-        for (int again = 2;
-             !by_content.contains(content) && out.files.contains("filters/" + name + ".yaml");
-             ++again)
-            name = jail.name + "-" + std::to_string(again);
-        auto text = JailWriter(jail, out).run(name);
-        if (!text) continue;
-        by_content.emplace(content, name);
-        if (out.files.emplace("filters/" + name + ".yaml", content).second) ++out.filters;
-        out.files["jails/" + bandd_name(jail.name) + ".yaml"] =
-            "# from [" + jail.name + "] of " + origin + ", by bandctl import fail2ban\n" + *text;
-        ++out.jails;
-        if (jail.enabled) ++out.enabled;
-    }
-    if (!left_out.empty())
-        out.notes.push_back(
-            std::to_string(left_out.size()) +
-            " jails are not enabled there and were left out; --all takes them, too");
-    std::string main = "# Imported from " + origin +
+// bandd.yaml: what is said of the daemon itself.
+std::string root_to_yaml(const Options& server, const std::string& origin) {
+    std::string text = "# Imported from " + origin +
                        " by bandctl import fail2ban.\n"
                        "# Jails are in jails/, their filters in filters/.\n";
-    std::string purge = option(definitions.server, "dbpurgeage");
-    if (!purge.empty() && parse_duration(purge)) main += "dbpurgeage: " + yaml_text(purge) + "\n";
-    if (std::string level = ascii_lower(option(definitions.server, "loglevel")); !level.empty()) {
+    std::string purge = option(server, "dbpurgeage");
+    if (!purge.empty() && parse_duration(purge)) text += "dbpurgeage: " + yaml_text(purge) + "\n";
+    if (std::string level = ascii_lower(option(server, "loglevel")); !level.empty()) {
         std::string ours = level == "critical" || level == "error" ? "error"
                            : level == "warning"                    ? "warning"
                            : level == "debug" || level == "traceback" || level == "heavydebug"
                                ? "debug"
                            : level == "info" ? "info"
                                              : "notice";
-        main += "log: {level: " + ours + "}\n";
+        text += "log: {level: " + ours + "}\n";
     }
-    out.files["bandd.yaml"] = main;
-    return out;
+    return text;
+}
+
+class ConfigurationWriter {
+  public:
+    explicit ConfigurationWriter(std::string origin) : origin_(std::move(origin)) {}
+
+    void add(const JailDefinition& jail) {
+        std::string content = filter_to_yaml(jail.filter, jail.filter.name);
+        std::string filter = filter_name(jail, content);
+        auto text = JailWriter(jail, out_).run(filter);
+        if (!text) return;
+        filters_.emplace(content, filter);
+        if (out_.files.emplace(filter_file(filter), content).second) ++out_.filters;
+        out_.files["jails/" + bandd_name(jail.name) + ".yaml"] =
+            "# from [" + jail.name + "] of " + origin_ + ", by bandctl import fail2ban\n" + *text;
+        ++out_.jails;
+        if (jail.enabled) ++out_.enabled;
+    }
+
+    Imported& out() { return out_; }
+
+  private:
+    static std::string filter_file(const std::string& name) { return "filters/" + name + ".yaml"; }
+    bool is_taken(const std::string& name) const { return out_.files.contains(filter_file(name)); }
+
+    // Jails whose filters come out the same share one; otherwise each has its own.
+    std::string filter_name(const JailDefinition& jail, const std::string& content) const {
+        if (auto known = filters_.find(content); known != filters_.end()) return known->second;
+        std::string name = jail.filter.name.empty() ? jail.name : jail.filter.name;
+        if (is_taken(name)) name = jail.name;
+        for (int again = 2; is_taken(name); ++again) name = jail.name + "-" + std::to_string(again);
+        return name;
+    }
+
+    std::string origin_;
+    Imported out_;
+    std::map<std::string, std::string> filters_;  // a filter's file -> its name
+};
+
+}  // namespace
+
+Imported to_yaml(const Definitions& definitions, const std::string& origin) {
+    ConfigurationWriter writer(origin);
+    Imported& out = writer.out();
+    for (const Error& fault : definitions.faults) out.notes.push_back(to_line(fault));
+    std::size_t left_out = 0;
+    for (const JailDefinition& jail : definitions.jails) {
+        if (jail.options.empty())
+            ++left_out;
+        else
+            writer.add(jail);
+    }
+    if (left_out > 0)
+        out.notes.push_back(
+            std::to_string(left_out) +
+            " jails are not enabled there and were left out; --all takes them, too");
+    out.files["bandd.yaml"] = root_to_yaml(definitions.server, origin);
+    return std::move(out);
 }
 
 }  // namespace bandd::fail2ban

@@ -41,7 +41,7 @@ TEST_CASE("ini: lines that fit no rule are told by place, the others are read") 
     std::vector<Error> faults;
     IniFile file = parse_ini("early = 1\n[A]\nnonsense\nb = 2\n", "f.conf", faults);
     REQUIRE(faults.size() == 2);
-    CHECK(to_line(faults[0]) == "f.conf:1:1: \"early = 1\": stands before any [section]");
+    CHECK(to_line(faults[0]) == "f.conf:1:1: \"early = 1\": comes before any [section]");
     CHECK(to_line(faults[1]) ==
           "f.conf:3:1: \"nonsense\": is neither [section] nor option = value");
     CHECK(file.sections["A"]["b"] == "2");
