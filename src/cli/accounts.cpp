@@ -1,76 +1,98 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Accounts, and from where they were used.
+// Accounts, and from where they were used: accounts lists them, account shows and marks one.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include "cli/ask.h"
-#include "cli/command.h"
+#include "cli/call.h"
 #include "cli/output.h"
 
 namespace bandd {
 namespace {
 
-std::string codes_of(const Json& account) {
+std::string countries_of(const Json& account) {
     std::string codes;
-    for (const Json& code : account.value("country_codes", Json::array()))
+    for (const Json& code : list(account, "country_codes"))
         codes += (codes.empty() ? "" : " ") + code.get<std::string>();
     return codes;
 }
 
-std::string standing_of(const Json& account) {
+std::string state_of(const Json& account) {
     std::string standing = text(account, "standing");
     if (standing != "good") return red(standing);
     return text(account, "mark") == "allowed" ? "allowed" : standing;
 }
 
-}  // namespace
-
-int run_accounts(const CommonOptions& common, const RemoteOptions& options) {
-    int code = 0;
-    std::string sort = options.sort == "from" ? "" : options.sort;
-    auto result = ask(common, "accounts", {{"sort", sort}, {"limit", options.limit}}, code);
-    if (!result) return code;
-    const Json& accounts = (*result)["accounts"];
+int print_accounts(const Json& result) {
+    const Json& accounts = list(result, "accounts");
     if (accounts.empty()) {
         fmt::print("no logins were counted\n");
-        return code;
+        return exit_done;
     }
     std::vector<std::vector<std::string>> rows;
     for (const Json& account : accounts)
         rows.push_back({text(account, "user"), text(account, "countries"),
                         text(account, "addresses"), text(account, "log_ons"),
                         local_time(text(account, "first")), local_time(text(account, "last")),
-                        standing_of(account), codes_of(account)});
-    print_table({"ACCOUNT", "COUNTRIES", "ADDRESSES", "LOG-ONS", "FIRST", "LAST", "STATE", "FROM"},
+                        state_of(account), countries_of(account)});
+    print_table({"ACCOUNT", "COUNTRIES", "ADDRESSES", "LOGINS", "FIRST", "LAST", "STATE", "FROM"},
                 rows);
-    if (auto total = result->value("total", std::size_t{0}); total > accounts.size())
-        fmt::print("… and {} more: use --limit\n", total - accounts.size());
-    return code;
+    print_rest(result, accounts.size());
+    return exit_done;
 }
 
-int run_account(const CommonOptions& common, const RemoteOptions& options) {
-    int code = 0;
-    if (!options.verb.empty()) {
-        auto result =
-            ask(common, "account", {{"user", options.user}, {"verb", options.verb}}, code);
-        if (!result) return code;
-        std::string mark = text(*result, "mark");
-        fmt::print("account {} {}\n", text(*result, "user"),
-                   mark.empty() ? "is forgotten" : "is " + mark + ", until it is cleared");
-        return code;
+int print_account(const Json& result) {
+    for (const Json& account : list(result, "accounts")) {
+        fmt::print("{}  {}\n", bold(text(account, "user")), state_of(account));
+        fmt::print("  {} countries, {} addresses, {}\n", text(account, "countries"),
+                   text(account, "addresses"), count(account, "log_ons", "login"));
+        std::vector<std::vector<std::string>> rows;
+        for (const Json& place : list(account, "places"))
+            rows.push_back({text(place, "ip"), text(place, "country"), text(place, "count"),
+                            local_time(text(place, "first")), local_time(text(place, "last"))});
+        if (!rows.empty()) print_table({"ADDRESS", "COUNTRY", "LOGINS", "FIRST", "LAST"}, rows);
     }
-    auto result = ask(common, "accounts", {{"user", options.user}}, code);
-    if (!result) return code;
-    const Json& account = (*result)["accounts"][0];
-    fmt::print("{}  {}\n", bold(text(account, "user")), standing_of(account));
-    fmt::print("  {} countries, {} addresses, {}\n", text(account, "countries"),
-               text(account, "addresses"), count(account, "log_ons", "login"));
-    std::vector<std::vector<std::string>> rows;
-    for (const Json& place : account["places"])
-        rows.push_back({text(place, "ip"), text(place, "country"), text(place, "count"),
-                        local_time(text(place, "first")), local_time(text(place, "last"))});
-    if (!rows.empty()) print_table({"ADDRESS", "COUNTRY", "LOG-ONS", "FIRST", "LAST"}, rows);
-    return code;
+    return exit_done;
+}
+
+int print_marked(const Json& result) {
+    std::string mark = text(result, "mark");
+    fmt::print("account {} {}\n", text(result, "user"),
+               mark.empty() ? "is forgotten" : "is " + mark + ", until it is cleared");
+    return exit_done;
+}
+
+}  // namespace
+
+Run accounts_command(CLI::App& app) {
+    struct Options {
+        std::string sort;  // empty if bandd's own order
+        std::size_t limit = 10'000;
+    };
+    auto options = std::make_shared<Options>();
+    app.add_option("--sort", options->sort, "countries, addresses, count, last or user")
+        ->check(CLI::IsMember({"countries", "addresses", "count", "last", "user"}));
+    app.add_option("--limit", options->limit, "show at most so many")->capture_default_str();
+    return [options](const CommonOptions& common) {
+        return call(common, "accounts", {{"sort", options->sort}, {"limit", options->limit}},
+                    print_accounts);
+    };
+}
+
+Run account_command(CLI::App& app) {
+    struct Options {
+        std::string user, verb;
+    };
+    auto options = std::make_shared<Options>();
+    app.add_option("name", options->user, "its name, as it logs in")->required();
+    app.add_option("verb", options->verb,
+                   "clear: forget its logins, block and allow; block: refuse it; "
+                   "allow: from any number of addresses and countries")
+        ->check(CLI::IsMember({"clear", "block", "allow"}));
+    return [options](const CommonOptions& common) {
+        if (options->verb.empty())
+            return call(common, "accounts", {{"user", options->user}}, print_account);
+        return call(common, "account", {{"user", options->user}, {"verb", options->verb}},
+                    print_marked);
+    };
 }
 
 }  // namespace bandd

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The filters there are: beside the configuration, and shipped.
+#include "cli/filters.h"
+
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <map>
 
-#include "cli/command.h"
 #include "cli/output.h"
 #include "config/load.h"
 #include "core/base/printable.h"
@@ -13,29 +12,31 @@
 namespace bandd {
 namespace fs = std::filesystem;
 
-int run_filters(const CommonOptions& common) {
-    std::vector<std::string> directories = data_directories();
+std::map<std::string, std::string> filter_files(const CommonOptions& common) {
     std::error_code ignored;
     fs::path config = common.config;
-    directories.insert(
-        directories.begin(),
-        (fs::is_directory(config, ignored) ? config : config.parent_path()).string());
-    std::map<std::string, FilterConfig> filters;
+    if (!fs::is_directory(config, ignored)) config = config.parent_path();
+    std::vector<std::string> directories = data_directories();
+    directories.insert(directories.begin(), config.string());
+    std::map<std::string, std::string> files;
     for (const std::string& directory : directories)
-        for (const std::string& file : glob_files(directory + "/filters/*.yaml")) {
-            LoadedFilter loaded = load_filter(file);
-            // The first one found is the one that a jail gets.
-            filters.try_emplace(fs::path(file).stem().string(), std::move(loaded.filter));
-        }
+        for (const std::string& file : glob_files(directory + "/filters/*.yaml"))
+            files.try_emplace(fs::path(file).stem().string(), file);  // the first one is taken
+    return files;
+}
+
+namespace {
+
+int filters(const CommonOptions& common) {
     Json list = Json::array();
     std::vector<std::vector<std::string>> rows;
-    for (const auto& [name, filter] : filters) {
-        std::string dialect = filter.dialect == Dialect::fail2ban ? "fail2ban" : "bandd";
+    for (const auto& [name, file] : filter_files(common)) {
+        const FilterConfig filter = load_filter(file).filter;
         list.push_back({{"filter", name},
                         {"description", filter.description},
                         {"patterns", filter.failregex.size()},
                         {"samples", filter.samples.size()},
-                        {"dialect", dialect},
+                        {"dialect", filter.dialect == Dialect::fail2ban ? "fail2ban" : "bandd"},
                         {"file", filter.where.file}});
         rows.push_back({name, std::to_string(filter.failregex.size()),
                         std::to_string(filter.samples.size()), printable(filter.description)});
@@ -44,7 +45,11 @@ int run_filters(const CommonOptions& common) {
         print_json(list);
     else
         print_table({"FILTER", "PATTERNS", "SAMPLES", "DESCRIPTION"}, rows);
-    return filters.empty() ? exit_said_no : exit_done;
+    return rows.empty() ? exit_said_no : exit_done;
 }
+
+}  // namespace
+
+Run filters_command(CLI::App&) { return filters; }
 
 }  // namespace bandd

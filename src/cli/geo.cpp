@@ -11,26 +11,23 @@
 
 namespace bandd {
 
-void print_origin(const Json& origin) {
-    auto text = [&](const char* name) {
-        return origin.contains(name) ? printable(origin[name].get<std::string>()) : std::string();
-    };
-    auto put = [](const char* name, const std::string& value) {
-        if (!value.empty()) fmt::print("  {:<12} {}\n", name, value);
-    };
-    std::string country = text("country");
-    if (origin.contains("country_name")) country += " (" + text("country_name") + ")";
-    put("country", country);
-    put("continent", text("continent"));
-    if (origin.contains("asn"))
-        put("network", fmt::format("AS{} {}", origin["asn"].get<std::uint32_t>(), text("network")));
-    else
-        put("network", text("network"));
-    put("subdivision", text("subdivision"));
-    put("city", text("city"));
+namespace {
+
+int print_databases(const CommonOptions& common, const GeoDatabases& databases) {
+    for (const DatabaseAbout& about : databases.about()) {
+        std::string built =
+            format_rfc3339(Instant::from_seconds(static_cast<std::int64_t>(about.built)));
+        if (common.json)
+            print_json({{"path", about.path}, {"type", about.type}, {"built", built}});
+        else
+            fmt::print("{}  {}, built {}\n", about.path, printable(about.type),
+                       built.substr(0, 10));
+    }
+    return exit_done;
 }
 
-int run_geo(const CommonOptions& common, const std::vector<std::string>& addresses) {
+// Exit code 1 if one of the addresses is in no database.
+int geo(const CommonOptions& common, const std::vector<std::string>& addresses) {
     Loaded loaded = load_config(common.config, data_directories(), read_zone);
     const std::vector<std::string>& paths = loaded.config.geoip;
     if (paths.empty()) {
@@ -45,18 +42,7 @@ int run_geo(const CommonOptions& common, const std::vector<std::string>& address
         print_error(databases.error());
         return exit_usage;
     }
-    if (addresses.empty()) {
-        for (const DatabaseAbout& about : databases->about()) {
-            std::string built =
-                format_rfc3339(Instant::from_seconds(static_cast<std::int64_t>(about.built)));
-            if (common.json)
-                print_json({{"path", about.path}, {"type", about.type}, {"built", built}});
-            else
-                fmt::print("{}  {}, built {}\n", about.path, printable(about.type),
-                           built.substr(0, 10));
-        }
-        return exit_done;
-    }
+    if (addresses.empty()) return print_databases(common, *databases);
     bool all_known = true;
     for (const std::string& text : addresses) {
         auto address = parse_address(text);
@@ -76,6 +62,14 @@ int run_geo(const CommonOptions& common, const std::vector<std::string>& address
         }
     }
     return all_known ? exit_done : exit_said_no;
+}
+
+}  // namespace
+
+Run geo_command(CLI::App& app) {
+    auto addresses = std::make_shared<std::vector<std::string>>();
+    app.add_option("ip", *addresses, "addresses (default: which databases there are)");
+    return [addresses](const CommonOptions& common) { return geo(common, *addresses); };
 }
 
 }  // namespace bandd

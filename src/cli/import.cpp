@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// fail2ban's configuration to bandd's.
 #include <fmt/format.h>
 
 #include <cstring>
@@ -14,7 +13,31 @@
 namespace bandd {
 namespace fs = std::filesystem;
 
-int run_import(const CommonOptions& common, const ImportOptions& options) {
+namespace {
+
+struct Options {
+    std::string from = "/etc/fail2ban", to = "/etc/bandd";
+    bool all = false, force = false;
+};
+
+void print_notes(const std::vector<std::string>& notes) {
+    for (const std::string& note : notes) fmt::print("note: {}\n", printable(note));
+}
+
+Result<> write_files(const std::map<std::string, std::string>& files, const fs::path& directory) {
+    for (const auto& [name, text] : files) {
+        fs::path path = directory / name;
+        std::error_code fault;
+        fs::create_directories(path.parent_path(), fault);
+        std::ofstream out(path, std::ios::binary);
+        out << text;
+        out.close();
+        if (!out) return fail("cannot write \"" + path.string() + "\"", std::strerror(errno));
+    }
+    return {};
+}
+
+int import_fail2ban(const CommonOptions& common, const Options& options) {
     auto definitions = fail2ban::read_definitions(options.from, options.all);
     if (!definitions) {
         print_error(definitions.error());
@@ -22,7 +45,7 @@ int run_import(const CommonOptions& common, const ImportOptions& options) {
     }
     fail2ban::Imported imported = fail2ban::to_yaml(*definitions, options.from);
     if (imported.jails == 0) {
-        for (const std::string& note : imported.notes) fmt::print("note: {}\n", printable(note));
+        print_notes(imported.notes);
         print_error({"\"" + options.from + "\"",
                      "has no jail that could be carried over",
                      "take those that are not enabled with --all",
@@ -37,16 +60,9 @@ int run_import(const CommonOptions& common, const ImportOptions& options) {
                      {}});
         return exit_usage;
     }
-    for (const auto& [name, text] : imported.files) {
-        fs::path path = fs::path(options.to) / name;
-        fs::create_directories(path.parent_path(), fault);
-        std::ofstream out(path, std::ios::binary);
-        out << text;
-        out.close();
-        if (!out) {
-            print_error({"cannot write \"" + path.string() + "\"", std::strerror(errno), {}, {}});
-            return exit_said_no;
-        }
+    if (auto written = write_files(imported.files, options.to); !written) {
+        print_error(written.error());
+        return exit_said_no;
     }
     if (common.json) {
         print_json({{"to", options.to},
@@ -56,12 +72,26 @@ int run_import(const CommonOptions& common, const ImportOptions& options) {
                     {"notes", imported.notes}});
         return exit_done;
     }
-    for (const std::string& note : imported.notes) fmt::print("note: {}\n", printable(note));
+    print_notes(imported.notes);
     fmt::print("{} ({} enabled) and {} written to {}\n", count_of(imported.jails, "jail"),
                imported.enabled, count_of(imported.filters, "filter"), printable(options.to));
     fmt::print("next: bandctl check {0}; then bandd --config {0}, or move it to /etc/bandd\n",
                printable(options.to));
     return exit_done;
+}
+
+}  // namespace
+
+Run import_command(CLI::App& app) {
+    auto options = std::make_shared<Options>();
+    auto what = std::make_shared<std::string>();
+    app.add_option("what", *what, "fail2ban")->required()->check(CLI::IsMember({"fail2ban"}));
+    app.add_option("--from", options->from, "its configuration directory")->capture_default_str();
+    app.add_option("--to", options->to, "where bandd's is written")->capture_default_str();
+    app.add_flag("-a,--all", options->all, "jails that are not enabled, too");
+    app.add_flag("--force", options->force, "write over what is there");
+    return
+        [options, what](const CommonOptions& common) { return import_fail2ban(common, *options); };
 }
 
 }  // namespace bandd

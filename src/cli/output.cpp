@@ -52,6 +52,16 @@ std::optional<Instant> parse_time(std::string_view rfc3339) {
     return resolve(*date, Zone{}, never);
 }
 
+int terminal_width() {
+    winsize size{};
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;
+    if (const char* columns = std::getenv("COLUMNS")) {
+        int width = std::atoi(columns);
+        if (width > 20) return width;
+    }
+    return isatty(STDOUT_FILENO) == 1 ? 80 : 1 << 20;
+}
+
 const Zone& local_zone() {
     static const Zone zone = read_zone("").value_or(Zone{});
     return zone;
@@ -72,20 +82,27 @@ std::string count_of(std::size_t number, std::string_view thing) {
     return fmt::format("{} {}{}", number, thing, number == 1 ? "" : "s");
 }
 
+std::string text(const Json& json, const char* key) {
+    auto found = json.find(key);
+    if (found == json.end() || found->is_null()) return "";
+    if (found->is_string()) return printable(found->get_ref<const std::string&>());
+    return found->dump();
+}
+
+std::string count(const Json& json, const char* key, std::string_view thing) {
+    return count_of(json.value(key, std::size_t{0}), thing);
+}
+
+const Json& list(const Json& json, const char* key) {
+    static const Json none = Json::array();
+    auto found = json.find(key);
+    return found != json.end() && found->is_array() ? *found : none;
+}
+
 void print_json(const Json& json) {
     std::string line = printable_json(to_line_of_json(json));
     if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size())
         throw fmt::system_error(errno, "cannot write to standard output");
-}
-
-int terminal_width() {
-    winsize size{};
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;
-    if (const char* columns = std::getenv("COLUMNS")) {
-        int width = std::atoi(columns);
-        if (width > 20) return width;
-    }
-    return isatty(STDOUT_FILENO) == 1 ? 80 : 1 << 20;
 }
 
 void print_table(const std::vector<std::string>& head,
@@ -125,6 +142,30 @@ std::string relative_time(std::string_view rfc3339, Instant now) {
     auto at = parse_time(rfc3339);
     if (!at) return std::string(rfc3339);
     return *at >= now ? "in " + format_duration(*at - now) : format_duration(now - *at) + " ago";
+}
+
+void flush_output() {
+    if (std::fflush(stdout) != 0) throw fmt::system_error(errno, "cannot write to standard output");
+}
+
+void print_rest(const Json& result, std::size_t shown) {
+    if (auto total = result.value("total", std::size_t{0}); total > shown)
+        fmt::print("… and {} more: use --limit\n", total - shown);
+}
+
+void print_origin(const Json& origin) {
+    auto put = [](const char* name, const std::string& value) {
+        if (!value.empty()) fmt::print("  {:<12} {}\n", name, value);
+    };
+    std::string country = text(origin, "country");
+    if (origin.contains("country_name")) country += " (" + text(origin, "country_name") + ")";
+    std::string network = text(origin, "network");
+    if (origin.contains("asn")) network = fmt::format("AS{} {}", text(origin, "asn"), network);
+    put("country", country);
+    put("continent", text(origin, "continent"));
+    put("network", network);
+    put("subdivision", text(origin, "subdivision"));
+    put("city", text(origin, "city"));
 }
 
 void print_error(const Error& error) {

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What bandctl prints: tables that fit the terminal, times a person reads, colour only where it is
-// wanted (a terminal, and no NO_COLOR).
+// What bandctl prints: tables that fit the terminal, times that a person reads, and colour only on
+// a terminal without NO_COLOR.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "control/protocol.h"
 #include "core/base/instant.h"
 #include "core/base/result.h"
-
-#include "control/protocol.h"
 
 namespace bandd {
 
@@ -24,21 +23,34 @@ std::string green(std::string_view text);
 void print_table(const std::vector<std::string>& head,
                  const std::vector<std::vector<std::string>>& rows);
 
-// "2026-11-21 04:05:50" in the machine's zone, out of RFC 3339; "for ever" for a missing time.
+// RFC 3339 as "2026-11-21 04:05:50" in the machine's zone; "for ever" if it is empty.
 std::string local_time(std::string_view rfc3339);
-// "in 59m", "5m ago"
+// RFC 3339 as "in 59m" or "5m ago"; "never" if it is empty.
 std::string relative_time(std::string_view rfc3339, Instant now);
 
 // "1 jail", "2 jails"
 std::string count_of(std::size_t number, std::string_view thing);
 
-// One line. Throws std::system_error if it can't be written, as fmt::print does.
+// Members of an object, safe to print: a text without its quotes, anything else as JSON; empty if
+// there is no such member, or null.
+std::string text(const Json& json, const char* key);
+std::string count(const Json& json, const char* key, std::string_view thing);  // "3 hits"
+// The elements of an array; none if there is no such member, or it is no array.
+const Json& list(const Json& json, const char* key);
+
+// One line on standard output. Throws std::system_error if it can't be written, as fmt::print does.
 void print_json(const Json& json);
 
-int terminal_width();
+// Throws std::system_error if what was printed can't be written.
+void flush_output();
+
+// That an answer was cut at --limit, if it was: `result` has its "total".
+void print_rest(const Json& result, std::size_t shown);
+
+// One line on standard error, in red on a terminal.
 void print_error(const Error& error);
 
-// What databases know of an address, as `bandctl geo` and `explain` show it.
+// What the databases know of an address, as `geo` and `explain` show it.
 void print_origin(const Json& origin);
 
 }  // namespace bandd

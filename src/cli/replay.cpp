@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Old logs through the jails, in the time of the logs: who would have been banned, when and why.
-// The very code of the daemon reads, matches and decides; only the kernel is left out.
-#include <fmt/format.h>
+// Runs old logs through the jails, in the time of the logs: who would have been banned, when and
+// why. The code of the daemon reads, matches and decides; only the kernel is left out.
 #include <fnmatch.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,11 +9,11 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 #include <memory>
 
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/replay_report.h"
 #include "config/compile.h"
 #include "config/load.h"
 #include "core/base/printable.h"
@@ -34,6 +33,11 @@ namespace {
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
+
+struct Options {
+    std::vector<std::string> logs;
+    std::string jail;  // empty if not given
+};
 
 // One file on its way through the jails that read it.
 struct Replayed {
@@ -87,91 +91,73 @@ std::vector<JailIndex> jails_for(const Config& config, const std::string& path,
     return named.empty() ? all : named;
 }
 
-class Progress {
-  public:
-    Progress(std::uint64_t total, bool wanted)
-        : total_(std::max<std::uint64_t>(total, 1)),
-          wanted_(wanted && isatty(STDERR_FILENO) == 1) {}
-    ~Progress() {
-        if (wanted_) fmt::print(stderr, "\r\033[K");
-    }
-    void show(std::uint64_t done) {
-        if (!wanted_ || Clock::now() < next_) return;
-        next_ = Clock::now() + std::chrono::milliseconds(100);
-        auto percent = std::min<std::uint64_t>(done * 100 / total_, 100);
-        std::string bar(percent / 4, '#');
-        fmt::print(stderr, "\r[{:<25}] {:>3} %", bar, percent);
-    }
-
-  private:
-    std::uint64_t total_;
-    bool wanted_;
-    Clock::time_point next_ = Clock::now() + std::chrono::milliseconds(300);
-};
-
 class Replay {
   public:
-    Replay(const CommonOptions& common, const ReplayOptions& options)
+    Replay(const CommonOptions& common, const Options& options)
         : common_(common), options_(options), now_(now()) {}
 
     int run() {
+        if (auto ready = prepare(); !ready) {
+            for (const Error& error : ready.error()) print_error(error);
+            return exit_usage;
+        }
+        std::uint64_t total = 0;
+        for (const auto& file : files_) total += file->tail.size();
+        Progress progress(total, !common_.json);
+        auto begin = Clock::now();
+        decide_all(progress);
+        double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+        report_.summarize(scan_.counts(), not_asked_, seconds);
+        return failed_ ? exit_said_no : exit_done;
+    }
+
+  private:
+    // Configuration, engine and logs; or all that is wrong with them.
+    std::expected<void, std::vector<Error>> prepare() {
         Loaded loaded = load_config(common_.config, data_directories(), read_zone);
         if (loaded.errors.empty()) {
             compiled_ = compile(loaded.config);
             loaded.errors = compiled_.errors;
         }
-        for (const Error& error : loaded.errors) print_error(error);
-        if (!loaded.errors.empty()) return exit_usage;
+        if (!loaded.errors.empty()) return std::unexpected(std::move(loaded.errors));
         config_ = std::move(loaded.config);
         auto databases = GeoDatabases::open(config_.geoip);
-        if (!databases) {
-            print_error(databases.error());
-            return exit_usage;
-        }
+        if (!databases) return std::unexpected(std::vector{databases.error()});
         facts_ = std::move(*databases);
-        engine_.set_facts(&facts_);
+        auto only = wanted_jail();
+        if (!only) return std::unexpected(std::vector{only.error()});
+        for (const std::string& path : options_.logs)
+            if (auto opened = open(path, *only); !opened)
+                return std::unexpected(std::vector{opened.error()});
         scan_ = ParallelScan(threads_of(config_));
-        std::optional<JailIndex> only;
-        if (!options_.jail.empty()) {
-            std::vector<std::string_view> names;
-            for (std::size_t i = 0; i < config_.jails.size(); ++i) {
-                const JailConfig& jail = config_.jails[i];
-                names.push_back(jail.rules.name);
-                if (jail.rules.name == options_.jail && !jail.filter.empty())
-                    only = static_cast<JailIndex>(i);
-            }
-            if (!only) {
-                print_error({"jail \"" + options_.jail + "\"",
-                             "there is no such jail that reads logs",
-                             did_you_mean(options_.jail, names),
-                             {}});
-                return exit_usage;
-            }
-        }
-        std::uint64_t total = 0;
-        for (const std::string& path : options_.logs) {
-            if (auto opened = open(path, only); !opened) {
-                print_error(opened.error());
-                return exit_usage;
-            }
-            total += files_.back()->tail.size();
-        }
+        prepare_engine();
+        return {};
+    }
+
+    void prepare_engine() {
         std::vector<JailRules> rules;
         for (const JailConfig& jail : config_.jails) rules.push_back(jail.rules);
         Outcome outcome;
+        engine_.set_facts(&facts_);
         engine_.set_rules(std::move(rules), Instant{0}, outcome);
         engine_.set_own_addresses(PrefixSet(own_addresses()));
         engine_.set_access(config_.access.rules);
-
-        Progress progress(total, !common_.json);
-        auto begin = Clock::now();
-        decide_all(progress);
-        double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-        summarize(seconds);
-        return failed_ ? exit_said_no : exit_done;
     }
 
-  private:
+    // The jail that --jail names; none if there is no --jail.
+    Result<std::optional<JailIndex>> wanted_jail() const {
+        if (options_.jail.empty()) return std::optional<JailIndex>();
+        std::vector<std::string_view> names;
+        for (std::size_t i = 0; i < config_.jails.size(); ++i) {
+            const JailConfig& jail = config_.jails[i];
+            names.push_back(jail.rules.name);
+            if (jail.rules.name == options_.jail && !jail.filter.empty())
+                return static_cast<JailIndex>(i);
+        }
+        return fail("jail \"" + options_.jail + "\"", "there is no such jail that reads logs",
+                    did_you_mean(options_.jail, names));
+    }
+
     Result<> open(const std::string& path, std::optional<JailIndex> only) {
         auto jails = jails_for(config_, path, only);
         LogSpec spec;
@@ -296,136 +282,19 @@ class Replay {
                 if (outcome.questions[i].kind != Question::Kind::addresses) ++not_asked_;
                 engine_.on_answer({outcome.questions[i], {}, false, {}}, arrival, outcome);
             }
-            for (const Event& event : outcome.events) tell(event);
+            for (const Event& event : outcome.events) report_.tell(event);
         }
-    }
-
-    void tell(const Event& event) {
-        if (const auto* found = std::get_if<Found>(&event)) {
-            ++by_pattern_[engine_.rules()[found->jail].name][found->pattern];
-            return;
-        }
-        if (const auto* over = std::get_if<AccountOver>(&event)) {
-            if (common_.json)
-                print_json({{"kind", "account"},
-                            {"user", over->user},
-                            {"reason", over->reason},
-                            {"ip", to_string(over->address)},
-                            {"country", over->country},
-                            {"time", format_rfc3339(over->time)}});
-            else
-                fmt::print("{}  {} account {} has {}, the last from {} ({})\n",
-                           local_time(format_rfc3339(over->time)), red("would refuse"),
-                           printable(over->user), over->reason, to_string(over->address),
-                           over->country);
-            return;
-        }
-        const auto* banned = std::get_if<Banned>(&event);
-        const auto* extended = std::get_if<Extended>(&event);
-        if (banned == nullptr && extended == nullptr) return;
-        const Ban& ban = banned != nullptr ? banned->ban : extended->ban;
-        const std::string& jail = engine_.rules()[ban.key.jail].name;
-        if (banned != nullptr) ++bans_[jail];
-        if (common_.json) {
-            // Set one by one: of a list of lists each text would be copied once more.
-            Json json = Json::object();
-            json["kind"] = banned == nullptr                  ? "extended"
-                           : ban.state == BanState::simulated ? "would-ban"
-                                                              : "ban";
-            json["ip"] = to_string(ban.key.prefix);
-            json["jail"] = jail;
-            json["from"] = format_rfc3339(ban.from);
-            json["until"] = ban.until == never ? "never" : format_rfc3339(ban.until);
-            json["hits"] = ban.hits;
-            json["offence"] = ban.offence;
-            json["reason"] = ban.story->reason;
-            if (banned != nullptr) {
-                Json& fields = json["fields"] = Json::object();
-                for (const auto& [name, value] : ban.story->fields) fields[name] = value;
-                Json& matches = json["matches"] = Json::array();
-                for (const Match& match : ban.story->matches) {
-                    Json& one = matches.emplace_back(Json::object());
-                    one["time"] = format_rfc3339(match.time);
-                    one["pattern"] = match.pattern;
-                    one["line"] = match.line;
-                }
-            }
-            print_json(json);
-            return;
-        }
-        std::string until = ban.until == never
-                                ? std::string("for ever")
-                                : "until " + local_time(format_rfc3339(ban.until)) + " (" +
-                                      format_duration(ban.until - ban.from) + ")";
-        if (banned == nullptr) {
-            fmt::print("{}  extended {}  {}  {}\n", local_time(format_rfc3339(ban.from)),
-                       to_string(ban.key.prefix), jail, until);
-            return;
-        }
-        fmt::print("{}  {} {}  {}  {}, ban number {}\n", local_time(format_rfc3339(ban.from)),
-                   ban.state == BanState::simulated ? yellow("would ban") : red("ban"),
-                   bold(to_string(ban.key.prefix)), jail, until, ban.offence);
-        for (const Match& match : ban.story->matches)
-            fmt::print("    {}: {}\n", match.pattern, printable(match.line));
-    }
-
-    void summarize(double seconds) {
-        ScanCounts counts = scan_.counts();
-        auto speed =
-            static_cast<std::uint64_t>(static_cast<double>(counts.lines) / std::max(seconds, 1e-6));
-        Json jails = Json::object();
-        for (std::size_t i = 0; i < engine_.rules().size(); ++i) {
-            const JailCounts& jail = engine_.counts(static_cast<JailIndex>(i));
-            const std::string& name = engine_.rules()[i].name;
-            if (jail.hits == 0 && jail.ignored == 0) continue;
-            jails[name] = {{"bans", bans_[name]},
-                           {"hits", jail.hits},
-                           {"ignored", jail.ignored},
-                           {"patterns", by_pattern_[name]}};
-        }
-        if (common_.json) {
-            print_json({{"summary",
-                         {{"lines", counts.lines},
-                          {"jails", jails},
-                          {"undated", counts.undated},
-                          {"candidates", counts.candidates},
-                          {"names", engine_.hits_of_names()},
-                          {"not_asked", not_asked_},
-                          {"seconds", seconds},
-                          {"lines_per_second", speed}}}});
-            return;
-        }
-        fmt::print("\n");
-        for (const auto& [name, jail] : jails.items()) {
-            fmt::print("{}: {}, {}, {} ignored\n", bold(name),
-                       count_of(jail["bans"].get<std::size_t>(), "ban"),
-                       count_of(jail["hits"].get<std::size_t>(), "hit"),
-                       jail["ignored"].get<std::size_t>());
-            for (const auto& [pattern, count] : jail["patterns"].items())
-                fmt::print("  {:>7}  {}\n", count.get<std::size_t>(), pattern);
-        }
-        if (counts.undated > 0)
-            fmt::print("{} without a date counted as now: see \"timezone\" and \"datepattern\"\n",
-                       count_of(counts.undated, "hit"));
-        if (engine_.hits_of_names() > 0)
-            fmt::print("{} of host names, which a replay does not look up\n",
-                       count_of(engine_.hits_of_names(), "hit"));
-        if (not_asked_ > 0)
-            fmt::print("{} would have been asked about first (ignorecommand, host names)\n",
-                       count_of(not_asked_, "hit"));
-        fmt::print("{} in {:.1f} s, {} lines/s\n", count_of(counts.lines, "line"), seconds, speed);
     }
 
     const CommonOptions& common_;
-    const ReplayOptions& options_;
+    const Options& options_;
     Instant now_;
     Config config_;
     Compiled compiled_;
     GeoDatabases facts_;
     Engine engine_;
     std::vector<std::unique_ptr<Replayed>> files_;
-    std::map<std::string, std::map<std::string, std::size_t>> by_pattern_;
-    std::map<std::string, std::size_t> bans_;
+    ReplayReport report_{engine_, common_.json};
     std::uint64_t done_ = 0;
     ParallelScan scan_{1};
     std::uint64_t not_asked_ = 0;  // bans that a live daemon asks about
@@ -434,10 +303,16 @@ class Replay {
 
 }  // namespace
 
-int run_replay(const CommonOptions& common, const ReplayOptions& options) {
-    // A ban has some kilobytes to tell.
-    if (isatty(STDOUT_FILENO) == 0) std::setvbuf(stdout, nullptr, _IOFBF, 64 << 10);
-    return Replay(common, options).run();
+Run replay_command(CLI::App& app) {
+    auto options = std::make_shared<Options>();
+    app.add_option("log", options->logs, "logs, also .gz and .zst")->required();
+    app.add_option("-j,--jail", options->jail,
+                   "through this jail (default: those whose logpath names the log, or all)");
+    return [options](const CommonOptions& common) {
+        // A ban has some kilobytes to tell.
+        if (isatty(STDOUT_FILENO) == 0) std::setvbuf(stdout, nullptr, _IOFBF, 64 << 10);
+        return Replay(common, *options).run();
+    };
 }
 
 }  // namespace bandd

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Backups of the state, and moving it to another machine. Works on the file: an export beside a
-// running daemon, an import while it is stopped.
+// Backups of the state, and moving it to another machine. Works on the state's file: bandd may run
+// during an export, and must not during an import.
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -22,67 +22,85 @@ int refuse(const Error& error) {
     return exit_usage;
 }
 
-}  // namespace
-
-int run_state(const CommonOptions& common, const StateOptions& options) {
-    std::string path = load_config(common.config, data_directories(), read_zone).config.state;
-    if (options.verb == "export") {
-        auto store = Store::open_to_read(path);
-        if (!store) return refuse(store.error());
-        auto jails = store->jails();
-        if (!jails) return refuse(jails.error());
-        Result<> result;
-        if (options.file.empty() || options.file == "-") {
-            write_state(*store, *jails, std::cout, result);
-            std::cout.flush();
-            if (result && !std::cout)
-                return refuse({"standard output", "cannot be written", {}, {}});
-        } else {
-            std::ofstream out(options.file, std::ios::binary);
-            if (out) write_state(*store, *jails, out, result);
-            out.flush();
-            if (result && !out)
-                return refuse(
-                    {"cannot write \"" + options.file + "\"", std::strerror(errno), {}, {}});
-        }
-        return result ? exit_done : refuse(result.error());
+int export_state(const std::string& path, const std::string& to) {
+    auto store = Store::open_to_read(path);
+    if (!store) return refuse(store.error());
+    auto jails = store->jails();
+    if (!jails) return refuse(jails.error());
+    Result<> result;
+    if (to.empty() || to == "-") {
+        write_state(*store, *jails, std::cout, result);
+        std::cout.flush();
+        if (result && !std::cout) return refuse({"standard output", "cannot be written", {}, {}});
+    } else {
+        std::ofstream out(to, std::ios::binary);
+        if (out) write_state(*store, *jails, out, result);
+        out.flush();
+        if (result && !out)
+            return refuse({"cannot write \"" + to + "\"", std::strerror(errno), {}, {}});
     }
-    // The whole input is read before anything is written: all of it is taken, or nothing.
-    Checkpoint checkpoint;
-    checkpoint.at = now();
+    return result ? exit_done : refuse(result.error());
+}
+
+Result<Checkpoint> read_exported(const std::string& from) {
     std::ifstream file;
-    if (!options.file.empty() && options.file != "-") {
-        file.open(options.file, std::ios::binary);
-        if (!file)
-            return refuse({"cannot read \"" + options.file + "\"", std::strerror(errno), {}, {}});
+    if (!from.empty() && from != "-") {
+        file.open(from, std::ios::binary);
+        if (!file) return fail("cannot read \"" + from + "\"", std::strerror(errno));
     }
     std::istream& in = file.is_open() ? file : std::cin;
+    Checkpoint checkpoint;
+    checkpoint.at = now();
     int number = 0;
     for (std::string line; std::getline(in, line);) {
         ++number;
         if (line.empty()) continue;
         if (auto read = read_state_line(line, checkpoint); !read) {
             Error error = read.error();
-            error.where = {options.file.empty() ? "-" : options.file, number, 0};
+            error.where = {from.empty() ? "-" : from, number, 0};
             error.hint = "nothing was imported";
-            return refuse(error);
+            return std::unexpected(error);
         }
     }
+    return checkpoint;
+}
+
+int import_state(const std::string& path, const std::string& from) {
+    // The whole input is read before anything is written: all of it is taken, or nothing.
+    auto checkpoint = read_exported(from);
+    if (!checkpoint) return refuse(checkpoint.error());
     std::error_code fault;
-    std::filesystem::path directory = std::filesystem::path(path).parent_path();
-    std::filesystem::create_directories(directory, fault);
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path(), fault);
     std::string warning;
     auto store = Store::open(path, warning);
     if (!store) return refuse(store.error());
     if (!warning.empty()) fmt::print(stderr, "{}\n", warning);
-    std::size_t bans = checkpoint.changes.bans.size();
-    std::size_t past = checkpoint.changes.ended_bans.size();
-    store->write(std::move(checkpoint));
+    std::size_t bans = checkpoint->changes.bans.size();
+    std::size_t past = checkpoint->changes.ended_bans.size();
+    store->write(std::move(*checkpoint));
     store->wait();
     if (auto error = store->take_result()) return refuse(*error);
     fmt::print("imported {} and {} into {}\n", count_of(bans, "ban"), count_of(past, "earlier ban"),
                path);
     return exit_done;
+}
+
+}  // namespace
+
+Run state_command(CLI::App& app) {
+    struct Options {
+        std::string verb, file;
+    };
+    auto options = std::make_shared<Options>();
+    app.add_option("verb", options->verb, "export or import")
+        ->required()
+        ->check(CLI::IsMember({"export", "import"}));
+    app.add_option("file", options->file, "file (default: standard output or input)");
+    return [options](const CommonOptions& common) {
+        std::string path = load_config(common.config, data_directories(), read_zone).config.state;
+        return options->verb == "export" ? export_state(path, options->file)
+                                         : import_state(path, options->file);
+    };
 }
 
 }  // namespace bandd

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which lines of a log does a filter match, and why not the others?
+// Which lines of a log does a filter match, and why not the others? A line takes this way: `see`
+// takes its head off, `match` tries the filter, `judge` says what came of it in words.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "cli/command.h"
+#include "cli/filters.h"
 #include "cli/nearest.h"
 #include "cli/output.h"
 #include "config/compile.h"
@@ -24,30 +25,31 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A path, or the name of a filter beside the configuration or among the shipped ones.
+struct Options {
+    std::string filter, file;
+    std::string regex;               // instead of a filter
+    bool fail2ban = false;           // the regex is in its dialect
+    std::vector<std::string> lines;  // instead of a file
+    std::vector<std::string> modes;
+    std::string timezone;
+    bool all = false;
+};
+
+// `name` is a path, or the name of a filter beside the configuration or among the shipped ones.
 Result<std::string> find_filter(const CommonOptions& common, const std::string& name) {
-    std::error_code ignored;
     if (name.find('/') != std::string::npos || name.ends_with(".yaml")) {
+        std::error_code ignored;
         if (fs::exists(name, ignored)) return name;
         return fail("filter \"" + name + "\"", "there is no such file");
     }
-    std::vector<std::string> directories = data_directories();
-    fs::path config = common.config;
-    directories.insert(
-        directories.begin(),
-        (fs::is_directory(config, ignored) ? config : config.parent_path()).string());
-    std::vector<std::string> names;
-    for (const std::string& directory : directories) {
-        std::string path = directory + "/filters/" + name + ".yaml";
-        if (fs::exists(path, ignored)) return path;
-        for (const std::string& file : glob_files(directory + "/filters/*.yaml"))
-            names.push_back(fs::path(file).stem().string());
-    }
-    std::vector<std::string_view> views(names.begin(), names.end());
-    return fail("filter \"" + name + "\"", "there is no such filter", did_you_mean(name, views));
+    auto files = filter_files(common);
+    if (auto found = files.find(name); found != files.end()) return found->second;
+    std::vector<std::string_view> names;
+    for (const auto& [known, file] : files) names.push_back(known);
+    return fail("filter \"" + name + "\"", "there is no such filter", did_you_mean(name, names));
 }
 
-// The address, or the name, or that another line of the same connection tells it.
+// The address, the host name, or where the address is.
 std::string host_of(const Captured& captured) {
     if (captured.address) return to_string(*captured.address);
     if (!captured.name.empty()) return captured.name;
@@ -67,14 +69,16 @@ int test_samples(const CommonOptions& common, const FilterConfig& filter) {
     return errors.empty() ? exit_done : exit_said_no;
 }
 
-}  // namespace
-
-int run_test(const CommonOptions& common, const TestOptions& given) {
-    TestOptions options = given;
+// The filter to test: one of a file, or one made of --regex. What is wrong was said if there is
+// none.
+struct Tested {
+    FilterConfig config;
+    std::shared_ptr<const Filter> filter;
+    Zone zone;
+};
+std::optional<Tested> compile_tested(const CommonOptions& common, const Options& options) {
     LoadedFilter loaded;
     if (!options.regex.empty()) {
-        // What stands in the filter's place is the log.
-        if (options.file.empty()) options.file = std::exchange(options.filter, {});
         loaded.filter.name = "--regex";
         loaded.filter.dialect = options.fail2ban ? Dialect::fail2ban : Dialect::bandd;
         loaded.filter.failregex.push_back({"regex", options.regex, {}, {}});
@@ -83,12 +87,12 @@ int run_test(const CommonOptions& common, const TestOptions& given) {
                      "names neither a filter nor a regex",
                      "write bandctl test FILTER [LOG], or bandctl test --regex REGEX [LOG]",
                      {}});
-        return exit_usage;
+        return {};
     } else {
         auto path = find_filter(common, options.filter);
         if (!path) {
             print_error(path.error());
-            return exit_usage;
+            return {};
         }
         loaded = load_filter(*path);
     }
@@ -98,19 +102,138 @@ int run_test(const CommonOptions& common, const TestOptions& given) {
         filter = compile_filter(loaded.filter, options.modes, {}, loaded.errors, warnings);
     auto zone = read_zone(options.timezone);
     if (!zone) loaded.errors.push_back(zone.error());
-    if (!loaded.errors.empty()) {
-        for (const Error& error : loaded.errors) print_error(error);
-        return exit_usage;
-    }
+    for (const Error& error : loaded.errors) print_error(error);
+    if (!loaded.errors.empty()) return {};
     if (!options.regex.empty() && !common.json)
         for (const Error& warning : warnings)
             fmt::print("warning: {}\n", printable(to_line(warning)));
+    return Tested{std::move(loaded.filter), std::move(filter), std::move(*zone)};
+}
+
+struct Verdict {
+    const char* word;
+    std::string why;
+};
+
+Verdict judge(const Tested& tested, const Seen& seen, const FilterMatch& found, bool explain) {
+    switch (found.fate) {
+        case LineFate::hit: {
+            std::string why = found.pattern->id + "  " + host_of(found.captured);
+            for (const auto& [name, value] : found.captured.fields)
+                why += fmt::format("  {}={}", name, value);
+            return {"hit", why};
+        }
+        case LineFate::ignored:
+            return {"ignored", found.pattern->id + " matches, but ignoreregex " + found.ignore->id +
+                                   " matches, too"};
+        case LineFate::no_address:
+            return {"no address",
+                    found.pattern->id + " matches, but there is no IP address at <HOST>"};
+        case LineFate::gave_up:
+            return {"gave up", found.pattern->id + " took more steps than PCRE2 may take"};
+        case LineFate::wrong_tag:
+            return {"no match", (seen.tag.empty() ? std::string("the line has no syslog tag")
+                                                  : "the tag is " + std::string(seen.tag)) +
+                                    ", the filter wants " + tested.config.tag};
+        case LineFate::no_match:
+            break;
+    }
+    std::string why = "no pattern matches the ";
+    why += tested.filter->dialect == Dialect::bandd ? "message" : "line";
+    why += ": " + std::string(seen.text);
+    if (explain)
+        if (auto nearest = nearest_pattern(tested.config, seen.text))
+            why += "; " + nearest->id + " comes nearest: it takes \"" + nearest->fits +
+                   "\", but then wants " + nearest->wants;
+    if (!seen.time) why += "; no date was found";
+    return {"no match", why};
+}
+
+// Tries line by line and prints what comes of each; of lines that do not match, at first only the
+// first ones are kept, and printed at the end.
+class Trial {
+  public:
+    Trial(const CommonOptions& common, const Options& options, const Tested& tested)
+        : json_(common.json), all_(options.all), tested_(tested) {}
+
+    void line(const std::string& text) {
+        ++lines_;
+        Seen seen = see(*tested_.filter, text, tested_.zone, now(), Escapes::automatic, buffer_);
+        if (!seen.time) ++undated_;
+        FilterMatch found = match(*tested_.filter, seen.tag, seen.text);
+        if (found.fate == LineFate::hit) {
+            ++hits_;
+            ++by_pattern_[found.pattern->id];
+        }
+        Verdict verdict = judge(tested_, seen, found, misses_.size() < most_explained);
+        if (json_) return print_as_json(text, seen, found, verdict);
+        bool missed = found.fate == LineFate::no_match || found.fate == LineFate::wrong_tag;
+        if (!missed || all_)
+            print(lines_, verdict);
+        else if (misses_.size() < most_misses)
+            misses_.emplace_back(lines_, verdict);
+    }
+
+    int summarize() const {
+        if (json_) {
+            print_json({{"summary",
+                         {{"lines", lines_},
+                          {"hits", hits_},
+                          {"undated", undated_},
+                          {"patterns", by_pattern_}}}});
+        } else {
+            for (const auto& [number, verdict] : misses_) print(number, verdict);
+            if (misses_.size() == most_misses)
+                fmt::print("… of lines that do not match, the first {}; see all with --all\n",
+                           most_misses);
+            fmt::print("\n{}, {}{}\n", count_of(lines_, "line"), count_of(hits_, "hit"),
+                       undated_ > 0 ? ", " + count_of(undated_, "line") + " without a date" : "");
+            for (const auto& [pattern, count] : by_pattern_)
+                fmt::print("  {:>7}  {}\n", count, pattern);
+        }
+        return hits_ > 0 ? exit_done : exit_said_no;
+    }
+
+  private:
+    static constexpr std::size_t most_misses = 20;
+    static constexpr std::size_t most_explained = 5;  // each takes some milliseconds
+
+    static void print(std::size_t number, const Verdict& verdict) {
+        bool hit = std::string_view(verdict.word) == "hit";
+        fmt::print("line {}: {}: {}\n", number, hit ? green(verdict.word) : yellow(verdict.word),
+                   printable(verdict.why));
+    }
+
+    void print_as_json(const std::string& text, const Seen& seen, const FilterMatch& found,
+                       const Verdict& verdict) const {
+        Json json{{"line", lines_}, {"verdict", verdict.word}, {"text", text}};
+        if (found.pattern != nullptr) json["pattern"] = found.pattern->id;
+        if (found.fate == LineFate::hit) {
+            json["ip"] = host_of(found.captured);
+            for (const auto& [name, value] : found.captured.fields) json["fields"][name] = value;
+        } else {
+            json["why"] = verdict.why;
+        }
+        if (seen.time) json["time"] = format_rfc3339(*seen.time);
+        print_json(json);
+    }
+
+    bool json_, all_;
+    const Tested& tested_;
+    std::vector<std::pair<std::size_t, Verdict>> misses_;  // by line number
+    std::map<std::string, std::size_t> by_pattern_;
+    std::size_t lines_ = 0, hits_ = 0, undated_ = 0;
+    std::string buffer_;  // for `see`
+};
+
+int test(const CommonOptions& common, const Options& options) {
+    auto tested = compile_tested(common, options);
+    if (!tested) return exit_usage;
     if (options.file.empty() && options.lines.empty()) {
-        if (options.regex.empty()) return test_samples(common, loaded.filter);
+        if (options.regex.empty()) return test_samples(common, tested->config);
         print_error({"test", "has nothing to try the regex on", "add --line LINE, or a log", {}});
         return exit_usage;
     }
-
     std::ifstream file;
     if (options.file != "-" && !options.file.empty()) {
         file.open(options.file);
@@ -122,103 +245,35 @@ int run_test(const CommonOptions& common, const TestOptions& given) {
             return exit_usage;
         }
     }
-    std::stringstream given_lines;
-    for (const std::string& one : options.lines) given_lines << one << "\n";
-    std::istream& in = !options.lines.empty() ? static_cast<std::istream&>(given_lines)
-                       : options.file == "-"  ? std::cin
-                                              : file;
-    constexpr std::size_t most_misses = 20;
-    constexpr std::size_t most_explained = 5;                 // each takes some milliseconds
-    std::vector<std::pair<std::size_t, std::string>> misses;  // line number, why
-    std::map<std::string, std::size_t> by_pattern;
-    std::size_t lines = 0;
-    std::size_t hits = 0;
-    std::size_t undated = 0;
-    std::string line;
-    std::string buffer;
-    while (std::getline(in, line)) {
-        ++lines;
-        Seen seen = see(*filter, line, *zone, now(), Escapes::automatic, buffer);
-        if (!seen.time) ++undated;
-        FilterMatch found = match(*filter, seen.tag, seen.text);
-        std::string verdict;
-        std::string why;
-        switch (found.fate) {
-            case LineFate::hit:
-                ++hits;
-                ++by_pattern[found.pattern->id];
-                verdict = "hit";
-                why = found.pattern->id + "  " + host_of(found.captured);
-                for (const auto& [name, value] : found.captured.fields)
-                    why += fmt::format("  {}={}", name, value);
-                break;
-            case LineFate::ignored:
-                verdict = "ignored";
-                why = found.pattern->id + " matches, and ignoreregex " + found.ignore->id + ", too";
-                break;
-            case LineFate::no_address:
-                verdict = "no address";
-                why = found.pattern->id + " matches, but there is no IP address at <HOST>";
-                break;
-            case LineFate::gave_up:
-                verdict = "gave up";
-                why = found.pattern->id + " took more steps than PCRE2 may take";
-                break;
-            case LineFate::wrong_tag:
-                verdict = "no match";
-                why = seen.tag.empty()
-                          ? "the line has no syslog tag, the filter wants " + loaded.filter.tag
-                          : "the tag is " + std::string(seen.tag) + ", the filter wants " +
-                                loaded.filter.tag;
-                break;
-            case LineFate::no_match:
-                verdict = "no match";
-                why = "no pattern matches the " +
-                      std::string(filter->dialect == Dialect::bandd ? "message" : "line") + ": " +
-                      std::string(seen.text);
-                if (misses.size() < most_explained)
-                    if (auto nearest = nearest_pattern(loaded.filter, seen.text))
-                        why += "; " + nearest->id + " comes nearest: it takes \"" + nearest->fits +
-                               "\", but then wants " + nearest->wants;
-                if (!seen.time) why += "; no date was found";
-                break;
-        }
-        bool missed = found.fate == LineFate::no_match || found.fate == LineFate::wrong_tag;
-        if (missed && !options.all && !common.json) {
-            if (misses.size() < most_misses) misses.emplace_back(lines, why);
-            continue;
-        }
-        if (common.json) {
-            Json json{{"line", lines}, {"verdict", verdict}, {"text", line}};
-            if (found.pattern != nullptr) json["pattern"] = found.pattern->id;
-            if (found.fate == LineFate::hit) {
-                json["ip"] = host_of(found.captured);
-                for (const auto& [name, value] : found.captured.fields)
-                    json["fields"][name] = value;
-            }
-            if (found.fate != LineFate::hit) json["why"] = why;
-            if (seen.time) json["time"] = format_rfc3339(*seen.time);
-            print_json(json);
-        } else {
-            std::string shown = verdict == "hit" ? green(verdict) : yellow(verdict);
-            fmt::print("line {}: {}: {}\n", lines, shown, printable(why));
-        }
-    }
-    if (!common.json) {
-        for (const auto& [number, why] : misses)
-            fmt::print("line {}: {}: {}\n", number, yellow("no match"), printable(why));
-        if (misses.size() == most_misses)
-            fmt::print("… of lines that do not match, the first {}; see all with --all\n",
-                       most_misses);
-        fmt::print("\n{}, {}{}\n", count_of(lines, "line"), count_of(hits, "hit"),
-                   undated > 0 ? ", " + count_of(undated, "line") + " without a date" : "");
-        for (const auto& [pattern, count] : by_pattern) fmt::print("  {:>7}  {}\n", count, pattern);
-    } else {
-        print_json(
-            {{"summary",
-              {{"lines", lines}, {"hits", hits}, {"undated", undated}, {"patterns", by_pattern}}}});
-    }
-    return hits > 0 ? exit_done : exit_said_no;
+    Trial trial(common, options, *tested);
+    std::stringstream given;
+    for (const std::string& line : options.lines) given << line << "\n";
+    std::istream& in = !options.lines.empty() ? static_cast<std::istream&>(given)
+                       : file.is_open()       ? file
+                                              : std::cin;
+    for (std::string line; std::getline(in, line);) trial.line(line);
+    return trial.summarize();
+}
+
+}  // namespace
+
+Run test_command(CLI::App& app) {
+    auto options = std::make_shared<Options>();
+    app.add_option("filter", options->filter, "a filter's name or file");
+    app.add_option("--regex", options->regex, "a single failregex instead of a filter");
+    app.add_flag("--fail2ban", options->fail2ban, "it is in fail2ban's dialect");
+    app.add_option("--line", options->lines, "a line instead of a log; may be repeated");
+    app.add_option("file", options->file,
+                   "log to read, - for standard input (default: the filter's own samples)");
+    app.add_option("-m,--mode", options->modes, "use the filter's optional parts");
+    app.add_option("--timezone", options->timezone, "of dates that name none");
+    app.add_flag("-a,--all", options->all, "show lines that do not match, too, and why");
+    return [options](const CommonOptions& common) {
+        // With --regex there is no filter: the first word is the log.
+        if (!options->regex.empty() && options->file.empty())
+            options->file = std::exchange(options->filter, {});
+        return test(common, *options);
+    };
 }
 
 }  // namespace bandd

@@ -27,8 +27,7 @@ Result<ControlClient> ControlClient::connect(const std::string& path) {
 }
 
 Result<> ControlClient::send(const std::string& command, const Json& arguments) {
-    std::string line = to_line_of_json(
-        Json{{"v", protocol_version}, {"command", command}, {"arguments", arguments}});
+    std::string line = to_line_of_json(request(command, arguments));
     std::string_view rest = line;
     while (!rest.empty()) {
         ssize_t sent = ::send(fd_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
@@ -48,7 +47,7 @@ Result<Json> ControlClient::receive() {
         if (end != std::string::npos) {
             Json json = Json::parse(in_.substr(0, end), nullptr, false);
             in_.erase(0, end + 1);
-            if (json.is_discarded()) return fail("bandd at \"" + path_ + "\"", "answers nonsense");
+            if (!json.is_object()) return fail("bandd at \"" + path_ + "\"", "sent no JSON object");
             return json;
         }
         searched = in_.size();

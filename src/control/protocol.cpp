@@ -26,6 +26,10 @@ Error error_from_json(const Json& json) {
     return error;
 }
 
+Json request(const std::string& command, Json arguments) {
+    return {{"v", protocol_version}, {"command", command}, {"arguments", std::move(arguments)}};
+}
+
 Json success(Json result) {
     return {{"v", protocol_version}, {"ok", true}, {"result", std::move(result)}};
 }

@@ -24,6 +24,7 @@ enum ExitCode { exit_done = 0, exit_said_no = 1, exit_usage = 2, exit_no_daemon 
 
 Json error_to_json(const Error& error);
 Error error_from_json(const Json& json);
+Json request(const std::string& command, Json arguments);
 Json success(Json result);
 Json to_json(const Origin& origin);
 Json failure(const Error& error, int exit_code = exit_said_no);

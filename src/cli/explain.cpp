@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <fmt/format.h>
+
+#include "cli/call.h"
+#include "cli/output.h"
+#include "cli/remote.h"
+#include "core/base/printable.h"
+
+namespace bandd {
+namespace {
+
+void print_matches(const Json& with_matches) {
+    for (const Json& match : list(with_matches, "matches"))
+        fmt::print("      {}  {}  {}\n", local_time(text(match, "time")), text(match, "pattern"),
+                   text(match, "line"));
+}
+
+void print_ban(const Json& ban) {
+    std::string until = text(ban, "until");
+    fmt::print("  {} is banned ({}), {} to {}\n", text(ban, "ip"), text(ban, "state"),
+               local_time(text(ban, "from")), until.empty() ? "ever" : local_time(until));
+    fmt::print("    reason: {}; {}; ban number {}\n", text(ban, "reason"),
+               count(ban, "hits", "hit"), text(ban, "offence"));
+    const Json fields = ban.value("fields", Json::object());
+    for (const auto& [name, value] : fields.items())
+        fmt::print("    {}: {}\n", name, printable(value.get<std::string>()));
+    print_matches(ban);
+}
+
+void print_jail(const Json& jail) {
+    fmt::print("{}\n", bold("jail " + text(jail, "jail")));
+    if (jail.contains("where"))
+        fmt::print("  its hits do not count: not true of it is {}\n", text(jail, "where"));
+    if (jail.contains("ignored")) fmt::print("  never banned: {}\n", text(jail, "ignored"));
+    for (const Json& ban : list(jail, "bans")) print_ban(ban);
+    if (auto counted = jail.find("counted"); counted != jail.end()) {
+        fmt::print("  {} has {} of {} {} in {}\n", text(*counted, "as"), text(*counted, "hits"),
+                   text(*counted, "maxretry"), text(*counted, "of"), text(*counted, "findtime"));
+        print_matches(*counted);
+    }
+    if (auto earlier = jail.find("earlier"); earlier != jail.end())
+        fmt::print("  banned {} so far, the last at {}\n", count(*earlier, "bans", "time"),
+                   local_time(text(*earlier, "last")));
+}
+
+int print_explained(const Json& result) {
+    if (auto origin = result.find("origin"); origin != result.end()) print_origin(*origin);
+    const Json& jails = list(result, "jails");
+    if (jails.empty()) fmt::print("no jail knows anything of {}\n", text(result, "ip"));
+    for (const Json& jail : jails) print_jail(jail);
+    return exit_done;
+}
+
+}  // namespace
+
+Run explain_command(CLI::App& app) {
+    auto ip = std::make_shared<std::string>();
+    app.add_option("ip", *ip, "address")->required();
+    return [ip](const CommonOptions& common) -> int {
+        if (!is_prefix(*ip)) return exit_usage;
+        if (!common.remote.host.empty()) return call_remote(common, "check", *ip);
+        return call(common, "explain", {{"ip", *ip}}, print_explained);
+    };
+}
+
+}  // namespace bandd

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <fmt/format.h>
+
+#include "cli/call.h"
+#include "cli/output.h"
+
+namespace bandd {
+
+Run reload_command(CLI::App&) {
+    return [](const CommonOptions& common) {
+        return call(common, "reload", Json::object(), [](const Json& result) -> int {
+            fmt::print("loaded: {}\n", count(result, "jails", "jail"));
+            return exit_done;
+        });
+    };
+}
+
+}  // namespace bandd

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/replay_report.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "cli/output.h"
+#include "core/base/printable.h"
+
+namespace bandd {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+const char* kind_of(const Ban& ban, bool extended) {
+    if (extended) return "extended";
+    return ban.state == BanState::simulated ? "would-ban" : "ban";
+}
+
+Json ban_to_json(const Ban& ban, const std::string& jail, bool extended) {
+    // Set one by one: of a list of lists each text would be copied once more.
+    Json json = Json::object();
+    json["kind"] = kind_of(ban, extended);
+    json["ip"] = to_string(ban.key.prefix);
+    json["jail"] = jail;
+    json["from"] = format_rfc3339(ban.from);
+    json["until"] = ban.until == never ? "never" : format_rfc3339(ban.until);
+    json["hits"] = ban.hits;
+    json["offence"] = ban.offence;
+    json["reason"] = ban.story->reason;
+    if (extended) return json;
+    Json& fields = json["fields"] = Json::object();
+    for (const auto& [name, value] : ban.story->fields) fields[name] = value;
+    Json& matches = json["matches"] = Json::array();
+    for (const Match& match : ban.story->matches) {
+        Json& one = matches.emplace_back(Json::object());
+        one["time"] = format_rfc3339(match.time);
+        one["pattern"] = match.pattern;
+        one["line"] = match.line;
+    }
+    return json;
+}
+
+void print_ban(const Ban& ban, const std::string& jail, bool extended) {
+    std::string from = local_time(format_rfc3339(ban.from));
+    std::string until = "for ever";
+    if (ban.until != never)
+        until = fmt::format("until {} ({})", local_time(format_rfc3339(ban.until)),
+                            format_duration(ban.until - ban.from));
+    if (extended) {
+        fmt::print("{}  extended {}  {}  {}\n", from, to_string(ban.key.prefix), jail, until);
+        return;
+    }
+    fmt::print("{}  {} {}  {}  {}, ban number {}\n", from,
+               ban.state == BanState::simulated ? yellow("would ban") : red("ban"),
+               bold(to_string(ban.key.prefix)), jail, until, ban.offence);
+    for (const Match& match : ban.story->matches)
+        fmt::print("    {}: {}\n", match.pattern, printable(match.line));
+}
+
+}  // namespace
+
+Progress::Progress(std::uint64_t total, bool wanted)
+    : total_(std::max<std::uint64_t>(total, 1)),
+      wanted_(wanted && isatty(STDERR_FILENO) == 1),
+      next_(Clock::now() + std::chrono::milliseconds(300)) {}
+
+Progress::~Progress() {
+    if (wanted_) fmt::print(stderr, "\r\033[K");
+}
+
+void Progress::show(std::uint64_t done) {
+    if (!wanted_ || Clock::now() < next_) return;
+    next_ = Clock::now() + std::chrono::milliseconds(100);
+    auto percent = std::min<std::uint64_t>(done * 100 / total_, 100);
+    fmt::print(stderr, "\r[{:<25}] {:>3} %", std::string(percent / 4, '#'), percent);
+}
+
+void ReplayReport::tell(const Event& event) {
+    if (const auto* found = std::get_if<Found>(&event))
+        ++hits_[engine_.rules()[found->jail].name][found->pattern];
+    else if (const auto* over = std::get_if<AccountOver>(&event))
+        tell_account(*over);
+    else if (const auto* banned = std::get_if<Banned>(&event))
+        tell_ban(banned->ban, false);
+    else if (const auto* extended = std::get_if<Extended>(&event))
+        tell_ban(extended->ban, true);
+}
+
+void ReplayReport::tell_ban(const Ban& ban, bool extended) {
+    const std::string& jail = engine_.rules()[ban.key.jail].name;
+    if (!extended) ++bans_[jail];
+    if (json_)
+        print_json(ban_to_json(ban, jail, extended));
+    else
+        print_ban(ban, jail, extended);
+}
+
+void ReplayReport::tell_account(const AccountOver& over) const {
+    if (json_)
+        print_json({{"kind", "account"},
+                    {"user", over.user},
+                    {"reason", over.reason},
+                    {"ip", to_string(over.address)},
+                    {"country", over.country},
+                    {"time", format_rfc3339(over.time)}});
+    else
+        fmt::print("{}  {} account {} has {}, the last from {} ({})\n",
+                   local_time(format_rfc3339(over.time)), red("would refuse"), printable(over.user),
+                   over.reason, to_string(over.address), over.country);
+}
+
+// Of the jails that had something to do.
+Json ReplayReport::jails() const {
+    Json jails = Json::object();
+    for (std::size_t i = 0; i < engine_.rules().size(); ++i) {
+        const JailCounts& counts = engine_.counts(static_cast<JailIndex>(i));
+        const std::string& name = engine_.rules()[i].name;
+        if (counts.hits == 0 && counts.ignored == 0) continue;
+        auto bans = bans_.find(name);
+        auto hits = hits_.find(name);
+        Json& jail = jails[name];
+        jail["bans"] = bans == bans_.end() ? 0 : bans->second;
+        jail["hits"] = counts.hits;
+        jail["ignored"] = counts.ignored;
+        jail["patterns"] = hits == hits_.end() ? Json::object() : Json(hits->second);
+    }
+    return jails;
+}
+
+void ReplayReport::summarize(const ScanCounts& counts, std::uint64_t not_asked,
+                             double seconds) const {
+    auto speed =
+        static_cast<std::uint64_t>(static_cast<double>(counts.lines) / std::max(seconds, 1e-6));
+    Json jails = this->jails();
+    if (json_) {
+        print_json({{"summary",
+                     {{"lines", counts.lines},
+                      {"jails", jails},
+                      {"undated", counts.undated},
+                      {"candidates", counts.candidates},
+                      {"names", engine_.hits_of_names()},
+                      {"not_asked", not_asked},
+                      {"seconds", seconds},
+                      {"lines_per_second", speed}}}});
+        return;
+    }
+    fmt::print("\n");
+    for (const auto& [name, jail] : jails.items()) {
+        fmt::print("{}: {}, {}, {} ignored\n", bold(name), count(jail, "bans", "ban"),
+                   count(jail, "hits", "hit"), text(jail, "ignored"));
+        for (const auto& [pattern, hits] : jail["patterns"].items())
+            fmt::print("  {:>7}  {}\n", hits.get<std::size_t>(), pattern);
+    }
+    if (counts.undated > 0)
+        fmt::print("{} without a date counted as now: see \"timezone\" and \"datepattern\"\n",
+                   count_of(counts.undated, "hit"));
+    if (engine_.hits_of_names() > 0)
+        fmt::print("{} of host names, which a replay does not look up\n",
+                   count_of(engine_.hits_of_names(), "hit"));
+    if (not_asked > 0)
+        fmt::print("{} would have been asked about first (ignorecommand, host names)\n",
+                   count_of(not_asked, "hit"));
+    fmt::print("{} in {:.1f} s, {} lines/s\n", count_of(counts.lines, "line"), seconds, speed);
+}
+
+}  // namespace bandd

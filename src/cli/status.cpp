@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "cli/call.h"
+#include "cli/output.h"
+
+namespace bandd {
+namespace {
+
+// Counters are in the answer where they make sense: a file has no messages.
+std::uint64_t number(const Json& json, const char* key) {
+    return json.value(key, std::uint64_t{0});
+}
+
+std::string state_of_log(const Json& log) {
+    std::string state = "reading";
+    if (log.contains("messages"))
+        state = fmt::format("listening, {} messages, {} refused, {} dropped by the kernel",
+                            text(log, "messages"), text(log, "refused"), text(log, "dropped"));
+    else if (log.contains("error"))
+        state = red(text(log, "error"));
+    else if (log.contains("entries"))
+        state = fmt::format("reading, {} entries", text(log, "entries"));
+    else if (log.value("waiting", false))
+        state = yellow("waiting for it to appear");
+    if (number(log, "failed_handshakes") > 0)
+        state += fmt::format(", {} TLS failures (last: {})", number(log, "failed_handshakes"),
+                             text(log, "last_failure"));
+    return state;
+}
+
+int print_jail(const Json& jail) {
+    fmt::print("{}  {}\n", bold(text(jail, "jail")), text(jail, "description"));
+    fmt::print("  bans {} active, {} pending, {} in all; hits {}; counting {} addresses\n",
+               text(jail, "bans"), text(jail, "pending"), text(jail, "total_bans"),
+               text(jail, "hits"), text(jail, "tracked"));
+    fmt::print("  ban after {} in {} for {}{}\n", count(jail, "maxretry", "hit"),
+               text(jail, "findtime"), text(jail, "bantime"),
+               jail.value("simulate", false) ? yellow("  (simulate: nothing is banned)") : "");
+    fmt::print("  not counted: {} ignored, {} too old, {} already banned\n", text(jail, "ignored"),
+               text(jail, "too_old"), text(jail, "already_banned"));
+    for (const Json& log : list(jail, "logs")) {
+        fmt::print("  log {}: {}\n", text(log, "path"), state_of_log(log));
+        const Json& files = list(log, "files");
+        for (const Json& file : files)
+            if (text(file, "path") != text(log, "path") || files.size() > 1)
+                fmt::print("    {}: {} of {} bytes\n", text(file, "path"), text(file, "offset"),
+                           text(file, "size"));
+    }
+    for (const Json& action : list(jail, "actions")) {
+        if (action.contains("error"))
+            fmt::print("  action {}: {} ({} waiting)\n", text(action, "action"),
+                       red(text(action, "error")), text(action, "waiting"));
+        else
+            fmt::print("  action {}: working, {} orders done\n", text(action, "action"),
+                       text(action, "applied"));
+    }
+    return exit_done;
+}
+
+// What bit, and what was lost: nothing is printed where all is well.
+void print_troubles(const Json& status) {
+    static constexpr std::pair<const char*, const char*> counters[] = {
+        {"cut_lines", "lines were over the limit and cut"},
+        {"no_address", "lines matched with no address in them"},
+        {"undated", "hits had no date and count at arrival"},
+        {"matcher_fallbacks", "times the matcher ran out of memory and went on more slowly"},
+        {"lost_notices", "times inotify lost events, and all logs were looked at"},
+        {"refused_bans", "bans were refused: ban_limit is reached"},
+        {"lost_log_lines", "lines of bandd's own log could not be written"}};
+    for (const auto& [key, what] : counters)
+        if (auto count = number(status, key); count > 0)
+            fmt::print("{}\n", yellow(fmt::format("{} {}", count, what)));
+}
+
+void print_logins(const Json& status) {
+    const Json decisions = status.value("decisions", Json::object());
+    for (const auto& [name, one] : decisions.items())
+        fmt::print("{}: {} logins passed, {} refused by country, {} by account\n", name,
+                   text(one, "passed"), text(one, "refused_country"), text(one, "refused_account"));
+    for (const Json& one : list(status, "endpoints"))
+        if (number(one, "refused") + number(one, "too_many") + number(one, "cut_off") +
+                number(one, "bad_tls") >
+            0)
+            fmt::print("{}\n", yellow(fmt::format(
+                                   "{} at {}: {} refused, {} too many, {} cut off, {} TLS "
+                                   "failures (last: {})",
+                                   text(one, "what"), text(one, "listen"), text(one, "refused"),
+                                   text(one, "too_many"), text(one, "cut_off"),
+                                   text(one, "bad_tls"), text(one, "last_failure"))));
+}
+
+std::string state_of_jail(const Json& jail) {
+    // One of several logs is enough: distributions differ in where they put them.
+    const Json& logs = list(jail, "logs");
+    bool reads =
+        std::ranges::any_of(logs, [](const Json& log) { return !log.value("waiting", false); });
+    std::string state = "ok";
+    for (const Json& log : logs) {
+        if (log.contains("error"))
+            state = red(text(log, "error"));
+        else if (!reads && state == "ok")
+            state = yellow("waiting for " + text(log, "path"));
+    }
+    for (const Json& action : list(jail, "actions"))
+        if (action.contains("error")) state = red(text(action, "error"));
+    return state == "ok" && jail.value("simulate", false) ? "simulating" : state;
+}
+
+int print_status(const Json& status) {
+    fmt::print("bandd {}, process {}, since {}\n", text(status, "version"), text(status, "pid"),
+               local_time(text(status, "started")));
+    fmt::print("{} lines read, {} looked at closely\n", text(status, "lines"),
+               text(status, "candidates"));
+    if (status.contains("state_error")) fmt::print("{}\n", red(text(status, "state_error")));
+    print_troubles(status);
+    print_logins(status);
+    std::vector<std::vector<std::string>> rows;
+    for (const Json& jail : list(status, "jails"))
+        rows.push_back({text(jail, "jail"), text(jail, "bans"), text(jail, "pending"),
+                        text(jail, "total_bans"), text(jail, "hits"), text(jail, "tracked"),
+                        state_of_jail(jail)});
+    fmt::print("\n");
+    print_table({"JAIL", "BANS", "PENDING", "TOTAL", "HITS", "COUNTING", "STATE"}, rows);
+    return exit_done;
+}
+
+}  // namespace
+
+Run status_command(CLI::App& app) {
+    auto jail = std::make_shared<std::string>();
+    app.add_option("jail", *jail, "only this jail, in detail");
+    return [jail](const CommonOptions& common) {
+        return call(common, "status", {{"jail", *jail}}, [&](const Json& status) {
+            if (jail->empty()) return print_status(status);
+            for (const Json& one : list(status, "jails")) return print_jail(one);
+            return static_cast<int>(exit_said_no);
+        });
+    };
+}
+
+}  // namespace bandd
