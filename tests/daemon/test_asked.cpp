@@ -10,19 +10,13 @@
 #include <cstring>
 #include <regex>
 
-#include "control/protocol.h"
 #include "os/fd.h"
 #include "os/socket_address.h"
-#include "support/common.h"
-#include "support/machine.h"
+#include "support/setup.h"
 
 using namespace bandd;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 // Sends, and gives what comes back until `lines` empty lines were heard or the other side closes.
 std::string exchange(std::uint16_t port, const std::string& text, int answers,
@@ -60,45 +54,26 @@ std::string postfix_asks(const std::string& user, const std::string& address,
 }
 constexpr const char* pass = "action=DUNNO\n\n";
 
-struct Setup {
-    TempDirectory dir;
-    DaemonProcess daemon{dir.path()};
-
-    Setup() {
-        clean_namespace();
-        must("chmod 755 " + dir.path());
-        write_file(dir / "geo.txt",
-                   "8.1.0.0/16 country_code=US\n8.2.0.0/16 country_code=DE\n"
-                   "8.3.0.0/16 country_code=FR\n");
-        must("support/make_mmdb " + dir / "geo.mmdb" + " < " + dir / "geo.txt");
+struct AskedSetup : Setup {
+    AskedSetup() {
+        make_database(
+            "8.1.0.0/16 country_code=US\n8.2.0.0/16 country_code=DE\n"
+            "8.3.0.0/16 country_code=FR\n");
     }
     void configure(const std::string& text) {
-        write_file(dir / "bandd.yaml",
-                   "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n"
-                   "geoip: geo.mmdb\ncheckpoint: 1s\n"
-                   "policy: {listen: tcp://127.0.0.1:10040}\n" +
-                       text);
+        write_config(
+            "geoip: geo.mmdb\ncheckpoint: 1s\n"
+            "policy: {listen: tcp://127.0.0.1:10040}\n" +
+            text);
     }
-    void start() {
-        bool started = daemon.start();
-        INFO(daemon.log());
-        REQUIRE(started);
-    }
-    std::string exported() {
-        return sh(built("bandctl") + " --config " + dir.path() + " state export").out;
-    }
-    std::string bans() {
-        std::string text;
-        Json all = Json::parse(daemon.ctl("bans --sort ip --json").out, nullptr, false);
-        for (const Json& ban : all["bans"])
-            text += ban["ip"].get<std::string>() + " " + ban["jail"].get<std::string>() + "\n";
-        return text;
-    }
+    std::string exported() { return daemon.ctl("state export").out; }
+    std::string bans() { return Setup::bans({"ip", "jail"}); }
 };
 
 }  // namespace
 
-TEST_CASE_METHOD(Setup, "accounts: what was counted outlives kill -9, and the action runs once") {
+TEST_CASE_METHOD(AskedSetup,
+                 "accounts: what was counted outlives kill -9, and the action runs once") {
     configure("accounts:\n  countries: 2\n  action: [/bin/sh, -c, 'echo \"$1 $2 $3\" >> " +
               dir / "told" + "', x, <user>, <country>, <reason>]\njails: {}\n");
     start();
@@ -127,7 +102,7 @@ TEST_CASE_METHOD(Setup, "accounts: what was counted outlives kill -9, and the ac
     CHECK(has(daemon.ctl("account joe").out, "allowed"));
 }
 
-TEST_CASE_METHOD(Setup,
+TEST_CASE_METHOD(AskedSetup,
                  "policy: many recipients are one login; what is no request gets no answer") {
     configure("accounts: {countries: 2}\njails: {}\n");
     start();
@@ -145,7 +120,7 @@ TEST_CASE_METHOD(Setup,
     CHECK(daemon.said("evil\\x1b[2J\\xff name : AUTHPASS|smtp 8.1.0.1|US|"));
 }
 
-TEST_CASE_METHOD(Setup,
+TEST_CASE_METHOD(AskedSetup,
                  "access: the users' file is read again when it changes, bad lines are said") {
     write_file(dir / "users", "joe|DE\n");
     configure("access: {countries: [US], users_file: users}\njails: {}\n");
@@ -183,7 +158,7 @@ TEST_CASE_METHOD(Setup,
     CHECK(postfix_asks("bob", "8.2.0.1") == pass);
 }
 
-TEST_CASE_METHOD(Setup,
+TEST_CASE_METHOD(AskedSetup,
                  "http: who has no token is refused, what is too large too, and the rest goes on") {
     configure(
         "http: {listen: tcp://127.0.0.1:10041, token: 0123456789abcdef, imap: 127.0.0.1:143}\n"
@@ -220,7 +195,7 @@ TEST_CASE_METHOD(Setup,
     CHECK(has(curl(login + key), "Auth-Status: OK"));
 }
 
-TEST_CASE_METHOD(Setup, "http: numbers for Prometheus are well formed") {
+TEST_CASE_METHOD(AskedSetup, "http: numbers for Prometheus are well formed") {
     write_file(dir / "app.log", "");
     write_file(dir / "filters/app.yaml",
                "description: test\nfailregex:\n  - {id: denied, regex: '^denied <HOST>$'}\n");
@@ -256,7 +231,7 @@ TEST_CASE_METHOD(Setup, "http: numbers for Prometheus are well formed") {
 
 namespace {
 
-struct Remote : Setup {
+struct Remote : AskedSetup {
     Remote() {
         must("cd " + dir.path() + R"( && exec 2>&1
             ca() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \

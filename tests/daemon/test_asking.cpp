@@ -5,29 +5,18 @@
 #include <sstream>
 #include <thread>
 
-#include "control/protocol.h"
 #include "os/clock.h"
-#include "support/common.h"
-#include "support/machine.h"
+#include "support/setup.h"
 
 using namespace bandd;
 
 namespace {
 
-bool has(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
-
-struct Setup {
-    TempDirectory dir;
-    std::string log = dir / "app.log";
-    DaemonProcess daemon{dir.path()};
+struct AskingSetup : Setup {
     std::unique_ptr<Background> dns;
 
-    Setup() {
-        clean_namespace();
+    AskingSetup() {
         must("ip link set lo up");
-        must("chmod 755 " + dir.path());
         write_file(dir / "filters/app.yaml",
                    "dialect: fail2ban\nfailregex:\n  - '^ denied <HOST>$'\n");
         write_file(log, "");
@@ -43,28 +32,13 @@ struct Setup {
         REQUIRE(wait_for([&] { return std::ifstream(dir / "asked").good(); }));
     }
     void configure(const std::string& jails) {
-        write_file(dir / "bandd.yaml",
-                   "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n"
-                   "dns_servers: [\"127.0.0.1:5353\"]\nlog: {level: info}\njails:\n" +
-                       jails);
+        write_config("dns_servers: [\"127.0.0.1:5353\"]\nlog: {level: info}\njails:\n" + jails);
     }
     void denied(const std::string& host) {
         append_file(log, format_rfc3339(now()) + " denied " + host + "\n");
     }
-    Json json(const std::string& arguments) {
-        return Json::parse(daemon.ctl(arguments + " --json").out, nullptr, false);
-    }
     bool bans_become(const std::string& expected) {
-        auto bans = [&] {
-            std::string text;
-            Json all = json("bans --sort ip");
-            for (const Json& ban : all["bans"])
-                text += ban["ip"].get<std::string>() + " " + ban["jail"].get<std::string>() + "\n";
-            return text;
-        };
-        bool done = wait_for([&] { return bans() == expected; });
-        if (!done) UNSCOPED_INFO("bans: " << bans() << daemon.log());
-        return done;
+        return Setup::bans_become(expected, {"ip", "jail"});
     }
     std::string asked() {
         std::stringstream text;
@@ -79,7 +53,7 @@ struct Setup {
 
 }  // namespace
 
-TEST_CASE_METHOD(Setup, "usedns: a host name in a line bans its addresses, IPv4 and IPv6") {
+TEST_CASE_METHOD(AskingSetup, "usedns: a host name in a line bans its addresses, IPv4 and IPv6") {
     REQUIRE(daemon.start());
     denied("evil.example");
     CHECK(bans_become("203.0.113.9 app\n2001:db8:1::/64 app\n"));
@@ -89,7 +63,7 @@ TEST_CASE_METHOD(Setup, "usedns: a host name in a line bans its addresses, IPv4 
     CHECK(json("status")["look_ups_unanswered"] == 1);
 }
 
-TEST_CASE_METHOD(Setup, "a name server that keeps silent holds up nobody else") {
+TEST_CASE_METHOD(AskingSetup, "a name server that keeps silent holds up nobody else") {
     REQUIRE(daemon.start());
     denied("silent.example");
     REQUIRE(wait_for([&] { return has(asked(), "silent.example"); }));
@@ -100,14 +74,14 @@ TEST_CASE_METHOD(Setup, "a name server that keeps silent holds up nobody else") 
     CHECK(wait_for([&] { return json("status")["waiting_hits"] == 0; }, 30));
 }
 
-TEST_CASE_METHOD(Setup, "a name is asked for once, however often it is written") {
+TEST_CASE_METHOD(AskingSetup, "a name is asked for once, however often it is written") {
     REQUIRE(daemon.start());
     for (int i = 0; i < 50; ++i) denied("evil.example");
     CHECK(bans_become("203.0.113.9 app\n2001:db8:1::/64 app\n"));
     CHECK(json("status")["look_ups"] == 1);
 }
 
-TEST_CASE_METHOD(Setup, "a hit that waits for its name survives a kill") {
+TEST_CASE_METHOD(AskingSetup, "a hit that waits for its name survives a kill") {
     REQUIRE(daemon.start());
     denied("silent.example");
     REQUIRE(wait_for([&] { return json("status")["waiting_hits"] == 1; }));
@@ -124,7 +98,7 @@ TEST_CASE_METHOD(Setup, "a hit that waits for its name survives a kill") {
     CHECK(bans_become("203.0.113.9 app\n"));
 }
 
-TEST_CASE_METHOD(Setup, "host names in ignoreip are looked up before a ban") {
+TEST_CASE_METHOD(AskingSetup, "host names in ignoreip are looked up before a ban") {
     configure("  app: {logpath: app.log, maxretry: 2, ignoreip: [home.example, 192.0.2.1]}\n");
     REQUIRE(daemon.start());
     denied("198.51.100.7");
@@ -137,7 +111,7 @@ TEST_CASE_METHOD(Setup, "host names in ignoreip are looked up before a ban") {
     CHECK(json("status")["look_ups"] == 1);
 }
 
-TEST_CASE_METHOD(Setup, "ignorecommand: exit code 0 exempts, another one does not") {
+TEST_CASE_METHOD(AskingSetup, "ignorecommand: exit code 0 exempts, another one does not") {
     program("echo \"$1 $2 $3\" >> " + dir / "asked" + "\n[ \"$1\" = 198.51.100.7 ]\n");
     configure("  app: {logpath: app.log, maxretry: 2, ignorecommand: {run: [" + dir / "asked.sh" +
               ", <ip>, <family>, <jail>]}}\n");
@@ -150,7 +124,8 @@ TEST_CASE_METHOD(Setup, "ignorecommand: exit code 0 exempts, another one does no
     CHECK(json("status")["ignorecommands"] == 3);
 }
 
-TEST_CASE_METHOD(Setup, "ignorecommand that hangs or is missing: said, and banned without it") {
+TEST_CASE_METHOD(AskingSetup,
+                 "ignorecommand that hangs or is missing: said, and banned without it") {
     program("sleep 60\n");
     configure("  app: {logpath: app.log, maxretry: 1, ignorecommand: {run: [" + dir / "asked.sh" +
               ", <ip>], timeout: 0.3s}}\n  other: {logpath: other.log, filter: app, maxretry: 1, "
@@ -166,7 +141,7 @@ TEST_CASE_METHOD(Setup, "ignorecommand that hangs or is missing: said, and banne
     CHECK(daemon.said("/no/such/program: exit code 127: cannot run /no/such/program"));
 }
 
-TEST_CASE_METHOD(Setup, "the resolver runs without rights, and its end is said") {
+TEST_CASE_METHOD(AskingSetup, "the resolver runs without rights, and its end is said") {
     REQUIRE(daemon.start());
     std::string pid = must("pgrep -f -P " + std::to_string(daemon.pid()) +
                            " . | while read p; do "
@@ -188,7 +163,7 @@ TEST_CASE_METHOD(Setup, "the resolver runs without rights, and its end is said")
     CHECK(wait_for([&] { return json("status")["host_names"] == 1; }));
 }
 
-TEST_CASE_METHOD(Setup, "asking: the host name of an address, which must lead back to it") {
+TEST_CASE_METHOD(AskingSetup, "asking: the host name of an address, which must lead back to it") {
     name_server(
         "21.192.196.24.in-addr.arpa=dsl7.city.isp.example dsl7.city.isp.example=24.196.192.21 "
         "22.192.196.24.in-addr.arpa=dsl8.city.isp.example dsl8.city.isp.example=24.196.192.99 "
@@ -212,7 +187,7 @@ TEST_CASE_METHOD(Setup, "asking: the host name of an address, which must lead ba
     CHECK(asked() == before);
 }
 
-TEST_CASE_METHOD(Setup, "asking: a hit that waits for a host name survives a kill") {
+TEST_CASE_METHOD(AskingSetup, "asking: a hit that waits for a host name survives a kill") {
     name_server("'*=silent'");
     configure(
         "  app: {logpath: app.log, maxretry: 1, reverse_lookup: true, where: hostname is "

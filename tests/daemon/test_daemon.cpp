@@ -8,69 +8,12 @@
 #include <sstream>
 #include <thread>
 
-#include "control/protocol.h"
 #include "os/clock.h"
-#include "support/common.h"
-#include "support/machine.h"
+#include "support/setup.h"
 
 using namespace bandd;
 
-namespace {
-
-bool has(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
-
-struct Setup {
-    TempDirectory dir;
-    std::string log = dir / "app.log";
-    DaemonProcess daemon{dir.path()};
-
-    Setup() {
-        clean_namespace();
-        write_file(dir / "filters/app.yaml",
-                   "description: test\nfailregex:\n"
-                   "  - {id: denied, regex: '^denied <F-USER>\\S+</F-USER> <HOST>$'}\n"
-                   "samples:\n  - {line: denied bob 203.0.113.9, match: denied}\n"
-                   "  - {line: allowed bob 203.0.113.9, match: none}\n");
-        write_file(log, "");
-    }
-    void configure(const std::string& jails, const std::string& top = "") {
-        write_file(dir / "bandd.yaml",
-                   "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n" + top +
-                       "jails:\n" + jails);
-    }
-    void configure_app(const std::string& keys = "", const std::string& top = "") {
-        configure("  app:\n    logpath: app.log\n    maxretry: 2\n" + keys, top);
-    }
-    void denied(const std::string& ip, const std::string& file = "") {
-        append_file(file.empty() ? log : file, "denied bob " + ip + "\n");
-    }
-    Json json(const std::string& arguments) {
-        Ran ran = daemon.ctl(arguments + " --json");
-        return Json::parse(ran.out, nullptr, false);
-    }
-    std::string bans() {
-        std::string text;
-        Json all = json("bans --sort ip");
-        for (const Json& ban : all["bans"])
-            text += ban["ip"].get<std::string>() + " " + ban["jail"].get<std::string>() + " " +
-                    ban["state"].get<std::string>() + "\n";
-        return text;
-    }
-    bool bans_become(const std::string& expected) {
-        bool done = wait_for([&] { return bans() == expected; });
-        if (!done) UNSCOPED_INFO("bans: " << daemon.ctl("bans --json").out << daemon.log());
-        return done;
-    }
-    static bool in_set(const std::string& set, const std::string& ip) {
-        return has(sh("nft list set inet bandd " + set).out, ip);
-    }
-};
-
-}  // namespace
-
-TEST_CASE_METHOD(Setup, "two hits ban; status, bans, explain, watch and unban tell of it") {
+TEST_CASE_METHOD(AppSetup, "two hits ban; status, bans, explain, watch and unban tell of it") {
     configure_app();
     REQUIRE(daemon.start());
     std::string events = dir / "events";
@@ -103,7 +46,7 @@ TEST_CASE_METHOD(Setup, "two hits ban; status, bans, explain, watch and unban te
     CHECK(has(read_file(events), "denied"));
 }
 
-TEST_CASE_METHOD(Setup, "bans by hand: jail, time, reason, blocks; and what is said no to") {
+TEST_CASE_METHOD(AppSetup, "bans by hand: jail, time, reason, blocks; and what is said no to") {
     configure_app("    ignoreip: [198.51.100.0/24]\n");
     REQUIRE(daemon.start());
     Ran ran = daemon.ctl("ban 203.0.113.0/24 --for 2h --reason 'too loud'");
@@ -130,7 +73,7 @@ TEST_CASE_METHOD(Setup, "bans by hand: jail, time, reason, blocks; and what is s
     CHECK(bans().empty());
 }
 
-TEST_CASE_METHOD(Setup, "ignoreip, own addresses, simulate: decided, said, not banned") {
+TEST_CASE_METHOD(AppSetup, "ignoreip, own addresses, simulate: decided, said, not banned") {
     must("ip address add 192.0.2.99/32 dev lo");
     write_file(dir / "trusted.txt", "# home\n198.51.100.0/24\n");
     configure_app("    ignoreip: ['file:trusted.txt']\n", "log: {level: info}\n");
@@ -154,7 +97,7 @@ TEST_CASE_METHOD(Setup, "ignoreip, own addresses, simulate: decided, said, not b
     CHECK_FALSE(in_set("app-ipv4", "203.0.113.9"));
 }
 
-TEST_CASE_METHOD(Setup, "recidive counts the bans of other jails") {
+TEST_CASE_METHOD(AppSetup, "recidive counts the bans of other jails") {
     configure(
         "  app: {logpath: app.log, maxretry: 1, bantime: 1s}\n"
         "  recidive: {source: bans, maxretry: 2, findtime: 1d, bantime: 1w}\n");
@@ -166,7 +109,7 @@ TEST_CASE_METHOD(Setup, "recidive counts the bans of other jails") {
     CHECK(in_set("recidive-ipv4", "203.0.113.9"));
 }
 
-TEST_CASE_METHOD(Setup, "rights: another user, two capabilities, logs that only root may read") {
+TEST_CASE_METHOD(AppSetup, "rights: another user, two capabilities, logs that only root may read") {
     must("chmod 600 " + log);
     configure_app();
     REQUIRE(daemon.start());
@@ -198,7 +141,7 @@ TEST_CASE_METHOD(Setup, "rights: another user, two capabilities, logs that only 
     CHECK(has(other.out, "Permission denied; become root, or a member of the group bandd"));
 }
 
-TEST_CASE_METHOD(Setup, "a reload swaps all or nothing; unchanged jails keep windows and bans") {
+TEST_CASE_METHOD(AppSetup, "a reload swaps all or nothing; unchanged jails keep windows and bans") {
     configure(
         "  app: {logpath: app.log, maxretry: 2}\n  other: {logpath: other.log, filter: app, "
         "maxretry: 1}\n");
@@ -234,7 +177,7 @@ TEST_CASE_METHOD(Setup, "a reload swaps all or nothing; unchanged jails keep win
     CHECK(wait_for([&] { return has(bans(), "203.0.113.2 app active"); }));
 }
 
-TEST_CASE_METHOD(Setup, "a restart forgets nothing: windows, bans, offences, log positions") {
+TEST_CASE_METHOD(AppSetup, "a restart forgets nothing: windows, bans, offences, log positions") {
     configure_app("    bantime: 1h\n    bantime.increment: {factor: 3}\n");
     REQUIRE(daemon.start());
     denied("203.0.113.1");
@@ -259,7 +202,8 @@ TEST_CASE_METHOD(Setup, "a restart forgets nothing: windows, bans, offences, log
 }
 
 TEST_CASE_METHOD(
-    Setup, "a broken state is moved aside; bans come back from the kernel, counts from the logs") {
+    AppSetup,
+    "a broken state is moved aside; bans come back from the kernel, counts from the logs") {
     configure_app("    bantime: 2h\n");
     REQUIRE(daemon.start());
     for (int i = 1; i <= 3; ++i)
@@ -288,7 +232,7 @@ TEST_CASE_METHOD(
     CHECK(wait_for([&] { return json("bans")["total"] == 4; }));
 }
 
-TEST_CASE_METHOD(Setup,
+TEST_CASE_METHOD(AppSetup,
                  "the state moves to another machine: export beside the running daemon, import "
                  "into a stopped one") {
     configure_app("    bantime: 1h\n    bantime.increment: true\n");
@@ -324,7 +268,7 @@ TEST_CASE_METHOD(Setup,
     CHECK(has(daemon.ctl("explain 2001:db8::1").out, "banned 1 time so far"));
 }
 
-TEST_CASE_METHOD(Setup,
+TEST_CASE_METHOD(AppSetup,
                  "a clock that is set, or stood still while the machine slept: bans end in time") {
     std::string file = dir / "shift";
     auto set_clock = [&](std::int64_t seconds) {
@@ -380,7 +324,7 @@ TEST_CASE_METHOD(Setup,
     CHECK(shifted.stop(SIGTERM) == 0);
 }
 
-TEST_CASE_METHOD(Setup, "history: who was banned, when, why, how often; across restarts") {
+TEST_CASE_METHOD(AppSetup, "history: who was banned, when, why, how often; across restarts") {
     configure_app("    bantime: 1s\n");
     REQUIRE(daemon.start());
     CHECK(daemon.ctl("history").out == "nobody was banned\n");
@@ -405,7 +349,7 @@ TEST_CASE_METHOD(Setup, "history: who was banned, when, why, how often; across r
     CHECK(json("status app")["jails"][0]["total_bans"] == 1);
 }
 
-TEST_CASE_METHOD(Setup, "what a person ordered survives a kill right after") {
+TEST_CASE_METHOD(AppSetup, "what a person ordered survives a kill right after") {
     configure_app("", "checkpoint: 1h\n");
     REQUIRE(daemon.start());
     CHECK(daemon.ctl("ban 203.0.113.1").code == 0);
@@ -419,7 +363,8 @@ TEST_CASE_METHOD(Setup, "what a person ordered survives a kill right after") {
 }
 
 TEST_CASE_METHOD(
-    Setup, "replay decides as the daemon did: 100,000 lines, four jails, three dialects of time") {
+    AppSetup,
+    "replay decides as the daemon did: 100,000 lines, four jails, three dialects of time") {
     // Filters of both dialects, one that joins lines of a connection.
     write_file(
         dir / "filters/old.yaml",
@@ -494,7 +439,7 @@ TEST_CASE_METHOD(
     CHECK(decisions(json("history --limit 10000")["bans"]) == told);
 }
 
-TEST_CASE_METHOD(Setup, "lines of one connection are joined over a kill") {
+TEST_CASE_METHOD(AppSetup, "lines of one connection are joined over a kill") {
     write_file(
         dir / "filters/old.yaml",
         "dialect: fail2ban\nfailregex:\n"
@@ -523,7 +468,7 @@ TEST_CASE_METHOD(Setup, "lines of one connection are joined over a kill") {
     CHECK(bans_become("203.0.113.7 old active\n203.0.113.8 two active\n"));
 }
 
-TEST_CASE_METHOD(Setup, "stop: flush takes the bans out of the kernel") {
+TEST_CASE_METHOD(AppSetup, "stop: flush takes the bans out of the kernel") {
     must("ipset create users hash:net; ipset add users 192.0.2.1");
     configure(
         "  app:\n    logpath: app.log\n    maxretry: 1\n    action: [nftables, {ipset: {set: "
@@ -537,7 +482,7 @@ TEST_CASE_METHOD(Setup, "stop: flush takes the bans out of the kernel") {
     CHECK(must("ipset save users | grep ^add") == "add users 192.0.2.1\n");
 }
 
-TEST_CASE_METHOD(Setup, "a second daemon on the same state refuses to start") {
+TEST_CASE_METHOD(AppSetup, "a second daemon on the same state refuses to start") {
     configure_app();
     REQUIRE(daemon.start());
     Ran second = sh("timeout 10 " + built("bandd") + " --config " + dir.path());
@@ -552,7 +497,7 @@ TEST_CASE_METHOD(Setup, "a second daemon on the same state refuses to start") {
     CHECK(bans_become("203.0.113.9 app active\n"));  // the first one is unharmed
 }
 
-TEST_CASE_METHOD(Setup, "a missing set is said, shown and waited for; other jails go on") {
+TEST_CASE_METHOD(AppSetup, "a missing set is said, shown and waited for; other jails go on") {
     configure(
         "  app:\n    logpath: app.log\n    maxretry: 1\n    action: [{ipset: {set: hmailblock}}]\n"
         "  other: {logpath: other.log, filter: app, maxretry: 1}\n");
@@ -571,7 +516,7 @@ TEST_CASE_METHOD(Setup, "a missing set is said, shown and waited for; other jail
     CHECK(has(must("ipset save hmailblock"), "add hmailblock 203.0.113.1"));
 }
 
-TEST_CASE_METHOD(Setup, "a missing log is said and waited for; its own log is not read") {
+TEST_CASE_METHOD(AppSetup, "a missing log is said and waited for; its own log is not read") {
     std::string own = dir / "run/bandd.log";
     configure(
         "  app: {logpath: later/app.log, maxretry: 1}\n  own: {logpath: run/bandd.log, filter: "
@@ -590,7 +535,7 @@ TEST_CASE_METHOD(Setup, "a missing log is said and waited for; its own log is no
     CHECK(said("log \"" + dir / "later/app.log" + "\" is read now"));
 }
 
-TEST_CASE_METHOD(Setup, "started without rights, it says what it lacks") {
+TEST_CASE_METHOD(AppSetup, "started without rights, it says what it lacks") {
     must("chmod 777 " + dir.path() + "; chmod 600 " + log);
     write_file(dir / "daemon.log", "");
     must("chmod 666 " + dir / "daemon.log");
@@ -612,7 +557,7 @@ TEST_CASE_METHOD(Setup, "started without rights, it says what it lacks") {
     }
 }
 
-TEST_CASE_METHOD(Setup,
+TEST_CASE_METHOD(AppSetup,
                  "a full disk stops no ban, is said and shown, and is written once there is room") {
     std::string small = dir / "small";
     must("mkdir " + small + "; mount -t tmpfs -o size=800k tmpfs " + small);
@@ -641,7 +586,7 @@ TEST_CASE_METHOD(Setup,
     must("umount " + small);
 }
 
-TEST_CASE_METHOD(Setup,
+TEST_CASE_METHOD(AppSetup,
                  "a state on a read-only file system at the start is an error with what to do") {
     std::string small = dir / "small";
     must("mkdir " + small + "; mount -t tmpfs tmpfs " + small);
@@ -661,7 +606,7 @@ TEST_CASE_METHOD(Setup,
     must("umount " + small);
 }
 
-TEST_CASE_METHOD(Setup, "a disk that is full at the start is an error with what to do") {
+TEST_CASE_METHOD(AppSetup, "a disk that is full at the start is an error with what to do") {
     std::string small = dir / "small";
     must("mkdir " + small + "; mount -t tmpfs -o size=64k tmpfs " + small +
          "; dd if=/dev/zero of=" + small + "/ballast bs=4k; true");
@@ -674,7 +619,7 @@ TEST_CASE_METHOD(Setup, "a disk that is full at the start is an error with what 
     must("umount " + small);
 }
 
-TEST_CASE_METHOD(Setup, "a log directory that is unmounted and comes back is read on") {
+TEST_CASE_METHOD(AppSetup, "a log directory that is unmounted and comes back is read on") {
     std::string mount_point = dir / "logs";
     must("mkdir " + mount_point + "; mount -t tmpfs tmpfs " + mount_point);
     write_file(mount_point + "/app.log", "");
@@ -691,7 +636,7 @@ TEST_CASE_METHOD(Setup, "a log directory that is unmounted and comes back is rea
 }
 
 #ifndef BANDD_ADDRESS_SANITIZER  // UBSan opens a pipe to look whether memory can be read
-TEST_CASE_METHOD(Setup, "out of file descriptors: said, and the logs that are open go on") {
+TEST_CASE_METHOD(AppSetup, "out of file descriptors: said, and the logs that are open go on") {
     for (int i = 0; i < 60; ++i) write_file(dir / ("many/" + std::to_string(i) + ".log"), "");
     configure(
         "  app: {logpath: app.log, maxretry: 1}\n  many: {logpath: 'many/*.log', filter: app, "
@@ -707,7 +652,7 @@ TEST_CASE_METHOD(Setup, "out of file descriptors: said, and the logs that are op
 }
 #endif
 
-TEST_CASE_METHOD(Setup, "out of inotify watches: said with the sysctl to raise") {
+TEST_CASE_METHOD(AppSetup, "out of inotify watches: said with the sysctl to raise") {
     write_file(dir / "bandd.yaml",
                "state: run/state.db\nsocket: run/socket\nuser: root\ngroup: root\n"
                "defaults: {action: [syslog]}\njails:\n  app: {logpath: [app.log, a/app.log, "
@@ -724,7 +669,7 @@ TEST_CASE_METHOD(Setup, "out of inotify watches: said with the sysctl to raise")
     CHECK(limited.said("No space left on device; raise the sysctl fs.inotify.max_user_watches"));
 }
 
-TEST_CASE_METHOD(Setup,
+TEST_CASE_METHOD(AppSetup,
                  "a ban that no checkpoint knew stays in the kernel through the next start") {
     configure_app("", "checkpoint: 1h\n");
     REQUIRE(daemon.start());
@@ -757,7 +702,7 @@ TEST_CASE_METHOD(Setup,
 
 #if !defined BANDD_ADDRESS_SANITIZER && \
     !defined BANDD_THREAD_SANITIZER  // which need terabytes of it
-TEST_CASE_METHOD(Setup,
+TEST_CASE_METHOD(AppSetup,
                  "out of memory it ends at worst, its bans stay, and the next start knows them") {
     configure_app();
     DaemonProcess limited(dir.path(), "prlimit --as=105000000");
@@ -778,7 +723,7 @@ TEST_CASE_METHOD(Setup,
 }
 #endif
 
-TEST_CASE_METHOD(Setup, "with nothing to watch it says so and how to add a log") {
+TEST_CASE_METHOD(AppSetup, "with nothing to watch it says so and how to add a log") {
     write_file(dir / "bandd.yaml",
                "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n");
     REQUIRE(daemon.start());
@@ -789,7 +734,7 @@ TEST_CASE_METHOD(Setup, "with nothing to watch it says so and how to add a log")
     CHECK(in_set("manual-ipv4", "203.0.113.9"));
 }
 
-TEST_CASE_METHOD(Setup, "one log under two jails is read once, and hits count in both") {
+TEST_CASE_METHOD(AppSetup, "one log under two jails is read once, and hits count in both") {
     configure(
         "  one: {logpath: app.log, filter: app, maxretry: 1}\n  two: {logpath: 'app*.log', filter: "
         "app, maxretry: 2}\n");
@@ -801,7 +746,7 @@ TEST_CASE_METHOD(Setup, "one log under two jails is read once, and hits count in
     CHECK(json("status")["lines"] == 2);
 }
 
-TEST_CASE_METHOD(Setup,
+TEST_CASE_METHOD(AppSetup,
                  "programs are run at a ban and at its end; a ban is told only once it holds") {
     std::string told = dir / "told";
     configure(

@@ -4,19 +4,13 @@
 #include <csignal>
 #include <fstream>
 
-#include "control/protocol.h"
 #include "os/clock.h"
-#include "support/common.h"
-#include "support/machine.h"
+#include "support/setup.h"
 
 using namespace bandd;
 namespace fs = std::filesystem;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 // hMailServer's own line, as it stands in its log on Windows.
 std::string raw_line(const std::string& ip) {
@@ -25,27 +19,8 @@ std::string raw_line(const std::string& ip) {
            "\"\t\"SENT: 503 Bad sequence of commands\"";
 }
 
-struct Setup {
-    TempDirectory dir;
-    DaemonProcess daemon{dir.path()};
-
-    Setup() {
-        clean_namespace();
-        write_file(dir / "filters/app.yaml",
-                   "description: test\nfailregex:\n"
-                   "  - {id: denied, regex: '^denied <F-USER>\\S+</F-USER> <HOST>$'}\n"
-                   "samples:\n  - {line: denied bob 203.0.113.9, match: denied}\n");
-    }
-    void configure(const std::string& jails) {
-        write_file(
-            dir / "bandd.yaml",
-            "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\njails:\n" +
-                jails);
-    }
-    Json status(const std::string& jail) {
-        Json all = Json::parse(daemon.ctl("status --json " + jail).out, nullptr, false);
-        return all["jails"][0]["logs"][0];
-    }
+struct SourceSetup : AppSetup {
+    Json status(const std::string& jail) { return json("status " + jail)["jails"][0]["logs"][0]; }
     bool banned(const std::string& ip, const std::string& jail = "app") {
         bool done = wait_for(
             [&] { return has(daemon.ctl("bans --json --jail " + jail).out, "\"" + ip + "\""); });
@@ -62,7 +37,8 @@ struct Setup {
 
 }  // namespace
 
-TEST_CASE_METHOD(Setup, "syslog over udp, tcp (both framings) and a Unix socket, from logger") {
+TEST_CASE_METHOD(SourceSetup,
+                 "syslog over udp, tcp (both framings) and a Unix socket, from logger") {
     configure(
         "  app: {maxretry: 1, syslog: {listen: [\"udp://0.0.0.0:5514\", \"tcp://127.0.0.1:5514\",\n"
         "        \"udp://[::1]:5514\", \"unix:run/dev-log\"], from: [127.0.0.0/8, \"::1\"]}}\n");
@@ -83,7 +59,7 @@ TEST_CASE_METHOD(Setup, "syslog over udp, tcp (both framings) and a Unix socket,
     CHECK(has(text, "log tcp://127.0.0.1:5514: listening, 2 messages"));
 }
 
-TEST_CASE_METHOD(Setup, "syslog: senders that are not named are refused, and counted") {
+TEST_CASE_METHOD(SourceSetup, "syslog: senders that are not named are refused, and counted") {
     must("ip addr replace 192.0.2.77/32 dev lo");
     configure(
         "  app: {maxretry: 1, syslog: {listen: [\"udp://0.0.0.0:5514\", \"tcp://0.0.0.0:5515\"],\n"
@@ -97,7 +73,8 @@ TEST_CASE_METHOD(Setup, "syslog: senders that are not named are refused, and cou
     CHECK(wait_for([&] { return status("app")["refused"] == 1; }));
 }
 
-TEST_CASE_METHOD(Setup, "syslog over TLS: believed with a certificate of ours, else refused") {
+TEST_CASE_METHOD(SourceSetup,
+                 "syslog over TLS: believed with a certificate of ours, else refused") {
     // Two authorities; a server; clients of the right one, of the wrong one, and one out of date.
     must("cd " + dir.path() + R"( && exec 2>&1
         ca() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
@@ -115,7 +92,8 @@ TEST_CASE_METHOD(Setup, "syslog over TLS: believed with a certificate of ours, e
     auto send = [&](const std::string& ip, const std::string& who) {
         std::string message = "<13>app: denied bob " + ip;
         return sh("cd " + dir.path() + " && (printf '" + std::to_string(message.size()) + " " +
-                  message + "'; sleep 0.5) | timeout 5 openssl s_client -quiet -connect "
+                  message +
+                  "'; sleep 0.5) | timeout 5 openssl s_client -quiet -connect "
                   "127.0.0.1:6514 -CAfile ours.pem " +
                   (who.empty() ? "" : "-cert " + who + ".pem -key " + who + ".key"));
     };
@@ -144,7 +122,8 @@ TEST_CASE_METHOD(Setup, "syslog over TLS: believed with a certificate of ours, e
 }
 
 TEST_CASE_METHOD(
-    Setup, "syslog: a filter may look at one sender's messages only, and tells whose it was") {
+    SourceSetup,
+    "syslog: a filter may look at one sender's messages only, and tells whose it was") {
     must("ip addr replace 192.0.2.77/32 dev lo");
     write_file(dir / "filters/far.yaml",
                "sender: 192.0.2.0/24\nfailregex:\n  - {id: denied, regex: '^denied \\S+ <HOST>$'}\n"
@@ -160,7 +139,7 @@ TEST_CASE_METHOD(
     CHECK(has(daemon.ctl("explain 203.0.113.2 --json").out, "\"log_sender\":\"192.0.2.77\""));
 }
 
-TEST_CASE_METHOD(Setup,
+TEST_CASE_METHOD(SourceSetup,
                  "syslog: pieces, several messages in one, overlong ones, lines within a message") {
     configure("  app: {maxretry: 1, syslog: {listen: tcp://127.0.0.1:5514, from: [127.0.0.1]}}\n");
     write_file(dir / "bandd.yaml", read_file(dir / "bandd.yaml") + "line_limit: 1024\n");
@@ -198,7 +177,8 @@ TEST_CASE_METHOD(Setup,
 }
 
 TEST_CASE_METHOD(
-    Setup, "syslog: a burst of 100,000 datagrams: what arrives and what the kernel drops is told") {
+    SourceSetup,
+    "syslog: a burst of 100,000 datagrams: what arrives and what the kernel drops is told") {
     configure("  app: {maxretry: 1, syslog: {listen: udp://127.0.0.1:5514, from: [127.0.0.1]}}\n");
     REQUIRE(daemon.start());
     must(
@@ -216,7 +196,8 @@ TEST_CASE_METHOD(
 }
 
 TEST_CASE_METHOD(
-    Setup, "hMailServer's tabbed lines: straight from NXLog, and through rsyslogd's escaping") {
+    SourceSetup,
+    "hMailServer's tabbed lines: straight from NXLog, and through rsyslogd's escaping") {
     std::string log = dir / "hmail.log";
     write_file(log, "");
     must("chmod 755 " + dir.path() + "; chmod 666 " + log);
@@ -256,7 +237,8 @@ TEST_CASE_METHOD(
     CHECK(banned("203.0.113.3", "forwarded"));
 }
 
-TEST_CASE_METHOD(Setup, "syslog: a port that is taken, and a new listener at a reload, are said") {
+TEST_CASE_METHOD(SourceSetup,
+                 "syslog: a port that is taken, and a new listener at a reload, are said") {
     Background other("exec nc -u -l 127.0.0.1 5514");
     REQUIRE(wait_for([&] { return has(sh("cat /proc/net/udp").out, ":158A"); }));
     configure("  app: {syslog: {listen: udp://127.0.0.1:5514, from: [127.0.0.1]}}\n");
@@ -271,7 +253,7 @@ TEST_CASE_METHOD(Setup, "syslog: a port that is taken, and a new listener at a r
     CHECK(daemon.said("restart bandd: network sockets are opened at its start only"));
 }
 
-TEST_CASE_METHOD(Setup, "standard input: a pipe or a file; bandd ends with it, bans stay") {
+TEST_CASE_METHOD(SourceSetup, "standard input: a pipe or a file; bandd ends with it, bans stay") {
     configure(
         "  app: {maxretry: 2, source: stdin}\n  other: {filter: app, maxretry: 1, logpath: "
         "none.log}\n");
@@ -297,7 +279,7 @@ TEST_CASE_METHOD(Setup, "standard input: a pipe or a file; bandd ends with it, b
 namespace {
 
 // A journald of our own, in this namespace.
-struct JournalSetup : Setup {
+struct JournalSetup : SourceSetup {
     std::unique_ptr<Background> journald;
     bool start_journald() {
         if (!fs::exists("/lib/systemd/systemd-journald")) return false;

@@ -14,8 +14,7 @@
 
 #include "os/fd.h"
 #include "os/socket_address.h"
-#include "support/common.h"
-#include "support/machine.h"
+#include "support/setup.h"
 
 using namespace bandd;
 
@@ -80,40 +79,32 @@ bool installed() {
                .code == 0;
 }
 
-struct MailServer {
-    TempDirectory dir;
-    DaemonProcess bandd{dir.path()};
+struct MailServer : Setup {
     std::vector<std::unique_ptr<Background>> servers;
     bool has_postfix = false;
 
     MailServer() {
-        clean_namespace();
-        must("chmod 755 " + dir.path());
         must("ip address replace 192.0.2.1/32 dev lo");
         for (int i = 1; i <= 7; ++i)
             must("ip address replace 8." + std::to_string(i) + ".0.1/32 dev lo");
-        write_file(dir / "geo.txt",
-                   "8.1.0.0/16 country_code=US\n8.2.0.0/16 country_code=DE\n"
-                   "8.3.0.0/16 country_code=FR\n8.4.0.0/16 country_code=IT\n"
-                   "8.5.0.0/16 country_code=CN\n8.6.0.0/16 country_code=BR\n"
-                   "8.7.0.0/16 country_code=RU\n");
-        must("support/make_mmdb " + dir / "geo.mmdb" + " < " + dir / "geo.txt");
+        make_database(
+            "8.1.0.0/16 country_code=US\n8.2.0.0/16 country_code=DE\n"
+            "8.3.0.0/16 country_code=FR\n8.4.0.0/16 country_code=IT\n"
+            "8.5.0.0/16 country_code=CN\n8.6.0.0/16 country_code=BR\n"
+            "8.7.0.0/16 country_code=RU\n");
     }
     ~MailServer() {
         if (has_postfix) sh("postfix -c " + dir / "postfix" + " stop");
     }
     void start_bandd(const std::string& rules) {
         // The machine's own addresses are never banned; here the clients' are that, too.
-        write_file(dir / "bandd.yaml",
-                   "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n"
-                   "geoip: geo.mmdb\ndefaults: {ignoreself: false}\n"
-                   "policy: {listen: tcp://127.0.0.1:10040}\n"
-                   "http: {listen: tcp://127.0.0.1:10041, imap: 127.0.0.1:10143, smtp: "
-                   "127.0.0.1:10025}\n" +
-                       rules);
-        bool started = bandd.start();
-        INFO(bandd.log());
-        REQUIRE(started);
+        write_config(
+            "geoip: geo.mmdb\ndefaults: {ignoreself: false}\n"
+            "policy: {listen: tcp://127.0.0.1:10040}\n"
+            "http: {listen: tcp://127.0.0.1:10041, imap: 127.0.0.1:10143, smtp: "
+            "127.0.0.1:10025}\n" +
+            rules);
+        start();
     }
     // `asks`: it asks bandd itself; otherwise it only serves those who do.
     void start_dovecot(bool asks) {
@@ -226,7 +217,7 @@ TEST_CASE_METHOD(MailServer,
     start_dovecot(false);
     start_postfix();
     for (int i = 1; i <= 5; ++i) {
-        INFO(i << " " << bandd.log());
+        INFO(i << " " << daemon.log());
         CHECK(send("8." + std::to_string(i) + ".0.1").starts_with("250 "));
     }
     std::string refused = send("8.6.0.1");
@@ -234,12 +225,12 @@ TEST_CASE_METHOD(MailServer,
     CHECK(refused.starts_with("554 5.7.1 "));
     CHECK(refused.find("This account was used from too many places") != std::string::npos);
     CHECK(send("8.1.0.1").starts_with("554 5.7.1 "));
-    CHECK(bandd.said("joe@example.org : ACCOUNTFAILED|smtp 8.6.0.1|BR||6 countries in 1d"));
-    CHECK(bandd.said("account joe@example.org has 6 countries in 1d"));
-    CHECK(bandd.ctl("accounts").out.find("too many countries") != std::string::npos);
-    CHECK(bandd.ctl("account joe@example.org clear").code == 0);
+    CHECK(daemon.said("joe@example.org : ACCOUNTFAILED|smtp 8.6.0.1|BR||6 countries in 1d"));
+    CHECK(daemon.said("account joe@example.org has 6 countries in 1d"));
+    CHECK(daemon.ctl("accounts").out.find("too many countries") != std::string::npos);
+    CHECK(daemon.ctl("account joe@example.org clear").code == 0);
     CHECK(send("8.1.0.1").starts_with("250 "));
-    CHECK(bandd.ctl("account joe@example.org block").code == 0);
+    CHECK(daemon.ctl("account joe@example.org block").code == 0);
     CHECK(send("8.1.0.1").starts_with("554 5.7.1 "));
     // Who did not log on is none of bandd's business.
     Talk smtp("8.7.0.1", 10025);
@@ -257,7 +248,7 @@ TEST_CASE_METHOD(MailServer,
     start_dovecot(false);
     start_postfix();
     start_nginx();
-    INFO(bandd.log());
+    INFO(daemon.log());
     INFO(sh("cat " + dir / "nginx.log").out);
     CHECK(imap("8.1.0.1", 20143).starts_with("a OK"));
     CHECK(imap("8.2.0.1", 20143).starts_with("a OK"));
@@ -265,11 +256,11 @@ TEST_CASE_METHOD(MailServer,
     // The server behind still checks the password.
     CHECK(imap("8.1.0.1", 20143, "wrong").starts_with("a NO"));
     CHECK(imap("8.5.0.1", 20143) == "a NO Login is not allowed from there");
-    CHECK(bandd.said("joe@example.org : AUTHPASS|imap 8.7.0.1|RU|"));
-    CHECK(bandd.said("joe@example.org : COUNTRYFAILED|imap 8.5.0.1|CN|"));
+    CHECK(daemon.said("joe@example.org : AUTHPASS|imap 8.7.0.1|RU|"));
+    CHECK(daemon.said("joe@example.org : COUNTRYFAILED|imap 8.5.0.1|CN|"));
     CHECK(send("8.1.0.1", 20025).starts_with("250 "));
     CHECK(send("8.5.0.1", 20025) == "535 5.7.8 Login is not allowed from there");
-    CHECK(bandd.log().find("secret") == std::string::npos);
+    CHECK(daemon.log().find("secret") == std::string::npos);
 }
 
 TEST_CASE_METHOD(MailServer,
@@ -279,21 +270,21 @@ TEST_CASE_METHOD(MailServer,
         "access: {countries: [US, DE, FR]}\naccounts: {countries: 2}\n"
         "jails:\n  refused: {source: access, maxretry: 3, where: 'protocol is imap'}\n");
     start_dovecot(true);
-    INFO(bandd.log());
+    INFO(daemon.log());
     INFO(sh("cat " + dir / "dovecot.log").out);
     CHECK(imap("8.1.0.1", 10143).starts_with("a OK"));
     CHECK(imap("8.5.0.1", 10143).starts_with("a NO"));
-    CHECK(bandd.said("joe@example.org : COUNTRYFAILED|imap 8.5.0.1|CN|"));
+    CHECK(daemon.said("joe@example.org : COUNTRYFAILED|imap 8.5.0.1|CN|"));
     CHECK(imap("8.2.0.1", 10143).starts_with("a OK"));
     CHECK(wait_for([&] {
-        return bandd.ctl("account joe@example.org").out.find("2 countries") != std::string::npos;
+        return daemon.ctl("account joe@example.org").out.find("2 countries") != std::string::npos;
     }));
     // The third country is refused before the password is known to be right, the first two are not.
     CHECK(imap("8.3.0.1", 10143).starts_with("a NO"));
     CHECK(imap("8.1.0.1", 10143).starts_with("a OK"));
     // Wrong passwords feed the jail, as refusals do.
     for (int i = 0; i < 3; ++i) CHECK(imap("8.2.0.1", 10143, "wrong").starts_with("a NO"));
-    CHECK(bandd.said("joe@example.org : AUTHFAILED|imap 8.2.0.1|DE|"));
-    CHECK(bandd.said("ban 8.2.0.1 jail=refused"));
+    CHECK(daemon.said("joe@example.org : AUTHFAILED|imap 8.2.0.1|DE|"));
+    CHECK(daemon.said("ban 8.2.0.1 jail=refused"));
     CHECK(sh("nft list set inet bandd refused-ipv4").out.find("8.2.0.1") != std::string::npos);
 }

@@ -13,20 +13,17 @@
 #include <ctime>
 
 #include "os/fd.h"
-#include "support/common.h"
-#include "support/machine.h"
+#include "support/setup.h"
 
 using namespace bandd;
 
 namespace {
 
-struct Network {
-    TempDirectory dir;
-    std::string log = dir / "attacks.log";
-    DaemonProcess router{dir.path(), "ip netns exec router"};
+struct Network : Setup {
+    DaemonProcess& router = daemon;
 
-    Network() {
-        clean_namespace();
+    Network() : Setup("ip netns exec router") {
+        log = dir / "attacks.log";
         remove_namespaces();
         must(R"(set -e
             for n in attacker router server; do ip netns add $n; ip -n $n link set lo up; done
@@ -60,11 +57,9 @@ struct Network {
         sh("for n in attacker router server; do ip netns del $n 2>/dev/null; done; true");
     }
     void configure(const std::string& jail) {
-        write_file(
-            dir / "bandd.yaml",
-            "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n"
+        write_config(
             "jails:\n  mail:\n    logpath: attacks.log\n    filter: attack\n    maxretry: 1\n" +
-                jail);
+            jail);
     }
     void attack(const std::string& from) {
         std::time_t now = std::time(nullptr);
