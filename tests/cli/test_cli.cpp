@@ -75,8 +75,10 @@ TEST_CASE("the configuration that setup installs is without fault") {
 TEST_CASE("usage: help for all and each, exit code 2 for what is not understood") {
     Ran help = bandctl("--help");
     CHECK(help.code == 0);
-    for (const char* command : {"status", "bans", "ban", "unban", "explain", "history", "reload",
-                                "check", "test", "watch", "flush", "version"}) {
+    for (const char* command :
+         {"status",  "bans",    "ban",    "unban",  "explain", "history", "accounts",
+          "account", "reload",  "watch",  "flush",  "version", "check",   "test",
+          "geo",     "filters", "replay", "import", "state",   "keys"}) {
         INFO(command);
         CHECK(has(help.out, std::string("  ") + command + " "));
         Ran one = bandctl(std::string(command) + " --help");
@@ -90,6 +92,15 @@ TEST_CASE("usage: help for all and each, exit code 2 for what is not understood"
     Ran near = bandctl("unbann 192.0.2.1");
     CHECK(near.code == 2);
     CHECK(has(near.out, "did you mean \"unban\"?"));
+}
+
+TEST_CASE("a jail or an address may be called like a command: only the first word is one") {
+    TempDirectory dir;
+    Ran ran = bandctl("--socket " + dir / "none" + " status test");
+    INFO(ran.out);
+    CHECK(ran.code == 3);
+    CHECK(bandctl("--socket " + dir / "none" + " account watch").code == 3);
+    CHECK(bandctl("status app test").code == 2);
 }
 
 TEST_CASE("what can't be written is said, not lost in silence") {

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The running daemon over reloads, restarts, kills, moved states and set clocks: nothing is
+// forgotten or counted twice.
+#include <csignal>
+#include <fstream>
+#include <sstream>
+
+#include "os/clock.h"
+#include "support/setup.h"
+
+using namespace bandd;
+
+TEST_CASE_METHOD(AppSetup, "a reload swaps all or nothing; unchanged jails keep windows and bans") {
+    configure(
+        "  app: {logpath: app.log, maxretry: 2}\n  other: {logpath: other.log, filter: app, "
+        "maxretry: 1}\n");
+    write_file(dir / "other.log", "");
+    REQUIRE(daemon.start());
+    denied("203.0.113.1");
+    denied("203.0.113.1");
+    denied("203.0.113.2");
+    denied("203.0.113.3", dir / "other.log");
+    REQUIRE(bans_become("203.0.113.1 app active\n203.0.113.3 other active\n"));
+    SECTION("a bad configuration changes nothing and says why") {
+        configure("  app: {logpath: app.log, maxretri: 2}\n");
+        Ran ran = daemon.ctl("reload");
+        INFO(ran.out);
+        CHECK(ran.code == 2);
+        CHECK(
+            has(ran.out, "unknown key \"maxretri\": in jail \"app\"; did you mean \"maxretry\"?"));
+        CHECK(daemon.said("the configuration was not changed"));
+        CHECK(bans() == "203.0.113.1 app active\n203.0.113.3 other active\n");
+    }
+    SECTION("a good one is taken; the jail that is gone lifts its bans") {
+        configure(
+            "  app: {logpath: app.log, maxretry: 2}\n  new: {logpath: new.log, filter: app, "
+            "maxretry: 1}\n");
+        kill(daemon.pid(), SIGHUP);
+        REQUIRE(daemon.said("configuration loaded"));
+        CHECK(bans_become("203.0.113.1 app active\n"));
+        CHECK_FALSE(has(sh("nft list ruleset").out, "other-ipv4"));
+        denied("203.0.113.4", dir / "new.log");
+        CHECK(bans_become("203.0.113.1 app active\n203.0.113.4 new active\n"));
+    }
+    denied("203.0.113.2");  // the second hit: the first one, before the reload, still counts
+    CHECK(wait_for([&] { return has(bans(), "203.0.113.2 app active"); }));
+}
+
+TEST_CASE_METHOD(AppSetup, "a restart forgets nothing: windows, bans, offences, log positions") {
+    configure_app("    bantime: 1h\n    bantime.increment: {factor: 3}\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.1");
+    denied("203.0.113.1");
+    denied("203.0.113.2");
+    REQUIRE(bans_become("203.0.113.1 app active\n"));
+    Json before = json("bans")["bans"][0];
+    CHECK(daemon.stop(SIGTERM) == 0);
+    CHECK(in_set("app-ipv4", "203.0.113.1"));
+    denied("203.0.113.2");  // while it is down
+    REQUIRE(daemon.start());
+    REQUIRE(bans_become("203.0.113.1 app active\n203.0.113.2 app active\n"));
+    Json all = json("bans");
+    for (const Json& ban : all["bans"])
+        if (ban["ip"] == "203.0.113.1") CHECK(ban == before);
+    CHECK(daemon.ctl("unban 203.0.113.1").code == 0);
+    denied("203.0.113.1");
+    denied("203.0.113.1");
+    REQUIRE(bans_become("203.0.113.1 app active\n203.0.113.2 app active\n"));
+    CHECK(has(daemon.ctl("explain 203.0.113.1").out, "ban number 2"));
+    CHECK(has(must("nft list set inet bandd app-ipv4"), "203.0.113.1 timeout 3h"));
+}
+
+TEST_CASE_METHOD(
+    AppSetup,
+    "a broken state is moved aside; bans come back from the kernel, counts from the logs") {
+    configure_app("    bantime: 2h\n");
+    REQUIRE(daemon.start());
+    for (int i = 1; i <= 3; ++i)
+        for (int hit = 0; hit < 2; ++hit) denied("203.0.113." + std::to_string(i));
+    REQUIRE(wait_for([&] { return json("bans")["total"] == 3; }));
+    daemon.stop(SIGTERM);
+    std::string state = dir / "run/state.db";
+    // What SQLite's log beside it could bring back goes, too.
+    std::filesystem::remove(state + "-wal");
+    std::filesystem::remove(state + "-shm");
+    SECTION("it is no database at all") { write_file(state, std::string(50'000, 'x')); }
+    SECTION("pages in its middle are broken") {
+        std::string bytes = read_file(state);
+        // Everything but the first pages: the schema is readable, the tables are not.
+        for (std::size_t i = 4096; i < bytes.size(); ++i) bytes[i] = 'x';
+        write_file(state, bytes);
+    }
+    must("chown nobody " + state + "*");
+    REQUIRE(daemon.start());
+    CHECK(daemon.said("it was moved to \"" + state + ".broken-"));
+    CHECK(wait_for([&] { return json("bans")["total"] == 3; }));
+    CHECK(has(daemon.ctl("explain 203.0.113.1").out, "found in the kernel"));
+    CHECK(in_set("app-ipv4", "203.0.113.3"));
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    CHECK(wait_for([&] { return json("bans")["total"] == 4; }));
+}
+
+TEST_CASE_METHOD(AppSetup,
+                 "the state moves to another machine: export beside the running daemon, import "
+                 "into a stopped one") {
+    configure_app("    bantime: 1h\n    bantime.increment: true\n");
+    REQUIRE(daemon.start());
+    for (const char* ip :
+         {"203.0.113.1", "203.0.113.1", "203.0.113.2", "2001:db8::1", "2001:db8::2"})
+        denied(ip);
+    REQUIRE(bans_become("203.0.113.1 app active\n2001:db8::/64 app active\n"));
+    CHECK(daemon.ctl("unban 2001:db8::1").code == 0);
+    Json before = json("bans");
+    daemon.ctl("history");  // writes what is not written yet
+    std::string file = dir / "state.json";
+    CHECK(wait_for([&] { return has(daemon.ctl("state export").out, "\"why\":1"); }));
+    CHECK(daemon.ctl("state export " + file).code == 0);
+    Ran busy = daemon.ctl("state import " + file);
+    CHECK(busy.code == 2);
+    CHECK(has(busy.out, "is using it; stop that one first"));
+    daemon.stop(SIGKILL);
+    must("rm " + dir / "run/state.db" + "*; nft flush ruleset; : > " + log);
+    Ran bad = sh("echo '{\"ban\":{\"jail\":\"app\",\"prefix\":\"x\"}}' | " + built("bandctl") +
+                 " --config " + dir.path() + " state import");
+    CHECK(bad.code == 2);
+    CHECK(bad.out ==
+          "-:1: \"ban\": \"prefix\": must be an address or a CIDR block; nothing was imported\n");
+    Ran done = daemon.ctl("state import " + file);
+    CHECK(done.out == "imported 1 ban and 1 earlier ban into " + dir / "run/state.db" + "\n");
+    REQUIRE(daemon.start());
+    CHECK(bans_become("203.0.113.1 app active\n"));
+    CHECK(json("bans") == before);
+    CHECK(in_set("app-ipv4", "203.0.113.1"));
+    denied("203.0.113.2");  // its first hit came along
+    CHECK(bans_become("203.0.113.1 app active\n203.0.113.2 app active\n"));
+    CHECK(has(daemon.ctl("explain 2001:db8::1").out, "banned 1 time so far"));
+}
+
+TEST_CASE_METHOD(AppSetup,
+                 "a clock that is set, or stood still while the machine slept: bans end in time") {
+    std::string file = dir / "shift";
+    auto set_clock = [&](std::int64_t seconds) {
+        std::fstream out(file, std::ios::binary | std::ios::in | std::ios::out);
+        out.write(reinterpret_cast<const char*>(&seconds), sizeof seconds);
+    };
+    write_file(file, std::string(8, '\0'));
+    DaemonProcess shifted(dir.path(), "env ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD=" +
+                                          built("libshifted_clock.so") +
+                                          " BANDD_CLOCK_SHIFT=" + file);
+    configure_app("    bantime: 1h\n");
+    REQUIRE(shifted.start());
+    auto bans_now = [&] {
+        Json all = Json::parse(shifted.ctl("bans --json").out, nullptr, false);
+        std::string text;
+        for (const Json& ban : all["bans"])
+            text += ban["ip"].get<std::string>() + " " + ban["until"].get<std::string>() + "\n";
+        return text;
+    };
+    auto expires = [&](const std::string& text) {
+        bool done = wait_for(
+            [&] { return has(sh("nft list set inet bandd app-ipv4").out, "expires " + text); });
+        if (!done) UNSCOPED_INFO(sh("nft list set inet bandd app-ipv4").out << shifted.log());
+        return done;
+    };
+    denied("203.0.113.1");
+    denied("203.0.113.1");
+    REQUIRE(expires("59m"));
+    std::string bans_then = bans_now();
+    SECTION("forward and back: the kernel gets the time that is left by the new clock") {
+        set_clock(1800);
+        CHECK(expires("29m"));
+        CHECK(bans_now() == bans_then);
+        set_clock(-7200);
+        CHECK(expires("2h59m"));
+        CHECK(bans_now() == bans_then);
+        denied("203.0.113.2");
+        denied("203.0.113.2");
+        CHECK(wait_for([&] { return in_set("app-ipv4", "203.0.113.2"); }));
+    }
+    SECTION("past the end: the ban is over, and a hit from before does not count") {
+        denied("203.0.113.2");
+        REQUIRE(wait_for([&] { return has(shifted.ctl("explain 203.0.113.2").out, "1 of 2"); }));
+        set_clock(2 * 3600);
+        CHECK(wait_for([&] { return bans_now().empty(); }));
+        CHECK(wait_for([&] { return !in_set("app-ipv4", "203.0.113.1"); }));
+        denied("203.0.113.2");
+        denied("203.0.113.3");
+        denied("203.0.113.3");
+        CHECK(wait_for([&] { return in_set("app-ipv4", "203.0.113.3"); }));
+        CHECK_FALSE(in_set("app-ipv4", "203.0.113.2"));
+    }
+    CHECK(shifted.stop(SIGTERM) == 0);
+}
+
+TEST_CASE_METHOD(AppSetup, "what a person ordered survives a kill right after") {
+    configure_app("", "checkpoint: 1h\n");
+    REQUIRE(daemon.start());
+    CHECK(daemon.ctl("ban 203.0.113.1").code == 0);
+    CHECK(daemon.ctl("ban 203.0.113.2").code == 0);
+    CHECK(daemon.ctl("unban 203.0.113.1").code == 0);
+    must("sleep 0.5");
+    daemon.stop(SIGKILL);
+    REQUIRE(daemon.start());
+    CHECK(bans_become("203.0.113.2 manual active\n"));
+    CHECK_FALSE(in_set("manual-ipv4", "203.0.113.1"));
+}
+
+TEST_CASE_METHOD(AppSetup, "lines of one connection are joined over a kill") {
+    write_file(
+        dir / "filters/old.yaml",
+        "dialect: fail2ban\nfailregex:\n"
+        "  - '^ mx app\\[<F-MLFID>\\d+</F-MLFID>\\]: <F-NOFAIL>connect</F-NOFAIL> from <HOST>$'\n"
+        "  - '^ mx app\\[<F-MLFID>\\d+</F-MLFID>\\]: refused$'\n");
+    write_file(dir / "filters/two.yaml",
+               "dialect: fail2ban\nmaxlines: 2\nfailregex:\n  - 'begin$\\n.* end <HOST>$'\n");
+    configure("  old: {logpath: app.log, maxretry: 1}\n  two: {logpath: app.log, maxretry: 1}\n",
+              "checkpoint: 0.1s\n");
+    REQUIRE(daemon.start());
+    append_file(log, format_rfc3339(now()) + " mx app[7]: connect from 203.0.113.7\n" +
+                         format_rfc3339(now()) + " mx app: begin\n");
+    REQUIRE(wait_for([&] { return json("status")["lines"] == 2; }));
+    REQUIRE(wait_for([&] {
+        return has(
+            sh("python3 -c 'import sqlite3, sys; print(sqlite3.connect(\"file:" + dir.path() +
+               "/run/state.db?mode=ro\", uri=True).execute(\"select value from "
+               "meta where name=?\", (\"note conversations\",)).fetchall())'")
+                .out,
+            "begin");
+    }));
+    daemon.stop(SIGKILL);
+    REQUIRE(daemon.start());
+    append_file(log, format_rfc3339(now()) + " mx app: end 203.0.113.8\n" + format_rfc3339(now()) +
+                         " mx app[7]: refused\n");
+    CHECK(bans_become("203.0.113.7 old active\n203.0.113.8 two active\n"));
+}
+
+TEST_CASE_METHOD(AppSetup, "stop: flush takes the bans out of the kernel") {
+    must("ipset create users hash:net; ipset add users 192.0.2.1");
+    configure(
+        "  app:\n    logpath: app.log\n    maxretry: 1\n    action: [nftables, {ipset: {set: "
+        "users}}]\n",
+        "stop: flush\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.9");
+    REQUIRE(bans_become("203.0.113.9 app active\n"));
+    CHECK(daemon.stop(SIGINT) == 0);
+    CHECK_FALSE(has(sh("nft list ruleset").out, "bandd"));
+    CHECK(must("ipset save users | grep ^add") == "add users 192.0.2.1\n");
+}
+
+TEST_CASE_METHOD(AppSetup, "a second daemon on the same state refuses to start") {
+    configure_app();
+    REQUIRE(daemon.start());
+    Ran second = sh("timeout 10 " + built("bandd") + " --config " + dir.path());
+    INFO(second.out);
+    CHECK(second.code == 2);
+    CHECK(has(second.out,
+              "state \"" + dir / "run/state.db" + "\": another bandd (process " +
+                  std::to_string(daemon.pid()) +
+                  ") is using it; stop that one first, or give this one another \"state:\""));
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    CHECK(bans_become("203.0.113.9 app active\n"));  // the first one is unharmed
+}
+
+TEST_CASE_METHOD(AppSetup,
+                 "a ban that no checkpoint knew stays in the kernel through the next start") {
+    configure_app("", "checkpoint: 1h\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    REQUIRE(wait_for([&] { return bans() == "203.0.113.9 app active\n"; }));
+    daemon.stop(SIGKILL);
+    must("nft add element inet bandd app-ipv4 '{ 203.0.113.77 timeout 1h }'");
+    Background monitor("exec nft monitor elements", dir / "elements");
+    int tries = 100;  // until the monitor listens
+    REQUIRE(wait_for([&] {
+        must("nft add element inet bandd app-ipv4 '{ 203.0.113." + std::to_string(tries++) +
+             " timeout 1h }'");
+        return has(read_file(dir / "elements"), "add element");
+    }));
+    REQUIRE(daemon.start());
+    // What nobody wants goes, once the log has told that.
+    REQUIRE(wait_for([&] { return has(read_file(dir / "elements"), "delete element"); }));
+    REQUIRE(wait_for([&] { return bans() == "203.0.113.9 app active\n"; }));
+    CHECK_FALSE(has(sh("nft list set inet bandd app-ipv4").out, "203.0.113.77"));
+    // Its time is set anew, which the kernel does in one transaction; it is never just deleted.
+    std::string elements = read_file(dir / "elements");
+    INFO(elements << daemon.log());
+    std::istringstream lines(elements);
+    for (std::string line, next; std::getline(lines, line);)
+        if (has(line, "delete") && has(line, "203.0.113.9 "))
+            CHECK((std::getline(lines, next) && has(next, "add element") &&
+                   has(next, "203.0.113.9 ")));
+}
