@@ -1,34 +1,36 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# bash completion for bandctl
+# bash completion for bandctl. Commands, options and words to choose from are those that --help names.
 _bandctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="status bans ban unban explain geo accounts account history reload watch flush version check test filters replay import state keys"
-  local word command=
+  local help all commands command= word choices
+  all=$(bandctl --help 2>/dev/null)
+  commands=" $(sed -n '/^Subcommands:/,/^$/s/^  \([a-z0-9-]*\) .*/\1/p' <<< "$all" | tr '\n' ' ')"
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    [[ " $commands " == *" $word "* ]] && command=$word && break
+    [[ $commands == *" $word "* ]] && command=$word && break
   done
+  help=$all
+  [[ -n $command ]] && help=$(bandctl "$command" --help 2>/dev/null)
   case $previous in
-    -c | --config | -s | --socket | --certificate | --key | --authority | --token-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
-    --sort) COMPREPLY=($(compgen -W "from until ip jail hits countries addresses count last user" -- "$current")); return ;;
+    -c | --config | -s | --socket | --certificate | --key | --authority | --token-file | --from | --to)
+      COMPREPLY=($(compgen -f -- "$current")); return ;;
     -j | --jail | status)
-      local jails
-      jails=$(bandctl status --json 2>/dev/null | grep -o '"jail":"[^"]*"' | cut -d'"' -f4)
-      COMPREPLY=($(compgen -W "$jails" -- "$current")); return ;;
+      choices=$(bandctl status --json 2>/dev/null | grep -o '"jail":"[^"]*"' | cut -d'"' -f4)
+      COMPREPLY=($(compgen -W "$choices --json" -- "$current")); return ;;
+    --*)  # an option whose words the help names: --sort TEXT:{from,until}
+      choices=$(sed -n "s/^  [-a-z,]*$previous TEXT:{\([^}]*\)}.*/\1/p" <<< "$help" | tr , ' ')
+      [[ -n $choices ]] && COMPREPLY=($(compgen -W "$choices" -- "$current")) && return ;;
   esac
+  choices=$(sed -n 's/^  \(-[A-Za-z],\)\?\(--[a-z0-9-]*\).*/\2/p' <<< "$help"$'\n'"$all")
+  if [[ -z $command ]]; then
+    choices+=" $commands"
+  else
+    choices+=" $(sed -n 's/^  [a-z]* TEXT:{\([^}]*\)}.*/\1/p' <<< "$help" | tr , ' ')"
+  fi
   case $command in
-    "") COMPREPLY=($(compgen -W "$commands --config --socket --json --help --version" -- "$current")) ;;
     unban | explain)
-      local banned
-      banned=$(bandctl bans --json 2>/dev/null | grep -o '"ip":"[^"]*"' | cut -d'"' -f4)
-      COMPREPLY=($(compgen -W "$banned --jail --all --json --help" -- "$current")) ;;
-    ban) COMPREPLY=($(compgen -W "--jail --for --reason --force --json --help" -- "$current")) ;;
-    accounts) COMPREPLY=($(compgen -W "--sort --limit --json --help" -- "$current")) ;;
-    account) COMPREPLY=($(compgen -W "clear block allow --json --help" -- "$current")) ;;
-    bans) COMPREPLY=($(compgen -W "--jail --prefix --sort --limit --json --help" -- "$current")) ;;
-    replay) COMPREPLY=($(compgen -f -W "--jail --json --help" -- "$current")) ;;
-    import) COMPREPLY=($(compgen -f -W "fail2ban --from --to --all --force --json --help" -- "$current")) ;;
-    check | test) COMPREPLY=($(compgen -f -W "--regex --line --fail2ban --mode --timezone --all --json --help" -- "$current")) ;;
-    *) COMPREPLY=($(compgen -W "--json --help" -- "$current")) ;;
+      choices+=" $(bandctl bans --json 2>/dev/null | grep -o '"ip":"[^"]*"' | cut -d'"' -f4)" ;;
+    check | test | replay | state) COMPREPLY=($(compgen -f -- "$current")) ;;
   esac
+  COMPREPLY+=($(compgen -W "$choices" -- "$current"))
 }
 complete -F _bandctl bandctl

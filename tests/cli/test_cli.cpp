@@ -304,3 +304,21 @@ TEST_CASE(
 TEST_CASE("the configuration reference in docs/ is what `bandctl keys` prints") {
     CHECK(bandctl("keys").out == read_file(BANDD_SOURCE "/docs/configuration.md"));
 }
+
+TEST_CASE("bash completes commands, their options and the words to choose from") {
+    auto completed = [](const std::string& words, int last) {
+        return must("PATH=" + built("") +
+                    ":$PATH bash -c 'source " BANDD_SOURCE
+                    "/packaging/completions/bandctl.bash; COMP_WORDS=(bandctl " +
+                    words + "); COMP_CWORD=" + std::to_string(last) +
+                    R"(; _bandctl; printf " %s" "${COMPREPLY[@]}"')");
+    };
+    CHECK(completed("st", 1) == " status state");
+    CHECK(has(completed("\"\"", 1), " keys"));
+    CHECK(has(completed("\"\"", 1), " --remote"));
+    for (const char* option : {"--jail", "--since", "--limit", "--json", "--help"})
+        CHECK(has(completed("history --", 2), std::string(" ") + option));
+    CHECK_FALSE(has(completed("history --", 2), " --force"));
+    CHECK(completed("accounts --sort c", 3) == " countries count");
+    CHECK(completed("account joe b", 3) == " block");
+}
