@@ -62,30 +62,30 @@ int print_marked(const Json& result) {
 
 }  // namespace
 
-Run accounts_command(CLI::App& app) {
+Run accounts_command(CommandLine& line) {
     struct Options {
         std::string sort;  // empty if bandd's own order
         std::size_t limit = 10'000;
     };
     auto options = std::make_shared<Options>();
-    app.add_option("--sort", options->sort, "countries, addresses, count, last or user")
-        ->check(CLI::IsMember({"countries", "addresses", "count", "last", "user"}));
-    app.add_option("--limit", options->limit, "show at most so many")->capture_default_str();
+    line.choice("--sort", options->sort, {"countries", "addresses", "count", "last", "user"},
+                "countries, addresses, count, last or user");
+    line.number("--limit", options->limit, "show at most so many");
     return [options](const CommonOptions& common) {
         return call(common, "accounts", {{"sort", options->sort}, {"limit", options->limit}},
                     print_accounts);
     };
 }
 
-Run account_command(CLI::App& app) {
+Run account_command(CommandLine& line) {
     struct Options {
         std::string user, verb;
     };
     auto options = std::make_shared<Options>();
-    app.add_option("name", options->user, "its name, as it logs in")->required();
-    app.add_option("verb", options->verb,
-                   "clear: forget its logins, block and allow; block: refuse it; "
-                   "allow: from any number of addresses and countries")
+    line.text("name", options->user, "its name, as it logs in", Must::be_given);
+    line.text("verb", options->verb,
+              "clear: forget its logins, block and allo); block: refuse it; "
+              "allow: from any number of addresses and countries")
         ->check(CLI::IsMember({"clear", "block", "allow"}));
     return [options](const CommonOptions& common) {
         if (options->verb.empty())

@@ -33,14 +33,13 @@ int ban_there(const CommonOptions& common, const Options& options) {
 
 }  // namespace
 
-Run ban_command(CLI::App& app) {
+Run ban_command(CommandLine& line) {
     auto options = std::make_shared<Options>();
-    app.add_option("ip", options->ip, "address or CIDR block")->required();
-    app.add_option("-j,--jail", options->jail, "with this jail's actions (default: manual)");
-    app.add_option("--for", options->bantime,
-                   "10m, 2h, 1d12h, forever (default: the jail's bantime)");
-    app.add_option("-r,--reason", options->reason, "kept with the ban");
-    app.add_flag("--force", options->force, "even if ignoreip holds it");
+    line.text("ip", options->ip, "address or CIDR block", Must::be_given);
+    line.text("-j,--jail", options->jail, "with this jail's actions (default: manual)");
+    line.text("--for", options->bantime, "10m, 2h, 1d12h, forever (default: the jail's bantime)");
+    line.text("-r,--reason", options->reason, "kept with the ban");
+    line.flag("--force", options->force, "even if ignoreip holds it");
     return [options](const CommonOptions& common) -> int {
         if (!is_prefix(options->ip) || !is_duration(options->bantime)) return exit_usage;
         if (!common.remote.host.empty()) return ban_there(common, *options);

@@ -35,14 +35,13 @@ int print_bans(const Json& result) {
 
 }  // namespace
 
-Run bans_command(CLI::App& app) {
+Run bans_command(CommandLine& line) {
     auto options = std::make_shared<Options>();
-    app.add_option("-j,--jail", options->jail, "only of this jail");
-    app.add_option("-p,--prefix", options->prefix, "only within this CIDR block");
-    app.add_option("--sort", options->sort, "from, until, ip, jail or hits")
-        ->check(CLI::IsMember({"from", "until", "ip", "jail", "hits"}))
-        ->capture_default_str();
-    app.add_option("--limit", options->limit, "show at most so many")->capture_default_str();
+    line.text("-j,--jail", options->jail, "only of this jail");
+    line.text("-p,--prefix", options->prefix, "only within this CIDR block");
+    line.choice("--sort", options->sort, {"from", "until", "ip", "jail", "hits"},
+                "from, until, ip, jail or hits");
+    line.number("--limit", options->limit, "show at most so many");
     return [options](const CommonOptions& common) -> int {
         if (!is_prefix(options->prefix)) return exit_usage;
         return call(common, "bans",

@@ -125,9 +125,9 @@ void print(const Findings& found) {
 
 }  // namespace
 
-Run check_command(CLI::App& app) {
+Run check_command(CommandLine& line) {
     auto directory = std::make_shared<std::string>();
-    app.add_option("dir", *directory, "configuration (default: --config)");
+    line.text("dir", *directory, "configuration (default: --config)");
     return [directory](const CommonOptions& common) -> int {
         Findings found = check_configuration(directory->empty() ? common.config : *directory);
         if (common.json)

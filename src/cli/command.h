@@ -2,10 +2,11 @@
 // A command of bandctl is a file here, its name below, and a row in main.cpp's table.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
+#include <memory>
 #include <string>
 
+#include "cli/command_line.h"
 #include "control/protocol.h"
 
 namespace bandd {
@@ -27,8 +28,8 @@ struct CommonOptions {
 
 // Runs a command once the command line was read; gives bandctl's exit code.
 using Run = std::function<int(const CommonOptions&)>;
-// Adds a command's own options to its part of the command line.
-using Command = Run(CLI::App& app);
+// Says what a command takes on the command line, and gives what runs it.
+using Command = Run(CommandLine& line);
 
 // These ask the daemon.
 Command status_command, bans_command, ban_command, unban_command, explain_command, history_command,

@@ -53,9 +53,9 @@ int print_explained(const Json& result) {
 
 }  // namespace
 
-Run explain_command(CLI::App& app) {
+Run explain_command(CommandLine& line) {
     auto ip = std::make_shared<std::string>();
-    app.add_option("ip", *ip, "address")->required();
+    line.text("ip", *ip, "address", Must::be_given);
     return [ip](const CommonOptions& common) -> int {
         if (!is_prefix(*ip)) return exit_usage;
         if (!common.remote.host.empty()) return call_remote(common, "check", *ip);

@@ -50,6 +50,6 @@ int filters(const CommonOptions& common) {
 
 }  // namespace
 
-Run filters_command(CLI::App&) { return filters; }
+Run filters_command(CommandLine&) { return filters; }
 
 }  // namespace bandd

@@ -66,9 +66,9 @@ int geo(const CommonOptions& common, const std::vector<std::string>& addresses) 
 
 }  // namespace
 
-Run geo_command(CLI::App& app) {
+Run geo_command(CommandLine& line) {
     auto addresses = std::make_shared<std::vector<std::string>>();
-    app.add_option("ip", *addresses, "addresses (default: which databases there are)");
+    line.texts("ip", *addresses, "addresses (default: which databases there are)");
     return [addresses](const CommonOptions& common) { return geo(common, *addresses); };
 }
 

@@ -30,12 +30,12 @@ int print_history(const Json& result) {
 
 }  // namespace
 
-Run history_command(CLI::App& app) {
+Run history_command(CommandLine& line) {
     auto options = std::make_shared<Options>();
-    app.add_option("ip", options->ip, "only of this address or CIDR block");
-    app.add_option("-j,--jail", options->jail, "only of this jail");
-    app.add_option("--since", options->since, "2d, 12h, or 2026-11-21[ 03:05:50]");
-    app.add_option("--limit", options->limit, "show at most so many")->capture_default_str();
+    line.text("ip", options->ip, "only of this address or CIDR block");
+    line.text("-j,--jail", options->jail, "only of this jail");
+    line.text("--since", options->since, "2d, 12h, or 2026-11-21[ 03:05:50]");
+    line.number("--limit", options->limit, "show at most so many");
     return [options](const CommonOptions& common) -> int {
         if (!is_prefix(options->ip)) return exit_usage;
         return call(common, "history",

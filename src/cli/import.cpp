@@ -82,14 +82,14 @@ int import_fail2ban(const CommonOptions& common, const Options& options) {
 
 }  // namespace
 
-Run import_command(CLI::App& app) {
+Run import_command(CommandLine& line) {
     auto options = std::make_shared<Options>();
     auto what = std::make_shared<std::string>();
-    app.add_option("what", *what, "fail2ban")->required()->check(CLI::IsMember({"fail2ban"}));
-    app.add_option("--from", options->from, "its configuration directory")->capture_default_str();
-    app.add_option("--to", options->to, "where bandd's is written")->capture_default_str();
-    app.add_flag("-a,--all", options->all, "jails that are not enabled, too");
-    app.add_flag("--force", options->force, "write over what is there");
+    line.choice("what", *what, {"fail2ban"}, "fail2ban", Must::be_given);
+    line.text("--from", options->from, "its configuration directory");
+    line.text("--to", options->to, "where bandd's is written");
+    line.flag("-a,--all", options->all, "jails that are not enabled, too");
+    line.flag("--force", options->force, "write over what is there");
     return
         [options, what](const CommonOptions& common) { return import_fail2ban(common, *options); };
 }

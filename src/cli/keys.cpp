@@ -27,6 +27,6 @@ int keys(const CommonOptions& common) {
 
 }  // namespace
 
-Run keys_command(CLI::App&) { return keys; }
+Run keys_command(CommandLine&) { return keys; }
 
 }  // namespace bandd

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <iostream>
 #include <map>
 #include <system_error>
@@ -48,19 +49,18 @@ constexpr Row rows[] = {
 
 void declare_common(CLI::App& app, CommonOptions& common) {
     app.set_version_flag("-V,--version", "bandctl " BANDD_VERSION);
-    app.add_option("-c,--config", common.config, "configuration: a directory or a file")
-        ->capture_default_str();
-    app.add_option("-s,--socket", common.socket, "the daemon's socket, if not the configuration's");
-    app.add_flag("--json", common.json, "answer as JSON, one object a line");
-    app.add_option("--remote", common.remote.host,
-                   "another machine's bandd, HOST[:PORT], for ban, unban and explain");
-    app.add_option("--token-file", common.remote.token_file,
-                   "with --remote: a file with the token that it knows this machine by");
-    app.add_option("--certificate", common.remote.certificate,
-                   "with --remote: or a certificate (PEM)");
-    app.add_option("--key", common.remote.key, "with --remote: that certificate's key");
-    app.add_option("--authority", common.remote.authority,
-                   "with --remote: who signed its certificate (PEM)");
+    CommandLine line(app);
+    line.text("-c,--config", common.config, "configuration: a directory or a file");
+    line.text("-s,--socket", common.socket, "the daemon's socket, if not the configuration's");
+    line.flag("--json", common.json, "answer as JSON, one object a line");
+    line.text("--remote", common.remote.host,
+              "another machine's bandd, HOST[:PORT], for ban, unban and explain");
+    line.text("--token-file", common.remote.token_file,
+              "with --remote: a file with the token that it knows this machine by");
+    line.text("--certificate", common.remote.certificate, "with --remote: or a certificate (PEM)");
+    line.text("--key", common.remote.key, "with --remote: that certificate's key");
+    line.text("--authority", common.remote.authority,
+              "with --remote: who signed its certificate (PEM)");
     app.footer(
         "Exit codes: 0 done, 1 the answer is no, 2 usage or configuration, 3 no daemon.\n"
         "Manual: bandctl(8)\n");
@@ -116,7 +116,8 @@ int main(int argc, char** argv) {
     std::map<const CLI::App*, std::pair<const Row*, Run>> commands;
     for (const Row& row : rows) {
         CLI::App* sub = app.add_subcommand(row.name, row.help);
-        commands[sub] = {&row, row.command(*sub)};
+        CommandLine line(*sub);
+        commands[sub] = {&row, row.command(line)};
     }
     app.allow_extras();  // to say better than CLI11 what is wrong with them
     try {

@@ -15,9 +15,10 @@ std::optional<Nearest> nearest_pattern(const FilterConfig& filter, std::string_v
         lists[name].insert(lists[name].end(), words.begin(), words.end());
     for (const PatternConfig& config : filter.failregex) {
         const std::string& regex = config.regex;
-        // From the whole down: the first beginning that matches is the longest. What is cut within
-        // a group, a class or a tag does not compile, or is not tried.
-        std::size_t tag = 0;
+        // From the whole regex down to its first byte: the first beginning that matches is the
+        // longest. One that is cut within a group or a class does not compile; one that is cut
+        // within a <TAG> is not tried.
+        std::size_t tag = 0;  // where the tag that `length` cuts begins
         for (std::size_t length = regex.size(); length > 1; --length) {
             if (length < regex.size() && regex[length] == '>') tag = regex.rfind('<', length);
             if (tag != 0 && length > tag) continue;

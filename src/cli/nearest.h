@@ -10,13 +10,14 @@
 
 namespace bandd {
 
+// Example: the regex `^login of \S+ from <HOST>$` and the text "login of joe at 192.0.2.1".
 struct Nearest {
-    std::string id;
-    std::string fits;   // the part of the text that the pattern's beginning takes
-    std::string wants;  // the rest of the pattern, which does not fit behind it
+    std::string id;     // of the pattern
+    std::string fits;   // what its beginning takes of the text: "login of joe "
+    std::string wants;  // the rest of the pattern, which does not match after that: "from <HOST>$"
 };
 
-// Nothing if no pattern gets anywhere. Slow: it compiles every beginning of every pattern.
+// Empty if no beginning of any pattern matches. Slow: it compiles every beginning of every pattern.
 std::optional<Nearest> nearest_pattern(const FilterConfig& filter, std::string_view text);
 
 }  // namespace bandd

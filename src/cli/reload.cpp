@@ -6,7 +6,7 @@
 
 namespace bandd {
 
-Run reload_command(CLI::App&) {
+Run reload_command(CommandLine&) {
     return [](const CommonOptions& common) {
         return call(common, "reload", Json::object(), [](const Json& result) -> int {
             fmt::print("loaded: {}\n", count(result, "jails", "jail"));

@@ -303,11 +303,11 @@ class Replay {
 
 }  // namespace
 
-Run replay_command(CLI::App& app) {
+Run replay_command(CommandLine& line) {
     auto options = std::make_shared<Options>();
-    app.add_option("log", options->logs, "logs, also .gz and .zst")->required();
-    app.add_option("-j,--jail", options->jail,
-                   "through this jail (default: those whose logpath names the log, or all)");
+    line.texts("log", options->logs, "logs, also .gz and .zst", Must::be_given);
+    line.text("-j,--jail", options->jail,
+              "through this jail (default: those whose logpath names the log, or all)");
     return [options](const CommonOptions& common) {
         // A ban has some kilobytes to tell.
         if (isatty(STDOUT_FILENO) == 0) std::setvbuf(stdout, nullptr, _IOFBF, 64 << 10);

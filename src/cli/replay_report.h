@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "control/protocol.h"
 #include "core/decide/engine.h"
 #include "core/match/scanner.h"
 

@@ -87,15 +87,13 @@ int import_state(const std::string& path, const std::string& from) {
 
 }  // namespace
 
-Run state_command(CLI::App& app) {
+Run state_command(CommandLine& line) {
     struct Options {
         std::string verb, file;
     };
     auto options = std::make_shared<Options>();
-    app.add_option("verb", options->verb, "export or import")
-        ->required()
-        ->check(CLI::IsMember({"export", "import"}));
-    app.add_option("file", options->file, "file (default: standard output or input)");
+    line.choice("verb", options->verb, {"export", "import"}, "export or import", Must::be_given);
+    line.text("file", options->file, "file (default: standard output or input)");
     return [options](const CommonOptions& common) {
         std::string path = load_config(common.config, data_directories(), read_zone).config.state;
         return options->verb == "export" ? export_state(path, options->file)

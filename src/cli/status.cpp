@@ -130,9 +130,9 @@ int print_status(const Json& status) {
 
 }  // namespace
 
-Run status_command(CLI::App& app) {
+Run status_command(CommandLine& line) {
     auto jail = std::make_shared<std::string>();
-    app.add_option("jail", *jail, "only this jail, in detail");
+    line.text("jail", *jail, "only this jail, in detail");
     return [jail](const CommonOptions& common) {
         return call(common, "status", {{"jail", *jail}}, [&](const Json& status) {
             if (jail->empty()) return print_status(status);

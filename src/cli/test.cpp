@@ -257,17 +257,17 @@ int test(const CommonOptions& common, const Options& options) {
 
 }  // namespace
 
-Run test_command(CLI::App& app) {
+Run test_command(CommandLine& line) {
     auto options = std::make_shared<Options>();
-    app.add_option("filter", options->filter, "a filter's name or file");
-    app.add_option("--regex", options->regex, "a single failregex instead of a filter");
-    app.add_flag("--fail2ban", options->fail2ban, "it is in fail2ban's dialect");
-    app.add_option("--line", options->lines, "a line instead of a log; may be repeated");
-    app.add_option("file", options->file,
-                   "log to read, - for standard input (default: the filter's own samples)");
-    app.add_option("-m,--mode", options->modes, "use the filter's optional parts");
-    app.add_option("--timezone", options->timezone, "of dates that name none");
-    app.add_flag("-a,--all", options->all, "show lines that do not match, too, and why");
+    line.text("filter", options->filter, "a filter's name or file");
+    line.text("--regex", options->regex, "a single failregex instead of a filter");
+    line.flag("--fail2ban", options->fail2ban, "it is in fail2ban's dialect");
+    line.texts("--line", options->lines, "a line instead of a lo); may be repeated");
+    line.text("file", options->file,
+              "log to read, - for standard input (default: the filter's own samples)");
+    line.texts("-m,--mode", options->modes, "use the filter's optional parts");
+    line.text("--timezone", options->timezone, "of dates that name none");
+    line.flag("-a,--all", options->all, "show lines that do not match, too, and why");
     return [options](const CommonOptions& common) {
         // With --regex there is no filter: the first word is the log.
         if (!options->regex.empty() && options->file.empty())

@@ -42,15 +42,15 @@ int unban(const CommonOptions& common, const Options& options) {
 
 }  // namespace
 
-Run unban_command(CLI::App& app) {
+Run unban_command(CommandLine& line) {
     auto options = std::make_shared<Options>();
-    app.add_option("ip", options->ip, "address or CIDR block");
-    app.add_option("-j,--jail", options->jail, "only of this jail");
-    app.add_flag("--all", options->all, "every ban");
+    line.text("ip", options->ip, "address or CIDR block");
+    line.text("-j,--jail", options->jail, "only of this jail");
+    line.flag("--all", options->all, "every ban");
     return [options](const CommonOptions& common) { return unban(common, *options); };
 }
 
-Run flush_command(CLI::App&) {
+Run flush_command(CommandLine&) {
     return [](const CommonOptions& common) {
         return call(common, "flush", Json::object(), print_count);
     };

@@ -6,7 +6,7 @@
 
 namespace bandd {
 
-Run version_command(CLI::App&) {
+Run version_command(CommandLine&) {
     return [](const CommonOptions& common) {
         // Without a daemon, too.
         if (!common.json) fmt::print("bandctl {}\n", BANDD_VERSION);

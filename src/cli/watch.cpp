@@ -49,6 +49,6 @@ int watch(const CommonOptions& common) {
 
 }  // namespace
 
-Run watch_command(CLI::App&) { return watch; }
+Run watch_command(CommandLine&) { return watch; }
 
 }  // namespace bandd

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+
+namespace bandd {
+
+void CommandLine::flag(const char* names, bool& value, const char* help) {
+    app_.add_flag(names, value, help);
+}
+
+void CommandLine::number(const char* names, std::size_t& value, const char* help) {
+    app_.add_option(names, value, help)->capture_default_str();
+}
+
+void CommandLine::text(const char* names, std::string& value, const char* help, Must must) {
+    CLI::Option* option = app_.add_option(names, value, help);
+    option->required(must == Must::be_given);
+    if (!value.empty()) option->capture_default_str();
+}
+
+void CommandLine::texts(const char* names, std::vector<std::string>& values, const char* help,
+                        Must must) {
+    app_.add_option(names, values, help)->required(must == Must::be_given);
+}
+
+void CommandLine::choice(const char* names, std::string& value,
+                         const std::vector<std::string>& words, const char* help, Must must) {
+    CLI::Option* option = app_.add_option(names, value, help);
+    option->required(must == Must::be_given)->check(CLI::IsMember(words));
+    if (!value.empty()) option->capture_default_str();
+}
+
+}  // namespace bandd
