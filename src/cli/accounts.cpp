@@ -83,10 +83,9 @@ Run account_command(CommandLine& line) {
     };
     auto options = std::make_shared<Options>();
     line.text("name", options->user, "its name, as it logs in", Must::be_given);
-    line.text("verb", options->verb,
-              "clear: forget its logins, block and allo); block: refuse it; "
-              "allow: from any number of addresses and countries")
-        ->check(CLI::IsMember({"clear", "block", "allow"}));
+    line.choice("verb", options->verb, {"clear", "block", "allow"},
+                "clear: forget its logins, and whether it is blocked or allowed; block: refuse it; "
+                "allow: from any number of addresses and countries");
     return [options](const CommonOptions& common) {
         if (options->verb.empty())
             return call(common, "accounts", {{"user", options->user}}, print_account);

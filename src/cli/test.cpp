@@ -262,7 +262,7 @@ Run test_command(CommandLine& line) {
     line.text("filter", options->filter, "a filter's name or file");
     line.text("--regex", options->regex, "a single failregex instead of a filter");
     line.flag("--fail2ban", options->fail2ban, "it is in fail2ban's dialect");
-    line.texts("--line", options->lines, "a line instead of a lo); may be repeated");
+    line.texts("--line", options->lines, "a line instead of a log; may be repeated");
     line.text("file", options->file,
               "log to read, - for standard input (default: the filter's own samples)");
     line.texts("-m,--mode", options->modes, "use the filter's optional parts");
