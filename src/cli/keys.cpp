@@ -9,13 +9,13 @@
 namespace bandd {
 namespace {
 
-int keys(const CommonOptions& common) {
+int keys(const CommonOptions& common, bool as_man_page) {
     if (!common.json) {
-        fmt::print("{}", keys_markdown());
+        fmt::print("{}", as_man_page ? keys_man() : keys_markdown());
         return exit_done;
     }
     Json list = Json::array();
-    for (const Key& key : all_keys())
+    for (const KeyHelp& key : all_keys())
         list.push_back({{"section", key.section},
                         {"key", key.name},
                         {"type", key.type},
@@ -27,6 +27,10 @@ int keys(const CommonOptions& common) {
 
 }  // namespace
 
-Run keys_command(CommandLine&) { return keys; }
+Run keys_command(CommandLine& line) {
+    auto as_man_page = std::make_shared<bool>(false);
+    line.flag("--man", *as_man_page, "the section KEYS of bandd.yaml(5)");
+    return [as_man_page](const CommonOptions& common) { return keys(common, *as_man_page); };
+}
 
 }  // namespace bandd

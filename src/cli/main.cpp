@@ -44,7 +44,7 @@ constexpr Row rows[] = {
     {"import", "write another program's configuration as bandd's", import_command},
     {"state", "export the state as JSON (bandd may run), or import it (stop bandd first)",
      state_command},
-    {"keys", "all configuration keys, as Markdown or JSON", keys_command},
+    {"keys", "all configuration keys, as Markdown, JSON or a man page", keys_command},
 };
 
 void declare_common(CLI::App& app, CommonOptions& common) {
