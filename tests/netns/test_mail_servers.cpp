@@ -225,7 +225,7 @@ TEST_CASE_METHOD(MailServer,
     CHECK(refused.starts_with("554 5.7.1 "));
     CHECK(refused.find("This account was used from too many places") != std::string::npos);
     CHECK(send("8.1.0.1").starts_with("554 5.7.1 "));
-    CHECK(daemon.said("joe@example.org : ACCOUNTFAILED|smtp 8.6.0.1|BR||6 countries in 1d"));
+    CHECK(daemon.said("joe@example.org : ACCOUNTFAILED|smtp 8.6.0.1|BR|Brazil|6 countries in 1d"));
     CHECK(daemon.said("account joe@example.org has 6 countries in 1d"));
     CHECK(daemon.ctl("accounts").out.find("too many countries") != std::string::npos);
     CHECK(daemon.ctl("account joe@example.org clear").code == 0);
