@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The daemon's end of the control socket. Slow or broken clients can't hold the loop up: requests
-// and unread answers are bounded, and whoever exceeds a bound is cut off and counted.
+// The daemon's end of the control socket: who may use it, requests and answers as JSON, and
+// watchers, who are told of every event. Bounds and slow clients are the stream server's business.
 #pragma once
 
 #include <functional>
-#include <map>
-#include <memory>
+#include <set>
 #include <string>
 
 #include "control/protocol.h"
+#include "net/stream_server.h"
 #include "os/credentials.h"
-#include "os/loop.h"
 
 namespace bandd {
 
@@ -29,44 +28,36 @@ class ControlServer {
     using Reply = std::function<void(const Json&)>;
     using Handler = std::function<std::optional<Json>(const std::string& command,
                                                       const Json& arguments, Reply reply)>;
+    // Root, `own_uid` and members of `group` may connect.
     ControlServer(Loop& loop, Fd listening, std::string path, gid_t group, uid_t own_uid,
                   Handler handler);
-    ~ControlServer();
+    ~ControlServer();  // takes the socket away
     ControlServer(const ControlServer&) = delete;
     ControlServer& operator=(const ControlServer&) = delete;
 
-    bool has_watchers() const;
+    bool has_watchers() const { return !watchers_.empty(); }
+    // A watcher that does not keep up is cut off.
     void tell_watchers(const Json& event);
-    std::uint64_t refused() const { return refused_; }
-    std::uint64_t cut_off() const { return cut_off_; }
+    // Clients that might not connect, or were too many.
+    std::uint64_t refused() const { return server_.counts().refused + server_.counts().too_many; }
+    std::uint64_t cut_off() const { return server_.counts().cut_off; }
+
+    // To be called at `next_deadline`.
+    std::optional<Instant> next_deadline() const { return server_.next_deadline(); }
+    void on_time(Instant now) { server_.on_time(now); }
 
   private:
-    struct Client {
-        Fd fd;
-        std::string in, out;
-        bool watching = false;
-        bool closing = false;  // once `out` is written
-        bool waiting = false;  // for a later reply
-        std::uint64_t number = 0;
-    };
-    void accept();
-    void serve(int fd, std::uint32_t events);
-    void answer(Client& client, const std::string& line);
-    void reply_later(int fd, std::uint64_t number, const Json& reply);
-    void put(Client& client, const Json& reply);
-    void serve_requests(Client& client);
-    bool send(Client& client);
-    void drop(int fd);
+    StreamUse use();
+    std::optional<std::size_t> on_bytes(StreamClient& client, std::string_view bytes,
+                                        std::string& answer);
+    std::optional<Json> take_request(StreamClient& client, std::string_view line);
 
-    Loop& loop_;
-    Fd listening_;
     std::string path_;
     gid_t group_;
     uid_t own_uid_;
     Handler handler_;
-    std::map<int, Client> clients_;
-    std::uint64_t next_number_ = 1;
-    std::uint64_t refused_ = 0, cut_off_ = 0;
+    StreamServer server_;
+    std::set<std::uint64_t> watchers_;  // by number of the client
 };
 
 }  // namespace bandd

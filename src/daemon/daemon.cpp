@@ -640,6 +640,7 @@ void Daemon::set_deadline(Instant at) {
     consider(dispatch_->next_deadline());
     consider(watch_->next_deadline());
     consider(endpoints_->next_deadline());
+    if (control_) consider(control_->next_deadline());
     if (geoblocker_) consider(geoblocker_->next_deadline());
     if (store_->failed())
         consider(std::max(at, last_checkpoint_ + store_retry));
@@ -675,6 +676,7 @@ int Daemon::run() {
             on_report(report);
         }
         if (auto due = endpoints_->next_deadline(); due && *due <= at) endpoints_->on_time(at);
+        if (auto due = control_->next_deadline(); due && *due <= at) control_->on_time(at);
         if (geoblocker_) geoblocker_->on_time(at);
         if (std::exchange(seen_lines_, pipeline_->counts().lines) != pipeline_->counts().lines)
             dirty_ = true;

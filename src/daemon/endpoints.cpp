@@ -78,21 +78,22 @@ Result<> Endpoints::configure(const Config& config, Loop& loop) {
         set_up(policy_, config.policy.listen, "policy", [&](const ListenAddress& address, Fd fd) {
             return std::make_unique<StreamServer>(
                 loop, std::move(fd), address, policy_limits,
-                [this](StreamClient& client, std::string_view bytes, std::string& answer) {
-                    return on_policy(client, bytes, answer);
-                });
+                StreamUse{
+                    [this](StreamClient& client, std::string_view bytes, std::string& answer) {
+                        return on_policy(client, bytes, answer);
+                    }});
         });
     if (!done) return done;
     done =
         set_up(remote_, config.remote.listen, "remote", [&](const ListenAddress& address, Fd fd) {
             bool tls = address.kind == ListenAddress::Kind::tls;
-            auto server = std::make_unique<StreamServer>(
-                loop, std::move(fd), address, remote_limits,
+            StreamUse use{
                 [this, tls](StreamClient& client, std::string_view bytes, std::string& answer) {
                     return tls ? on_json(client, bytes, answer) : on_text(client, bytes, answer);
-                });
-            if (!tls) server->set_greeting(std::string(text_greeting));
-            return server;
+                }};
+            if (!tls) use.greeting = text_greeting;
+            return std::make_unique<StreamServer>(loop, std::move(fd), address, remote_limits,
+                                                  std::move(use));
         });
     if (!done) return done;
     for (auto& [address, server] : policy_) server->set_believed(PrefixSet(config.policy.from));

@@ -8,6 +8,8 @@
 #include <sys/un.h>
 
 #include <array>
+#include <utility>
+#include <vector>
 
 #include "core/base/reserved.h"
 #include "os/clock.h"
@@ -47,18 +49,18 @@ Result<Fd> StreamServer::listen(const ListenAddress& address, const std::string&
 }
 
 StreamServer::StreamServer(Loop& loop, Fd listening, const ListenAddress& address,
-                           StreamLimits limits, Handler handler)
+                           StreamLimits limits, StreamUse use)
     : loop_(loop),
       listening_(std::move(listening)),
       address_(address),
       limits_(limits),
-      handler_(std::move(handler)) {
+      use_(std::move(use)) {
     [[maybe_unused]] auto added =
-        loop_.add(listening_.get(), EPOLLIN, [this](std::uint32_t) { accept(); });
+        loop_.add(listening_.get(), EPOLLIN, [this](std::uint32_t) { accept_all(); });
 }
 
 StreamServer::~StreamServer() {
-    for (auto& [fd, client] : clients_) loop_.remove(fd);
+    for (auto& [number, client] : clients_) loop_.remove(client.fd.get());
     loop_.remove(listening_.get());
 }
 
@@ -73,148 +75,213 @@ Result<> StreamServer::load_tls(const TlsFiles& files) {
     return {};
 }
 
-void StreamServer::accept() {
-    sockaddr_storage from{};
-    socklen_t size = sizeof from;
-    Fd fd(::accept4(listening_.get(), reinterpret_cast<sockaddr*>(&from), &size,
-                    SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd) return;
-    Address peer = *parse_address("::1");
-    if (address_.kind != ListenAddress::Kind::unix_stream) peer = address_of(from);
-    if (!is_loopback(peer) && !believed_.contains(peer)) {
-        ++counts_.refused;
-        return;
+void StreamServer::accept_all() {
+    constexpr int most_at_once = 64;  // then the rest of the loop has its turn
+    for (int i = 0; i < most_at_once; ++i) {
+        sockaddr_storage from{};
+        socklen_t size = sizeof from;
+        Fd fd(::accept4(listening_.get(), reinterpret_cast<sockaddr*>(&from), &size,
+                        SOCK_CLOEXEC | SOCK_NONBLOCK));
+        if (!fd) return;
+        bool local = address_.kind == ListenAddress::Kind::unix_stream;
+        accept(std::move(fd), local ? *parse_address("::1") : address_of(from));
     }
-    if (clients_.size() >= limits_.clients) {
-        ++counts_.too_many;
+}
+
+void StreamServer::accept(Fd fd, const Address& peer) {
+    bool may = use_.may_connect ? use_.may_connect(fd, peer)
+                                : is_loopback(peer) || believed_.contains(peer);
+    if (!may || clients_.size() >= limits_.clients) {
+        ++(may ? counts_.too_many : counts_.refused);
+        const std::string& text = may ? use_.too_many : use_.not_allowed;
+        [[maybe_unused]] auto ignored = ::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL);
         return;
     }
     int on = 1;
     setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    int raw = fd.get();
-    if (!loop_.add(raw, EPOLLIN, [this, raw](std::uint32_t events) { serve(raw, events); })) return;
+    std::uint64_t number = next_number_;
+    auto added = loop_.add(fd.get(), EPOLLIN,
+                           [this, number](std::uint32_t events) { serve(number, events); });
+    if (!added) return;
+    ++next_number_;
     ++counts_.accepted;
-    Client& client = clients_[raw];
+    Client& client = clients_[number];
     client.fd = std::move(fd);
-    client.about.number = next_number_++;
+    client.events = EPOLLIN;
+    client.about.number = number;
     client.about.address = peer;
-    if (tls_)
+    if (tls_) {
         client.tls.emplace(*tls_);
-    else
-        client.out = greeting_;
-    if (tls_)
         client.until = now() + limits_.handshake;
-    else if (limits_.silence != Duration{0})
-        client.until = now() + limits_.silence;
-    if (!send(client)) drop(raw);
+    } else {
+        client.out = use_.greeting;
+        restart_silence(client);
+    }
+    settle(client, send(client));
 }
 
-void StreamServer::drop(int fd) {
-    loop_.remove(fd);
-    clients_.erase(fd);
+void StreamServer::restart_silence(Client& client) {
+    bool counts = limits_.silence != Duration{0} && !client.about.waiting;
+    client.until = counts ? now() + limits_.silence : never;
 }
 
-void StreamServer::cut_off(int fd, const char* why) {
+// Whoever has left or was cut off is forgotten.
+void StreamServer::settle(Client& client, State state) {
+    if (state == State::goes_on) return;
+    loop_.remove(client.fd.get());
+    auto gone = clients_.extract(client.about.number);
+    if (use_.on_end)
+        use_.on_end(gone.mapped().about,
+                    state == State::left ? StreamUse::End::left : StreamUse::End::cut_off);
+}
+
+StreamServer::State StreamServer::cut_off(Client& client, const char* why) {
     ++counts_.cut_off;
-    counts_.last_failure = to_string(clients_.at(fd).about.address) + ": " + why;
-    drop(fd);
+    counts_.last_failure = to_string(client.about.address) + ": " + why;
+    return State::cut_off;
 }
 
-bool StreamServer::send(Client& client) {
+void StreamServer::close_after_answer(Client& client) {
+    client.closing = true;
+    client.until = now() + limits_.handshake;
+}
+
+StreamServer::State StreamServer::send(Client& client) {
     while (!client.out.empty()) {
         ssize_t sent = ::send(client.fd.get(), client.out.data(), client.out.size(), MSG_NOSIGNAL);
         if (sent < 0 && (errno == EAGAIN || errno == EINTR)) break;
-        if (sent < 0) return false;
+        if (sent < 0) return State::left;
         client.out.erase(0, static_cast<std::size_t>(sent));
     }
-    // Who is to be closed is heard no more, but told the rest.
+    // A client that is to be closed is not listened to any more, but it is told the rest.
     std::uint32_t events = client.closing ? 0U : static_cast<std::uint32_t>(EPOLLIN);
-    loop_.modify(client.fd.get(), client.out.empty() ? events : events | EPOLLOUT);
-    return !(client.closing && client.out.empty());
+    if (!client.out.empty()) events |= EPOLLOUT;
+    if (std::exchange(client.events, events) != events) loop_.modify(client.fd.get(), events);
+    if (client.out.size() > limits_.unread) return cut_off(client, "it does not fetch its answers");
+    return client.closing && client.out.empty() ? State::left : State::goes_on;
 }
 
-bool StreamServer::say(Client& client, std::string_view text) {
-    if (text.empty()) return true;
-    if (!client.tls) {
+StreamServer::State StreamServer::say(Client& client, std::string_view text) {
+    if (text.empty()) return State::goes_on;
+    if (!client.tls)
         client.out += text;
-        return true;
-    }
-    return client.tls->say(text, client.out).has_value();
+    else if (!client.tls->say(text, client.out))
+        return State::left;
+    if (client.out.size() > limits_.unread) return cut_off(client, "it does not fetch its answers");
+    return State::goes_on;
 }
 
-// Hands on what has arrived. False: the client is broken.
-bool StreamServer::take(Client& client) {
-    while (!client.closing && !client.in.empty()) {
+// Hands on what has arrived.
+StreamServer::State StreamServer::take(Client& client) {
+    while (!client.closing && !client.about.waiting && !client.in.empty()) {
         std::string answer;
-        auto taken = handler_(client.about, client.in, answer);
-        if (!say(client, answer)) return false;
+        client.taking = true;
+        auto taken = use_.on_bytes(client.about, client.in, answer);
+        client.taking = false;
+        if (State said = say(client, answer); said != State::goes_on) return said;
         if (!taken) {
-            client.closing = true;
-            client.until = now() + limits_.handshake;
+            close_after_answer(client);
         } else if (*taken == 0) {
             break;
         } else {
             client.in.erase(0, *taken);
-            if (limits_.silence != Duration{0}) client.until = now() + limits_.silence;
+            restart_silence(client);
         }
     }
-    return true;
+    if (client.in.size() <= limits_.request || client.closing) return State::goes_on;
+    State ended = cut_off(client, "a request is too long");
+    if (use_.too_long.empty()) return ended;
+    client.in.clear();
+    close_after_answer(client);
+    return say(client, use_.too_long);
 }
 
-bool StreamServer::receive(Client& client) {
-    std::array<char, 16384> buffer;
-    ssize_t got = ::recv(client.fd.get(), buffer.data(), buffer.size(), 0);
-    if (got < 0) return errno == EAGAIN || errno == EINTR;
-    if (got == 0) return false;
-    std::string_view received(buffer.data(), static_cast<std::size_t>(got));
+StreamServer::State StreamServer::receive(Client& client, std::string_view bytes) {
     if (!client.tls) {
-        client.in += received;
-        return true;
+        client.in += bytes;
+        return State::goes_on;
     }
     bool was_ready = client.tls->is_ready();
-    auto taken = client.tls->take(received, client.in, client.out);
+    auto taken = client.tls->take(bytes, client.in, client.out);
     if (!taken) {
         ++counts_.bad_tls;
         counts_.last_failure = to_string(client.about.address) + ": " + taken.error().reason;
         // The alert tells the other side why; whether it arrives is not ours to wait for.
-        [[maybe_unused]] auto ignored =
-            ::send(client.fd.get(), client.out.data(), client.out.size(), MSG_NOSIGNAL);
-        return false;
+        [[maybe_unused]] auto ignored = send(client);
+        return State::cut_off;
     }
-    if (!was_ready && client.tls->is_ready()) {
-        client.about.certificate = client.tls->client_name();
-        client.until = limits_.silence == Duration{0} ? never : now() + limits_.silence;
-        if (!say(client, greeting_)) return false;
-    }
-    return true;
+    if (was_ready || !client.tls->is_ready()) return State::goes_on;
+    client.about.certificate = client.tls->client_name();
+    restart_silence(client);
+    return say(client, use_.greeting);
 }
 
-void StreamServer::serve(int fd, std::uint32_t events) {
-    auto found = clients_.find(fd);
+StreamServer::State StreamServer::read(Client& client) {
+    std::array<char, 16384> buffer;
+    for (std::size_t read = 0; read < limits_.at_once && !client.closing;) {
+        ssize_t got = ::recv(client.fd.get(), buffer.data(), buffer.size(), 0);
+        if (got < 0 && (errno == EAGAIN || errno == EINTR)) break;
+        if (got <= 0) return State::left;
+        auto size = static_cast<std::size_t>(got);
+        State state = receive(client, {buffer.data(), size});
+        if (state == State::goes_on) state = take(client);
+        if (state != State::goes_on) return state;
+        if (size < buffer.size()) break;  // that was all
+        read += size;
+    }
+    return State::goes_on;
+}
+
+void StreamServer::serve(std::uint64_t number, std::uint32_t events) {
+    auto found = clients_.find(number);
     if (found == clients_.end()) return;
     Client& client = found->second;
-    if ((events & EPOLLIN) != 0 && !client.closing) {
-        if (!receive(client) || !take(client)) return drop(fd);
-        if (client.in.size() > limits_.request) return cut_off(fd, "a request is too long");
-    } else if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
-        return drop(fd);
-    }
-    if (!send(client)) return drop(fd);
-    if (client.out.size() > limits_.unread) cut_off(fd, "it does not fetch its answers");
+    State state = State::goes_on;
+    if ((events & EPOLLIN) != 0 && !client.closing)
+        state = read(client);
+    else if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+        state = State::left;
+    settle(client, state == State::goes_on ? send(client) : state);
+}
+
+void StreamServer::answer(std::uint64_t number, std::string_view text) {
+    auto found = clients_.find(number);
+    if (found == clients_.end() || !found->second.about.waiting) return;
+    Client& client = found->second;
+    client.about.waiting = false;
+    restart_silence(client);
+    State state = say(client, text);
+    if (client.taking) return;  // `take` goes on with its next request
+    if (state == State::goes_on) state = take(client);
+    settle(client, state == State::goes_on ? send(client) : state);
+}
+
+void StreamServer::tell(std::uint64_t number, std::string_view text, std::size_t most) {
+    auto found = clients_.find(number);
+    if (found == clients_.end() || found->second.closing) return;
+    Client& client = found->second;
+    if (client.out.size() + text.size() > most)
+        cut_off(client, "it does not fetch what it is told");
+    else if (say(client, text) == State::goes_on && send(client) == State::goes_on)
+        return;
+    // We may be within this very client's request: its end is served like any other hang-up.
+    client.closing = true;
+    client.out.clear();
+    ::shutdown(client.fd.get(), SHUT_RDWR);
 }
 
 std::optional<Instant> StreamServer::next_deadline() const {
     std::optional<Instant> next;
-    for (const auto& [fd, client] : clients_)
+    for (const auto& [number, client] : clients_)
         if (client.until != never && (!next || client.until < *next)) next = client.until;
     return next;
 }
 
 void StreamServer::on_time(Instant at) {
-    std::vector<int> late;
-    for (const auto& [fd, client] : clients_)
-        if (client.until <= at) late.push_back(fd);
-    for (int fd : late) cut_off(fd, "it kept silent");
+    std::vector<Client*> late;
+    for (auto& [number, client] : clients_)
+        if (client.until <= at) late.push_back(&client);
+    for (Client* client : late) settle(*client, cut_off(*client, "it kept silent"));
 }
 
 }  // namespace bandd

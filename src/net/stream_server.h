@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Clients that ask and are answered on the loop: TCP, TLS or a Unix socket. What they send and what
-// they do not fetch is bounded, and so is their number and the time that they may keep silent.
+// Clients that ask and are answered on the loop: TCP, TLS or a Unix socket. bandctl, Postfix, other
+// machines and senders of syslog messages are all served by it. What they send and what they do not
+// fetch is bounded, and so is their number and the time that they may keep silent.
 #pragma once
 
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,13 +22,14 @@ struct StreamLimits {
     std::size_t clients = 256;
     std::size_t request = 64 << 10;  // bytes that wait to become a request
     std::size_t unread = 256 << 10;  // bytes of answers that a client does not fetch
-    // Until TLS stands; and for the last answer to be fetched.
+    // For the handshake of TLS; and for the last answer to be fetched.
     Duration handshake = std::chrono::seconds(10);
-    Duration silence{0};  // of a client between requests; 0: as long as it likes
+    Duration silence{0};             // of a client between requests; 0: as long as it likes
+    std::size_t at_once = 16 << 10;  // bytes read from one client; then the others have their turn
 };
 struct StreamCounts {
     std::uint64_t accepted = 0;
-    std::uint64_t refused = 0;   // by their address
+    std::uint64_t refused = 0;   // they may not connect
     std::uint64_t too_many = 0;  // over `clients`
     std::uint64_t cut_off = 0;   // over `request` or `unread`, or silent too long
     std::uint64_t bad_tls = 0;   // wrong certificate, none, plain text …
@@ -36,36 +37,57 @@ struct StreamCounts {
 };
 
 struct StreamClient {
-    std::uint64_t number = 0;
-    Address address;          // ::1 of a Unix socket's client
-    std::string certificate;  // the verified common name; empty without
-    bool greeted = false;     // for the handler's use
-    std::string name;         // the same: who it proved to be
+    std::uint64_t number = 0;  // no other client of this server had it before
+    Address address;           // ::1 of a Unix socket's client
+    std::string certificate;   // the verified common name; empty without
+    std::string name;          // for the use's own purposes: who it proved to be
+    // Set by `on_bytes`: the answer comes later, by `answer`. Until then nothing more is taken.
+    bool waiting = false;
+};
+
+// What one use of the server decides, and what its clients are told. All is called on the loop.
+struct StreamUse {
+    // Called with what has arrived and is not taken yet. It returns how many bytes it takes (0:
+    // more are needed) and appends its answer; nullopt: close the connection after the answer.
+    std::function<std::optional<std::size_t>(StreamClient& client, std::string_view bytes,
+                                             std::string& answer)>
+        on_bytes;
+    // Whether a client may connect. Empty: this machine and whoever is believed may.
+    std::function<bool(const Fd& socket, const Address& peer)> may_connect = {};
+    // A client is gone. `cut_off`: by us, as it broke a limit or the rules of TLS.
+    enum class End { left, cut_off };
+    std::function<void(const StreamClient& client, End end)> on_end = {};
+    // Texts; empty: nothing is said.
+    std::string greeting = {};     // every client hears it first (with TLS, after the handshake)
+    std::string not_allowed = {};  // before the connection is closed
+    std::string too_many = {};     // the same, over `clients`
+    std::string too_long = {};     // the same, over `request`
 };
 
 class StreamServer {
   public:
     // Binds; network sockets and ports below 1024 before rights are dropped. A Unix socket may be
-    // used by everybody who reaches its directory.
+    // used by everybody who reaches its directory. `what` begins the error's text.
     static Result<Fd> listen(const ListenAddress& address, const std::string& what);
 
-    // Called with what has arrived and is not taken yet: says how many bytes it takes (0: more are
-    // needed), appends its answer. Nothing: the connection is to be closed, after the answer.
-    using Handler = std::function<std::optional<std::size_t>(
-        StreamClient& client, std::string_view bytes, std::string& answer)>;
     StreamServer(Loop& loop, Fd listening, const ListenAddress& address, StreamLimits limits,
-                 Handler handler);
-    ~StreamServer();
+                 StreamUse use);
+    ~StreamServer();  // closes all connections, without `on_end`
     StreamServer(const StreamServer&) = delete;
     StreamServer& operator=(const StreamServer&) = delete;
 
     // Who may connect, besides this machine itself.
     void set_believed(PrefixSet believed) { believed_ = std::move(believed); }
-    // A greeting that every client hears first (not by TLS before the handshake).
-    void set_greeting(std::string greeting) { greeting_ = std::move(greeting); }
     // Certificate, key and clients, for connections from now on. Of a tls address only.
     Result<> load_tls(const TlsFiles& files);
 
+    // The answer that a waiting client was promised. A client that is gone hears nothing.
+    void answer(std::uint64_t client, std::string_view text);
+    // Says something that nobody asked for. A client that then has more than `most` bytes to fetch
+    // is cut off.
+    void tell(std::uint64_t client, std::string_view text, std::size_t most);
+
+    // To be called at `next_deadline`: cuts off clients whose time is over.
     std::optional<Instant> next_deadline() const;
     void on_time(Instant now);
 
@@ -79,27 +101,33 @@ class StreamServer {
         StreamClient about;
         std::optional<TlsStream> tls;
         std::string in, out;
-        bool closing = false;
+        bool taking = false;   // within `on_bytes`
+        bool closing = false;  // once `out` is fetched
+        std::uint32_t events = 0;
         Instant until = never;
     };
-    void accept();
-    void serve(int fd, std::uint32_t events);
-    bool receive(Client& client);
-    bool take(Client& client);
-    bool say(Client& client, std::string_view text);
-    bool send(Client& client);
-    void drop(int fd);
-    void cut_off(int fd, const char* why);
+    enum class State { goes_on, left, cut_off };
+    void accept_all();
+    void accept(Fd fd, const Address& peer);
+    void serve(std::uint64_t number, std::uint32_t events);
+    State read(Client& client);
+    State receive(Client& client, std::string_view bytes);
+    State take(Client& client);
+    State say(Client& client, std::string_view text);
+    State send(Client& client);
+    State cut_off(Client& client, const char* why);
+    void close_after_answer(Client& client);
+    void restart_silence(Client& client);
+    void settle(Client& client, State state);
 
     Loop& loop_;
     Fd listening_;
     ListenAddress address_;
     StreamLimits limits_;
-    Handler handler_;
+    StreamUse use_;
     PrefixSet believed_;
-    std::string greeting_;
     std::optional<TlsServer> tls_;
-    std::map<int, Client> clients_;
+    std::map<std::uint64_t, Client> clients_;  // by number
     std::uint64_t next_number_ = 1;
     StreamCounts counts_;
 };
