@@ -44,6 +44,7 @@ struct Replayed {
     std::string path;
     Tail tail;
     std::shared_ptr<const Ruleset> ruleset;
+    // Of several logs, which are decided by turns:
     std::vector<Hits> hits;  // of the pieces that were scanned last
     std::size_t piece = 0;   // of them; and in it, what is to be decided next
     std::size_t next = 0;
@@ -56,8 +57,6 @@ struct Replayed {
     }
     LogTime time;
     std::optional<Instant> arrival;  // of `hit`, once it was asked for
-    enum class Scanned { nothing, chunk, part } scanned = Scanned::nothing;  // just now
-    bool read_to_end = false;
     bool ended = false;
 };
 
@@ -105,7 +104,10 @@ class Replay {
         for (const auto& file : files_) total += file->tail.size();
         Progress progress(total, !common_.json);
         auto begin = Clock::now();
-        decide_all(progress);
+        if (files_.size() == 1)
+            decide_one(*files_[0], progress);
+        else
+            decide_all(progress);
         double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
         report_.summarize(scan_.counts(), not_asked_, seconds);
         return failed_ ? exit_said_no : exit_done;
@@ -183,82 +185,56 @@ class Replay {
         return {};
     }
 
-    // The next lines of a file; nothing at its end.
-    std::string_view read_on(Replayed& file) {
-        while (!file.read_to_end) {
-            auto read =
-                file.tail.read(scan_.threads() > 1 ? Tail::backlog_read_size : Tail::read_size);
-            if (!read) {
-                print_error(read.error());
-                failed_ = file.read_to_end = true;
-                return {};
-            }
-            if (!read->bytes.empty()) return read->bytes;
-            if (read->more) continue;
-            file.read_to_end = true;
-            return file.tail.flush_partial();
+    // Reads on in a file; at its end it hands on what has no line end, and has ended.
+    void read_on(Replayed& file, std::size_t part, const Tail::Take& take) {
+        auto read = file.tail.read_on(part, take);
+        if (!read) {
+            print_error(read.error());
+            failed_ = file.ended = true;
+        } else if (read->bytes == 0 && !read->more) {
+            file.ended = true;
+            take(Chunk{0, file.tail.flush_partial(), {}});
         }
-        return {};
     }
 
-    // Reads on until there is a hit to decide, or the end.
+    // A single log: while hits are decided, the other matchers scan on.
+    void decide_one(Replayed& file, Progress& progress) {
+        constexpr std::size_t at_a_time = 64 << 20;
+        Hits hits;
+        while (!file.ended)
+            read_on(file, scan_.threads() > 1 ? at_a_time : 0, [&](const Readable& what) {
+                scan_.begin(*file.ruleset, what, now_);
+                while (auto lines = scan_.next(hits)) {
+                    done_ += lines->size();
+                    progress.show(done_);
+                    for (std::size_t i = 0; i < hits.size(); ++i)
+                        decide(hits, i, file.time.arrival_of(hits[i], now_));
+                }
+                return scan_.has_read();
+            });
+    }
+
+    // Of several logs: reads on until there is a hit to decide, or the end.
     void fill(Replayed& file, Progress& progress) {
         while (file.hit() == nullptr && !file.ended) {
             file.piece = file.next = 0;
-            if (files_.size() == 1)
-                scan_piece(file);
-            else
-                scan_chunk(file);
+            for (Hits& hits : file.hits) hits.clear();
+            read_on(file, 0, [&](const Readable& what) {
+                done_ += std::get<Chunk>(what).bytes.size();
+                scan_.begin(*file.ruleset, what, now_);
+                std::size_t pieces = 0;
+                do {
+                    if (file.hits.size() == pieces) file.hits.emplace_back();
+                } while (scan_.next(file.hits[pieces++]));
+                return PartRead{};
+            });
             progress.show(done_);
         }
     }
-    // A single log: while hits are decided, the other matchers scan on.
-    void scan_piece(Replayed& file) {
-        file.hits.resize(1);
-        if (file.scanned == Replayed::Scanned::nothing && !begin(file)) {
-            file.ended = true;
-            return;
-        }
-        if (auto lines = scan_.next(file.hits[0])) {
-            done_ += lines->size();
-            return;
-        }
-        if (file.scanned == Replayed::Scanned::part) {
-            auto read = scan_.has_read();
-            file.tail.took(read.bytes, read.left);
-        }
-        file.scanned = Replayed::Scanned::nothing;
-    }
-    bool begin(Replayed& file) {
-        constexpr std::size_t at_a_time = 64 << 20;
-        auto part = scan_.threads() > 1 ? file.tail.ahead(at_a_time) : std::nullopt;
-        if (part) {
-            scan_.begin(*file.ruleset, *part, now_);
-            file.scanned = Replayed::Scanned::part;
-            return true;
-        }
-        std::string_view lines = read_on(file);
-        scan_.begin(*file.ruleset, Chunk{0, lines, {}}, now_);
-        file.scanned = Replayed::Scanned::chunk;
-        return !lines.empty();
-    }
-    // Of several logs, which are decided by turns, one chunk as a whole.
-    void scan_chunk(Replayed& file) {
-        std::string_view lines = read_on(file);
-        file.ended = lines.empty();
-        done_ += lines.size();
-        scan_.begin(*file.ruleset, Chunk{0, lines, {}}, now_);
-        std::size_t pieces = 0;
-        do {
-            if (file.hits.size() == pieces) file.hits.emplace_back();
-        } while (scan_.next(file.hits[pieces++]));
-        for (; pieces < file.hits.size(); ++pieces) file.hits[pieces].clear();
-    }
 
+    // Of several logs, the one whose next hit is the oldest goes on.
     void decide_all(Progress& progress) {
-        Outcome outcome;
         while (true) {
-            // Of several logs, the one that is furthest behind in time goes on.
             Replayed* next = nullptr;
             for (auto& file : files_) {
                 fill(*file, progress);
@@ -268,22 +244,23 @@ class Replay {
                 if (next == nullptr || file->arrival < next->arrival) next = file.get();
             }
             if (next == nullptr) break;
-            const Hit& hit = *next->hit();
-            engine_.look_ahead(next->hits[next->piece], next->next);
-            Instant arrival = *std::exchange(next->arrival, {});
-            ++next->next;
-            outcome.events.clear();
-            outcome.questions.clear();
-            engine_.on_time(arrival, outcome);
-            engine_.on_hit(hit, arrival, outcome);
-            // Nobody knows what a name or a program would have said then: names ban nobody, and
-            // programs exempt nobody.
-            for (std::size_t i = 0; i < outcome.questions.size(); ++i) {
-                if (outcome.questions[i].kind != Question::Kind::addresses) ++not_asked_;
-                engine_.on_answer({outcome.questions[i], {}, false, {}}, arrival, outcome);
-            }
-            for (const Event& event : outcome.events) report_.tell(event);
+            decide(next->hits[next->piece], next->next++, *std::exchange(next->arrival, {}));
         }
+    }
+
+    void decide(const Hits& hits, std::size_t index, Instant arrival) {
+        engine_.look_ahead(hits, index);
+        outcome_.events.clear();
+        outcome_.questions.clear();
+        engine_.on_time(arrival, outcome_);
+        engine_.on_hit(hits[index], arrival, outcome_);
+        // Nobody knows what a name or a program would have said then: names ban nobody, and
+        // programs exempt nobody.
+        for (std::size_t i = 0; i < outcome_.questions.size(); ++i) {
+            if (outcome_.questions[i].kind != Question::Kind::addresses) ++not_asked_;
+            engine_.on_answer({outcome_.questions[i], {}, false, {}}, arrival, outcome_);
+        }
+        for (const Event& event : outcome_.events) report_.tell(event);
     }
 
     const CommonOptions& common_;
@@ -297,6 +274,7 @@ class Replay {
     ReplayReport report_{engine_, common_.json};
     std::uint64_t done_ = 0;
     ParallelScan scan_{1};
+    Outcome outcome_;              // of one hit
     std::uint64_t not_asked_ = 0;  // bans that a live daemon asks about
     bool failed_ = false;
 };

@@ -221,8 +221,8 @@ CommandParts Daemon::command_parts() {
 }
 
 Status Daemon::status() const {
-    return collect_status({options_.config, started_, config_, *engine_, *dispatch_, *watch_,
-                           *pipeline_, *streams_, *answerer_, *endpoints_, *control_, log_, turns_,
+    return collect_status({options_.config, started_, config_, *engine_, *dispatch_, *pipeline_,
+                           *sources_, *answerer_, *endpoints_, *control_, log_, turns_,
                            store_error_});
 }
 
@@ -230,19 +230,17 @@ Status Daemon::status() const {
 void Daemon::make_parts() {
     dispatch_ = std::make_unique<Dispatch>(*engine_, Dispatch::Backends{});
     pipeline_ = std::make_unique<Pipeline>(
-        *engine_, *dispatch_, *watch_,
-        Pipeline::Listener{
-            [this](const Event& event) { on_event(event); },
-            [this](const Question& question) { answerer_->ask(question, now()); },
-            [this](const Report& report) { on_report(report); },
-            [this](const Error& error) { log_.put(Severity::error, to_line(error)); }});
+        *engine_, *dispatch_, *sources_,
+        Pipeline::Listener{[this](const Event& event) { on_event(event); },
+                           [this](const Question& question) { answerer_->ask(question, now()); },
+                           [this](const Report& report) { on_report(report); }});
     control_ = std::make_unique<ControlServer>(
         *loop_, std::move(listening_), config_.socket, group_, account_.uid,
         [this](const std::string& command, const Json& arguments, ControlServer::Reply reply) {
             return commands_->run(command, arguments, reply);
         });
     announcer_ = std::make_unique<Announcer>(log_, *engine_, *dispatch_, *control_);
-    health_ = std::make_unique<LogHealth>(log_, *watch_, *pipeline_, *engine_);
+    health_ = std::make_unique<LogHealth>(log_, sources_->files(), *engine_);
     logins_ = std::make_unique<Logins>(Logins::Parts{config_, log_, *engine_, *pipeline_,
                                                      *announcer_, *programs_, geoip_->facts(),
                                                      [this] { dirty_ = true; }});
@@ -310,10 +308,13 @@ Result<> Daemon::start() {
     SystemUser nobody = account_;
     if (auto known = find_user("nobody"); known && account_.uid == 0) nobody = *known;
     if (auto opened = endpoints_->open(config_, nobody); !opened) return opened;
-    streams_ = std::make_unique<Streams>(
-        [this](const Error& error) { log_.put(Severity::error, to_line(error)); });
-    if (auto opened = streams_->listen(config_, true); !opened) return opened;
-    if (options_.read_stdin) streams_->read_stdin([this] { ending_ = true; });
+    auto loop = Loop::create();
+    if (!loop) return std::unexpected(loop.error());
+    loop_ = std::make_unique<Loop>(std::move(*loop));
+    sources_ = std::make_unique<Sources>(
+        *loop_, [this](const Error& error) { log_.put(Severity::error, to_line(error)); });
+    if (auto opened = sources_->open(config_, true); !opened) return opened;
+    if (options_.read_stdin) sources_->standard_input().want([this] { ending_ = true; });
     if (!unprivileged_)
         if (auto dropped = drop_privileges(account_); !dropped) return dropped;
     if (auto forbidden = forbid_dangerous_calls(); !forbidden) return forbidden;
@@ -322,20 +323,12 @@ Result<> Daemon::start() {
     if (!signals) return std::unexpected(signals.error());
     signals_ = std::move(*signals);
     std::signal(SIGPIPE, SIG_IGN);
-    auto loop = Loop::create();
-    if (!loop) return std::unexpected(loop.error());
-    loop_ = std::make_unique<Loop>(std::move(*loop));
     auto store = Store::open(config_.state, warning);
     if (!store) return std::unexpected(store.error());
     store_ = std::make_unique<Store>(std::move(*store));
     if (!warning.empty()) log_.put(Severity::warning, warning);
     state_lost_ = !warning.empty();
-    Watch::Limits limits;
-    limits.line_limit = config_.line_limit;
-    limits.scratch = fs::path(config_.state).parent_path().string();
-    auto watch = Watch::create(limits);
-    if (!watch) return std::unexpected(watch.error());
-    watch_ = std::make_unique<Watch>(std::move(*watch));
+    if (auto started = sources_->start(config_); !started) return started;
 
     auto geoip = Geoip::start(*loop_, config_, log_, [this] {
         if (geoblocker_) geoblocker_->set(config_.geoblocks, config_.geoip);
@@ -354,7 +347,6 @@ Result<> Daemon::start() {
               [this](std::uint32_t) {
                   while (int signal = read_signal(signals_)) on_signal(signal);
               }},
-             {watch_->fd(), [this](std::uint32_t) { watch_->on_notify(now()); }},
              {programs_->fd(), [this](std::uint32_t) { programs_->on_ready(now()); }},
              {answerer_->resolver_fd(),
               [this](std::uint32_t) {
@@ -377,12 +369,6 @@ Result<> Daemon::start() {
             return added;
     }
     engine_->set_own_addresses(PrefixSet(own_addresses()));
-    // proc(5): this file is exceptional whenever something was mounted or unmounted.
-    mounts_ = Fd(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
-    if (mounts_) [[maybe_unused]]
-        auto added = loop_->add(mounts_.get(), EPOLLPRI,
-                                [this](std::uint32_t) { watch_->look_again(now()); });
-
     Instant at = now();
     Outcome outcome;
     engine_->set_rules(rules_of(config_), at, outcome);
@@ -412,8 +398,8 @@ Result<> Daemon::start() {
     return {};
 }
 
-Daemon::Saved Daemon::load_state() {
-    Saved saved;
+SavedSources Daemon::load_state() {
+    SavedSources saved;
     Restore restore;
     restore.expect = [&](std::size_t bans) { engine_->expect_bans(bans); };
     restore.ban = [&](Ban ban) { engine_->restore_ban(std::move(ban)); };
@@ -468,14 +454,15 @@ Result<> Daemon::replace_state() {
     return loop_->add(store_->fd(), EPOLLIN, [this](std::uint32_t) { on_stored(); });
 }
 
-void Daemon::apply_config(Saved saved, Instant at) {
+void Daemon::apply_config(SavedSources saved, Instant at) {
     Report report;
     dispatch_->set_targets(actions_of(config_), at, report, std::exchange(state_lost_, false));
     on_report(report);
-    std::optional<FileId> own_log;
-    if (config_.log.target.find('/') != std::string::npos) own_log = file_id(config_.log.target);
-    pipeline_->configure(config_, compiled_, std::move(saved.logs), own_log, at);
-    streams_->configure(config_, *loop_, *pipeline_, saved.journal_cursor, at);
+    pipeline_->configure(config_, compiled_);
+    std::vector<JailIndex> numbers;
+    for (std::size_t i = 0; i < config_.jails.size(); ++i)
+        numbers.push_back(static_cast<JailIndex>(i));
+    sources_->configure(config_, numbers, std::move(saved), at);
     ask_again(at);
 }
 
@@ -540,7 +527,7 @@ Result<> Daemon::reload() {
     geoip_->take(std::move(*databases));
     engine_->set_rules(rules_of(config_), at, outcome);
     engine_->set_own_addresses(PrefixSet(own_addresses()));
-    [[maybe_unused]] auto said_by_streams = streams_->listen(config_, false);
+    [[maybe_unused]] auto said_by_sources = sources_->open(config_, false);
     users_file_->configure(false);
     apply_config({}, at);
     if (auto set_up = endpoints_->configure(config_, *loop_); !set_up)
@@ -582,13 +569,18 @@ void Daemon::take_checkpoint(Instant at) {
     Checkpoint checkpoint;
     checkpoint.jails = engine_->jail_names();
     checkpoint.at = at;
-    pipeline_->take_positions(checkpoint.positions, checkpoint.gone, at);
+    SourceChanges read = sources_->take_changes(at);
+    for (const TailPosition& log : read.logs)
+        checkpoint.positions.push_back({log.path, log.id.device, log.id.inode, log.offset,
+                                        log.skipping, log.fingerprint.length,
+                                        log.fingerprint.hash});
+    for (const FileId& id : read.gone) checkpoint.gone.emplace_back(id.device, id.inode);
     checkpoint.changes = engine_->take_changes();
     auto take_note = [&](const char* name, std::string value, std::string& saved) {
         if (value != saved) checkpoint.notes.emplace_back(name, value);
         saved = std::move(value);
     };
-    take_note(journal_note, streams_->journal_cursor(), saved_cursor_);
+    take_note(journal_note, read.journal_cursor, saved_cursor_);
     take_note(conversations_note, engine_->conversations(), saved_conversations_);
     take_note(waiting_note, engine_->waiting_hits(), saved_waiting_);
     Duration longest{0};
@@ -638,7 +630,7 @@ void Daemon::set_deadline(Instant at) {
     };
     consider(engine_->next_deadline());
     consider(dispatch_->next_deadline());
-    consider(watch_->next_deadline());
+    consider(sources_->next_deadline());
     consider(endpoints_->next_deadline());
     if (control_) consider(control_->next_deadline());
     if (geoblocker_) consider(geoblocker_->next_deadline());
@@ -657,9 +649,8 @@ int Daemon::run() {
     while (!ending_) {
         double turn_begin = stopwatch();
         Instant at = now();
-        streams_->on_turn(at);
         take_answers(at);
-        bool more = pipeline_->turn(at) || streams_->busy() || answerer_->has_answers();
+        bool more = pipeline_->turn(at) || answerer_->has_answers();
         if (loop_->take_clock_change()) {
             log_.write(Severity::notice, "the clock was set; the ends of bans are made right");
             Report report;
@@ -676,6 +667,7 @@ int Daemon::run() {
             on_report(report);
         }
         if (auto due = endpoints_->next_deadline(); due && *due <= at) endpoints_->on_time(at);
+        if (auto due = sources_->next_deadline(); due && *due <= at) sources_->on_time(at);
         if (auto due = control_->next_deadline(); due && *due <= at) control_->on_time(at);
         if (geoblocker_) geoblocker_->on_time(at);
         if (std::exchange(seen_lines_, pipeline_->counts().lines) != pipeline_->counts().lines)

@@ -20,7 +20,6 @@
 #include "daemon/programs.h"
 #include "daemon/remote_bans.h"
 #include "daemon/status.h"
-#include "daemon/streams.h"
 #include "daemon/users_file.h"
 #include "os/log.h"
 #include "os/loop.h"
@@ -48,13 +47,9 @@ class Daemon {
     Result<> load(Config& config, std::shared_ptr<const Compiled>& compiled);
     Result<> enter_rights();
     Result<> make_backends(const Config& config);
-    struct Saved {
-        Watch::Saved logs;
-        std::string journal_cursor;
-    };
-    Saved load_state();
+    SavedSources load_state();
     Result<> replace_state();
-    void apply_config(Saved saved, Instant now);
+    void apply_config(SavedSources saved, Instant now);
     Result<> reload();
     Result<> start_answerer();
     void make_parts();
@@ -82,15 +77,14 @@ class Daemon {
     gid_t group_ = 0;
     bool unprivileged_ = false;  // not started by root
     std::unique_ptr<Loop> loop_;
-    Fd signals_, address_notices_, mounts_, listening_;
+    Fd signals_, address_notices_, listening_;
     std::unique_ptr<Spawner> spawner_;
     std::unique_ptr<Geoip> geoip_;
     std::unique_ptr<Store> store_;
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<Dispatch> dispatch_;
-    std::unique_ptr<Watch> watch_;
+    std::unique_ptr<Sources> sources_;
     std::unique_ptr<Pipeline> pipeline_;
-    std::unique_ptr<Streams> streams_;
     std::unique_ptr<Programs> programs_;
     std::unique_ptr<Answerer> answerer_;
     std::unique_ptr<Endpoints> endpoints_;

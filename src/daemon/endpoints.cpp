@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "net/listen.h"
 #include "os/clock.h"
 #include "protocols/postfix.h"
 
@@ -24,7 +25,7 @@ constexpr std::string_view text_peer = "text";
 
 Result<> Endpoints::open(const Config& config, const SystemUser& helper) {
     auto open_one = [&](const ListenAddress& address, const char* what) -> Result<> {
-        auto fd = StreamServer::listen(address, what);
+        auto fd = listen_at(address, what);
         if (!fd) return std::unexpected(fd.error());
         opened_.emplace(address, std::move(*fd));
         return {};
@@ -34,7 +35,7 @@ Result<> Endpoints::open(const Config& config, const SystemUser& helper) {
     for (const ListenAddress& address : config.remote.listen)
         if (auto opened = open_one(address, "remote"); !opened) return opened;
     if (!config.http.listen) return {};
-    auto fd = StreamServer::listen(*config.http.listen, "http");
+    auto fd = listen_at(*config.http.listen, "http");
     if (!fd) return std::unexpected(fd.error());
     auto started = HttpHelper::start(helper, std::move(*fd));
     if (!started) return std::unexpected(started.error());

@@ -5,40 +5,40 @@
 #include <vector>
 
 #include "core/decide/engine.h"
-#include "daemon/pipeline.h"
 #include "os/log.h"
-#include "source/watch.h"
+#include "source/log_files.h"
 
 namespace bandd {
 
 void LogHealth::say_all() { look(true); }
 
 void LogHealth::say_changes() {
-    if (version_ != watch_.version()) look(false);
+    if (version_ != files_.watch().version()) look(false);
 }
 
 std::map<std::string, std::string> LogHealth::find_problems() const {
     // A jail may name several places of which one exists here.
-    std::vector<bool> needed(watch_.logs().size());
+    std::vector<bool> needed(files_.watch().logs().size());
     for (std::size_t jail = 0; jail < engine_.rules().size(); ++jail) {
-        const auto& logs = pipeline_.logs_of(static_cast<JailIndex>(jail));
-        if (std::ranges::any_of(logs, [&](std::size_t log) { return !watch_.waiting(log); }))
+        const auto& logs = files_.logs_of(static_cast<JailIndex>(jail));
+        if (std::ranges::any_of(logs,
+                                [&](std::size_t log) { return !files_.watch().waiting(log); }))
             continue;
         for (std::size_t log : logs) needed[log] = true;
     }
     std::map<std::string, std::string> problems;
-    for (std::size_t log = 0; log < watch_.logs().size(); ++log) {
-        const std::string& path = watch_.logs()[log].spec.path;
-        if (const Error* error = watch_.error(log))
+    for (std::size_t log = 0; log < files_.watch().logs().size(); ++log) {
+        const std::string& path = files_.watch().logs()[log].spec.path;
+        if (const Error* error = files_.watch().error(log))
             problems[path] = to_line(*error);
-        else if (watch_.waiting(log) && needed[log])
+        else if (files_.watch().waiting(log) && needed[log])
             problems[path] = "";
     }
     return problems;
 }
 
 void LogHealth::look(bool starting) {
-    version_ = watch_.version();
+    version_ = files_.watch().version();
     auto problems = find_problems();
     for (const auto& [path, problem] : problems) {
         auto known = problems_.find(path);

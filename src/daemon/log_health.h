@@ -12,14 +12,13 @@ namespace bandd {
 
 class Engine;
 class Log;
-class Pipeline;
-class Watch;
+class LogFiles;
 
 class LogHealth {
   public:
     // All of these outlive it.
-    LogHealth(Log& log, const Watch& watch, const Pipeline& pipeline, const Engine& engine)
-        : log_(log), watch_(watch), pipeline_(pipeline), engine_(engine) {}
+    LogHealth(Log& log, const LogFiles& files, const Engine& engine)
+        : log_(log), files_(files), engine_(engine) {}
 
     // After a start or a reload, when a missing log is worth a warning.
     void say_all();
@@ -31,8 +30,7 @@ class LogHealth {
     std::map<std::string, std::string> find_problems() const;
 
     Log& log_;
-    const Watch& watch_;
-    const Pipeline& pipeline_;
+    const LogFiles& files_;
     const Engine& engine_;
     std::uint64_t version_ = 0;                    // of Watch, when it was last looked at
     std::map<std::string, std::string> problems_;  // by path; empty: the log does not exist

@@ -12,9 +12,8 @@
 #include "daemon/answerer.h"
 #include "daemon/endpoints.h"
 #include "daemon/pipeline.h"
-#include "daemon/streams.h"
 #include "os/log.h"
-#include "source/watch.h"
+#include "source/sources.h"
 
 namespace bandd {
 namespace {
@@ -65,7 +64,7 @@ const Row<All> of_daemon[] = {
      [](const All& from) { return from.engine.conversations_evicted(); }},
     {{"lost_notices", "bandd_lost_notices_total", counter,
       "Overflows of the kernel's file notices."},
-     [](const All& from) { return from.watch.overflows(); }},
+     [](const All& from) { return from.sources.files().watch().overflows(); }},
     {{"refused_bans", "bandd_refused_bans_total", counter, "Bans over ban_limit."},
      [](const All& from) { return from.engine.refused_bans(); }},
     {{"refused_clients", ""}, [](const All& from) { return from.control.refused(); }},
@@ -143,8 +142,8 @@ const Row<Reader> of_file[] = {
      [](const Reader& reader) -> std::uint64_t { return reader.tail.size(); }},
 };
 
-const Row<Streams::JournalStatus> of_journal[] = {
-    {{"entries", ""}, [](const Streams::JournalStatus& journal) { return journal.entries; }},
+const Row<JournalSource::Status> of_journal[] = {
+    {{"entries", ""}, [](const JournalSource::Status& journal) { return journal.entries; }},
 };
 
 const Row<SyslogListener> of_syslog[] = {
@@ -215,14 +214,14 @@ LogStatus status_of_log(const Watch& watch, std::size_t log) {
 
 std::vector<LogStatus> logs_of_jail(const StatusSources& from, JailIndex jail) {
     std::vector<LogStatus> logs;
-    for (std::size_t log : from.pipeline.logs_of(jail))
-        logs.push_back(status_of_log(from.watch, log));
-    if (auto journal = from.streams.journal(jail))
+    for (std::size_t log : from.sources.files().logs_of(jail))
+        logs.push_back(status_of_log(from.sources.files().watch(), log));
+    if (auto journal = from.sources.journal().status(jail))
         logs.push_back({.kind = LogStatus::Kind::journal,
                         .path = "journal",
                         .error = journal->error,
                         .numbers = read_rows(of_journal, *journal)});
-    for (const SyslogListener* listener : from.streams.listeners(jail))
+    for (const SyslogListener* listener : from.sources.syslog().listeners(jail))
         logs.push_back({.kind = LogStatus::Kind::syslog,
                         .path = to_string(listener->address()),
                         .numbers = read_rows(of_syslog, *listener),

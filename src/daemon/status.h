@@ -27,8 +27,7 @@ class Endpoints;
 class Engine;
 class Log;
 class Pipeline;
-class Streams;
-class Watch;
+class Sources;
 struct Config;
 
 // What a status is collected from.
@@ -38,9 +37,8 @@ struct StatusSources {
     const Config& config;
     const Engine& engine;
     const Dispatch& dispatch;
-    const Watch& watch;
     const Pipeline& pipeline;
-    const Streams& streams;
+    const Sources& sources;
     const Answerer& answerer;
     const Endpoints& endpoints;
     const ControlServer& control;

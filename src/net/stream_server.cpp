@@ -4,8 +4,6 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include <array>
 #include <utility>
@@ -16,37 +14,6 @@
 #include "os/socket_address.h"
 
 namespace bandd {
-
-Result<Fd> StreamServer::listen(const ListenAddress& address, const std::string& what) {
-    std::string place = what + ": cannot listen at " + to_string(address);
-    sockaddr_storage to{};
-    socklen_t size = 0;
-    bool local = address.kind == ListenAddress::Kind::unix_stream;
-    if (local) {
-        auto& path = reinterpret_cast<sockaddr_un&>(to);
-        path.sun_family = AF_UNIX;
-        std::memcpy(path.sun_path, address.path.c_str(), address.path.size() + 1);
-        size = sizeof path;
-        struct stat status{};
-        // Left behind by an earlier run; anything but a socket is not ours to remove.
-        if (lstat(address.path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode))
-            ::unlink(address.path.c_str());
-    } else {
-        size = to_sockaddr(address.address, address.port, to);
-    }
-    Fd fd(::socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!fd) return fail_errno(place);
-    int on = 1;
-    if (!local) setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&to), size) != 0)
-        return fail_errno(place, errno == EADDRINUSE ? "something else has it: name another port"
-                                 : errno == ENOENT   ? "make its directory first"
-                                 : errno == EADDRNOTAVAIL ? "this machine has no such address"
-                                                          : "");
-    if (local) ::chmod(address.path.c_str(), 0666);
-    if (::listen(fd.get(), 128) != 0) return fail_errno(place);
-    return fd;
-}
 
 StreamServer::StreamServer(Loop& loop, Fd listening, const ListenAddress& address,
                            StreamLimits limits, StreamUse use)

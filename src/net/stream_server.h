@@ -66,10 +66,7 @@ struct StreamUse {
 
 class StreamServer {
   public:
-    // Binds; network sockets and ports below 1024 before rights are dropped. A Unix socket may be
-    // used by everybody who reaches its directory. `what` begins the error's text.
-    static Result<Fd> listen(const ListenAddress& address, const std::string& what);
-
+    // `listening`: from `listen_at`.
     StreamServer(Loop& loop, Fd listening, const ListenAddress& address, StreamLimits limits,
                  StreamUse use);
     ~StreamServer();  // closes all connections, without `on_end`

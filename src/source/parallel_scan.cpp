@@ -25,22 +25,15 @@ ParallelScan::ParallelScan(unsigned threads, const ScanCounts& counts)
     pieces_.resize(threads <= 1 ? 1 : threads * for_each_thread);
 }
 
-void ParallelScan::begin(const Ruleset& ruleset, const Chunk& chunk, Instant now) {
+void ParallelScan::begin(const Ruleset& ruleset, const Readable& what, Instant now) {
     workers_->stop();
     ruleset_ = &ruleset;
     now_ = now;
-    chunk_ = chunk;
-    part_.reset();
-    begin_pieces(chunk.bytes.size());
-}
-
-void ParallelScan::begin(const Ruleset& ruleset, const FilePart& part, Instant now) {
-    workers_->stop();
-    ruleset_ = &ruleset;
-    now_ = now;
-    chunk_ = {};
-    part_ = part;
-    begin_pieces(part.size);
+    const auto* chunk = std::get_if<Chunk>(&what);
+    const auto* part = std::get_if<FilePart>(&what);
+    chunk_ = chunk != nullptr ? *chunk : Chunk{};
+    part_ = part != nullptr ? std::optional(*part) : std::nullopt;
+    begin_pieces(chunk != nullptr ? chunk->bytes.size() : part->size);
 }
 
 void ParallelScan::begin_pieces(std::size_t bytes) {

@@ -12,7 +12,7 @@
 #include "config/types.h"
 #include "core/match/scanner.h"
 #include "os/workers.h"
-#include "source/tail.h"
+#include "source/lines.h"
 
 namespace bandd {
 
@@ -26,21 +26,15 @@ class ParallelScan {
     // `counts` so far, of one that this replaces.
     explicit ParallelScan(unsigned threads, const ScanCounts& counts = {});
 
-    // Begins to scan. Ruleset and chunk must live until all of it was had from `next`, or the next
-    // `begin`.
-    void begin(const Ruleset& ruleset, const Chunk& chunk, Instant now);
-    // A part of a file that the threads read, too, each its own share: what one has read another
+    // Begins to scan. Ruleset and lines must live until all of it was had from `next`, or the next
+    // `begin`. Of a part of a file each thread reads its own share, too: what one has read another
     // would have to fetch from it, which takes half as long as to scan it.
-    void begin(const Ruleset& ruleset, const FilePart& part, Instant now);
+    void begin(const Ruleset& ruleset, const Readable& what, Instant now);
     // The next lines, with their hits in place of what `hits` held; nothing once there are no more.
     // Both are good until the next call, those of a chunk as long as the chunk.
     std::optional<std::string_view> next(Hits& hits);
-    struct HasRead {
-        std::size_t bytes = 0;  // fewer than there were to read if the file was truncated
-        std::string_view left;  // behind the last line end; good until the next `begin`
-    };
-    // Of a part of a file, once `next` is through with it.
-    HasRead has_read() const { return {read_, left_}; }
+    // Of a part of a file, once `next` is through with it; `left` is good until the next `begin`.
+    PartRead has_read() const { return {read_, left_}; }
 
     // Gives back what a backlog took, once it is read.
     void give_back();

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "source/syslog_listener.h"
 
+#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
-#include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
+#include "net/listen.h"
 #include "os/socket_address.h"
 
 namespace bandd {
@@ -19,62 +19,60 @@ constexpr int most_datagrams = 2000;  // one after the other, before the rest of
 
 }  // namespace
 
-Result<SyslogListener> SyslogListener::open(const ListenAddress& address, std::size_t line_limit) {
-    SyslogListener listener;
-    listener.address_ = address;
-    listener.line_limit_ = line_limit;
-    std::string what = "syslog: cannot listen at " + to_string(address);
-    if (auto loaded = listener.reload(); !loaded) return std::unexpected(loaded.error());
-    bool stream =
-        address.kind == ListenAddress::Kind::tcp || address.kind == ListenAddress::Kind::tls;
-    sockaddr_storage to{};
-    socklen_t size = 0;
-    if (address.kind == ListenAddress::Kind::unix_datagram) {
-        auto& local = reinterpret_cast<sockaddr_un&>(to);
-        local.sun_family = AF_UNIX;
-        std::memcpy(local.sun_path, address.path.c_str(), address.path.size() + 1);
-        size = sizeof local;
-        struct stat status{};
-        // Left behind by an earlier run; anything but a socket is not ours to remove.
-        if (lstat(address.path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode))
-            ::unlink(address.path.c_str());
-    } else {
-        size = to_sockaddr(address.address, address.port, to);
+Result<std::unique_ptr<SyslogListener>> SyslogListener::open(Loop& loop,
+                                                             const ListenAddress& address,
+                                                             std::size_t line_limit) {
+    std::unique_ptr<SyslogListener> made(new SyslogListener(loop, address, line_limit));
+    auto socket = listen_at(address, "syslog");
+    if (!socket) return std::unexpected(socket.error());
+    if (is_stream(address)) {
+        StreamLimits limits{.clients = most_clients, .at_once = read_size};
+        made->server_ =
+            std::make_unique<StreamServer>(loop, std::move(*socket), address, limits, made->use());
+        if (auto loaded = made->reload(); !loaded) return std::unexpected(loaded.error());
+        return made;
     }
-    listener.socket_ = Fd(::socket(
-        to.ss_family, (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!listener.socket_) return fail_errno(what);
-    int fd = listener.socket_.get();
-    int on = 1;
-    // With datagrams, two could share a port, and one of them would hear nothing.
-    if (stream) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    made->datagrams_ = std::move(*socket);
+    int fd = made->datagrams_.get();
     int buffer = receive_buffer;
-    if (!stream && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer) != 0)
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer) != 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
-    if (!stream) setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
-    if (::bind(fd, reinterpret_cast<sockaddr*>(&to), size) != 0)
-        return fail_errno(what, errno == EADDRINUSE
-                                    ? "another syslog daemon has it: name another port"
-                                : errno == EACCES ? "ports below 1024 need bandd started as root"
-                                                  : "");
-    if (address.kind == ListenAddress::Kind::unix_datagram) ::chmod(address.path.c_str(), 0666);
-    if (stream && ::listen(fd, 64) != 0) return fail_errno(what);
-    return listener;
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
+    auto added = loop.add(fd, EPOLLIN, [one = made.get()](std::uint32_t) { one->ready_ = true; });
+    if (!added) return std::unexpected(added.error());
+    return made;
+}
+
+SyslogListener::~SyslogListener() {
+    if (datagrams_) loop_.remove(datagrams_.get());
+}
+
+StreamUse SyslogListener::use() {
+    StreamUse use;
+    use.on_bytes = [this](StreamClient& client, std::string_view bytes, std::string&) {
+        take_bytes(client, bytes, false);
+        return std::optional(bytes.size());
+    };
+    use.may_connect = [this](const Fd&, const Address& peer) { return believed_.contains(peer); };
+    use.on_end = [this](const StreamClient& client, StreamUse::End end) {
+        // A message that was not ended by a line end is a message all the same.
+        if (end == StreamUse::End::left) take_bytes(client, {}, true);
+        framing_.erase(client.number);
+    };
+    return use;
 }
 
 Result<> SyslogListener::reload() {
     if (address_.kind != ListenAddress::Kind::tls) return {};
-    auto loaded = TlsServer::load(address_.tls);
-    if (!loaded) {
-        Error error = loaded.error();
-        error.what = "syslog: " + to_string(address_) + ": " + error.what;
-        return std::unexpected(error);
-    }
-    tls_ = std::move(*loaded);
-    return {};
+    auto loaded = server_->load_tls(address_.tls);
+    if (loaded) return {};
+    Error error = loaded.error();
+    error.what = "syslog: " + error.what;
+    return std::unexpected(error);
 }
 
-void SyslogListener::append_message(std::string& lines, std::string_view message) {
+void SyslogListener::append_message(const Address& sender, std::string_view message) {
     while (message.ends_with('\n') || message.ends_with('\r') || message.ends_with('\0'))
         message.remove_suffix(1);
     if (message.empty()) return;
@@ -83,6 +81,8 @@ void SyslogListener::append_message(std::string& lines, std::string_view message
         ++counts_.cut;
     }
     ++counts_.messages;
+    if (arrived_.empty() || arrived_.back().sender != sender) arrived_.push_back({sender, {}});
+    std::string& lines = arrived_.back().lines;
     for (char c : message) {
         if (c == '\n')
             lines += "#012";
@@ -92,148 +92,82 @@ void SyslogListener::append_message(std::string& lines, std::string_view message
     lines += '\n';
 }
 
-bool SyslogListener::read_datagrams(const PrefixSet& believed, const OnLines& on_lines) {
+void SyslogListener::take_bytes(const StreamClient& client, std::string_view bytes, bool ended) {
+    SyslogFraming& framing =
+        framing_.try_emplace(client.number, SyslogFraming(line_limit_)).first->second;
+    auto append = [&](std::string_view message) { append_message(client.address, message); };
+    std::uint64_t before = framing.dishonest();
+    framing.take(bytes, append);
+    if (ended) framing.end(append);
+    counts_.cut += framing.dishonest() - before;
+}
+
+// The kernel's own count of what it had to drop comes with each message.
+void SyslogListener::count_dropped(msghdr& message) {
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+         header = CMSG_NXTHDR(&message, header))
+        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SO_RXQ_OVFL) {
+            std::uint32_t dropped = 0;
+            std::memcpy(&dropped, CMSG_DATA(header), sizeof dropped);
+            counts_.dropped += dropped - last_dropped_;  // the kernel's counter may wrap
+            last_dropped_ = dropped;
+        }
+}
+
+// Its size; nothing if there is none.
+std::optional<std::size_t> SyslogListener::read_datagram(char* buffer) {
+    sockaddr_storage from{};
+    std::array<char, 64> control{};
+    iovec part{buffer, largest_datagram};
+    msghdr message{};
+    message.msg_name = &from;
+    message.msg_namelen = sizeof from;
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    ssize_t got = ::recvmsg(datagrams_.get(), &message, 0);
+    if (got < 0) return {};
+    auto size = static_cast<std::size_t>(got);
+    count_dropped(message);
+    Address sender = address_of(from);
+    if (address_.kind == ListenAddress::Kind::unix_datagram || believed_.contains(sender))
+        append_message(sender, {buffer, size});
+    else
+        ++counts_.refused;
+    return size;
+}
+
+void SyslogListener::read(const OnLines& on_lines) {
     std::array<char, largest_datagram> buffer;
-    std::string lines;
-    Address last;
+    // The socket stays readable if there are more.
+    bool any = std::exchange(ready_, false);
     std::size_t bytes = 0;
-    bool local = address_.kind == ListenAddress::Kind::unix_datagram;
-    auto hand_on = [&] {
-        if (!lines.empty()) on_lines(last, lines);
-        lines.clear();
-    };
-    for (int i = 0; i < most_datagrams && bytes < read_size; ++i) {
-        sockaddr_storage from{};
-        std::array<char, 64> control{};
-        iovec part{buffer.data(), buffer.size()};
-        msghdr message{};
-        message.msg_name = &from;
-        message.msg_namelen = sizeof from;
-        message.msg_iov = &part;
-        message.msg_iovlen = 1;
-        message.msg_control = control.data();
-        message.msg_controllen = control.size();
-        ssize_t got = ::recvmsg(socket_.get(), &message, 0);
-        if (got < 0) {
-            hand_on();
-            return false;
-        }
-        for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-             header = CMSG_NXTHDR(&message, header))
-            if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SO_RXQ_OVFL) {
-                std::uint32_t dropped = 0;
-                std::memcpy(&dropped, CMSG_DATA(header), sizeof dropped);
-                counts_.dropped += dropped - last_dropped_;  // the kernel's counter may wrap
-                last_dropped_ = dropped;
-            }
-        bytes += static_cast<std::size_t>(got);
-        Address sender = address_of(from);
-        if (!local && !believed.contains(sender)) {
-            ++counts_.refused;
-            continue;
-        }
-        if (sender != last) hand_on();
-        last = sender;
-        append_message(lines, {buffer.data(), static_cast<std::size_t>(got)});
+    for (int i = 0; any && i < most_datagrams && bytes < read_size; ++i) {
+        auto size = read_datagram(buffer.data());
+        if (!size) break;
+        bytes += *size;
     }
-    hand_on();
-    return true;
+    for (const Arrived& one : std::exchange(arrived_, {})) on_lines(one.sender, one.lines);
 }
 
-void SyslogListener::accept_clients(const PrefixSet& believed, const OnClient& on_client) {
-    while (true) {
-        sockaddr_storage from{};
-        socklen_t size = sizeof from;
-        Fd socket(::accept4(socket_.get(), reinterpret_cast<sockaddr*>(&from), &size,
-                            SOCK_CLOEXEC | SOCK_NONBLOCK));
-        if (!socket) return;
-        Address sender = address_of(from);
-        if (!believed.contains(sender)) {
-            ++counts_.refused;
-            continue;
-        }
-        if (clients_.size() >= most_clients) {
-            ++counts_.clients_refused;
-            continue;
-        }
-        int fd = socket.get();
-        clients_.push_back({std::move(socket), sender, SyslogFraming(line_limit_), {}});
-        if (tls_) clients_.back().tls.emplace(*tls_);
-        on_client(fd, true);
-    }
+std::optional<Instant> SyslogListener::next_deadline() const {
+    return server_ ? server_->next_deadline() : std::nullopt;
 }
 
-void SyslogListener::take_bytes(Client& client, std::string_view bytes, bool ended,
-                                const OnLines& on_lines) {
-    std::string lines;
-    auto append = [&](std::string_view message) { append_message(lines, message); };
-    std::uint64_t before = client.framing.dishonest();
-    client.framing.take(bytes, append);
-    if (ended) client.framing.end(append);
-    counts_.cut += client.framing.dishonest() - before;
-    if (!lines.empty()) on_lines(client.sender, lines);
+void SyslogListener::on_time(Instant now) {
+    if (server_) server_->on_time(now);
 }
 
-bool SyslogListener::read_client(Client& client, bool& gone, const OnLines& on_lines) {
-    std::array<char, 65536> buffer;
-    std::size_t bytes = 0;
-    while (bytes < read_size) {
-        ssize_t got = ::recv(client.socket.get(), buffer.data(), buffer.size(), 0);
-        if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-        if (got <= 0) {
-            take_bytes(client, {}, true, on_lines);
-            gone = true;
-            return false;
-        }
-        bytes += static_cast<std::size_t>(got);
-        std::string_view received(buffer.data(), static_cast<std::size_t>(got));
-        std::string plain;
-        if (client.tls) {
-            std::string answer;
-            auto taken = client.tls->take(received, plain, answer);
-            // A handshake's answers are small: a client that takes none of them is no client.
-            bool sent = answer.empty() ||
-                        ::send(client.socket.get(), answer.data(), answer.size(), MSG_NOSIGNAL) ==
-                            static_cast<ssize_t>(answer.size());
-            if (!taken || !sent) {
-                ++counts_.failed_handshakes;
-                counts_.last_failure = to_string(client.sender) + ": " +
-                                       (taken ? "takes nothing" : taken.error().reason);
-                gone = true;
-                return false;
-            }
-            received = plain;
-        }
-        take_bytes(client, received, false, on_lines);
-    }
-    return true;
-}
-
-std::vector<int> SyslogListener::client_fds() const {
-    std::vector<int> fds;
-    for (const Client& client : clients_) fds.push_back(client.socket.get());
-    return fds;
-}
-
-bool SyslogListener::read(int fd, const PrefixSet& believed, const OnClient& on_client,
-                          const OnLines& on_lines) {
-    if (fd == socket_.get()) {
-        if (address_.kind == ListenAddress::Kind::udp ||
-            address_.kind == ListenAddress::Kind::unix_datagram)
-            return read_datagrams(believed, on_lines);
-        accept_clients(believed, on_client);
-        return false;
-    }
-    auto client =
-        std::ranges::find_if(clients_, [&](const Client& one) { return one.socket.get() == fd; });
-    if (client == clients_.end()) return false;
-    bool gone = false;
-    bool more = read_client(*client, gone, on_lines);
-    if (gone) {
-        on_client(fd, false);
-        clients_.erase(client);
-    }
-    return more;
+SyslogCounts SyslogListener::counts() const {
+    SyslogCounts counts = counts_;
+    if (!server_) return counts;
+    const StreamCounts& clients = server_->counts();
+    counts.refused += clients.refused;
+    counts.clients_refused = clients.too_many;
+    counts.failed_handshakes = clients.bad_tls + clients.cut_off;
+    counts.last_failure = clients.last_failure;
+    return counts;
 }
 
 }  // namespace bandd

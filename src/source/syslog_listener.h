@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Syslog messages from other machines (NXLog, rsyslog, logger): udp, tcp with octet counting or
-// line ends (RFC 6587), the same by TLS (RFC 5425), and Unix datagrams. Lossy by nature: what the
-// kernel had to drop is counted.
+// Syslog messages from other machines (NXLog, rsyslog, logger) at one address: udp, tcp with octet
+// counting or line ends (RFC 6587), the same by TLS (RFC 5425), and Unix datagrams. Lossy by
+// nature: what the kernel had to drop is counted.
 #pragma once
 
 #include <functional>
-#include <list>
-#include <optional>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "config/types.h"
 #include "core/base/prefix_set.h"
-#include "core/base/result.h"
-#include "net/tls.h"
-#include "os/fd.h"
+#include "net/stream_server.h"
 #include "source/framing.h"
+
+struct msghdr;
 
 namespace bandd {
 
@@ -39,43 +39,54 @@ class SyslogListener {
     static constexpr int receive_buffer = 8 << 20;
 
     // Binds it; ports below 1024 need root, so before rights are dropped.
-    static Result<SyslogListener> open(const ListenAddress& address, std::size_t line_limit);
+    static Result<std::unique_ptr<SyslogListener>> open(Loop& loop, const ListenAddress& address,
+                                                        std::size_t line_limit);
+    ~SyslogListener();
+    SyslogListener(const SyslogListener&) = delete;
+    SyslogListener& operator=(const SyslogListener&) = delete;
 
     // Reads certificate and key again, for connections from now on.
     Result<> reload();
+    // Senders whose messages are taken; all of a Unix socket's are.
+    void set_believed(PrefixSet believed) { believed_ = std::move(believed); }
+
+    // True if `read` has something to hand on.
+    bool is_ready() const { return ready_ || !arrived_.empty(); }
+    // Messages as lines ending in '\n', in the order of arrival; a line end within one is "#012".
+    using OnLines = std::function<void(const Address& sender, std::string_view lines)>;
+    void read(const OnLines& on_lines);
+
+    // To be called at `next_deadline`: cuts off clients that do not finish their handshake.
+    std::optional<Instant> next_deadline() const;
+    void on_time(Instant now);
 
     const ListenAddress& address() const { return address_; }
-    int fd() const { return socket_.get(); }
-    // Readable descriptors of clients, too (tcp). Each change calls `on_client(fd, joined)`.
-    using OnClient = std::function<void(int fd, bool joined)>;
-    // Messages as lines ending in '\n', in the order of arrival; a line end within one is "#012".
-    // True if there is more at once.
-    using OnLines = std::function<void(const Address& sender, std::string_view lines)>;
-    bool read(int fd, const PrefixSet& believed, const OnClient& on_client,
-              const OnLines& on_lines);
-
-    const SyslogCounts& counts() const { return counts_; }
-    std::size_t clients() const { return clients_.size(); }
-    std::vector<int> client_fds() const;
+    SyslogCounts counts() const;
+    std::size_t clients() const { return server_ ? server_->clients() : 0; }
 
   private:
-    struct Client {
-        Fd socket;
-        Address sender;
-        SyslogFraming framing;
-        std::optional<TlsStream> tls;
-    };
-    bool read_datagrams(const PrefixSet& believed, const OnLines& on_lines);
-    void accept_clients(const PrefixSet& believed, const OnClient& on_client);
-    bool read_client(Client& client, bool& gone, const OnLines& on_lines);
-    void take_bytes(Client& client, std::string_view bytes, bool ended, const OnLines& on_lines);
-    void append_message(std::string& lines, std::string_view message);
+    SyslogListener(Loop& loop, const ListenAddress& address, std::size_t line_limit)
+        : loop_(loop), address_(address), line_limit_(line_limit) {}
 
+    StreamUse use();
+    void take_bytes(const StreamClient& client, std::string_view bytes, bool ended);
+    std::optional<std::size_t> read_datagram(char* buffer);
+    void count_dropped(msghdr& message);
+    void append_message(const Address& sender, std::string_view message);
+
+    Loop& loop_;
     ListenAddress address_;
-    Fd socket_;
-    std::optional<TlsServer> tls_;
-    std::size_t line_limit_ = 65536;
-    std::list<Client> clients_;
+    std::size_t line_limit_;
+    PrefixSet believed_;
+    Fd datagrams_;                                    // of udp and Unix datagrams
+    std::unique_ptr<StreamServer> server_;            // of tcp and tls
+    std::map<std::uint64_t, SyslogFraming> framing_;  // by number of the client
+    bool ready_ = false;
+    struct Arrived {
+        Address sender;
+        std::string lines;
+    };
+    std::vector<Arrived> arrived_;  // and not handed on yet
     SyslogCounts counts_;
     std::uint32_t last_dropped_ = 0;
 };

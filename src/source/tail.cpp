@@ -195,6 +195,19 @@ void Tail::took(std::size_t bytes, std::string_view left) {
     took_nothing_ = bytes == 0;
 }
 
+Result<Tail::Progress> Tail::read_on(std::size_t part, const Take& take) {
+    if (part > 0)
+        if (auto next = ahead(part)) {
+            PartRead read = take(*next);
+            took(read.bytes, read.left);
+            return Progress{read.bytes, true};
+        }
+    auto read = this->read(part > 0 ? backlog_read_size : read_size);
+    if (!read) return std::unexpected(read.error());
+    if (!read->bytes.empty()) take(Chunk{0, read->bytes, {}});
+    return Progress{read->bytes.size(), read->more, read->truncated};
+}
+
 Result<Tail::Read> Tail::read(std::size_t most) {
     leave_handed();
     took_nothing_ = false;

@@ -5,15 +5,16 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "core/base/zone.h"
-#include "core/match/scanner.h"
 #include "core/text/encoding.h"
 #include "os/fd.h"
+#include "source/lines.h"
 
 namespace bandd {
 
@@ -35,26 +36,18 @@ struct Fingerprint {
     bool matches(std::string_view head) const;
 };
 
-// Where reading goes on: everything before `offset` was handed on, nothing behind it.
+// Where reading goes on: everything before `offset` was handed on, nothing from there on.
 struct TailPosition {
     std::string path;
     FileId id;
     std::uint64_t offset = 0;
     bool skipping = false;  // within a line that was cut, up to the next line end
     Fingerprint fingerprint;
+    bool operator==(const TailPosition&) const = default;
 };
 
 struct TailCounts {
     std::uint64_t bytes = 0, cut_lines = 0, truncations = 0;
-};
-
-// A part of a file for others to read. It goes on with a line of which `begun` was read before, or
-// begins one.
-struct FilePart {
-    int fd = -1;
-    std::uint64_t offset = 0;
-    std::size_t size = 0;
-    std::string_view begun;
 };
 
 class Tail {
@@ -82,9 +75,21 @@ class Tail {
     };
     // At most `most` bytes. Finds truncation first: then reading begins anew at 0.
     Result<Read> read(std::size_t most = read_size);
-    // What `read` would read next, for who reads it himself and then says with `took` how many
-    // bytes there were, and which of them (and of `begun`) belong to a line that has no end yet.
-    // Nothing where `read` has to do it: at a file's begin, after a truncation, within a line that
+
+    // Reads on, and hands to `take` what comes next: a part of at most `part` bytes, if parts are
+    // wanted (not 0) and one can be had, else lines. This is the one way by which the daemon and
+    // `bandctl replay` read files.
+    struct Progress {
+        std::size_t bytes = 0;
+        bool more = false;
+        std::optional<TailPosition> truncated = std::nullopt;  // as of `Read`
+    };
+    using Take = std::function<PartRead(const Readable&)>;
+    Result<Progress> read_on(std::size_t part, const Take& take);
+
+    // What `read` would read next, for a caller that reads it himself and then says with `took` how
+    // many bytes there were, and which of them (and of `begun`) belong to a line that has no end
+    // yet. Empty if `read` has to do it: at a file's begin, after a truncation, within a line that
     // was cut, in UTF-16; or at the end.
     std::optional<FilePart> ahead(std::size_t most);
     void took(std::size_t bytes, std::string_view left);

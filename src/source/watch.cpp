@@ -183,8 +183,8 @@ bool Watch::resume(std::size_t log, Reader& reader, Instant now) {
                (!saved_used_.contains(saved.id) || (known && !sure));
     });
     if (rotated) finish_rotated(log, reader.tail.path(), &reader.tail, sure, now);
-    reader.backlog = known || rotated;
-    return reader.backlog;
+    if (known || rotated) reader.backlog.emplace();
+    return reader.backlog.has_value();
 }
 
 // Opens those of the files that rotation made of `path` which `wanted` asks for, oldest first. A
@@ -275,13 +275,13 @@ Reader* Watch::take_missed(std::size_t log, const std::string& path, const Tail&
 // What comes after a file that is read in log time has the same times to tell, if not later ones.
 void Watch::read_after(Reader& reader, Reader* before) {
     reader.after = before;
-    if (before != nullptr && before->backlog) reader.backlog = true;
+    if (before != nullptr && before->backlog && !reader.backlog) reader.backlog.emplace();
 }
 
 Reader& Watch::add_rotated(Tail tail, const Rotated& rotated, std::set<std::size_t> logs,
                            const std::string& path, Reader* before, bool backlog, Instant now) {
     Reader& reader = readers_.emplace_back(Reader{std::move(tail)});
-    reader.backlog = backlog;
+    if (backlog) reader.backlog.emplace();
     reader.logs = std::move(logs);
     reader.tail.set_path(path);
     read_after(reader, before);
@@ -421,23 +421,44 @@ void Watch::rescan(std::size_t log, Instant now) {
 }
 
 void Watch::rescan_all(Instant now) {
-    for (std::size_t log = 0; log < logs_.size(); ++log) rescan(log, now);
+    for (std::size_t log = 0; log < logs_.size(); ++log)
+        if (!logs_[log].spec.path.empty()) rescan(log, now);
 }
 
-void Watch::set_logs(std::vector<WatchedLog> logs, Saved saved, std::optional<FileId> forbidden,
-                     Instant now) {
-    // Readers follow their log to its new index; those whose log is gone are dropped.
-    std::vector<std::optional<std::size_t>> moved(logs_.size());
-    for (std::size_t i = 0; i < logs_.size(); ++i)
-        for (std::size_t j = 0; j < logs.size(); ++j)
-            if (logs[j].spec == logs_[i].spec) moved[i] = j;
-    for (Reader& reader : readers_) {
-        std::set<std::size_t> kept;
-        for (std::size_t log : reader.logs)
-            if (moved[log]) kept.insert(*moved[log]);
-        reader.logs = std::move(kept);
+// Puts `wanted` in place of what is watched. Readers name logs by number, so those stay.
+std::vector<std::size_t> Watch::renumber(std::vector<WatchedLog> wanted) {
+    std::vector<bool> taken(logs_.size());
+    std::vector<std::optional<std::size_t>> known(wanted.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+        for (std::size_t log = 0; log < logs_.size() && !known[i]; ++log)
+            if (!taken[log] && logs_[log].spec == wanted[i].spec) {
+                known[i] = log;
+                taken[log] = true;
+            }
+    for (Reader& reader : readers_)
+        std::erase_if(reader.logs, [&](std::size_t log) { return !taken[log]; });
+    for (std::size_t log = 0; log < logs_.size(); ++log)
+        if (!taken[log]) logs_[log] = {};
+    std::vector<std::size_t> numbers;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        if (!known[i]) {
+            auto free = std::ranges::find(taken, false);
+            known[i] = static_cast<std::size_t>(free - taken.begin());
+            if (free == taken.end()) {
+                logs_.emplace_back();
+                taken.push_back(false);
+            }
+            taken[*known[i]] = true;
+        }
+        logs_[*known[i]] = std::move(wanted[i]);
+        numbers.push_back(*known[i]);
     }
-    logs_ = std::move(logs);
+    return numbers;
+}
+
+std::vector<std::size_t> Watch::set_logs(std::vector<WatchedLog> wanted, Saved saved,
+                                         std::optional<FileId> forbidden, Instant now) {
+    std::vector<std::size_t> numbers = renumber(std::move(wanted));
     ++version_;
     for (auto it = readers_.begin(); it != readers_.end();) {
         Reader& reader = *it++;
@@ -460,6 +481,7 @@ void Watch::set_logs(std::vector<WatchedLog> logs, Saved saved, std::optional<Fi
     starting_ = false;
     saved_.clear();
     saved_used_.clear();
+    return numbers;
 }
 
 void Watch::on_notify(Instant now) {
@@ -508,7 +530,7 @@ void Watch::on_notify(Instant now) {
 // A file that was empty may have been filled, copied and emptied since, even more than once.
 void Watch::take_copies(Reader& reader, std::int64_t since, Instant now) {
     reader.after = take_missed(*reader.logs.begin(), reader.tail.path(), reader.tail, since + 1,
-                               reader.after, reader.backlog, now);
+                               reader.after, reader.backlog.has_value(), now);
 }
 
 void Watch::look(Instant now) {
@@ -538,9 +560,49 @@ std::vector<Reader*> Watch::ready() {
     return ready;
 }
 
-void Watch::read_done(Reader& reader, bool more) {
-    reader.ready = more;
-    if (!more) reader.backlog = false;
+// Of one file that is a backlog, in one turn; then the others have theirs, and bandctl its answers.
+constexpr std::size_t backlog_a_turn = 8 << 20;
+
+// True if there is more to read at once.
+Result<bool> Watch::read_on(Reader& reader, const Visitor& visitor, Instant now) {
+    bool parts = reader.backlog && visitor.takes_parts;
+    bool more = true;
+    for (std::size_t left = backlog_a_turn; more && left > 0;) {
+        std::size_t bytes = 0;
+        bool part = false;
+        auto read = reader.tail.read_on(parts ? left : 0, [&](const Readable& what) {
+            part = std::holds_alternative<FilePart>(what);
+            return visitor.take(reader, what);
+        });
+        if (!read) return std::unexpected(read.error());
+        if (read->truncated) find_copy(reader, *read->truncated, now);
+        more = read->more;
+        if (!parts) break;
+        // What gave no lines counts, too: within a line that was cut.
+        bytes = part ? read->bytes : Tail::backlog_read_size;
+        left -= std::min(left, bytes);
+    }
+    return more;
+}
+
+void Watch::read_ready(const Visitor& visitor, Instant now) {
+    for (Reader* reader : ready()) {
+        auto more = read_on(*reader, visitor, now);
+        if (!more && visitor.on_error) visitor.on_error(more.error());
+        reader->ready = more && *more;
+        if (!reader->ready) reader->backlog.reset();
+    }
+    drop_expired(visitor, now);
+}
+
+bool Watch::is_ready() const { return std::ranges::any_of(readers_, &Reader::ready); }
+
+std::optional<Instant> Watch::reached() const {
+    std::optional<Instant> slowest;
+    for (const Reader& reader : readers_)
+        if (reader.backlog && (!slowest || reader.backlog->reached < *slowest))
+            slowest = reader.backlog->reached;
+    return slowest;
 }
 
 void Watch::find_copy(Reader& reader, const TailPosition& before, Instant now) {
@@ -562,16 +624,19 @@ void Watch::find_copy(Reader& reader, const TailPosition& before, Instant now) {
         if (!whole && tail.size() <= before.offset) continue;
         if (!whole) tail.seek(before.offset, before.skipping);
         reader.after = &add_rotated(std::move(tail), rotated, reader.logs, before.path,
-                                    reader.after, reader.backlog, now);
+                                    reader.after, reader.backlog.has_value(), now);
     }
 }
 
-std::vector<Reader*> Watch::expired(Instant now) {
-    std::vector<Reader*> expired;
-    for (Reader& reader : readers_)
-        if (reader.finished && !reader.ready && now >= reader.finished_at + limits_.linger)
-            expired.push_back(&reader);
-    return expired;
+// Files that had their name long ago: their last words, then they are forgotten.
+void Watch::drop_expired(const Visitor& visitor, Instant now) {
+    for (auto it = readers_.begin(); it != readers_.end();) {
+        Reader& reader = *it++;
+        if (!reader.finished || reader.ready || now < reader.finished_at + limits_.linger) continue;
+        std::string_view rest = reader.tail.flush_partial();
+        if (!rest.empty()) visitor.take(reader, Chunk{0, rest, {}});
+        drop(reader);
+    }
 }
 
 std::optional<Instant> Watch::next_deadline() const {
@@ -586,10 +651,17 @@ std::optional<Instant> Watch::next_deadline() const {
 
 void Watch::drop(Reader& reader) {
     ++version_;
+    cut_lines_gone_ += reader.tail.counts().cut_lines;
     unwatch_file(reader);
     for (Reader& other : readers_)
         if (other.after == &reader) other.after = nullptr;
     readers_.remove_if([&](const Reader& other) { return &other == &reader; });
+}
+
+std::uint64_t Watch::cut_lines() const {
+    std::uint64_t cut = cut_lines_gone_;
+    for (const Reader& reader : readers_) cut += reader.tail.counts().cut_lines;
+    return cut;
 }
 
 const Error* Watch::error(std::size_t log) const { return errors_[log] ? &*errors_[log] : nullptr; }

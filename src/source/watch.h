@@ -28,8 +28,8 @@ struct WatchedLog {
 // A file being read, for one or more of the watched logs.
 struct Reader {
     Tail tail;
-    std::set<std::size_t> logs;  // indexes into what `set_logs` was given
-    bool backlog = false;        // resumed from a checkpoint and not yet at the end: log time
+    std::set<std::size_t> logs;      // numbers in Watch::logs()
+    std::optional<Backlog> backlog;  // resumed from a checkpoint and not yet at the end
     bool ready = false;
     bool finished = false;  // its name is gone or means another file
     Instant finished_at;
@@ -55,10 +55,11 @@ class Watch {
         std::vector<TailPosition> positions;
         Instant at = never;
     };
-    // The whole wish list. Files already read for an equal spec go on where they are. `forbidden`
-    // is never read (our own log).
-    void set_logs(std::vector<WatchedLog> logs, Saved saved, std::optional<FileId> forbidden,
-                  Instant now);
+    // The whole wish list. A log that was watched before, with the same spec, keeps its number, and
+    // its files are read on where they are; a new one gets a number that is free. The numbers are
+    // returned in the order of `wanted`. `forbidden` is never read (our own log).
+    std::vector<std::size_t> set_logs(std::vector<WatchedLog> wanted, Saved saved,
+                                      std::optional<FileId> forbidden, Instant now);
     void on_notify(Instant now);
     // Something that inotify does not tell of may have changed what paths mean: a mount.
     void look_again(Instant now) { rescan_all(now); }
@@ -66,23 +67,30 @@ class Watch {
 
     // Takes note of what every file begins with now: to be called before positions are saved.
     void look(Instant now);
-    // Readers that have something, oldest file first. Call `read_done` after reading one.
-    std::vector<Reader*> ready();
-    void read_done(Reader& reader, bool more);
-    // It was truncated, or may have been, perhaps with lines in it that were not read
-    // (copytruncate): if the copy is found, what is left of it is read first.
-    void find_copy(Reader& reader, const TailPosition& before, Instant now);
-    // A finished reader's last words, before it is dropped.
-    std::vector<Reader*> expired(Instant now);
-    void drop(Reader& reader);
 
+    struct Visitor {
+        // Takes what was read of a file; of a part it returns what became of it.
+        std::function<PartRead(Reader& reader, const Readable& what)> take;
+        std::function<void(const Error&)> on_error = {};  // of a file that cannot be read
+        bool takes_parts = false;                         // of files that are a backlog
+    };
+    // Reads a share of every file that has something, oldest file first, and the rest of those that
+    // had their name long ago. Everything that reading a file takes is done here: its copy is
+    // looked for if it was truncated, and it is dropped once it is finished.
+    void read_ready(const Visitor& visitor, Instant now);
+    bool is_ready() const;
+    // While files are read in the time of their log: how far the slowest of them has come.
+    std::optional<Instant> reached() const;
+
+    // By number. The place of a log that nobody wants any more is empty: its path is.
     const std::vector<WatchedLog>& logs() const { return logs_; }
     const std::list<Reader>& readers() const { return readers_; }
-    // What is wrong with a log, empty if nothing. Missing files are not an error: `waiting`.
+    // What is wrong with a log; null if nothing is. Missing files are not an error: `waiting`.
     const Error* error(std::size_t log) const;
     bool waiting(std::size_t log) const;
     // Moves whenever `error` or `waiting` may have.
     std::uint64_t version() const { return version_; }
+    std::uint64_t cut_lines() const;  // over line_limit, so far
     std::uint64_t overflows() const { return overflows_; }
 
   private:
@@ -98,6 +106,12 @@ class Watch {
         std::string path;
         std::set<Wish> wishes;
     };
+    std::vector<Reader*> ready();
+    Result<bool> read_on(Reader& reader, const Visitor& visitor, Instant now);
+    void find_copy(Reader& reader, const TailPosition& before, Instant now);
+    void drop_expired(const Visitor& visitor, Instant now);
+    void drop(Reader& reader);
+    std::vector<std::size_t> renumber(std::vector<WatchedLog> wanted);
     void rescan(std::size_t log, Instant now);
     void rescan_all(Instant now);
     std::vector<std::string> expand(std::size_t log);
@@ -141,6 +155,7 @@ class Watch {
     std::optional<FileId> forbidden_;
     bool starting_ = false;  // files seen now were there before us
     std::uint64_t overflows_ = 0;
+    std::uint64_t cut_lines_gone_ = 0;  // of readers that were dropped
     std::uint64_t version_ = 1;
 };
 

@@ -18,17 +18,17 @@ struct Started {
     Loaded loaded;
     Engine engine;
     Dispatch dispatch{engine, {}};
-    Watch watch = std::move(*Watch::create({}));
+    Loop loop = std::move(*Loop::create());
+    Sources sources{loop, [](const Error& error) { FAIL(to_line(error)); }};
     std::vector<std::string> banned;
     Pipeline pipeline{engine,
                       dispatch,
-                      watch,
+                      sources,
                       {[this](const Event& event) {
                            if (const auto* made = std::get_if<Banned>(&event))
                                banned.push_back(to_string(made->ban.key.prefix));
                        },
-                       [](const Question&) {}, [](const Report&) {},
-                       [](const Error& error) { FAIL(to_line(error)); }}};
+                       [](const Question&) {}, [](const Report&) {}}};
     std::uint64_t offset = 0;  // how far the log was read
 
     Started(unsigned matchers, const std::string& grown) {
@@ -52,16 +52,18 @@ struct Started {
         Report report;
         dispatch.set_targets(std::vector<std::vector<ActionConfig>>(loaded.config.jails.size()),
                              at(0), report);
-        pipeline.configure(loaded.config, std::make_shared<Compiled>(compile(loaded.config)),
-                           {read, at(-60)}, {}, at(0));
+        pipeline.configure(loaded.config, std::make_shared<Compiled>(compile(loaded.config)));
+        REQUIRE(sources.start(loaded.config));
+        std::vector<JailIndex> numbers;
+        for (std::size_t i = 0; i < loaded.config.jails.size(); ++i)
+            numbers.push_back(static_cast<JailIndex>(i));
+        sources.configure(loaded.config, numbers, {{read, at(-60)}, {}}, at(0));
         offset = read[0].offset;
     }
     // How many bytes of the log a turn took.
     std::uint64_t turn(bool& more) {
         more = pipeline.turn(at(0));
-        std::vector<StoredPosition> changed;
-        std::vector<std::pair<std::uint64_t, std::uint64_t>> gone;
-        pipeline.take_positions(changed, gone, at(0));
+        auto changed = sources.take_changes(at(0)).logs;
         return changed.empty() ? 0 : changed[0].offset - std::exchange(offset, changed[0].offset);
     }
 };

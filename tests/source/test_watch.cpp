@@ -55,20 +55,12 @@ struct Follower {
     void turn() {
         pollfd ready{watch.fd(), POLLIN, 0};
         if (poll(&ready, 1, 0) > 0) watch.on_notify(now);
-        while (true) {
-            auto readers = watch.ready();
-            if (readers.empty()) break;
-            for (Reader* reader : readers) {
-                auto read = reader->tail.read();
-                if (read && read->truncated) watch.find_copy(*reader, *read->truncated, now);
-                if (read) take(*reader, read->bytes);
-                watch.read_done(*reader, read && read->more);
-            }
-        }
-        for (Reader* reader : watch.expired(now)) {
-            take(*reader, reader->tail.flush_partial());
-            watch.drop(*reader);
-        }
+        Watch::Visitor visitor{[this](Reader& reader, const Readable& what) {
+            take(reader, std::get<Chunk>(what).bytes);
+            return PartRead{};
+        }};
+        do watch.read_ready(visitor, now);
+        while (watch.is_ready());
     }
     std::vector<std::string> got() {
         // inotify's events are queued before the system call that caused them returns.
@@ -76,7 +68,7 @@ struct Follower {
         return std::exchange(lines, {});
     }
 };
-using Lines = std::vector<std::string>;
+using Texts = std::vector<std::string>;
 
 }  // namespace
 
@@ -86,12 +78,12 @@ TEST_CASE("watch: a growing file, several writes a line, opened and closed for e
     write_file(log, "one\n");
     auto f = Follower::make();
     f.follow({log});
-    CHECK(f.got() == Lines{"0:one"});
+    CHECK(f.got() == Texts{"0:one"});
     append_file(log, "tw");
     append_file(log, "o");
     CHECK(f.got().empty());
     append_file(log, "\nthree\n");
-    CHECK(f.got() == Lines{"0:two", "0:three"});
+    CHECK(f.got() == Texts{"0:two", "0:three"});
     CHECK(f.got().empty());
 }
 
@@ -101,12 +93,12 @@ TEST_CASE("watch: rename and create: the old file is finished first, late writes
     write_file(log, "one\n");
     auto f = Follower::make();
     f.follow({log});
-    CHECK(f.got() == Lines{"0:one"});
+    CHECK(f.got() == Texts{"0:one"});
     append_file(log, "two\n");
     fs::rename(log, log + ".1");
     append_file(log + ".1", "three\n");
     write_file(log, "four\n");
-    CHECK(f.got() == Lines{"0:two", "0:three", "0:four"});
+    CHECK(f.got() == Texts{"0:two", "0:three", "0:four"});
     append_file(log + ".1", "late\n");  // the writer had no SIGHUP yet
     append_file(log, "five\n");
     auto got = f.got();
@@ -114,7 +106,7 @@ TEST_CASE("watch: rename and create: the old file is finished first, late writes
           std::set<std::string>{"0:late", "0:five"});
     append_file(log + ".1", "no end");
     f.now = at(61);
-    CHECK(f.got() == Lines{"0:no end"});  // finished a minute after its rotation
+    CHECK(f.got() == Texts{"0:no end"});  // finished a minute after its rotation
     CHECK(f.watch.readers().size() == 1);
 }
 
@@ -133,12 +125,12 @@ TEST_CASE("watch: several rotations between two looks lose nothing") {
     fs::rename(log + ".1", log + ".2");
     fs::rename(log, log + ".1");
     write_file(log, "5\n");
-    CHECK(f.got() == Lines{"0:4", "0:5"});
+    CHECK(f.got() == Texts{"0:4", "0:5"});
     fs::remove(log);
     CHECK(f.got().empty());
     CHECK(f.watch.waiting(0));
     write_file(log, "6\n");
-    CHECK(f.got() == Lines{"0:6"});
+    CHECK(f.got() == Texts{"0:6"});
     CHECK_FALSE(f.watch.waiting(0));
 }
 
@@ -158,7 +150,7 @@ TEST_CASE("watch: a log rotated several times before we look at all is read whol
         fs::rename(log, log + ".1");
         write_file(log, std::to_string(i) + "\n");
     }
-    CHECK(f.got() == Lines{"0:2", "0:3", "0:4", "0:5"});
+    CHECK(f.got() == Texts{"0:2", "0:3", "0:4", "0:5"});
 }
 
 TEST_CASE("watch: copytruncate") {
@@ -171,7 +163,7 @@ TEST_CASE("watch: copytruncate") {
     fs::copy_file(log, log + ".1");
     fs::resize_file(log, 0);
     append_file(log, "three\n");
-    CHECK(f.got() == Lines{"0:three"});
+    CHECK(f.got() == Texts{"0:three"});
 }
 
 TEST_CASE("watch: lines written just before copytruncate are read from the copy") {
@@ -185,9 +177,9 @@ TEST_CASE("watch: lines written just before copytruncate are read from the copy"
     fs::copy_file(log, log + ".1");
     fs::resize_file(log, 0);
     append_file(log, "new\n");
-    CHECK(f.got() == Lines{"0:not read yet", "0:new"});
+    CHECK(f.got() == Texts{"0:not read yet", "0:new"});
     append_file(log, "newer\n");
-    CHECK(f.got() == Lines{"0:newer"});
+    CHECK(f.got() == Texts{"0:newer"});
     f.now = at(61);
     f.got();
     CHECK(f.watch.readers().size() == 1);
@@ -210,7 +202,7 @@ TEST_CASE("watch: two copytruncates before we look: what stood between them is r
     fs::resize_file(log, 0);
     append_file(log, "new\n");
     CHECK(f.got() ==
-          Lines{"0:not read yet", "0:written and truncated before anybody looked", "0:new"});
+          Texts{"0:not read yet", "0:written and truncated before anybody looked", "0:new"});
 }
 
 TEST_CASE("watch: copytruncate whose copy is compressed before we look") {
@@ -225,7 +217,7 @@ TEST_CASE("watch: copytruncate whose copy is compressed before we look") {
     fs::resize_file(log, 0);
     append_file(log, "new\n");
     REQUIRE(std::system(("gzip " + log + ".2").c_str()) == 0);
-    CHECK(f.got() == Lines{"0:not read yet", "0:new"});
+    CHECK(f.got() == Texts{"0:not read yet", "0:new"});
 }
 
 TEST_CASE("watch: copytruncate before anything of the log was read") {
@@ -246,9 +238,9 @@ TEST_CASE("watch: copytruncate before anything of the log was read") {
     fs::copy_file(log, log + ".1");
     fs::resize_file(log, 0);
     append_file(log, "new\n");
-    CHECK(f.got() == Lines{"0:a line long enough to be told by its fingerprint", "0:new"});
+    CHECK(f.got() == Texts{"0:a line long enough to be told by its fingerprint", "0:new"});
     append_file(log, "newer\n");
-    CHECK(f.got() == Lines{"0:newer"});
+    CHECK(f.got() == Texts{"0:newer"});
 }
 
 TEST_CASE("watch: the copy of copytruncate is there, its log not yet truncated, when we start") {
@@ -264,17 +256,17 @@ TEST_CASE("watch: the copy of copytruncate is there, its log not yet truncated, 
     auto f = Follower::make();
     SECTION("truncated after we read it") {
         f.follow({log}, Start::beginning, {saved});
-        CHECK(f.got() == Lines{"0:a line long enough to be told by its fingerprint"});
+        CHECK(f.got() == Texts{"0:a line long enough to be told by its fingerprint"});
         fs::resize_file(log, 0);
         append_file(log, "new\n");
-        CHECK(f.got() == Lines{"0:new"});
+        CHECK(f.got() == Texts{"0:new"});
     }
     SECTION("truncated before we read it") {
         f.look = false;
         f.follow({log}, Start::beginning, {saved});
         fs::resize_file(log, 0);
         append_file(log, "new\n");
-        CHECK(f.got() == Lines{"0:a line long enough to be told by its fingerprint", "0:new"});
+        CHECK(f.got() == Texts{"0:a line long enough to be told by its fingerprint", "0:new"});
     }
 }
 
@@ -292,7 +284,7 @@ TEST_CASE("watch: rotated twice and compressed between two looks") {
     write_file(log, "the newest one\n");
     REQUIRE(std::system(("gzip " + log + ".1 " + log + ".2").c_str()) == 0);
     CHECK(f.got() ==
-          Lines{"0:never seen under its name, for it was rotated again", "0:the newest one"});
+          Texts{"0:never seen under its name, for it was rotated again", "0:the newest one"});
 }
 
 TEST_CASE("watch: a copy that was read is not read again at the next rotation") {
@@ -310,14 +302,14 @@ TEST_CASE("watch: a copy that was read is not read again at the next rotation") 
     append_file(log, "not read yet\n");
     copy_and_truncate(log + ".3");
     append_file(log, "the second line that is long enough to be told\n");
-    CHECK(f.got() == Lines{"0:not read yet", "0:the second line that is long enough to be told"});
+    CHECK(f.got() == Texts{"0:not read yet", "0:the second line that is long enough to be told"});
     copy_and_truncate(log + ".2");
     append_file(log, "the third line that is long enough to be told\n");
-    CHECK(f.got() == Lines{"0:the third line that is long enough to be told"});
+    CHECK(f.got() == Texts{"0:the third line that is long enough to be told"});
     append_file(log, "fourth\n");
     fs::rename(log, log + ".1");
     write_file(log, "new\n");
-    CHECK(f.got() == Lines{"0:fourth", "0:new"});
+    CHECK(f.got() == Texts{"0:fourth", "0:new"});
 }
 
 TEST_CASE("watch: other logs whose names begin alike are no rotated files") {
@@ -335,11 +327,11 @@ TEST_CASE("watch: other logs whose names begin alike are no rotated files") {
     write_file(log, "new\n");
     auto f = Follower::make();
     f.follow({log}, Start::beginning, {saved});
-    CHECK(f.got() == Lines{"0:new"});
+    CHECK(f.got() == Texts{"0:new"});
     fs::rename(log, log + ".1");
     append_file(log + ".err", "more\n");
     write_file(log, "newer\n");
-    CHECK(f.got() == Lines{"0:newer"});
+    CHECK(f.got() == Texts{"0:newer"});
 }
 
 TEST_CASE("rotation: names that logrotate and its kin give to rotated logs") {
@@ -377,7 +369,7 @@ TEST_CASE("watch: lines written just before copytruncate of a file that a checkp
     fs::copy_file(log, log + ".1");
     fs::resize_file(log, 0);
     append_file(log, "new\n");
-    CHECK(f.got() == Lines{"0:not read yet", "0:new"});
+    CHECK(f.got() == Texts{"0:not read yet", "0:new"});
 }
 
 TEST_CASE("watch: copytruncate with a glob that holds the copy does not read it twice") {
@@ -392,7 +384,7 @@ TEST_CASE("watch: copytruncate with a glob that holds the copy does not read it 
     CHECK(f.got().empty());
     fs::resize_file(log, 0);
     append_file(log, "three\n");
-    CHECK(f.got() == Lines{"0:three"});
+    CHECK(f.got() == Texts{"0:three"});
 }
 
 TEST_CASE("watch: a file, or its directory, that does not exist yet") {
@@ -403,11 +395,11 @@ TEST_CASE("watch: a file, or its directory, that does not exist yet") {
     CHECK(f.watch.waiting(1));
     CHECK(f.watch.error(0) == nullptr);
     write_file(dir / "log", "here\n");
-    CHECK(f.got() == Lines{"1:here"});
+    CHECK(f.got() == Texts{"1:here"});
     fs::create_directory(dir / "a");
     CHECK(f.got().empty());
     write_file(dir / "a/b/log", "there\n");
-    CHECK(f.got() == Lines{"0:there"});
+    CHECK(f.got() == Texts{"0:there"});
     fs::remove_all(dir / "a");
     f.got();
     CHECK(f.watch.waiting(0));
@@ -415,7 +407,7 @@ TEST_CASE("watch: a file, or its directory, that does not exist yet") {
     f.got();
     // The directory was watched only once it was seen; its content is found at once all the same.
     append_file(dir / "a/b/log", "more\n");
-    CHECK(f.got() == Lines{"0:more"});
+    CHECK(f.got() == Texts{"0:more"});
 }
 
 TEST_CASE("watch: a symbolic link that is pointed elsewhere") {
@@ -425,9 +417,9 @@ TEST_CASE("watch: a symbolic link that is pointed elsewhere") {
     fs::create_symlink("real/monday", dir / "current");
     auto f = Follower::make();
     f.follow({dir / "current"});
-    CHECK(f.got() == Lines{"0:m1"});
+    CHECK(f.got() == Texts{"0:m1"});
     append_file(dir / "real/monday", "m2\n");
-    CHECK(f.got() == Lines{"0:m2"});
+    CHECK(f.got() == Texts{"0:m2"});
     fs::create_symlink("real/tuesday", dir / "next");
     fs::rename(dir / "next", dir / "current");
     append_file(dir / "real/tuesday", "t1\n");
@@ -437,7 +429,7 @@ TEST_CASE("watch: a symbolic link that is pointed elsewhere") {
     // What the link points to is rotated where it lives.
     fs::rename(dir / "real/tuesday", dir / "real/tuesday.1");
     write_file(dir / "real/tuesday", "t2\n");
-    CHECK(f.got() == Lines{"0:t2"});
+    CHECK(f.got() == Texts{"0:t2"});
 }
 
 TEST_CASE("watch: a directory on the way that is a link") {
@@ -447,10 +439,10 @@ TEST_CASE("watch: a directory on the way that is a link") {
     fs::create_symlink("v1", dir / "now");
     auto f = Follower::make();
     f.follow({dir / "now/log"});
-    CHECK(f.got() == Lines{"0:a"});
+    CHECK(f.got() == Texts{"0:a"});
     fs::create_symlink("v2", dir / "next");
     fs::rename(dir / "next", dir / "now");
-    CHECK(f.got() == Lines{"0:b"});
+    CHECK(f.got() == Texts{"0:b"});
 }
 
 TEST_CASE("watch: globs, with a new name each day and in directories that appear") {
@@ -459,17 +451,17 @@ TEST_CASE("watch: globs, with a new name each day and in directories that appear
     write_file(dir / "hmailserver_awstats.txt", "not ours\n");
     auto f = Follower::make();
     f.follow({dir / "hmailserver_*.log", dir / "vhosts/*/error.log"});
-    CHECK(f.got() == Lines{"0:old"});
+    CHECK(f.got() == Texts{"0:old"});
     write_file(dir / "hmailserver_2026-11-21.log", "new\n");
-    CHECK(f.got() == Lines{"0:new"});
+    CHECK(f.got() == Texts{"0:new"});
     append_file(dir / "hmailserver_2026-11-20.log", "past midnight\n");
-    CHECK(f.got() == Lines{"0:past midnight"});
+    CHECK(f.got() == Texts{"0:past midnight"});
     fs::create_directories(dir / "vhosts/a");
     f.got();
     write_file(dir / "vhosts/a/error.log", "x\n");
-    CHECK(f.got() == Lines{"1:x"});
+    CHECK(f.got() == Texts{"1:x"});
     write_file(dir / "vhosts/b/error.log", "y\n");
-    CHECK(f.got() == Lines{"1:y"});
+    CHECK(f.got() == Texts{"1:y"});
 }
 
 TEST_CASE("watch: one file for two jails is read once") {
@@ -479,7 +471,7 @@ TEST_CASE("watch: one file for two jails is read once") {
     fs::create_hard_link(dir / "log", dir / "second");
     auto f = Follower::make();
     f.follow({dir / "log", dir / "alias", dir / "second", dir / "l*g"});
-    CHECK(f.got() == Lines{"0123:one"});
+    CHECK(f.got() == Texts{"0123:one"});
     CHECK(f.watch.readers().size() == 1);
 }
 
@@ -491,7 +483,7 @@ TEST_CASE("watch: at first sight reading starts findtime back, at the end, or at
     auto f = Follower::make();
     SECTION("findtime") {
         f.follow({log}, Start::findtime);
-        CHECK(f.got() == Lines{"0:2026-11-21T09:55:00Z recent", "0:2026-11-21T09:59:00Z new"});
+        CHECK(f.got() == Texts{"0:2026-11-21T09:55:00Z recent", "0:2026-11-21T09:59:00Z new"});
     }
     SECTION("end") {
         f.follow({log}, Start::end);
@@ -505,7 +497,7 @@ TEST_CASE("watch: at first sight reading starts findtime back, at the end, or at
     fs::remove(log);
     f.got();
     write_file(log, "2026-11-21T08:00:00Z appeared\n");
-    CHECK(f.got() == Lines{"0:2026-11-21T08:00:00Z appeared"});
+    CHECK(f.got() == Texts{"0:2026-11-21T08:00:00Z appeared"});
 }
 
 TEST_CASE("watch: reading goes on where a checkpoint stopped, through a rotation meanwhile") {
@@ -523,14 +515,14 @@ TEST_CASE("watch: reading goes on where a checkpoint stopped, through a rotation
     SECTION("the same file") {
         auto f = Follower::make();
         f.follow({log}, Start::findtime, saved);
-        CHECK(f.got() == Lines{"0:three"});
+        CHECK(f.got() == Texts{"0:three"});
     }
     SECTION("rotated: the old file's rest first, then the new one from its beginning") {
         fs::rename(log, log + ".1");
         write_file(log, "four\n");
         auto f = Follower::make();
         f.follow({log}, Start::findtime, saved);
-        CHECK(f.got() == Lines{"0:three", "0:four"});
+        CHECK(f.got() == Texts{"0:three", "0:four"});
     }
     SECTION("rotated many times, the oldest compressed, as logrotate does it") {
         std::string text = "three\n";
@@ -559,7 +551,7 @@ TEST_CASE("watch: reading goes on where a checkpoint stopped, through a rotation
         fs::rename(log, log + ".1");
         auto f = Follower::make();
         f.follow({log}, Start::findtime, saved);
-        CHECK(f.got() == Lines{"0:three"});
+        CHECK(f.got() == Texts{"0:three"});
         append_file(log + ".1", "late\n");
         write_file(log, "four\n");
         auto got = f.got();
@@ -573,7 +565,7 @@ TEST_CASE("watch: reading goes on where a checkpoint stopped, through a rotation
         append_file(log, "four\n");
         auto f = Follower::make();
         f.follow({log}, Start::findtime, saved);
-        CHECK(f.got() == Lines{"0:three", "0:four"});
+        CHECK(f.got() == Texts{"0:three", "0:four"});
     }
     SECTION("truncated and written anew under the same inode") {
         fs::resize_file(log, 0);
@@ -582,7 +574,7 @@ TEST_CASE("watch: reading goes on where a checkpoint stopped, through a rotation
         auto f = Follower::make();
         f.follow({log}, Start::beginning, saved);
         CHECK(f.got() ==
-              Lines{"0:other content altogether, longer than what was there before it, really"});
+              Texts{"0:other content altogether, longer than what was there before it, really"});
     }
 }
 
@@ -595,10 +587,10 @@ TEST_CASE("watch: a reload keeps files where they are and lets go of the others"
     f.got();
     append_file(dir / "b", "b2\n");
     f.follow({dir / "b", dir / "c"});
-    CHECK(f.got() == Lines{"0:b2"});
+    CHECK(f.got() == Texts{"0:b2"});
     append_file(dir / "a", "a2\n");
     write_file(dir / "c", "c1\n");
-    CHECK(f.got() == Lines{"1:c1"});
+    CHECK(f.got() == Texts{"1:c1"});
     CHECK(f.watch.readers().size() == 2);
 }
 
@@ -610,7 +602,7 @@ TEST_CASE("watch: our own log, an unreadable or impossible one: said, and the ot
     auto f = Follower::make();
     f.follow({dir / "own", dir / "directory", dir / "good"}, Start::beginning, {},
              file_id(dir / "own"));
-    CHECK(f.got() == Lines{"2:x"});
+    CHECK(f.got() == Texts{"2:x"});
     REQUIRE(f.watch.error(0) != nullptr);
     CHECK(to_line(*f.watch.error(0)) ==
           "\"" + dir / "own" + "\": bandd does not read its own log; take it out of \"logpath\"");
@@ -656,7 +648,7 @@ TEST_CASE("watch: a thousand old logs of a glob are noted, not opened, and read 
     CHECK(
         std::ranges::none_of(f.watch.readers(), [](const Reader& r) { return r.tail.is_open(); }));
     append_file(dir / "day500.log", "grown\n");
-    CHECK(f.got() == Lines{"0:grown"});
+    CHECK(f.got() == Texts{"0:grown"});
 }
 
 TEST_CASE("watch: a file written to by another process at full speed loses no line") {
@@ -676,7 +668,7 @@ TEST_CASE("watch: a file written to by another process at full speed loses no li
             std::ofstream(log).flush();
         }
     });
-    Lines all;
+    Texts all;
     bool done = wait_for([&] {
         for (auto& line : f.got()) all.push_back(line);
         return all.size() >= 20'000;

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "net/listen.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "os/socket_address.h"
+
+namespace bandd {
+namespace {
+
+bool is_local(const ListenAddress& address) {
+    return address.kind == ListenAddress::Kind::unix_datagram ||
+           address.kind == ListenAddress::Kind::unix_stream;
+}
+
+// The configuration takes no path that is too long for this.
+socklen_t to_sockaddr(const std::string& path, sockaddr_storage& to) {
+    auto& local = reinterpret_cast<sockaddr_un&>(to);
+    local.sun_family = AF_UNIX;
+    std::memcpy(local.sun_path, path.c_str(), path.size() + 1);
+    return sizeof local;
+}
+
+const char* hint_for(int error) {
+    switch (error) {
+        case EADDRINUSE:
+            return "something else has it: name another port";
+        case EACCES:
+            return "ports below 1024 need bandd started as root";
+        case ENOENT:
+            return "make its directory first";
+        case EADDRNOTAVAIL:
+            return "this machine has no such address";
+        default:
+            return "";
+    }
+}
+
+}  // namespace
+
+bool is_stream(const ListenAddress& address) {
+    switch (address.kind) {
+        case ListenAddress::Kind::tcp:
+        case ListenAddress::Kind::tls:
+        case ListenAddress::Kind::unix_stream:
+            return true;
+        case ListenAddress::Kind::udp:
+        case ListenAddress::Kind::unix_datagram:
+            return false;
+    }
+    return false;
+}
+
+Result<Fd> listen_at(const ListenAddress& address, const std::string& what) {
+    std::string place = what + ": cannot listen at " + to_string(address);
+    bool stream = is_stream(address);
+    sockaddr_storage to{};
+    socklen_t size = 0;
+    if (is_local(address)) {
+        size = to_sockaddr(address.path, to);
+        struct stat status{};
+        // Left there by an earlier run; anything but a socket is not ours to remove.
+        if (lstat(address.path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode))
+            ::unlink(address.path.c_str());
+    } else {
+        size = to_sockaddr(address.address, address.port, to);
+    }
+    Fd fd(::socket(to.ss_family, (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                   0));
+    if (!fd) return fail_errno(place);
+    int on = 1;
+    // With datagrams, two could share a port, and one of them would hear nothing.
+    if (stream && !is_local(address))
+        setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&to), size) != 0)
+        return fail_errno(place, hint_for(errno));
+    if (is_local(address)) ::chmod(address.path.c_str(), 0666);
+    if (stream && ::listen(fd.get(), SOMAXCONN) != 0) return fail_errno(place);
+    return fd;
+}
+
+}  // namespace bandd

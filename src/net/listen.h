@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <string>
+
+#include "config/types.h"
+#include "os/fd.h"
+
+namespace bandd {
+
+// A socket that is bound, not blocking, and listening if it is one of streams. Network sockets and
+// ports below 1024 are to be opened before rights are dropped. A Unix socket may be used by
+// everybody who reaches its directory; one that an earlier run left there is replaced. `what` (say
+// "policy") begins the error's text.
+Result<Fd> listen_at(const ListenAddress& address, const std::string& what);
+
+// True if clients connect, false if messages simply come.
+bool is_stream(const ListenAddress& address);
+
+}  // namespace bandd

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The source of syslog messages that jails listen for: one listener for each address, whichever
+// jails it is for.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "os/loop.h"
+#include "source/source.h"
+#include "source/syslog_listener.h"
+
+namespace bandd {
+
+class SyslogSource : public Source {
+  public:
+    SyslogSource(Loop& loop, OnError on_error) : loop_(loop), on_error_(std::move(on_error)) {}
+
+    // Once bandd runs, only Unix sockets can be opened; others are an error that is said.
+    Result<> open(const Config& config, bool starting) override;
+    void configure(const Config& config, std::span<const SourceJail> jails, SavedSources& saved,
+                   Instant now) override;
+    bool is_ready() const override;
+    void read(LineTaker& taker, Instant now) override;
+    std::optional<Instant> next_deadline() const override;
+    void on_time(Instant now) override;
+
+    // Those that a jail listens at.
+    std::vector<const SyslogListener*> listeners(JailIndex jail) const;
+
+  private:
+    struct Believer {
+        JailIndex jail = 0;
+        PrefixSet from;
+        LogSpec options;
+    };
+    struct Listening {
+        std::unique_ptr<SyslogListener> listener;
+        std::vector<Believer> jails;
+    };
+    void hand_on(const Listening& listening, const Address& sender, std::string_view lines,
+                 LineTaker& taker, Instant now) const;
+
+    Loop& loop_;
+    OnError on_error_;
+    std::map<ListenAddress, Listening> listening_;
+};
+
+}  // namespace bandd
