@@ -245,7 +245,7 @@ TEST_CASE_METHOD(SourceSetup,
     CHECK_FALSE(daemon.start());
     CHECK(has(daemon.log(),
               "syslog: cannot listen at udp://127.0.0.1:5514: Address already in use; "
-              "another syslog daemon has it: name another port"));
+              "something else has it: name another port"));
     other.end();
     REQUIRE(daemon.start());
     configure("  app: {syslog: {listen: \"udp://127.0.0.1:5599\", from: [127.0.0.1]}}\n");

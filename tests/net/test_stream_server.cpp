@@ -100,7 +100,7 @@ struct Uses {
         auto opened = SyslogListener::open(loop, tcp(), 1000);
         REQUIRE(opened);
         std::shared_ptr<SyslogListener> server = std::move(*opened);
-        server->set_believed(PrefixSet({*parse_prefix("127.0.0.0/8")}));
+        server->set_believed(PrefixSet(std::vector<Prefix>{*parse_prefix("127.0.0.0/8")}));
         SyslogListener* one = server.get();
         return {"syslog",
                 "<13>app: one\n",
@@ -236,7 +236,7 @@ TEST_CASE_METHOD(Uses, "stream server: a handshake that is not finished is cut o
     address.tls = {dir / "c.pem", dir / "k.pem", ""};
     auto server = SyslogListener::open(loop, address, 1000);
     REQUIRE(server);
-    (*server)->set_believed(PrefixSet({*parse_prefix("127.0.0.0/8")}));
+    (*server)->set_believed(PrefixSet(std::vector<Prefix>{*parse_prefix("127.0.0.0/8")}));
     Use use{.name = "syslog", .request = "", .clients = 0};
     Fd silent = connect(use);
     CHECK((*server)->clients() == 1);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "source/parallel_scan.h"
+#include "source/tail.h"
 
 #include "bench/mail_router_log.h"
 #include "support/common.h"
