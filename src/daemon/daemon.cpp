@@ -308,6 +308,10 @@ Result<> Daemon::start() {
     SystemUser nobody = account_;
     if (auto known = find_user("nobody"); known && account_.uid == 0) nobody = *known;
     if (auto opened = endpoints_->open(config_, nobody); !opened) return opened;
+    auto signals = open_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
+    if (!signals) return std::unexpected(signals.error());
+    signals_ = std::move(*signals);
+    std::signal(SIGPIPE, SIG_IGN);
     auto loop = Loop::create();
     if (!loop) return std::unexpected(loop.error());
     loop_ = std::make_unique<Loop>(std::move(*loop));
@@ -319,10 +323,6 @@ Result<> Daemon::start() {
         if (auto dropped = drop_privileges(account_); !dropped) return dropped;
     if (auto forbidden = forbid_dangerous_calls(); !forbidden) return forbidden;
 
-    auto signals = open_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
-    if (!signals) return std::unexpected(signals.error());
-    signals_ = std::move(*signals);
-    std::signal(SIGPIPE, SIG_IGN);
     auto store = Store::open(config_.state, warning);
     if (!store) return std::unexpected(store.error());
     store_ = std::make_unique<Store>(std::move(*store));
