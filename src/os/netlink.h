@@ -43,9 +43,9 @@ class Netlink {
 
     Result<> join(int group);
     void leave(int group);
-    // Multicast: true if messages were lost. Reads all that is there.
+    // Reads all notices that are there. True if some were lost, as the kernel's queue was full.
     bool read_notices(const OnData& on_data);
-    // Never hear of what the socket with that port did.
+    // From now on there are no notices of what the socket with that port did.
     Result<> ignore_port(std::uint32_t port);
 
   private:

@@ -49,7 +49,7 @@ struct Pending {
     std::string name;  // that it is said to have
 };
 
-// Addresses, or behind an empty field the name.
+// Addresses; or an empty field, then the name.
 void answer(const Pending& pending, const std::vector<Address>& addresses) {
     std::string packet;
     append_field(packet, as_bytes(pending.id));
@@ -126,63 +126,83 @@ bool give_up_rights(const SystemUser& account) {
     return forbid_dangerous_calls(Network::allowed).has_value();
 }
 
-void serve(int socket, const std::string& servers) {
-    // The first question starts c-ares: most machines never ask one.
+// Empty if c-ares cannot be used.
+ares_channel open_channel(const std::string& servers) {
     ares_channel channel = nullptr;
-    auto open_channel = [&] {
-        ares_options options{};
-        options.timeout = Resolver::timeout_ms;
-        options.tries = 2;
-        if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS ||
-            ares_init_options(&channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) !=
-                ARES_SUCCESS)
-            return false;
-        return servers.empty() ||
-               ares_set_servers_ports_csv(channel, servers.c_str()) == ARES_SUCCESS;
-    };
-    while (true) {
+    ares_options options{};
+    options.timeout = Resolver::timeout_ms;
+    options.tries = 2;
+    if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS ||
+        ares_init_options(&channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) != ARES_SUCCESS)
+        return nullptr;
+    if (servers.empty() || ares_set_servers_ports_csv(channel, servers.c_str()) == ARES_SUCCESS)
+        return channel;
+    ares_destroy(channel);
+    return nullptr;
+}
+
+enum class Woken { failed, by_answers, by_request };
+
+// Waits for a request at `socket`, or until c-ares has something to do, which is done.
+Woken wait_for(int socket, ares_channel channel) {
+    std::vector<pollfd> polled{{socket, POLLIN, 0}};
+    int wait = -1;
+    if (channel != nullptr) {
         std::array<ares_socket_t, ARES_GETSOCK_MAXNUM> sockets{};
-        std::vector<pollfd> polled{{socket, POLLIN, 0}};
-        int wait = -1;
-        if (channel != nullptr) {
-            int used = ares_getsock(channel, sockets.data(), ARES_GETSOCK_MAXNUM);
-            for (int i = 0; i < ARES_GETSOCK_MAXNUM; ++i) {
-                short events = 0;
-                if (ARES_GETSOCK_READABLE(used, i)) events |= POLLIN;
-                if (ARES_GETSOCK_WRITABLE(used, i)) events |= POLLOUT;
-                if (events != 0)
-                    polled.push_back({sockets[static_cast<std::size_t>(i)], events, 0});
-            }
-            timeval left{};
-            if (const timeval* next = ares_timeout(channel, nullptr, &left); next != nullptr)
-                wait = static_cast<int>(next->tv_sec * 1000 + next->tv_usec / 1000 + 1);
+        int used = ares_getsock(channel, sockets.data(), ARES_GETSOCK_MAXNUM);
+        for (int i = 0; i < ARES_GETSOCK_MAXNUM; ++i) {
+            short events = 0;
+            if (ARES_GETSOCK_READABLE(used, i)) events |= POLLIN;
+            if (ARES_GETSOCK_WRITABLE(used, i)) events |= POLLOUT;
+            if (events != 0) polled.push_back({sockets[static_cast<std::size_t>(i)], events, 0});
         }
-        if (poll(polled.data(), polled.size(), wait) < 0 && errno != EINTR) return;
-        for (std::size_t i = 1; i < polled.size(); ++i) {
-            auto fd = [&](int events) {
-                return (polled[i].revents & events) != 0 ? polled[i].fd : ARES_SOCKET_BAD;
-            };
-            ares_process_fd(channel, fd(POLLIN | POLLERR | POLLHUP), fd(POLLOUT));
-        }
-        if (channel != nullptr) ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-        if (polled[0].revents == 0) continue;
+        timeval left{};
+        if (const timeval* next = ares_timeout(channel, nullptr, &left); next != nullptr)
+            wait = static_cast<int>(next->tv_sec * 1000 + next->tv_usec / 1000 + 1);
+    }
+    if (poll(polled.data(), polled.size(), wait) < 0 && errno != EINTR) return Woken::failed;
+    for (std::size_t i = 1; i < polled.size(); ++i) {
+        auto fd = [&](int events) {
+            return (polled[i].revents & events) != 0 ? polled[i].fd : ARES_SOCKET_BAD;
+        };
+        ares_process_fd(channel, fd(POLLIN | POLLERR | POLLHUP), fd(POLLOUT));
+    }
+    if (channel != nullptr) ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    return polled[0].revents == 0 ? Woken::by_answers : Woken::by_request;
+}
+
+// What a packet asks; empty if it is no request.
+std::unique_ptr<Pending> take_request(std::string_view packet, int socket) {
+    auto id = take_field(packet);
+    auto kind = take_field(packet);
+    auto what = take_field(packet);
+    if (!id || !kind || !what) return nullptr;
+    auto pending = std::make_unique<Pending>();
+    pending->id = from_bytes<std::uint64_t>(*id);
+    pending->socket = socket;
+    if (*kind == of_address)
+        pending->address = address_of(*what);
+    else
+        pending->name = *what;
+    return pending;
+}
+
+// Until the other end is closed.
+void serve(int socket, const std::string& servers) {
+    ares_channel channel = nullptr;
+    while (true) {
+        Woken woken = wait_for(socket, channel);
+        if (woken == Woken::failed) return;
+        if (woken == Woken::by_answers) continue;
         std::array<char, 1024> packet{};
         ssize_t got = ::recv(socket, packet.data(), packet.size(), MSG_DONTWAIT);
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return;
         if (got < 0) continue;
-        std::string_view rest(packet.data(), static_cast<std::size_t>(got));
-        auto id = take_field(rest);
-        auto kind = take_field(rest);
-        auto what = take_field(rest);
-        if (!id || !kind || !what) continue;
-        auto pending = std::make_unique<Pending>();
-        pending->id = from_bytes<std::uint64_t>(*id);
-        pending->socket = socket;
-        if (*kind == of_address)
-            pending->address = address_of(*what);
-        else
-            pending->name = *what;
-        if (channel == nullptr && !open_channel()) {
+        auto pending = take_request({packet.data(), static_cast<std::size_t>(got)}, socket);
+        if (!pending) continue;
+        // The first request starts c-ares: most machines never have one.
+        if (channel == nullptr) channel = open_channel(servers);
+        if (channel == nullptr) {
             answer(*pending, {});
             continue;
         }

@@ -16,7 +16,7 @@ namespace bandd {
 
 struct LookUpResult {
     std::uint64_t id = 0;
-    std::vector<Address> addresses;  // none: there are none, or nobody answered in time
+    std::vector<Address> addresses;  // empty if there are none, or nobody answered in time
     std::string name;                // of an address, if it leads back to it
 };
 

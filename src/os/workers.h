@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Threads that share out a row of jobs. They are started with the first row of several, and sleep
-// between rows.
+// Threads that share the jobs of a list. They are started with the first list that has more than
+// one job, and sleep between lists.
 #pragma once
 
 #include <atomic>
@@ -27,13 +27,13 @@ class Workers {
 
     unsigned threads() const { return threads_; }
 
-    // All of these from one thread only. A row is jobs 0 … count - 1, begun in this order, each
-    // called once; those from `limit` on wait until it is raised. Jobs must not throw.
+    // All of these are called by one thread only. A list is the jobs 0 … count - 1. They are begun
+    // in this order, each once; those from `limit` on wait until it is raised. Jobs must not throw.
     void begin(std::size_t count, std::size_t limit, Job job);
     void raise_limit(std::size_t limit);
-    // Returns once this one, which is below the limit, is done. The caller does others meanwhile.
+    // Returns once this job, which is below the limit, is done. The caller does others meanwhile.
     void wait_for(std::size_t index);
-    // Begins none any more, and returns once none is running. Before the next row.
+    // Begins no more jobs, and returns once none is running. To be called before the next list.
     void stop();
 
   private:
@@ -51,7 +51,7 @@ class Workers {
     std::size_t next_ = 0, count_ = 0, limit_ = 0;
     std::vector<bool> is_done_;
     std::size_t running_ = 0;
-    // Of what is waited for, changed with `mutex_` held, looked at without.
+    // How often jobs were opened and done: changed with `mutex_` held, looked at without.
     std::atomic<std::uint64_t> times_opened_ = 0, times_done_ = 0;
     bool ending_ = false;
 };

@@ -66,14 +66,14 @@ struct Journal::Inside {
     std::uint64_t entries = 0;
     std::string line;
 
-    // Finds the place anew, so that `next` gives what is behind it.
+    // Finds the place anew, so that `next` gives what comes after it.
     int reposition() const {
         if (cursor.empty())
             return sd_journal_seek_realtime_usec(
                 journal, static_cast<std::uint64_t>(std::max<std::int64_t>(since.us, 0)));
         int code = sd_journal_seek_cursor(journal, cursor.c_str());
         if (code < 0) return code;
-        // Vacuumed away: what is found is the entry behind it, which was not read yet.
+        // Vacuumed away: what is found is the entry after it, which was not read yet.
         if (sd_journal_next(journal) <= 0 || sd_journal_test_cursor(journal, cursor.c_str()) <= 0)
             return sd_journal_seek_cursor(journal, cursor.c_str());
         return 0;

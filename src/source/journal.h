@@ -27,11 +27,12 @@ class Journal {
     ~Journal();
 
     int fd() const;  // readable: look again
-    // Where to begin: behind a cursor that is still there (else at `since`). True if it was.
+    // Where to begin: after a cursor that is still there (else at `since`). True if it was.
     Result<bool> seek(const std::string& cursor, Instant since);
 
     // A line as journalctl shows it, with an ISO date, host, program and process, ending in '\n';
-    // control characters in the message are escaped as rsyslog does. `wants`: who asked for it.
+    // control characters in the message are escaped as rsyslog does. `wants`: those that it fits,
+    // by their place.
     using OnLine =
         std::function<void(const std::vector<std::size_t>& wants, std::string_view line)>;
     // True if there is more at once. Files that were rotated or vacuumed away are no error.

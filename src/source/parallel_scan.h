@@ -47,7 +47,7 @@ class ParallelScan {
         std::string_view lines;  // whole ones
         Hits hits;
         // Of a part of a file.
-        std::string text;  // what was read, behind what was begun before
+        std::string text;  // what was begun before, then what was read
         std::size_t size = 0, got = 0;
     };
     // How far the piece that is handed on next has come.

@@ -19,7 +19,7 @@ namespace {
 // Beginnings of fewer bytes could be alike by chance.
 constexpr std::uint32_t telling = 32;
 
-// What stands behind a log's name after rotation: numbers and times, as logrotate, savelog,
+// What rotation appends to a log's name: numbers and times, as logrotate, savelog,
 // newsyslog, Log4j and svlogd write them.
 bool is_rotation_mark(std::string_view mark) {
     if (mark == ".old" || mark == "~" || mark == ".bak") return true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Bytes are read behind what is left of the last partial line; whole lines are handed on as views
-// into the same buffer. mmap is not used: a file that is truncated under a mapping is a SIGBUS.
+// Bytes are read to the end of what is left of the last partial line; whole lines are handed on as
+// views into the same buffer. mmap is not used: a file that is truncated under a mapping is a
+// SIGBUS.
 #include "source/tail.h"
 
 #include <fcntl.h>
@@ -10,7 +11,7 @@
 #include <array>
 
 #include "core/base/hash.h"
-#include "core/text/envelope.h"
+#include "source/find_start.h"
 
 namespace bandd {
 namespace {
@@ -208,6 +209,24 @@ Result<Tail::Progress> Tail::read_on(std::size_t part, const Take& take) {
     return Progress{read->bytes.size(), read->more, read->truncated};
 }
 
+// Within a line that was cut: forgets what is left of it. False if its end was not read yet.
+bool Tail::skip_cut_line() {
+    std::size_t unit = unit_size(encoding_);
+    for (std::size_t at = raw_.find('\n'); at != std::string::npos; at = raw_.find('\n', at + 1)) {
+        // Line ends of UTF-16 are found at even offsets only; LE has '\n' first, BE second.
+        std::size_t begin = encoding_ == Encoding::utf16be ? at - 1 : at;
+        bool is_end =
+            unit == 1 || (begin % 2 == 0 &&
+                          last_line_end(encoding_, std::string_view(raw_).substr(begin, 2)) == 2);
+        if (!is_end) continue;
+        raw_.erase(0, begin + unit);
+        skipping_ = false;
+        return true;
+    }
+    raw_.erase(0, raw_.size() / unit * unit);
+    return false;
+}
+
 Result<Tail::Read> Tail::read(std::size_t most) {
     leave_handed();
     took_nothing_ = false;
@@ -241,28 +260,7 @@ Result<Tail::Read> Tail::read(std::size_t most) {
     detect_encoding();
     bool more = offset_ < size;
 
-    if (skipping_) {
-        std::size_t unit = unit_size(encoding_);
-        std::size_t end = std::string::npos;
-        for (std::size_t at = raw_.find('\n'); at != std::string::npos;
-             at = raw_.find('\n', at + 1)) {
-            // Line ends of UTF-16 are found at even offsets only; LE has '\n' first, BE second.
-            std::size_t begin = encoding_ == Encoding::utf16be ? at - 1 : at;
-            if (unit == 1 ||
-                (begin % 2 == 0 &&
-                 last_line_end(encoding_, std::string_view(raw_).substr(begin, 2)) == 2)) {
-                end = begin + unit;
-                break;
-            }
-        }
-        if (end == std::string::npos) {
-            raw_.erase(0, raw_.size() / unit * unit);
-            return Read{{}, more};
-        }
-        raw_.erase(0, end);
-        skipping_ = false;
-    }
-
+    if (skipping_ && !skip_cut_line()) return Read{{}, more};
     std::size_t whole = last_line_end(encoding_, raw_);
     if (whole == 0 && raw_.size() >= line_limit_ * unit_size(encoding_)) {
         ++counts_.cut_lines;
@@ -283,83 +281,8 @@ TailPosition Tail::position() const {
     return {path_, id_, offset_ - (raw_.size() - handed_), skipping_, fingerprint_};
 }
 
-std::uint64_t Tail::find_start(Instant since, const Zone& zone, Instant now) {
-    constexpr std::size_t block = 64 << 10;  // a line fits, and it is one disk read
-    std::array<char, 4> head{};
-    ssize_t head_size = pread(fd_.get(), head.data(), head.size(), 0);
-    auto mark = detect_byte_order_mark(
-        {head.data(), static_cast<std::size_t>(std::max<ssize_t>(head_size, 0))});
-    Encoding encoding = wanted_ == Encoding::automatic ? mark.encoding : wanted_;
-    std::size_t unit = unit_size(encoding);
-    std::uint64_t end = size();
-
-    struct Dated {
-        std::uint64_t offset = 0;
-        Instant time;
-    };
-    std::string raw;
-    std::string line;
-    // The first line with a date that begins at or behind `from` (or, if `whole`, exactly there)
-    // and is not older than `least`.
-    auto first_dated = [&](std::uint64_t from, std::uint64_t to, bool at_line,
-                           Instant least) -> std::optional<Dated> {
-        std::uint64_t begin = from;
-        bool aligned = at_line;
-        while (begin < to) {
-            raw.resize(std::min<std::uint64_t>(block * 2, end - begin));
-            ssize_t got = pread(fd_.get(), raw.data(), raw.size(), static_cast<off_t>(begin));
-            if (got <= 0) return {};
-            raw.resize(static_cast<std::size_t>(got) / unit * unit);
-            std::size_t at = 0;
-            std::string_view rest = raw;
-            while (true) {
-                std::size_t length = 0;
-                // The next line end, one unit at a time only for UTF-16.
-                if (unit == 1) {
-                    auto found = rest.substr(at).find('\n');
-                    length = found == std::string_view::npos ? 0 : found + 1;
-                } else {
-                    for (std::size_t i = at; i + 1 < rest.size(); i += 2)
-                        if (last_line_end(encoding, rest.substr(i, 2)) == 2) {
-                            length = i + 2 - at;
-                            break;
-                        }
-                }
-                if (length == 0) break;
-                if (aligned) {
-                    line.clear();
-                    decode(encoding, rest.substr(at, length - unit), line);
-                    auto time = open_envelope(line, zone, now).time;
-                    if (time && *time >= least) return Dated{begin + at, *time};
-                }
-                aligned = true;
-                at += length;
-                if (begin + at >= to) return {};
-            }
-            if (at == 0) {  // one line larger than the block
-                aligned = false;
-                at = raw.size();
-                if (at == 0) return {};
-            }
-            begin += at;
-        }
-        return {};
-    };
-
-    std::uint64_t low = std::min<std::uint64_t>(mark.length, end);
-    std::uint64_t high = end;
-    if (!first_dated(low, std::min<std::uint64_t>(end, low + (1 << 20)), true, Instant{INT64_MIN}))
-        return end;
-    while (high - low > block) {
-        std::uint64_t middle = low + (high - low) / 2 / unit * unit;
-        auto found = first_dated(middle, high, false, Instant{INT64_MIN});
-        if (!found || found->time >= since)
-            high = middle;
-        else
-            low = found->offset;
-    }
-    auto found = first_dated(low, end, true, since);
-    return found ? found->offset : end;
+std::uint64_t Tail::find_start(Instant since, const Zone& zone, Instant now) const {
+    return bandd::find_start(fd_.get(), size(), wanted_, since, zone, now);
 }
 
 }  // namespace bandd

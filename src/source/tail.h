@@ -62,7 +62,8 @@ class Tail {
                         std::size_t line_limit);
     Result<> wake();
 
-    // A file that is open already, and stands for the one that `path` and `id` name.
+    // A file that is open already, and holds the content of the one that `path` and `id` name (an
+    // archive, unpacked).
     static Tail adopt(Fd fd, const std::string& path, FileId id, Encoding encoding,
                       std::size_t line_limit);
 
@@ -97,9 +98,8 @@ class Tail {
     std::string_view flush_partial();
 
     void seek(std::uint64_t offset, bool skipping = false);
-    // The offset of the first line that is not older than `since`, by bisection; the file's end if
-    // no line has a date, since such lines would count as new.
-    std::uint64_t find_start(Instant since, const Zone& zone, Instant now);
+    // As the function of that name, of this file.
+    std::uint64_t find_start(Instant since, const Zone& zone, Instant now) const;
 
     // True if `fingerprint` is that of this file's first bytes.
     bool matches(const Fingerprint& fingerprint) const;
@@ -127,6 +127,7 @@ class Tail {
   private:
     void leave_handed();
     void detect_encoding();
+    bool skip_cut_line();
     void restart();
     std::string_view hand_on(std::size_t raw_length);
 

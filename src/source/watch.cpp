@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which directories are watched: the one that holds the log; every directory in which a wildcard or
-// a symbolic link stands on the way; and, while something is missing, the nearest one that exists.
+// Which directories are watched: the one that holds the log; on the way to it every one that has a
+// wildcard or a symbolic link in it; and, while something is missing, the nearest one that exists.
 // Files themselves are watched by inode, through /proc/self/fd, so that the watch and the open file
 // cannot be two different things.
 #include "source/watch.h"
@@ -259,7 +259,7 @@ void Watch::finish_rotated(std::size_t log, const std::string& path, const Tail*
 }
 
 // Files that had this log's name later than `since` and lost it before we looked. They are read
-// whole, behind `before`; the last of them is returned. `since` is by the file system's clock.
+// whole, after `before`; the last of them is returned. `since` is by the file system's clock.
 Reader* Watch::take_missed(std::size_t log, const std::string& path, const Tail& current,
                            std::int64_t since, Reader* before, bool backlog, Instant now) {
     std::vector<TailPosition> known;
@@ -290,10 +290,58 @@ Reader& Watch::add_rotated(Tail tail, const Rotated& rotated, std::set<std::size
     return reader;
 }
 
+// A file that nobody has touched for findtime has nothing to tell at first sight (one log a day
+// makes thousands of these): it is only noted, and opened once it grows. True if `path` is one.
+bool Watch::note_dormant(std::size_t log, const std::string& path, FileId id, Instant now) {
+    const WatchedLog& wanted = logs_[log];
+    bool known = std::ranges::any_of(
+        saved_, [&](const TailPosition& saved) { return saved.id == id || saved.path == path; });
+    if (!starting_ || known || wanted.spec.start == Start::beginning ||
+        !has_wildcard(wanted.spec.path))
+        return false;
+    struct stat status{};
+    if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode) ||
+        Instant::from_seconds(status.st_mtim.tv_sec) >= now - wanted.findtime)
+        return false;
+    Reader& reader = readers_.emplace_back(
+        Reader{Tail::dormant(path, id, static_cast<std::uint64_t>(status.st_size),
+                             wanted.spec.encoding, limits_.line_limit)});
+    reader.logs.insert(log);
+    watch_file(reader);
+    return true;
+}
+
+// If `tail` is a copy of what we read already (an editor's save, a rotation that copies): how far
+// that was read.
+std::optional<std::uint64_t> Watch::read_of_original(std::size_t log, const Tail& tail) const {
+    constexpr std::uint32_t telling = 32;  // bytes: fewer could be alike by chance
+    std::optional<std::uint64_t> furthest;
+    for (const Reader& other : readers_) {
+        TailPosition there = other.tail.position();
+        if (other.logs.contains(log) && there.fingerprint.length >= telling &&
+            tail.size() >= there.offset && tail.matches(there.fingerprint))
+            furthest = std::max(furthest.value_or(0), there.offset);
+    }
+    return furthest;
+}
+
+// Where reading begins in a file that is new to us.
+std::uint64_t Watch::first_offset(const WatchedLog& log, const Tail& tail, Instant now) const {
+    if (!starting_) return 0;
+    switch (log.spec.start) {
+        case Start::beginning:
+            return 0;
+        case Start::end:
+            return tail.size();
+        case Start::findtime:
+            return tail.find_start(now - log.findtime, log.zone, now);
+    }
+    return 0;
+}
+
 void Watch::begin(std::size_t log, const std::string& path, FileId id, Reader* before,
                   Instant now) {
     const WatchedLog& wanted = logs_[log];
-    struct stat status{};
     if (readers_.size() >= limits_.readers) {
         errors_[log] = Error{"\"" + path + "\"",
                              "more than " + std::to_string(limits_.readers) + " files are read",
@@ -301,21 +349,7 @@ void Watch::begin(std::size_t log, const std::string& path, FileId id, Reader* b
                              {}};
         return;
     }
-    // A file that nobody has touched for findtime has nothing to tell at first sight (one log a day
-    // makes thousands of these): it is only noted, and opened once it grows.
-    bool known = std::ranges::any_of(
-        saved_, [&](const TailPosition& saved) { return saved.id == id || saved.path == path; });
-    if (starting_ && !known && wanted.spec.start != Start::beginning &&
-        ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
-        Instant::from_seconds(status.st_mtim.tv_sec) < now - wanted.findtime &&
-        has_wildcard(wanted.spec.path)) {
-        Reader& reader = readers_.emplace_back(
-            Reader{Tail::dormant(path, id, static_cast<std::uint64_t>(status.st_size),
-                                 wanted.spec.encoding, limits_.line_limit)});
-        reader.logs.insert(log);
-        watch_file(reader);
-        return;
-    }
+    if (note_dormant(log, path, id, now)) return;
     auto tail = Tail::open(path, wanted.spec.encoding, limits_.line_limit);
     if (!tail) {
         errors_[log] = tail.error();
@@ -325,28 +359,12 @@ void Watch::begin(std::size_t log, const std::string& path, FileId id, Reader* b
     if (tail->id() != id && find_reader(tail->id(), wanted.spec) != nullptr) return;
     if (!starting_ && before != nullptr)
         before = take_missed(log, path, *tail, before->tail.modified(), before, false, now);
-    // A copy of what we read already (an editor's save, a rotation that copies) goes on behind it.
-    std::optional<std::uint64_t> copied;
-    for (Reader& other : readers_) {
-        TailPosition there = other.tail.position();
-        constexpr std::uint32_t telling = 32;  // bytes: less could be alike by chance
-        if (other.logs.contains(log) && there.fingerprint.length >= telling &&
-            tail->size() >= there.offset && tail->matches(there.fingerprint))
-            copied = std::max(copied.value_or(0), there.offset);
-    }
+    auto copied = read_of_original(log, *tail);
     std::size_t older = readers_.size();
     Reader reader{std::move(*tail)};
     reader.logs.insert(log);
-    if (!resume(log, reader, now)) {
-        if (copied)
-            reader.tail.seek(*copied);
-        else if (starting_ && wanted.spec.start == Start::end)
-            reader.tail.seek(reader.tail.size());
-        else if (starting_ && wanted.spec.start == Start::findtime)
-            reader.tail.seek(reader.tail.find_start(now - wanted.findtime, wanted.zone, now));
-        else
-            reader.tail.seek(0);
-    }
+    if (!resume(log, reader, now))
+        reader.tail.seek(copied ? *copied : first_offset(wanted, reader.tail, now));
     // `resume` may have brought the rotated file in.
     if (before == nullptr && readers_.size() > older) before = &readers_.back();
     Reader& placed = readers_.emplace_back(std::move(reader));

@@ -119,6 +119,9 @@ class Watch {
     void follow_links(std::size_t log, const std::string& path);
     void sight(std::size_t log, const std::string& path, Instant now);
     void begin(std::size_t log, const std::string& path, FileId id, Reader* before, Instant now);
+    bool note_dormant(std::size_t log, const std::string& path, FileId id, Instant now);
+    std::optional<std::uint64_t> read_of_original(std::size_t log, const Tail& tail) const;
+    std::uint64_t first_offset(const WatchedLog& log, const Tail& tail, Instant now) const;
     bool resume(std::size_t log, Reader& reader, Instant now);
     struct Opened {
         Rotated rotated;

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <cstdint>
+
+#include "core/base/zone.h"
+#include "core/text/encoding.h"
+
+namespace bandd {
+
+// Where to begin to read a log that nobody read before: the offset of its first line that is not
+// older than `since`, by bisection. It is `end`, the file's size, if no line has a date, since such
+// lines would count as new. Lines are taken to be in the order of their dates.
+std::uint64_t find_start(int fd, std::uint64_t end, Encoding encoding, Instant since,
+                         const Zone& zone, Instant now);
+
+}  // namespace bandd
