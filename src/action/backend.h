@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "config/types.h"
@@ -19,7 +20,10 @@ namespace bandd {
 
 using TargetId = std::uint16_t;
 
-// One action of one jail.
+// A kind of actions has one backend. Its number is its index in ActionConfig.
+inline constexpr std::size_t action_kinds = std::variant_size_v<ActionConfig>;
+
+// A target: one action of one jail.
 struct TargetSpec {
     TargetId id = 0;
     JailIndex jail = 0;
@@ -63,6 +67,8 @@ class Backend {
 
     // True: bans hold once `apply` acknowledged them. False: it only tells somebody.
     virtual bool enforces() const = 0;
+    // True: `apply` only starts it, and a Completion tells how it ended.
+    virtual bool completes_later() const { return false; }
     virtual SetTraits traits(TargetId) const { return {}; }
     // Everything that the target's sets hold. Unavailable for exec and syslog.
     using Visit = std::function<void(const Present&)>;

@@ -18,35 +18,27 @@ Backend& Dispatch::backend_of(TargetId target) const {
 
 bool Dispatch::enforces(TargetId target) const { return backend_of(target).enforces(); }
 
-bool Dispatch::is_exec(TargetId target) const {
-    return std::holds_alternative<ExecAction>(targets_[target].spec.action);
+bool Dispatch::completes_later(TargetId target) const {
+    return backend_of(target).completes_later();
 }
 
-void Dispatch::set_targets(const std::vector<std::vector<ActionConfig>>& actions, Instant now,
-                           Report& report, bool adopt) {
+void Dispatch::set_targets(std::vector<JailActions> jails) {
     held_.clear();
-    const auto& rules = engine_.rules();
     targets_.clear();
-    by_jail_.assign(rules.size(), {});
-    for (std::size_t jail = 0; jail < rules.size(); ++jail)
-        for (const ActionConfig& action : actions[jail]) {
-            if (!backends_[action.index()] || by_jail_[jail].size() == most_actions) continue;
-            auto id = static_cast<TargetId>(targets_.size());
+    by_jail_.clear();
+    for (JailActions& jail : jails) {
+        if (jail.jail >= by_jail_.size()) by_jail_.resize(jail.jail + 1U);
+        std::vector<TargetId>& ids = by_jail_[jail.jail];
+        for (ActionConfig& action : jail.actions) {
+            if (!backends_[action.index()] || ids.size() == most_actions) continue;
             TargetStatus status;
-            status.spec = {id, static_cast<JailIndex>(jail), rules[jail].name, action};
+            status.spec = {static_cast<TargetId>(targets_.size()), jail.jail, jail.name,
+                           std::move(action)};
+            ids.push_back(status.spec.id);
             targets_.push_back(std::move(status));
-            by_jail_[jail].push_back(id);
         }
-    sharing_.assign(targets_.size(), {});
-    for (const TargetStatus& a : targets_)
-        for (const TargetStatus& b : targets_) {
-            const auto* set_a = std::get_if<IpsetAction>(&a.spec.action);
-            const auto* set_b = std::get_if<IpsetAction>(&b.spec.action);
-            if (a.spec.id == b.spec.id ||
-                (set_a != nullptr && set_b != nullptr && set_a->set4 == set_b->set4 &&
-                 set_a->set6 == set_b->set6))
-                sharing_[a.spec.id].push_back(b.spec.id);
-        }
+    }
+    find_sharing();
     retries_.assign(targets_.size(), {});
     for (auto& orders : queued_) orders.clear();
     progress_.clear();
@@ -60,36 +52,41 @@ void Dispatch::set_targets(const std::vector<std::vector<ActionConfig>>& actions
     }
     repairs_.assign(targets_.size(), {});
     repairing_ = 0;
-    if (adopt)
-        for (const TargetStatus& target : targets_)
-            if (enforces(target.spec.id) && prepare_target(target.spec.id, now, report))
-                adopt_bans(target.spec.id, now);
-    // Whatever is not proven to be in the kernel is pending until reconciliation says otherwise.
-    std::vector<BanState> state_of(rules.size(), BanState::active);
-    for (std::size_t jail = 0; jail < rules.size(); ++jail)
-        if (enforcing_bits(static_cast<JailIndex>(jail)) != 0) state_of[jail] = BanState::pending;
-    for (const Ban& ban : engine_.bans())
-        if (ban.state != BanState::simulated) engine_.set_state(ban.key, state_of[ban.key.jail]);
-    for (const TargetStatus& target : targets_)
-        if (enforces(target.spec.id)) reconcile_target(target.spec.id, now, report, false);
-    flush(now, report);
 }
 
-void Dispatch::adopt_bans(TargetId id, Instant now) {
-    if (!backend_of(id).traits(id).ours) return;  // what is the user's own can't be told from ours
+// Targets that write to the same set.
+void Dispatch::find_sharing() {
+    sharing_.assign(targets_.size(), {});
+    for (const TargetStatus& a : targets_)
+        for (const TargetStatus& b : targets_) {
+            const auto* set_a = std::get_if<IpsetAction>(&a.spec.action);
+            const auto* set_b = std::get_if<IpsetAction>(&b.spec.action);
+            if (a.spec.id == b.spec.id ||
+                (set_a != nullptr && set_b != nullptr && set_a->set4 == set_b->set4 &&
+                 set_a->set6 == set_b->set6))
+                sharing_[a.spec.id].push_back(b.spec.id);
+        }
+}
+
+std::vector<Ban> Dispatch::bans_in_sets(Instant now, Report& report) {
     auto story = std::make_shared<Story>();
     story->reason = "found in the kernel";
-    JailIndex jail = targets_[id].spec.jail;
-    [[maybe_unused]] auto listed = backend_of(id).list(id, [&](const Present& present) {
-        BanKey key{jail, present.prefix};
-        if (engine_.bans().find(key) != nullptr) return;
-        Ban ban;
-        ban.key = key;
-        ban.from = now;
-        ban.until = present.remaining ? now + *present.remaining : never;
-        ban.story = story;
-        engine_.restore_ban(std::move(ban));
-    });
+    std::vector<Ban> found;
+    for (const TargetStatus& target : targets_) {
+        TargetId id = target.spec.id;
+        if (!enforces(id) || !prepare_target(id, now, report)) continue;
+        if (!backend_of(id).traits(id).ours) continue;  // the user's own can't be told from ours
+        // A set that cannot be read is said when it is made right.
+        [[maybe_unused]] auto listed = backend_of(id).list(id, [&](const Present& present) {
+            Ban ban;
+            ban.key = {target.spec.jail, present.prefix};
+            ban.from = now;
+            ban.until = present.remaining ? now + *present.remaining : never;
+            ban.story = story;
+            found.push_back(std::move(ban));
+        });
+    }
+    return found;
 }
 
 std::uint64_t Dispatch::enforcing_bits(JailIndex jail) const {
@@ -107,13 +104,14 @@ void Dispatch::holds(TargetId target, const Prefix& prefix, Report& report) {
     std::uint64_t mine = std::uint64_t{1} << place;
     auto progress = progress_.find(key);
     if (progress == progress_.end()) {
-        const Ban* ban = engine_.bans().find(key);
-        if (ban == nullptr || ban->state != BanState::pending) return;
+        std::uint32_t slot = bans_.slot_of(key);
+        if (slot >= unproven_.size() || !unproven_[slot]) return;
+        unproven_[slot] = false;
         std::uint64_t others = enforcing_bits(jail) & ~mine;
-        if (others == 0)
-            engine_.set_state(key, BanState::active);
-        else
+        if (others != 0)
             progress_.emplace(key, Progress{others, false});
+        else if (bans_.at(slot)->state != BanState::active)
+            report.acknowledged.push_back({key, BanState::active});
         return;
     }
     progress->second.outstanding &= ~mine;
@@ -123,7 +121,7 @@ void Dispatch::holds(TargetId target, const Prefix& prefix, Report& report) {
 Instant Dispatch::wanted_until(TargetId target, const Prefix& prefix) const {
     Instant latest{INT64_MIN};
     for (TargetId other : sharing_[target]) {
-        const Ban* ban = engine_.bans().find({targets_[other].spec.jail, prefix});
+        const Ban* ban = bans_.find({targets_[other].spec.jail, prefix});
         if (ban != nullptr && ban->state != BanState::simulated)
             latest = std::max(latest, ban->until);
     }
@@ -145,6 +143,9 @@ void Dispatch::arm(TargetId target, const Prefix& prefix, Instant until, Instant
 
 void Dispatch::enforce(const Ban& ban, Instant now) {
     if (ban.state == BanState::simulated) return;
+    // The slot may have been another ban's.
+    if (std::uint32_t slot = bans_.slot_of(ban.key); slot < unproven_.size())
+        unproven_[slot] = false;
     Progress progress{enforcing_bits(ban.key.jail)};
     for (TargetId target : by_jail_[ban.key.jail]) {
         if (!enforces(target)) continue;
@@ -209,27 +210,29 @@ void Dispatch::in_force(const BanKey& key, Report& report) {
     if (progress == progress_.end()) return;
     bool tell = progress->second.announce;
     progress_.erase(progress);
-    engine_.set_state(key, BanState::active);
-    const Ban* ban = engine_.bans().find(key);
-    if (ban == nullptr || !tell) return;
+    const Ban* ban = bans_.find(key);
+    if (ban == nullptr) return;
+    report.acknowledged.push_back({key, BanState::active});
+    if (!tell) return;
     report.in_force.push_back(*ban);
+    report.in_force.back().state = BanState::active;
     bool enforced =
         std::ranges::any_of(by_jail_[key.jail], [&](TargetId target) { return enforces(target); });
-    if (enforced) announce(Order::Kind::add, *ban);
+    if (enforced) announce(Order::Kind::add, report.in_force.back());
 }
 
 void Dispatch::acknowledged(const Order& order, Report& report) {
     TargetStatus& status = targets_[order.target];
     ++status.applied;
     // A program was only started: its end is what tells.
-    if (!is_exec(order.target) && status.error && retries_[order.target].orders.empty()) {
+    if (!completes_later(order.target) && status.error && retries_[order.target].orders.empty()) {
         report.troubles.push_back({order.target, *status.error, true});
         status.error.reset();
     }
     if (!enforces(order.target)) {
-        // exec acknowledges by a completion; syslog has done it already.
+        // Syslog has done it already.
         if (order.kind == Order::Kind::add && enforcing_bits(status.spec.jail) == 0 &&
-            !is_exec(order.target))
+            !completes_later(order.target))
             in_force(order.ban->key, report);
         return;
     }
@@ -244,9 +247,9 @@ void Dispatch::failed(Order order, Error error, Instant now, Report& report) {
     status.error = error;
     if (news) report.troubles.push_back({order.target, std::move(error), false});
     // What was only to be told is not told later; but a program may be all that enforces a ban.
-    bool holds_ban =
-        enforces(order.target) || (order.kind == Order::Kind::add && is_exec(order.target) &&
-                                   enforcing_bits(status.spec.jail) == 0);
+    bool holds_ban = enforces(order.target) ||
+                     (order.kind == Order::Kind::add && completes_later(order.target) &&
+                      enforcing_bits(status.spec.jail) == 0);
     if (!holds_ban) return;
     Retry& retry = retries_[order.target];
     Prefix prefix = order.prefix;
@@ -255,8 +258,7 @@ void Dispatch::failed(Order order, Error error, Instant now, Report& report) {
     else
         retry.reconcile = true;
     if (retry.due == never) {
-        retry.pause =
-            retry.pause == Duration{0} ? first_pause : std::min(retry.pause * 2, longest_pause);
+        retry.pause = longer(retry.pause);
         retry.due = now + retry.pause;
     }
 }
@@ -293,262 +295,30 @@ void Dispatch::flush(Instant now, Report& report) {
     bool blind = false;
     for (const TargetStatus& target : targets_)
         if (enforces(target.spec.id) && backend_of(target.spec.id).notice_fd() < 0) blind = true;
-    if (!blind || engine_.bans().empty())
+    if (!blind || bans_.empty())
         check_at_ = never;
     else if (check_at_ == never)
         check_at_ = now + check_interval;
 }
 
-bool Dispatch::prepare_target(TargetId id, Instant now, Report& report) {
-    TargetStatus& target = targets_[id];
-    auto ready = backend_of(id).prepare(id);
-    // If it was prepared before, its error is an order's.
-    bool was_prepared = std::exchange(target.prepared, ready.has_value());
-    if (ready) {
-        if (target.error && !was_prepared && retries_[id].orders.empty()) {
-            report.troubles.push_back({id, *target.error, true});
-            target.error.reset();
-        }
-        return true;
-    }
-    bool news = !target.error || to_line(*target.error) != to_line(ready.error());
-    target.error = ready.error();
-    ++target.failures;
-    if (news) report.troubles.push_back({id, ready.error(), false});
-    Retry& retry = retries_[id];
-    retry.pause =
-        retry.pause == Duration{0} ? first_pause : std::min(retry.pause * 2, longest_pause);
-    retry.due = now + retry.pause;
-    return false;
-}
-
-void Dispatch::reconcile_target(TargetId id, Instant now, Report& report, bool repair) {
-    if (!prepare_target(id, now, report)) return;
-    TargetStatus& target = targets_[id];
-    JailIndex jail = target.spec.jail;
-    // In a set that several jails write to, each sees to its own elements only.
-    SetTraits traits = backend_of(id).traits(id);
-    if (sharing_[id].size() > 1) traits.ours = false;
-    Repairing repairing{true, std::vector<bool>(engine_.bans().slots()), 0, false, repair, 0};
-    // Too many to look at each: all are added, which changes nothing where they are there.
-    bool too_many = engine_.bans().size() > backend_of(id).most_listed();
-    auto listed = too_many ? Result<>{} : backend_of(id).list(id, [&](const Present& present) {
-        std::uint32_t slot = engine_.bans().slot_of({jail, present.prefix});
-        const Ban* ban = engine_.bans().at(slot);
-        bool wanted = ban != nullptr && ban->state != BanState::simulated && ban->until > now;
-        switch (judge(wanted ? std::optional(wanted_until(id, present.prefix)) : std::nullopt,
-                      present, traits, now)) {
-            case Repair::keep:
-                if (!wanted) break;
-                // It is there already: as good as acknowledged.
-                repairing.seen[slot] = true;
-                arm(id, present.prefix, ban->until, now);
-                holds(id, present.prefix, report);
-                break;
-            case Repair::renew:
-                repairing.renew = true;
-                break;
-            case Repair::remove:
-                if (holding_removals_)
-                    held_.insert(id);
-                else
-                    queue({Order::Kind::remove, id, present.prefix, forever, {}});
-                break;
-        }
-    });
-    if (!listed) {
-        target.prepared = false;
-        failed({Order::Kind::remove, id, {}, forever, {}}, listed.error(), now, report);
-        retries_[id].orders.erase(Prefix{});
+void Dispatch::on_completion(const Completion& completion, Instant now, Report& report) {
+    if (completion.target >= targets_.size()) return;
+    TargetStatus& status = targets_[completion.target];
+    const Ban* ban = bans_.find(completion.ban);
+    if (completion.error) {
+        Order order{completion.kind, completion.target, completion.ban.prefix, forever, {}};
+        // Over meanwhile: there is nothing left to try again.
+        if (ban == nullptr) order.kind = Order::Kind::remove;
+        if (ban != nullptr) order.ban = std::make_shared<const Ban>(*ban);
+        failed(std::move(order), *completion.error, now, report);
         return;
     }
-    retries_[id].reconcile = false;
-    if (!repairs_[id].active) ++repairing_;
-    repairs_[id] = std::move(repairing);
-}
-
-void Dispatch::release_removals(Instant now, Report& report) {
-    holding_removals_ = false;
-    for (TargetId id : std::exchange(held_, {}))
-        if (id < targets_.size() && enforces(id)) reconcile_target(id, now, report, false);
-}
-
-void Dispatch::continue_repairs(Instant now, Report& report) {
-    std::uint32_t budget = repair_slice;
-    for (TargetId id = 0; id < repairs_.size(); ++id) {
-        Repairing& repairing = repairs_[id];
-        if (!repairing.active) continue;
-        const TargetStatus& target = targets_[id];
-        // Bans of later slots were decided since, and went their own way.
-        while (target.prepared && repairing.next < repairing.seen.size() && budget > 0) {
-            std::uint32_t slot = repairing.next++;
-            const Ban* ban = engine_.bans().at(slot);
-            if (repairing.seen[slot] || ban == nullptr || ban->key.jail != target.spec.jail ||
-                ban->state == BanState::simulated || ban->until <= now)
-                continue;
-            Instant until = wanted_until(id, ban->key.prefix);
-            queue({repairing.renew ? Order::Kind::renew : Order::Kind::add,
-                   id,
-                   ban->key.prefix,
-                   until - now,
-                   {}});
-            arm(id, ban->key.prefix, until, now);
-            ++repairing.changes;
-            --budget;
-        }
-        if (target.prepared && repairing.next < repairing.seen.size()) return;
-        if (target.prepared && repairing.repair && repairing.changes > 0) {
-            ++targets_[id].repairs;
-            report.repaired.push_back(id);
-        }
-        repairing = {};
-        --repairing_;
+    if (status.error && retries_[completion.target].orders.empty()) {
+        report.troubles.push_back({completion.target, *status.error, true});
+        status.error.reset();
+        retries_[completion.target].pause = Duration{0};
     }
-}
-
-void Dispatch::check_blind_sets(Instant now, Report& report) {
-    std::vector<std::size_t> bans(by_jail_.size());
-    for (const Ban& ban : engine_.bans())
-        if (ban.state != BanState::simulated && ban.until > now) ++bans[ban.key.jail];
-    bool full = ++checks_ % full_check_every == 0;
-    for (const TargetStatus& target : targets_) {
-        TargetId id = target.spec.id;
-        if (!enforces(id) || backend_of(id).notice_fd() >= 0 || !target.prepared) continue;
-        if (!full && prepare_target(id, now, report)) {
-            auto count = backend_of(id).count(id);
-            if (count && *count >= bans[target.spec.jail]) continue;
-        }
-        reconcile_target(id, now, report, true);
-    }
-}
-
-void Dispatch::on_notice(std::size_t kind, Instant now, Report& report) {
-    Backend::Notices notices = backends_[kind]->read_notices();
-    for (Completion& completion : notices.completions) {
-        if (completion.target >= targets_.size()) continue;
-        TargetStatus& status = targets_[completion.target];
-        const Ban* ban = engine_.bans().find(completion.ban);
-        if (completion.error) {
-            Order order{completion.kind, completion.target, completion.ban.prefix, forever, {}};
-            // Over meanwhile: there is nothing left to try again.
-            if (ban == nullptr) order.kind = Order::Kind::remove;
-            if (ban != nullptr) order.ban = std::make_shared<const Ban>(*ban);
-            failed(std::move(order), *completion.error, now, report);
-            continue;
-        }
-        if (status.error && retries_[completion.target].orders.empty()) {
-            report.troubles.push_back({completion.target, *status.error, true});
-            status.error.reset();
-            retries_[completion.target].pause = Duration{0};
-        }
-        if (completion.kind == Order::Kind::add) in_force(completion.ban, report);
-    }
-    if (!notices.touched) return;
-    Touches& touches = touches_[kind];
-    if (touches.due != never) return;
-    if (now >= touches.since + quick || now < touches.since) {
-        if (touches.count <= most_quick_repairs) touches.pause = Duration{0};
-        touches.since = now;
-        touches.count = 0;
-    }
-    if (++touches.count <= most_quick_repairs) {
-        repair_all(kind, now, report);
-        return;
-    }
-    touches.pause =
-        touches.pause == Duration{0} ? first_pause : std::min(touches.pause * 2, longest_pause);
-    touches.due = now + touches.pause;
-    for (const TargetStatus& target : targets_)
-        if (target.spec.action.index() == kind) {
-            report.troubles.push_back(
-                {target.spec.id,
-                 {std::string(action_name(target.spec.action)),
-                  "somebody keeps changing bandd's sets; they are made right again in " +
-                      format_duration(touches.pause),
-                  "look for a second bandd, or a script that changes them",
-                  {}},
-                 false});
-            break;
-        }
-}
-
-void Dispatch::repair_all(std::size_t kind, Instant now, Report& report) {
-    for (const TargetStatus& target : targets_)
-        if (target.spec.action.index() == kind) reconcile_target(target.spec.id, now, report, true);
-    flush(now, report);
-}
-
-void Dispatch::on_clock_change(Instant now, Report& report) {
-    for (const TargetStatus& target : targets_)
-        if (enforces(target.spec.id)) reconcile_target(target.spec.id, now, report, false);
-    flush(now, report);
-}
-
-void Dispatch::on_time(Instant now, Report& report) {
-    for (std::size_t kind = 0; kind < touches_.size(); ++kind) {
-        if (touches_[kind].due > now) continue;
-        touches_[kind].due = never;
-        repair_all(kind, now, report);
-    }
-    for (TargetStatus& target : targets_) {
-        TargetId id = target.spec.id;
-        Retry& retry = retries_[id];
-        if (retry.due > now) continue;
-        retry.due = never;
-        auto orders = std::exchange(retry.orders, {});
-        if (!enforces(id)) {
-            for (auto& [prefix, order] : orders)
-                if (progress_.contains(order.ban->key)) queue(std::move(order));
-            continue;
-        }
-        if (!target.prepared) {
-            // Reconciliation sends all that is wanted, the waiting orders among it.
-            reconcile_target(id, now, report, true);
-            if (target.prepared) retry.pause = Duration{0};
-            for (auto& [prefix, order] : orders)
-                if (order.kind == Order::Kind::remove) {
-                    if (target.prepared)
-                        queue(std::move(order));
-                    else
-                        retry.orders.emplace(prefix, std::move(order));
-                } else if (!target.prepared) {
-                    retry.orders.emplace(prefix, std::move(order));
-                }
-            continue;
-        }
-        if (retry.reconcile)
-            reconcile_target(id, now, report, true);
-        else [[maybe_unused]]
-            bool ready = prepare_target(id, now, report);
-        for (auto& [prefix, order] : orders) {
-            if (order.kind != Order::Kind::remove) {
-                Instant until = wanted_until(id, prefix);
-                if (until <= now) continue;
-                order.timeout = until - now;
-                order.kind = Order::Kind::renew;
-            }
-            queue(std::move(order));
-        }
-    }
-    while (!rearm_.empty() && rearm_.begin()->first <= now) {
-        auto [target, prefix] = rearm_.begin()->second;
-        rearm_.erase(rearm_.begin());
-        Instant until = wanted_until(target, prefix);
-        if (until <= now) continue;
-        queue({Order::Kind::renew, target, prefix, until - now, {}});
-        arm(target, prefix, until, now);
-    }
-    if (check_at_ <= now) {
-        check_at_ = never;
-        check_blind_sets(now, report);
-    }
-    flush(now, report);
-    for (TargetStatus& target : targets_) {
-        Retry& retry = retries_[target.spec.id];
-        if (retry.orders.empty() && target.prepared) retry.pause = Duration{0};
-        target.waiting = retry.orders.size();
-        target.retry_at = retry.due;
-    }
+    if (completion.kind == Order::Kind::add) in_force(completion.ban, report);
 }
 
 std::optional<Instant> Dispatch::next_deadline() const {
@@ -562,7 +332,7 @@ std::optional<Instant> Dispatch::next_deadline() const {
 
 void Dispatch::clear(Instant now) {
     Report ignored;
-    for (const Ban& ban : engine_.bans())
+    for (const Ban& ban : bans_)
         for (TargetId target : by_jail_[ban.key.jail])
             if (enforces(target) && !backend_of(target).traits(target).ours)
                 queue({Order::Kind::remove, target, ban.key.prefix, forever, {}});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Decisions to orders, orders to backends, once a turn; what fails is tried again with growing
-// pauses until it holds or is no longer wanted. The only caller of backends.
+// pauses until it holds or is not wanted any more. The only caller of backends. It sees the bans
+// and changes none: what the sets acknowledge is in its reports, for the engine.
 #pragma once
 
 #include <array>
@@ -9,10 +10,13 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "action/backend.h"
-#include "core/decide/engine.h"
+#include "core/decide/ban_table.h"
+#include "core/decide/decision.h"
 
 namespace bandd {
 
@@ -25,8 +29,18 @@ struct TargetStatus {
     std::uint64_t applied = 0, failures = 0, repairs = 0;
 };
 
-// What the daemon should tell about.
+// The actions of one jail.
+struct JailActions {
+    JailIndex jail = 0;
+    std::string name;
+    std::vector<ActionConfig> actions;
+};
+
+// What a call led to.
 struct Report {
+    // For the engine.
+    std::vector<Acknowledged> acknowledged;
+    // The rest is for people.
     std::vector<Ban> in_force;  // acknowledged just now; restored ones are not among them
     struct Trouble {
         TargetId target = 0;
@@ -56,14 +70,18 @@ class Dispatch {
     // Orders kept for another try, by target; beyond that, the target is reconciled instead.
     static constexpr std::size_t most_retries = 10'000;
 
-    // Backends by the action's place in ActionConfig; null where no jail needs one.
-    using Backends = std::array<std::unique_ptr<Backend>, 4>;
-    Dispatch(Engine& engine, Backends backends) : engine_(engine), backends_(std::move(backends)) {}
+    // By kind; null where no jail needs one.
+    using Backends = std::array<std::unique_ptr<Backend>, action_kinds>;
+    // `bans` must live as long.
+    Dispatch(const BanTable& bans, Backends backends)
+        : bans_(bans), backends_(std::move(backends)) {}
 
-    // Actions of each jail, by jail index. Prepares and reconciles all targets. `adopt`: the state
-    // was lost, so what our own sets hold is taken for bans.
-    void set_targets(const std::vector<std::vector<ActionConfig>>& actions, Instant now,
-                     Report& report, bool adopt = false);
+    // The actions of all jails, at start and on reload. `make_right` must follow.
+    void set_targets(std::vector<JailActions> jails);
+    // What our own sets hold, as bans: for a daemon whose state was lost.
+    std::vector<Ban> bans_in_sets(Instant now, Report& report);
+    // Prepares and reconciles all targets, whatever is in the kernel.
+    void make_right(Instant now, Report& report);
     // While a backlog is read, what sets hold and no ban wants is left there: the ban may follow
     // from lines that are yet to be read again, and its packets must not pass meanwhile.
     void hold_removals() { holding_removals_ = true; }
@@ -72,7 +90,6 @@ class Dispatch {
         backends_[kind] = std::move(backend);
     }
     bool has_backend(std::size_t kind) const { return backends_[kind] != nullptr; }
-    Backend* backend(std::size_t kind) const { return backends_[kind].get(); }
 
     void on_events(std::span<const Event> events, Instant now);
     // End of a turn: one batch for each backend.
@@ -91,8 +108,7 @@ class Dispatch {
     const std::vector<TargetStatus>& targets() const { return targets_; }
 
   private:
-    // A ban that is not in force yet. A pending one without this record waits for all targets of
-    // its jail, and is not news to anybody: it was restored.
+    // A ban that is not in force yet; or it is one of `unproven_`.
     struct Progress {
         // Targets that have not acknowledged it: bits by place among the jail's actions.
         std::uint64_t outstanding = 0;
@@ -121,11 +137,17 @@ class Dispatch {
         Instant due = never;  // of the repair that was put off
     };
     void repair_all(std::size_t kind, Instant now, Report& report);
-    void adopt_bans(TargetId target, Instant now);
+    void find_sharing();
+    void acknowledge_all(Report& report);
     void continue_repairs(Instant now, Report& report);
     void check_blind_sets(Instant now, Report& report);
     bool enforces(TargetId target) const;
-    bool is_exec(TargetId target) const;
+    bool completes_later(TargetId target) const;
+    void on_completion(const Completion& completion, Instant now, Report& report);
+    static Duration longer(Duration pause) {
+        return pause == Duration{0} ? first_pause : std::min(pause * 2, longest_pause);
+    }
+    void retry(TargetId target, Instant now, Report& report);
     Backend& backend_of(TargetId target) const;
     void enforce(const Ban& ban, Instant now);
     void lift(const Unbanned& event, Instant now);
@@ -141,7 +163,7 @@ class Dispatch {
     Instant wanted_until(TargetId target, const Prefix& prefix) const;
     void arm(TargetId target, const Prefix& prefix, Instant until, Instant now);
 
-    Engine& engine_;
+    const BanTable& bans_;
     Backends backends_;
     std::vector<TargetStatus> targets_;
     std::vector<std::vector<TargetId>> by_jail_;
@@ -151,9 +173,12 @@ class Dispatch {
     std::vector<Repairing> repairs_;
     std::size_t repairing_ = 0;  // how many of them are active
     int checks_ = 0;
-    std::array<Touches, 4> touches_;
-    std::array<std::vector<Order>, 4> queued_;
+    std::array<Touches, action_kinds> touches_;
+    std::array<std::vector<Order>, action_kinds> queued_;
     std::unordered_map<BanKey, Progress, BanKeyHash> progress_;
+    // Slots of bans that were there when targets were set, and that no target has acknowledged
+    // since. They wait for all targets of their jail, and are no news to anybody.
+    std::vector<bool> unproven_;
     std::multimap<Instant, std::pair<TargetId, Prefix>> rearm_;  // timeouts shorter than the ban
     Instant check_at_ = never;
     bool holding_removals_ = false;

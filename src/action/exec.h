@@ -22,6 +22,7 @@ class ExecBackend : public Backend {
     Result<> prepare(TargetId) override { return {}; }
     void apply(std::span<const Order> orders, std::vector<Failure>& failed) override;
     bool enforces() const override { return false; }
+    bool completes_later() const override { return true; }
     Result<> list(TargetId, const Visit&) override { return {}; }
     int notice_fd() const override { return spawner_.fd(); }
     Notices read_notices() override;

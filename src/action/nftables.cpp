@@ -85,7 +85,7 @@ Result<> NftablesBackend::find_sets() {
         if (auto key = parse_set_name(name)) sets_.insert(*key);
     });
     // No table yet.
-    if (!dumped && dumped.error().reason == std::strerror(ENOENT)) return {};
+    if (!dumped && commands_.refusal() == ENOENT) return {};
     return dumped;
 }
 

@@ -69,7 +69,8 @@ std::string without_rotation(std::string name) {
     return name;
 }
 
-// The jails that a log is for: those whose logpath names it, rotated or not; else all.
+// The jails that a log is for: those whose logpath names it, rotated or not; else all. An engine
+// that gets its first rules numbers jails as the configuration does.
 std::vector<JailIndex> jails_for(const Config& config, const std::string& path,
                                  std::optional<JailIndex> only) {
     if (only) return {*only};
@@ -179,7 +180,7 @@ class Replay {
         if (!tail) return std::unexpected(tail.error());
         tail->seek(0);
         auto file = std::make_unique<Replayed>(Replayed{path, std::move(*tail), {}, {}, {}, {}});
-        file->ruleset = make_ruleset(compiled_, jails, config_.zones.at(spec.timezone),
+        file->ruleset = make_ruleset(compiled_.filters, jails, config_.zones.at(spec.timezone),
                                      spec.escapes, config_.line_limit);
         files_.push_back(std::move(file));
         return {};

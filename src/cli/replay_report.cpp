@@ -80,7 +80,7 @@ void Progress::show(std::uint64_t done) {
 
 void ReplayReport::tell(const Event& event) {
     if (const auto* found = std::get_if<Found>(&event))
-        ++hits_[engine_.rules()[found->jail].name][found->pattern];
+        ++hits_[engine_.rules(found->jail).name][found->pattern];
     else if (const auto* over = std::get_if<AccountOver>(&event))
         tell_account(*over);
     else if (const auto* banned = std::get_if<Banned>(&event))
@@ -90,7 +90,7 @@ void ReplayReport::tell(const Event& event) {
 }
 
 void ReplayReport::tell_ban(const Ban& ban, bool extended) {
-    const std::string& jail = engine_.rules()[ban.key.jail].name;
+    const std::string& jail = engine_.rules(ban.key.jail).name;
     if (!extended) ++bans_[jail];
     if (json_)
         print_json(ban_to_json(ban, jail, extended));
@@ -115,9 +115,9 @@ void ReplayReport::tell_account(const AccountOver& over) const {
 // Of the jails that had something to do.
 Json ReplayReport::jails() const {
     Json jails = Json::object();
-    for (std::size_t i = 0; i < engine_.rules().size(); ++i) {
-        const JailCounts& counts = engine_.counts(static_cast<JailIndex>(i));
-        const std::string& name = engine_.rules()[i].name;
+    for (JailIndex number : engine_.jails()) {
+        const JailCounts& counts = engine_.counts(number);
+        const std::string& name = engine_.rules(number).name;
         if (counts.hits == 0 && counts.ignored == 0) continue;
         auto bans = bans_.find(name);
         auto hits = hits_.find(name);

@@ -116,14 +116,14 @@ void write_state(Store& store, const std::vector<std::string>& jails, std::ostre
                        {"bans", counts.bans},
                        {"unbans", counts.unbans}});
     };
-    restore.position = [&](const StoredPosition& position) {
+    restore.position = [&](const TailPosition& position) {
         put("position", {{"path", position.path},
-                         {"device", position.device},
-                         {"inode", position.inode},
+                         {"device", position.id.device},
+                         {"inode", position.id.inode},
                          {"offset", position.offset},
                          {"skipping", position.skipping},
-                         {"fingerprint_length", position.fingerprint_length},
-                         {"fingerprint", position.fingerprint_hash}});
+                         {"fingerprint_length", position.fingerprint.length},
+                         {"fingerprint", position.fingerprint.hash}});
     };
     restore.account = [&](const AccountChange& account) {
         put("account", {{"jail", name(account.jail)},
@@ -216,15 +216,15 @@ Result<> read_state_line(const std::string& line, Checkpoint& checkpoint) {
         if (!account.use) reader.fault("data", "what an export wrote");
         if (!reader.error()) changes.accounts.push_back(std::move(account));
     } else if (kind == "position") {
-        StoredPosition position;
+        TailPosition position;
         position.path = reader.text("path");
-        position.device = reader.number("device");
-        position.inode = reader.number("inode");
+        position.id.device = reader.number("device");
+        position.id.inode = reader.number("inode");
         position.offset = reader.number("offset", INT64_MAX);
         position.skipping = reader.boolean("skipping");
-        position.fingerprint_length =
+        position.fingerprint.length =
             static_cast<std::uint32_t>(reader.number("fingerprint_length", 256));
-        position.fingerprint_hash = reader.number("fingerprint");
+        position.fingerprint.hash = reader.number("fingerprint");
         if (!reader.error()) checkpoint.positions.push_back(std::move(position));
     } else {
         return fail("\"" + kind + "\"", "is nothing that a state holds");

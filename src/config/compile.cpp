@@ -211,7 +211,7 @@ Compiled compile(const Config& config) {
     return compiled;
 }
 
-std::shared_ptr<const Ruleset> make_ruleset(const Compiled& compiled,
+std::shared_ptr<const Ruleset> make_ruleset(const JailFilters& filters,
                                             const std::vector<JailIndex>& jails, const Zone& zone,
                                             Escapes escapes, std::size_t line_limit) {
     auto ruleset = std::make_shared<Ruleset>();
@@ -219,7 +219,7 @@ std::shared_ptr<const Ruleset> make_ruleset(const Compiled& compiled,
     ruleset->escapes = escapes;
     ruleset->line_limit = line_limit;
     for (JailIndex jail : jails) {
-        const auto& filter = compiled.filters[jail];
+        const auto& filter = filters[jail];
         if (!filter) continue;
         auto rule = std::ranges::find(ruleset->rules, filter, &Rule::filter);
         if (rule == ruleset->rules.end())

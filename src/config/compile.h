@@ -19,14 +19,16 @@ std::shared_ptr<const Filter> compile_filter(
     const FilterConfig& config, const std::vector<std::string>& modes, const WordLists& more_words,
     std::vector<Error>& errors, std::vector<Error>& warnings, SharedDates* shared_dates = nullptr);
 
+// Null for jails that read no logs.
+using JailFilters = std::vector<std::shared_ptr<const Filter>>;
 struct Compiled {
-    std::vector<std::shared_ptr<const Filter>> filters;  // by jail; null for jails without logs
+    JailFilters filters;  // in the order of Config::jails
     std::vector<Error> errors, warnings;
 };
 Compiled compile(const Config& config);
 
-// The ruleset for a source that these jails read.
-std::shared_ptr<const Ruleset> make_ruleset(const Compiled& compiled,
+// The ruleset for a source that these jails read; `filters` by jail.
+std::shared_ptr<const Ruleset> make_ruleset(const JailFilters& filters,
                                             const std::vector<JailIndex>& jails, const Zone& zone,
                                             Escapes escapes, std::size_t line_limit);
 

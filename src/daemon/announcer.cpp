@@ -50,7 +50,7 @@ std::string_view why_text(Unbanned::Why why) {
 
 bool Announcer::is_watched() const { return watchers_.has_watchers(); }
 
-const std::string& Announcer::jail_name(JailIndex jail) const { return engine_.rules()[jail].name; }
+const std::string& Announcer::jail_name(JailIndex jail) const { return engine_.rules(jail).name; }
 
 void Announcer::tell_watchers_of(const Ban& ban, const char* kind, std::string_view why) {
     if (!is_watched()) return;
@@ -70,7 +70,7 @@ void Announcer::tell_of(const Found& found) {
     if (!watched && !log_.wants(Severity::info)) return;
     const std::string& jail = jail_name(found.jail);
     log_.write(Severity::info, "found {} jail={} pattern={} hits={}/{}", to_string(found.address),
-               jail, found.pattern, found.hits, engine_.rules()[found.jail].maxretry);
+               jail, found.pattern, found.hits, engine_.rules(found.jail).maxretry);
     if (watched)
         watchers_.tell_watchers({{"kind", "found"},
                                  {"ip", to_string(found.address)},

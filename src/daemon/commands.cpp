@@ -66,7 +66,7 @@ std::size_t limit_argument(const Json& arguments, std::size_t otherwise) {
 
 Error no_such_jail(const std::string& name, const Engine& engine) {
     std::vector<std::string_view> names;
-    for (const JailRules& jail : engine.rules()) names.push_back(jail.name);
+    for (JailIndex jail : engine.jails()) names.push_back(engine.rules(jail).name);
     return {"jail \"" + name + "\"", "there is no such jail", did_you_mean(name, names), {}};
 }
 

@@ -15,7 +15,7 @@ namespace bandd {
 namespace {
 
 const std::string& jail_name(const CommandParts& parts, const Ban& ban) {
-    return parts.engine.rules()[ban.key.jail].name;
+    return parts.engine.rules(ban.key.jail).name;
 }
 
 Json bans(CommandParts& parts, const Json& arguments, const CommandReply&) {
@@ -30,6 +30,8 @@ Json bans(CommandParts& parts, const Json& arguments, const CommandReply&) {
         if (!within) return failure(bad_address(text), exit_usage);
     }
     std::string sort = text_argument(arguments, "sort");
+    std::vector<std::size_t> order(parts.engine.jail_names().size());  // by jail: as configured
+    for (std::size_t i = 0; JailIndex one : parts.engine.jails()) order[one] = i++;
     std::vector<const Ban*> found;
     for (const Ban& ban : parts.engine.bans()) {
         if (jail && ban.key.jail != *jail) continue;
@@ -43,11 +45,12 @@ Json bans(CommandParts& parts, const Json& arguments, const CommandReply&) {
     std::ranges::partial_sort(found, end, [&](const Ban* a, const Ban* b) {
         if (sort == "ip" && a->key.prefix != b->key.prefix) return a->key.prefix < b->key.prefix;
         if (sort == "until" && a->until != b->until) return a->until < b->until;
-        if (sort == "jail" && a->key.jail != b->key.jail) return a->key.jail < b->key.jail;
+        if (sort == "jail" && a->key.jail != b->key.jail)
+            return order[a->key.jail] < order[b->key.jail];
         if (sort == "hits" && a->hits != b->hits) return a->hits > b->hits;
         if (sort != "ip" && a->from != b->from) return a->from > b->from;
         if (a->key.prefix != b->key.prefix) return a->key.prefix < b->key.prefix;
-        return a->key.jail < b->key.jail;
+        return order[a->key.jail] < order[b->key.jail];
     });
     Json list = Json::array();
     for (auto ban = found.begin(); ban != end; ++ban)

@@ -40,7 +40,7 @@ std::string counted_text(const JailRules& rules) {
 Json explain_jail(const CommandParts& parts, JailIndex jail, const Prefix& prefix,
                   std::vector<PastBan>& on_disk) {
     const Engine& engine = parts.engine;
-    const JailRules& rules = engine.rules()[jail];
+    const JailRules& rules = engine.rules(jail);
     Json entry{{"jail", rules.name}};
     Json bans = Json::array();
     for (const Ban& ban : engine.bans()) {
@@ -91,8 +91,8 @@ std::optional<Json> explain(CommandParts& parts, const Json& arguments, const Co
     if (!prefix) return failure(bad_address(text), exit_usage);
     Json jails = Json::array();
     std::vector<PastBan> on_disk;
-    for (std::size_t jail = 0; jail < parts.engine.rules().size(); ++jail) {
-        Json entry = explain_jail(parts, static_cast<JailIndex>(jail), *prefix, on_disk);
+    for (JailIndex jail : parts.engine.jails()) {
+        Json entry = explain_jail(parts, jail, *prefix, on_disk);
         if (entry.size() > 1) jails.push_back(std::move(entry));
     }
     Json result{{"ip", to_string(*prefix)}, {"jails", std::move(jails)}};

@@ -13,10 +13,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "action/exec.h"
-#include "action/ipset.h"
-#include "action/nftables.h"
-#include "action/syslog.h"
+#include "action/make_backend.h"
 #include "os/clock.h"
 #include "os/interfaces.h"
 #include "os/memory.h"
@@ -52,10 +49,11 @@ std::vector<JailRules> rules_of(const Config& config) {
     return rules;
 }
 
-std::vector<std::vector<ActionConfig>> actions_of(const Config& config) {
-    std::vector<std::vector<ActionConfig>> actions;
-    for (const JailConfig& jail : config.jails) actions.push_back(jail.actions);
-    return actions;
+std::vector<JailActions> actions_of(const Config& config, const Engine& engine) {
+    std::vector<JailActions> jails;
+    for (std::size_t i = 0; i < config.jails.size(); ++i)
+        jails.push_back({engine.jails()[i], config.jails[i].rules.name, config.jails[i].actions});
+    return jails;
 }
 
 }  // namespace
@@ -122,40 +120,21 @@ Result<> Daemon::enter_rights() {
 }
 
 Result<> Daemon::make_backends(const Config& config) {
-    std::array<bool, 4> wanted{};
     for (const JailConfig& jail : config.jails)
-        for (const ActionConfig& action : jail.actions) wanted[action.index()] = true;
-    auto place = [](const auto& sample) { return ActionConfig(sample).index(); };
-    std::size_t nftables = place(NftablesAction{});
-    std::size_t ipset = place(IpsetAction{});
-    std::size_t exec = place(ExecAction{});
-    std::size_t syslog = place(SyslogAction{});
-    auto listen = [&](std::size_t kind) {
-        int fd = dispatch_->backend(kind)->notice_fd();
-        if (fd < 0) return;
-        [[maybe_unused]] auto added = loop_->add(fd, EPOLLIN, [this, kind](std::uint32_t) {
-            Report report;
-            dispatch_->on_notice(kind, now(), report);
-            on_report(report);
-        });
-    };
-    if (wanted[nftables] && !dispatch_->has_backend(nftables)) {
-        auto backend = NftablesBackend::create();
-        if (!backend) return std::unexpected(backend.error());
-        dispatch_->add_backend(nftables, std::move(*backend));
-        listen(nftables);
-    }
-    if (wanted[ipset] && !dispatch_->has_backend(ipset)) {
-        auto backend = IpsetBackend::create();
-        if (!backend) return std::unexpected(backend.error());
-        dispatch_->add_backend(ipset, std::move(*backend));
-    }
-    if (wanted[exec] && !dispatch_->has_backend(exec)) {
-        dispatch_->add_backend(exec, std::make_unique<ExecBackend>(std::move(*spawner_)));
-        listen(exec);
-    }
-    if (wanted[syslog] && !dispatch_->has_backend(syslog))
-        dispatch_->add_backend(syslog, std::make_unique<SyslogBackend>());
+        for (const ActionConfig& action : jail.actions) {
+            std::size_t kind = action.index();
+            if (dispatch_->has_backend(kind)) continue;
+            auto backend = make_backend(action, *spawner_);
+            if (!backend) return std::unexpected(backend.error());
+            int fd = (*backend)->notice_fd();
+            dispatch_->add_backend(kind, std::move(*backend));
+            if (fd < 0) continue;
+            [[maybe_unused]] auto added = loop_->add(fd, EPOLLIN, [this, kind](std::uint32_t) {
+                Report report;
+                dispatch_->on_notice(kind, now(), report);
+                pipeline_->put(report);
+            });
+        }
     return {};
 }
 
@@ -228,7 +207,7 @@ Status Daemon::status() const {
 
 // Once the engine is there.
 void Daemon::make_parts() {
-    dispatch_ = std::make_unique<Dispatch>(*engine_, Dispatch::Backends{});
+    dispatch_ = std::make_unique<Dispatch>(engine_->bans(), Dispatch::Backends{});
     pipeline_ = std::make_unique<Pipeline>(
         *engine_, *dispatch_, *sources_,
         Pipeline::Listener{[this](const Event& event) { on_event(event); },
@@ -421,14 +400,7 @@ SavedSources Daemon::load_state() {
         if (name == conversations_note) engine_->restore_conversations(value);
         if (name == waiting_note) engine_->restore_waiting_hits(value);
     };
-    restore.position = [&](const StoredPosition& stored) {
-        saved.logs.positions.push_back(
-            {stored.path,
-             {static_cast<dev_t>(stored.device), static_cast<ino_t>(stored.inode)},
-             stored.offset,
-             stored.skipping,
-             {stored.fingerprint_length, stored.fingerprint_hash}});
-    };
+    restore.position = [&](const TailPosition& at) { saved.logs.positions.push_back(at); };
     if (auto loaded = store_->load(engine_->jail_names(), restore); !loaded)
         log_.put(Severity::error, to_line(loaded.error()));
     return saved;
@@ -456,13 +428,14 @@ Result<> Daemon::replace_state() {
 
 void Daemon::apply_config(SavedSources saved, Instant at) {
     Report report;
-    dispatch_->set_targets(actions_of(config_), at, report, std::exchange(state_lost_, false));
-    on_report(report);
-    pipeline_->configure(config_, compiled_);
-    std::vector<JailIndex> numbers;
-    for (std::size_t i = 0; i < config_.jails.size(); ++i)
-        numbers.push_back(static_cast<JailIndex>(i));
-    sources_->configure(config_, numbers, std::move(saved), at);
+    dispatch_->set_targets(actions_of(config_, *engine_));
+    if (std::exchange(state_lost_, false))
+        for (Ban& ban : dispatch_->bans_in_sets(at, report))
+            if (engine_->bans().find(ban.key) == nullptr) engine_->restore_ban(std::move(ban));
+    dispatch_->make_right(at, report);
+    pipeline_->put(report);
+    pipeline_->configure(config_, *compiled_);
+    sources_->configure(config_, engine_->jails(), std::move(saved), at);
     ask_again(at);
 }
 
@@ -506,26 +479,21 @@ Result<> Daemon::reload() {
         log_.write(Severity::error, "the configuration was not changed");
         return std::unexpected(databases.error());
     }
+    std::vector<JailRules> rules = rules_of(fresh);
+    if (auto room = engine_->check_room(rules); !room) {
+        log_.put(Severity::error, to_line(room.error()));
+        log_.write(Severity::error, "the configuration was not changed");
+        return room;
+    }
     Instant at = now();
     if (auto made = make_backends(fresh); !made) return made;
     Outcome outcome;
-    // Events name jails by the old indexes, so they are told before the rules change.
-    for (std::size_t jail = 0; jail < engine_->rules().size(); ++jail) {
-        bool kept = std::ranges::any_of(fresh.jails, [&](const JailConfig& other) {
-            return other.rules.name == engine_->rules()[jail].name;
-        });
-        if (!kept)
-            engine_->unban_all(static_cast<JailIndex>(jail), Unbanned::Why::jail_gone, at, outcome);
-    }
-    pipeline_->put(outcome, at);
-    Report report;
-    dispatch_->flush(at, report);
-    on_report(report);
-    take_checkpoint(at);  // with the jails' old indexes
+    engine_->set_rules(std::move(rules), at, outcome);
+    // The bans of jails that are gone are lifted by the actions that they were made with.
+    pipeline_->put_at_once(outcome, at);
     config_ = std::move(fresh);
     compiled_ = std::move(compiled);
     geoip_->take(std::move(*databases));
-    engine_->set_rules(rules_of(config_), at, outcome);
     engine_->set_own_addresses(PrefixSet(own_addresses()));
     [[maybe_unused]] auto said_by_sources = sources_->open(config_, false);
     users_file_->configure(false);
@@ -565,16 +533,13 @@ void Daemon::write_soon() {
     last_checkpoint_ = now() - config_.checkpoint;
 }
 
-void Daemon::take_checkpoint(Instant at) {
+Checkpoint Daemon::take_checkpoint(Instant at) {
     Checkpoint checkpoint;
     checkpoint.jails = engine_->jail_names();
     checkpoint.at = at;
     SourceChanges read = sources_->take_changes(at);
-    for (const TailPosition& log : read.logs)
-        checkpoint.positions.push_back({log.path, log.id.device, log.id.inode, log.offset,
-                                        log.skipping, log.fingerprint.length,
-                                        log.fingerprint.hash});
-    for (const FileId& id : read.gone) checkpoint.gone.emplace_back(id.device, id.inode);
+    checkpoint.positions = std::move(read.logs);
+    checkpoint.gone = std::move(read.gone);
     checkpoint.changes = engine_->take_changes();
     auto take_note = [&](const char* name, std::string value, std::string& saved) {
         if (value != saved) checkpoint.notes.emplace_back(name, value);
@@ -584,15 +549,14 @@ void Daemon::take_checkpoint(Instant at) {
     take_note(conversations_note, engine_->conversations(), saved_conversations_);
     take_note(waiting_note, engine_->waiting_hits(), saved_waiting_);
     Duration longest{0};
-    for (const JailRules& rules : engine_->rules()) longest = std::max(longest, rules.findtime);
+    for (JailIndex jail : engine_->jails())
+        longest = std::max(longest, engine_->rules(jail).findtime);
     checkpoint.windows_before = at - longest * 2;
     checkpoint.accounts_before = at - std::max(longest, config_.access.rules.accounts.findtime) * 2;
     checkpoint.offences_before = at - config_.dbpurgeage;
     dirty_ = false;
     last_checkpoint_ = at;
-    if (!checkpoint.changes.empty() || !checkpoint.positions.empty() || !checkpoint.gone.empty() ||
-        !checkpoint.notes.empty())
-        unwritten_.push_back(std::move(checkpoint));
+    return checkpoint;
 }
 
 void Daemon::checkpoint(Instant at, bool last) {
@@ -602,15 +566,10 @@ void Daemon::checkpoint(Instant at, bool last) {
         if (last) store_->wait();
     }
     if (!store_->idle()) return;
-    // Only a reload leaves one here: it names jails as they were before.
-    if (unwritten_.empty() || last) take_checkpoint(at);
-    do {
-        if (unwritten_.empty()) return;
-        store_->write(std::move(unwritten_.front()));
-        unwritten_.pop_front();
-        if (last) store_->wait();
-    } while (last && store_->idle());
-    dirty_ = dirty_ || !unwritten_.empty();
+    Checkpoint checkpoint = take_checkpoint(at);
+    if (checkpoint.empty()) return;
+    store_->write(std::move(checkpoint));
+    if (last) store_->wait();
 }
 
 void Daemon::on_stored() {
@@ -655,7 +614,7 @@ int Daemon::run() {
             log_.write(Severity::notice, "the clock was set; the ends of bans are made right");
             Report report;
             dispatch_->on_clock_change(at, report);
-            on_report(report);
+            pipeline_->put(report);
         }
         if (more) {
             loop_->again();
@@ -664,7 +623,7 @@ int Daemon::run() {
         Report report;
         if (auto due = dispatch_->next_deadline(); due && *due <= at) {
             dispatch_->on_time(at, report);
-            on_report(report);
+            pipeline_->put(report);
         }
         if (auto due = endpoints_->next_deadline(); due && *due <= at) endpoints_->on_time(at);
         if (auto due = sources_->next_deadline(); due && *due <= at) sources_->on_time(at);

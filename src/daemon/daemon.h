@@ -2,7 +2,6 @@
 // Wiring: makes the parts, runs the loop, ends in order.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <string>
 
@@ -58,7 +57,7 @@ class Daemon {
     void take_answers(Instant now);
     void on_signal(int signal);
     void write_soon();
-    void take_checkpoint(Instant now);
+    Checkpoint take_checkpoint(Instant now);
     void checkpoint(Instant now, bool last);
     void on_stored();
     void set_deadline(Instant now);
@@ -98,7 +97,6 @@ class Daemon {
     std::unique_ptr<Logins> logins_;
     std::unique_ptr<RemoteBans> remote_bans_;
     std::unique_ptr<Commands> commands_;
-    std::deque<Checkpoint> unwritten_;  // taken, in this order; the store takes one at a time
     std::optional<Error> store_error_;
     Instant started_, last_checkpoint_;
     bool state_lost_ = false;  // begun anew at this start

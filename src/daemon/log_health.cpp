@@ -19,8 +19,8 @@ void LogHealth::say_changes() {
 std::map<std::string, std::string> LogHealth::find_problems() const {
     // A jail may name several places of which one exists here.
     std::vector<bool> needed(files_.watch().logs().size());
-    for (std::size_t jail = 0; jail < engine_.rules().size(); ++jail) {
-        const auto& logs = files_.logs_of(static_cast<JailIndex>(jail));
+    for (JailIndex jail : engine_.jails()) {
+        const auto& logs = files_.logs_of(jail);
         if (std::ranges::any_of(logs,
                                 [&](std::size_t log) { return !files_.watch().waiting(log); }))
             continue;

@@ -5,8 +5,10 @@
 
 namespace bandd {
 
-void Pipeline::configure(const Config& config, std::shared_ptr<const Compiled> compiled) {
-    compiled_ = std::move(compiled);
+void Pipeline::configure(const Config& config, const Compiled& compiled) {
+    filters_.assign(engine_.jail_names().size(), {});
+    for (std::size_t i = 0; JailIndex jail : engine_.jails())
+        filters_[jail] = compiled.filters[i++];
     line_limit_ = config.line_limit;
     unsigned threads = threads_of(config);
     if (threads != scan_->threads()) scan_ = std::make_unique<ParallelScan>(threads, counts());
@@ -18,7 +20,7 @@ void Pipeline::configure(const Config& config, std::shared_ptr<const Compiled> c
 const Ruleset& Pipeline::ruleset_for(const Audience& audience) {
     auto& ruleset = rulesets_[audience];
     if (!ruleset)
-        ruleset = make_ruleset(*compiled_, audience.jails, zones_.at(audience.timezone),
+        ruleset = make_ruleset(filters_, audience.jails, zones_.at(audience.timezone),
                                audience.escapes, line_limit_);
     return *ruleset;
 }
@@ -63,11 +65,16 @@ void Pipeline::put(Outcome& outcome, Instant now) {
     outcome.events.clear();
 }
 
+void Pipeline::put(const Report& report) {
+    for (const Acknowledged& one : report.acknowledged) engine_.on_acknowledged(one);
+    listener_.on_report(report);
+}
+
 void Pipeline::put_at_once(Outcome& outcome, Instant now) {
     put(outcome, now);
     Report report;
     dispatch_.flush(now, report);
-    listener_.on_report(report);
+    put(report);
 }
 
 void Pipeline::take_answer(const Answer& answer, Instant now) {
@@ -92,7 +99,7 @@ bool Pipeline::turn(Instant now) {
     Report report;
     if (!reached) dispatch_.release_removals(now, report);
     dispatch_.flush(now, report);
-    listener_.on_report(report);
+    put(report);
     return dispatch_.busy() || sources_.is_ready();
 }
 

@@ -30,13 +30,15 @@ class Pipeline : private LineTaker {
         : engine_(engine), dispatch_(dispatch), sources_(sources), listener_(std::move(listener)) {}
 
     // The configuration to run on, whose jails the engine has.
-    void configure(const Config& config, std::shared_ptr<const Compiled> compiled);
+    void configure(const Config& config, const Compiled& compiled);
 
     // One turn. True: there is more to read at once.
     bool turn(Instant now);
     // Sends what `outcome` (of a command, say) holds on its way.
     void put(Outcome& outcome, Instant now);
-    // The same; the kernel has it when this returns.
+    // The way back: what sets acknowledged goes to the engine, the rest to the listener.
+    void put(const Report& report);
+    // Sends what `outcome` holds on its way; the kernel has it when this returns.
     void put_at_once(Outcome& outcome, Instant now);
     void take_answer(const Answer& answer, Instant now);
 
@@ -59,7 +61,7 @@ class Pipeline : private LineTaker {
     Dispatch& dispatch_;
     Sources& sources_;
     Listener listener_;
-    std::shared_ptr<const Compiled> compiled_;
+    JailFilters filters_;  // by jail
     std::map<Audience, std::shared_ptr<const Ruleset>> rulesets_;
     std::map<std::string, ScanCounts, std::less<>> counts_by_source_;
     std::unique_ptr<ParallelScan> scan_ = std::make_unique<ParallelScan>(1);

@@ -12,11 +12,11 @@ namespace {
 
 // A ban of any jail that holds the whole of `prefix`. There may be millions of bans, so each block
 // that could be banned is looked up.
-const Ban* find_covering(const BanTable& bans, std::size_t jails, const Prefix& prefix) {
+const Ban* find_covering(const Engine& engine, const Prefix& prefix) {
     for (int length = prefix.length; length >= 0; --length) {
         Prefix block = make_prefix(prefix.network, length);
-        for (std::size_t jail = 0; jail < jails; ++jail)
-            if (const Ban* ban = bans.find({static_cast<JailIndex>(jail), block})) return ban;
+        for (JailIndex jail : engine.jails())
+            if (const Ban* ban = engine.bans().find({jail, block})) return ban;
     }
     return nullptr;
 }
@@ -52,10 +52,10 @@ RemoteReply RemoteBans::carry_out(const PeerConfig& peer, const RemoteRequest& r
         case RemoteRequest::Kind::authenticate:
             return {};
         case RemoteRequest::Kind::check:
-            return reply_of(find_covering(engine_.bans(), engine_.rules().size(), prefix), false);
+            return reply_of(find_covering(engine_, prefix), false);
         case RemoteRequest::Kind::add: {
             changed = engine_.bans().find({*jail, prefix}) == nullptr;
-            Duration wished = request.bantime.value_or(engine_.rules()[*jail].bantime.base);
+            Duration wished = request.bantime.value_or(engine_.rules(*jail).bantime.base);
             Engine::BanOrder order{
                 *jail, prefix, std::min(wished, peer.longest),
                 peer.name + (request.reason.empty() ? "" : ": " + request.reason), false};

@@ -230,22 +230,23 @@ std::vector<LogStatus> logs_of_jail(const StatusSources& from, JailIndex jail) {
 }
 
 std::vector<JailStatus> status_of_jails(const StatusSources& from) {
-    const std::vector<JailRules>& rules = from.engine.rules();
-    std::vector<std::uint64_t> active(rules.size()), pending(rules.size());
+    std::size_t numbers = from.engine.jail_names().size();
+    std::vector<std::uint64_t> active(numbers), pending(numbers);
     for (const Ban& ban : from.engine.bans())
         ++(ban.state == BanState::pending ? pending : active)[ban.key.jail];
     std::vector<JailStatus> jails;
-    for (std::size_t i = 0; i < rules.size(); ++i) {
-        auto index = static_cast<JailIndex>(i);
+    for (std::size_t i = 0; i < from.config.jails.size(); ++i) {
+        JailIndex index = from.engine.jails()[i];
+        const JailRules& rules = from.engine.rules(index);
         JailStatus jail;
-        jail.name = rules[i].name;
+        jail.name = rules.name;
         jail.filter = from.config.jails[i].filter;
         jail.description = from.config.jails[i].description;
-        jail.maxretry = rules[i].maxretry;
-        if (!rules[i].today) jail.findtime = rules[i].findtime;
-        jail.bantime = rules[i].bantime.base;
-        jail.simulate = rules[i].simulate;
-        jail.numbers = read_rows(of_jail, {from.engine, index, active[i], pending[i]});
+        jail.maxretry = rules.maxretry;
+        if (!rules.today) jail.findtime = rules.findtime;
+        jail.bantime = rules.bantime.base;
+        jail.simulate = rules.simulate;
+        jail.numbers = read_rows(of_jail, {from.engine, index, active[index], pending[index]});
         jail.logs = logs_of_jail(from, index);
         for (const TargetStatus& target : from.dispatch.targets())
             if (target.spec.jail == index)

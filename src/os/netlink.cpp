@@ -68,6 +68,7 @@ Result<> Netlink::exchange(std::span<const char> request, std::vector<NetlinkAns
 
 Result<> Netlink::dump(const nlmsghdr& request, const OnData& on_data,
                        const std::function<bool()>& enough) {
+    refusal_ = 0;
     if (mnl_socket_sendto(socket_.get(), &request, request.nlmsg_len) < 0)
         return fail_errno("netlink send");
     for (int restarts = 0;;) {
@@ -90,7 +91,7 @@ Result<> Netlink::dump(const nlmsghdr& request, const OnData& on_data,
             if (message->nlmsg_type == NLMSG_ERROR) {
                 const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
                 if (error->error == 0) return {};
-                errno = -error->error;
+                errno = refusal_ = -error->error;
                 return fail_errno("netlink dump");
             }
             if (message->nlmsg_type >= NLMSG_MIN_TYPE) on_data(*message);

@@ -40,6 +40,8 @@ class Netlink {
     // `enough`: asked between packets; true ends it early, and the socket is of no use afterwards.
     Result<> dump(const nlmsghdr& request, const OnData& on_data,
                   const std::function<bool()>& enough = {});
+    // With which errno the kernel refused the last dump; 0 if it did not.
+    int refusal() const { return refusal_; }
 
     Result<> join(int group);
     void leave(int group);
@@ -54,6 +56,7 @@ class Netlink {
     };
     std::unique_ptr<mnl_socket, Close> socket_;
     std::vector<char> buffer_;
+    int refusal_ = 0;
 };
 
 }  // namespace bandd

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <array>
 
-#include "core/base/hash.h"
 #include "source/find_start.h"
 
 namespace bandd {
@@ -134,15 +133,6 @@ bool Tail::matches(const Fingerprint& fingerprint) const {
     if (fingerprint.length > head.size() || !fd_) return false;
     ssize_t got = pread(fd_.get(), head.data(), fingerprint.length, 0);
     return got > 0 && fingerprint.matches({head.data(), static_cast<std::size_t>(got)});
-}
-
-Fingerprint Fingerprint::of(std::string_view head) {
-    if (head.empty()) return {};
-    return {static_cast<std::uint32_t>(head.size()), hash64(head)};
-}
-
-bool Fingerprint::matches(std::string_view head) const {
-    return head.size() >= length && hash64(head.substr(0, length)) == hash;
 }
 
 void Tail::detect_encoding() {

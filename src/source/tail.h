@@ -2,8 +2,6 @@
 // One log file being followed: an open inode and how far it was read.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -11,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/base/log_position.h"
 #include "core/base/zone.h"
 #include "core/text/encoding.h"
 #include "os/fd.h"
@@ -18,33 +17,7 @@
 
 namespace bandd {
 
-struct FileId {
-    dev_t device = 0;
-    ino_t inode = 0;
-    auto operator<=>(const FileId&) const = default;
-};
 std::optional<FileId> file_id(const std::string& path);
-
-// A hash of a file's first bytes: tells a reused inode, a truncated and rewritten file, or a copy.
-struct Fingerprint {
-    static constexpr std::size_t longest = 256;
-    std::uint32_t length = 0;  // bytes hashed, read or not; 0: the file was still empty
-    std::uint64_t hash = 0;
-    bool operator==(const Fingerprint&) const = default;
-    static Fingerprint of(std::string_view head);  // at most `longest` bytes
-    // True if `head`, a file's first bytes, is what was hashed.
-    bool matches(std::string_view head) const;
-};
-
-// Where reading goes on: everything before `offset` was handed on, nothing from there on.
-struct TailPosition {
-    std::string path;
-    FileId id;
-    std::uint64_t offset = 0;
-    bool skipping = false;  // within a line that was cut, up to the next line end
-    Fingerprint fingerprint;
-    bool operator==(const TailPosition&) const = default;
-};
 
 struct TailCounts {
     std::uint64_t bytes = 0, cut_lines = 0, truncations = 0;

@@ -1,77 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The state on disk: log positions, windows, bans and offences, each checkpoint one SQLite
-// transaction on a thread of its own. What is in it is always one moment between two turns.
+// transaction on a thread of its own. What is in it is always one moment between two turns. Its
+// tables are described in store/database.h.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "core/decide/engine.h"
+#include "core/base/result.h"
 #include "os/fd.h"
+#include "store/checkpoint.h"
+#include "store/history.h"
 
 namespace bandd {
-
-// A log position as it is stored; `source/tail` gives these numbers their meaning.
-struct StoredPosition {
-    std::string path;
-    std::uint64_t device = 0, inode = 0, offset = 0;
-    bool skipping = false;
-    std::uint32_t fingerprint_length = 0;
-    std::uint64_t fingerprint_hash = 0;
-    bool operator==(const StoredPosition&) const = default;
-};
-
-struct Checkpoint {
-    std::vector<std::string> jails;  // names of the indexes in `changes`
-    Instant at;
-    Changes changes;
-    std::vector<StoredPosition> positions;                      // changed ones
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> gone;  // device, inode: no longer read
-    std::vector<std::pair<std::string, std::string>> notes;     // by name, whatever they mean
-    Instant windows_before{INT64_MIN};   // windows whose last hit is older are forgotten
-    Instant accounts_before{INT64_MIN};  // the same of accounts without a mark
-    Instant offences_before{INT64_MIN};  // and offences, and ended bans
-};
-
-// Where the parts of a stored state go, in this order. What belongs to jails that are not among the
-// names given is left out, and stays on disk until it is over.
-struct Restore {
-    std::function<void(std::size_t bans)> expect;
-    std::function<void(Ban)> ban;  // its story has the reason only: see `find_details`
-    std::function<void(const WindowChange&)> window;
-    std::function<void(const BanKey&, const Offences&)> offences;
-    std::function<void(AccountChange)> account;
-    std::function<void(JailIndex, const JailCounts&)> counts;
-    std::function<void(Instant)> written;  // when the last checkpoint was taken
-    std::function<void(const StoredPosition&)> position;
-    std::function<void(std::string_view name, std::string_view value)> note;
-    std::function<void(const Unbanned&)> history;  // may be empty: then it is not read
-    Instant history_since{INT64_MIN};              // bans that ended since
-};
-
-// A ban that stands or stood.
-struct PastBan {
-    std::string jail;
-    Prefix prefix;
-    Instant from, until;
-    std::optional<Instant> ended;  // nothing: it stands
-    Unbanned::Why why = Unbanned::Why::expired;
-    std::uint32_t offence = 1, hits = 0;
-    bool by_hand = false;
-    std::string reason;
-};
-struct HistoryQuery {
-    std::optional<Prefix> within;
-    std::string jail;  // empty: all
-    Instant since{INT64_MIN};
-    std::size_t limit = 1000;
-};
-struct BanDetails {
-    std::vector<Match> matches;
-    Fields fields;
-};
 
 class Store {
   public:

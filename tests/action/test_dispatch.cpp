@@ -5,6 +5,7 @@
 #include <map>
 
 #include "action/dispatch.h"
+#include "core/decide/engine.h"
 #include "support/common.h"
 
 using namespace bandd;
@@ -84,9 +85,19 @@ struct Machine {
         ipset = make(ipset_kind, false);
         syslog = make(syslog_kind, true);
         ipset->notice = -1;
-        dispatch = std::make_unique<Dispatch>(engine, std::move(backends));
+        dispatch = std::make_unique<Dispatch>(engine.bans(), std::move(backends));
+        set_targets(actions);
+    }
+    // Of the jails, in their order.
+    void set_targets(const std::vector<std::vector<ActionConfig>>& actions) {
+        std::vector<JailActions> jails;
+        for (std::size_t i = 0; i < actions.size(); ++i) {
+            JailIndex jail = engine.jails()[i];
+            jails.push_back({jail, engine.rules(jail).name, actions[i]});
+        }
+        dispatch->set_targets(std::move(jails));
         Report report;
-        dispatch->set_targets(actions, now, report);
+        dispatch->make_right(now, report);
         hear(report);
     }
     void set_jails(const std::vector<std::string>& jails) {
@@ -101,9 +112,10 @@ struct Machine {
         engine.set_rules(rules, now, outcome);
     }
     void hear(const Report& report) {
+        for (const Acknowledged& one : report.acknowledged) engine.on_acknowledged(one);
         for (const Ban& ban : report.in_force)
             heard.push_back("in force " + to_string(ban.key.prefix) + " " +
-                            engine.rules()[ban.key.jail].name);
+                            engine.rules(ban.key.jail).name);
         for (const auto& trouble : report.troubles)
             heard.push_back(std::string(trouble.recovered ? "recovered: " : "trouble: ") +
                             to_line(trouble.error));
@@ -194,8 +206,7 @@ TEST_CASE("a set that fails is tried again with growing pauses, said once, and o
 TEST_CASE("a jail whose set cannot be made does not stop the others, and catches up") {
     Machine m({"mail", "sshd"}, {{set_named("hmailblock")}, {NftablesAction{}}});
     m.ipset->broken[0] = "does not exist";
-    Report report;
-    m.dispatch->set_targets({{set_named("hmailblock")}, {NftablesAction{}}}, m.now, report);
+    m.set_targets({{set_named("hmailblock")}, {NftablesAction{}}});
     m.ban("203.0.113.1", 0);
     m.ban("203.0.113.2", 1);
     CHECK(m.state("203.0.113.1", 0) == BanState::pending);
@@ -350,4 +361,41 @@ TEST_CASE("a hundred thousand bans and their end take no longer than their numbe
     m.engine.unban_all({}, Unbanned::Why::by_hand, m.now, outcome);
     m.finish(outcome);  // quadratic here would be minutes
     CHECK(m.nftables->sets[0].empty());
+}
+
+TEST_CASE("a reload sets aside what was acknowledged, and asks the sets again") {
+    Machine m({"mail", "sshd"}, {{SyslogAction{}}, {NftablesAction{}, set_named("x")}});
+    m.ban("203.0.113.1", 0);
+    m.ban("203.0.113.2", 1);
+    m.ban("203.0.113.3", 1);
+    m.take();
+    m.nftables->sets[1].erase(prefix("203.0.113.3"));
+    m.nftables->refused[prefix("203.0.113.3")] = "busy";
+    // The first jail goes, another comes; sshd keeps its number.
+    m.set_jails({"dovecot", "sshd"});
+    m.set_targets({{SyslogAction{}}, {NftablesAction{}, set_named("x")}});
+    CHECK(m.state("203.0.113.2", 1) == BanState::active);
+    CHECK(m.state("203.0.113.3", 1) == BanState::pending);
+    CHECK(m.take() == Texts{"trouble: set: busy"});
+    m.nftables->refused.clear();
+    for (double second = 1; second < 5; ++second) m.turn(second);
+    CHECK(m.state("203.0.113.3", 1) == BanState::active);
+    CHECK(m.take() == Texts{"recovered: set: busy"});
+}
+
+TEST_CASE("after a lost state, what our own sets hold becomes bans again") {
+    Machine m({"sshd"}, {{NftablesAction{}, SyslogAction{}}});
+    m.nftables->sets[0] = {{prefix("203.0.113.1"), std::chrono::hours(1)},
+                           {prefix("203.0.113.2"), forever}};
+    Report report;
+    std::vector<Ban> found = m.dispatch->bans_in_sets(m.now, report);
+    REQUIRE(found.size() == 2);
+    CHECK(found[0].until == m.now + std::chrono::hours(1));
+    CHECK(found[1].until == never);
+    for (Ban& ban : found) m.engine.restore_ban(std::move(ban));
+    m.dispatch->make_right(m.now, report);
+    m.hear(report);
+    CHECK(m.state("203.0.113.1") == BanState::active);
+    CHECK(m.take().empty());
+    CHECK(m.syslog->told.empty());
 }

@@ -128,7 +128,7 @@ TEST_CASE_METHOD(Directory, "modes and lists choose and extend a filter's patter
         for (std::size_t i = 0; i < loaded.config.jails.size(); ++i)
             if (loaded.config.jails[i].rules.name == name)
                 jails.push_back(static_cast<JailIndex>(i));
-        auto rules = make_ruleset(compiled, jails, Zone{}, Escapes::automatic, 1000);
+        auto rules = make_ruleset(compiled.filters, jails, Zone{}, Escapes::automatic, 1000);
         return match(*rules->rules.at(0).filter, "", line).fate == LineFate::hit;
     };
     CHECK(matches("app", "denied 203.0.113.9"));

@@ -17,7 +17,7 @@ struct Started {
     TempDirectory dir;
     Loaded loaded;
     Engine engine;
-    Dispatch dispatch{engine, {}};
+    Dispatch dispatch{engine.bans(), {}};
     Loop loop = std::move(*Loop::create());
     Sources sources{loop, [](const Error& error) { FAIL(to_line(error)); }};
     std::vector<std::string> banned;
@@ -50,14 +50,14 @@ struct Started {
         Outcome outcome;
         engine.set_rules(std::move(rules), at(0), outcome);
         Report report;
-        dispatch.set_targets(std::vector<std::vector<ActionConfig>>(loaded.config.jails.size()),
-                             at(0), report);
-        pipeline.configure(loaded.config, std::make_shared<Compiled>(compile(loaded.config)));
+        std::vector<JailActions> no_actions;
+        for (JailIndex jail : engine.jails())
+            no_actions.push_back({jail, engine.rules(jail).name, {}});
+        dispatch.set_targets(std::move(no_actions));
+        dispatch.make_right(at(0), report);
+        pipeline.configure(loaded.config, compile(loaded.config));
         REQUIRE(sources.start(loaded.config));
-        std::vector<JailIndex> numbers;
-        for (std::size_t i = 0; i < loaded.config.jails.size(); ++i)
-            numbers.push_back(static_cast<JailIndex>(i));
-        sources.configure(loaded.config, numbers, {{read, at(-60)}, {}}, at(0));
+        sources.configure(loaded.config, engine.jails(), {{read, at(-60)}, {}}, at(0));
         offset = read[0].offset;
     }
     // How many bytes of the log a turn took.

@@ -178,7 +178,7 @@ class Run {
                     jails.push_back(static_cast<JailIndex>(i));
                     spec = one;
                 }
-        return make_ruleset(compiled_, jails, config_.zones.at(spec.timezone), spec.escapes,
+        return make_ruleset(compiled_.filters, jails, config_.zones.at(spec.timezone), spec.escapes,
                             config_.line_limit);
     }
 
@@ -188,12 +188,12 @@ class Run {
                 decisions_.push_back(fmt::format(
                     "{} {} {} {} until {}", clock_text(banned->ban.from),
                     banned->ban.state == BanState::simulated ? "would-ban" : "ban",
-                    to_string(banned->ban.key.prefix), engine_.rules()[banned->ban.key.jail].name,
+                    to_string(banned->ban.key.prefix), engine_.rules(banned->ban.key.jail).name,
                     clock_text(banned->ban.until)));
             if (const auto* unbanned = std::get_if<Unbanned>(&event))
                 decisions_.push_back(fmt::format("{} unban {} {}", clock_text(unbanned->at),
                                                  to_string(unbanned->ban.key.prefix),
-                                                 engine_.rules()[unbanned->ban.key.jail].name));
+                                                 engine_.rules(unbanned->ban.key.jail).name));
             if (const auto* extended = std::get_if<Extended>(&event))
                 decisions_.push_back(fmt::format("extend {} until {}",
                                                  to_string(extended->ban.key.prefix),

@@ -22,7 +22,7 @@ struct State {
     std::vector<WindowChange> windows;
     std::vector<std::pair<BanKey, Offences>> offences;
     std::vector<std::pair<JailIndex, JailCounts>> counts;
-    std::vector<StoredPosition> positions;
+    std::vector<TailPosition> positions;
     std::vector<Unbanned> history;
 };
 State load(Store& store, const std::vector<std::string>& jails) {
@@ -37,7 +37,7 @@ State load(Store& store, const std::vector<std::string>& jails) {
     restore.counts = [&](JailIndex jail, const JailCounts& c) {
         state.counts.emplace_back(jail, c);
     };
-    restore.position = [&](const StoredPosition& p) { state.positions.push_back(p); };
+    restore.position = [&](const TailPosition& p) { state.positions.push_back(p); };
     restore.history = [&](const Unbanned& past) { state.history.push_back(past); };
     auto loaded = store.load(jails, restore);
     if (!loaded) FAIL(to_line(loaded.error()));
@@ -73,7 +73,7 @@ Checkpoint checkpoint_of(int number) {
         {{0, prefix("2001:db8::/64")}, {at(1), at(2)}, {7, 0xfedcba9876543210ULL}}};
     checkpoint.changes.offences = {{{1, ban.key.prefix}, {3, at(1)}},
                                    {{any_jail, ban.key.prefix}, {4, at(1)}}};
-    checkpoint.positions = {{"/var/log/x", 1, 2, 1000, true, 256, 0xfedcba9876543210ULL}};
+    checkpoint.positions = {{"/var/log/x", {1, 2}, 1000, true, {256, 0xfedcba9876543210ULL}}};
     return checkpoint;
 }
 std::optional<Error> write(Store& store, Checkpoint checkpoint) {
@@ -122,7 +122,7 @@ TEST_CASE("store: what a checkpoint held is there again, under the jails' new in
     CHECK(state.offences.size() == 2);
     REQUIRE(state.positions.size() == 1);
     CHECK(state.positions[0] ==
-          StoredPosition{"/var/log/x", 1, 2, 1000, true, 256, 0xfedcba9876543210ULL});
+          TailPosition{"/var/log/x", {1, 2}, 1000, true, {256, 0xfedcba9876543210ULL}});
 }
 
 TEST_CASE("store: a jail that is not there now keeps its bans for when it comes back") {

@@ -153,6 +153,10 @@ bool AccountTable::forget(std::string_view user) {
     return true;
 }
 
+void AccountTable::clear() {
+    while (!accounts_.empty()) erase(accounts_.begin());
+}
+
 const AccountUse* AccountTable::find(std::string_view user) const {
     auto found = accounts_.find(account_name(user));
     return found == accounts_.end() ? nullptr : &found->second.account;

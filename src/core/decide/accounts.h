@@ -100,6 +100,7 @@ class AccountTable {
     void mark(std::string_view user, Mark mark, Instant at);
     // Forgets logins and mark. False: there was nothing.
     bool forget(std::string_view user);
+    void clear();
     // Forgets logins that are older than findtime by `now`.
     void expire(Instant now);
 

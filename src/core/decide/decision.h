@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the engine says. Everything behind it (kernel, store, log, watchers) only hears these.
+// What the engine says. Everything after it (kernel, store, log, watchers) only hears these.
 #pragma once
 
 #include <memory>
@@ -57,6 +57,12 @@ struct Ban {
     std::shared_ptr<const Story> story;
 };
 static_assert(sizeof(void*) != 8 || sizeof(Ban) == 64);
+
+// The way back: an event of the actions, for the engine.
+struct Acknowledged {
+    BanKey ban;
+    BanState state = BanState::active;
+};
 
 // A hit that counts.
 struct Found {

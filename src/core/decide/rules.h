@@ -11,24 +11,11 @@
 #include "core/base/instant.h"
 #include "core/base/prefix_set.h"
 #include "core/base/zone.h"
+#include "core/decide/bantime.h"
 #include "core/decide/condition.h"
 #include "core/match/hit.h"
 
 namespace bandd {
-
-struct BantimePolicy {
-    Duration base = std::chrono::hours(1);
-    // With `increment` the n-th ban of an address lasts base * factor^(n-1), at most `maximum`,
-    // plus a share of `jitter` that follows from address and time (so that a replay gives the
-    // same).
-    bool increment = false;
-    double factor = 2.0;
-    Duration maximum = std::chrono::weeks(5);
-    Duration jitter{0};
-    bool all_jails = false;  // count the address's bans of every jail
-    bool extend = false;     // a hit during a ban restarts its time
-    bool operator==(const BantimePolicy&) const = default;
-};
 
 // `count: distinct user by ip`: maxretry different values of `of` within findtime, not hits.
 struct DistinctCount {

@@ -32,27 +32,6 @@ std::vector<Question> WaitingHits::questions() const {
     return questions;
 }
 
-void WaitingHits::rename_jails(const std::vector<std::optional<JailIndex>>& moved) {
-    auto old = std::exchange(by_question_, {});
-    size_ = 0;
-    for (auto& [question, hits] : old) {
-        Question renamed = question;
-        if (question.kind == Question::Kind::exempt) {
-            if (!moved[question.jail]) continue;
-            renamed.jail = *moved[question.jail];
-        }
-        for (WaitingHit& hit : hits) {
-            std::vector<JailIndex> jails;
-            for (JailIndex jail : hit.jails)
-                if (moved[jail]) jails.push_back(*moved[jail]);
-            if (jails.empty()) continue;
-            hit.jails = std::move(jails);
-            ++size_;
-            by_question_[renamed].push_back(std::move(hit));
-        }
-    }
-}
-
 std::string WaitingHits::dump(const std::vector<std::string>& jails) const {
     std::string out;
     for (const auto& [question, hits] : by_question_) {

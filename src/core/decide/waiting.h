@@ -33,9 +33,8 @@ class WaitingHits {
     std::size_t size() const { return size_; }
     std::uint64_t lost() const { return lost_; }
     std::vector<Question> questions() const;
-    // Jails have other indexes now; none: the jail is gone.
-    void rename_jails(const std::vector<std::optional<JailIndex>>& moved);
-    // All of it as bytes, and back; jails by name. What cannot be read is left out.
+    // All of it as bytes, and back; jails by name, `jails` are the names by number. What cannot be
+    // read is left out.
     std::string dump(const std::vector<std::string>& jails) const;
     void restore(std::string_view dump, const std::vector<std::string>& jails);
 

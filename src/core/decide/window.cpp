@@ -114,6 +114,29 @@ void WindowTable::erase_times(std::uint32_t slot, std::size_t first, std::size_t
     slots_[slot].count = static_cast<std::uint16_t>(slots_[slot].count - count);
 }
 
+// One more hit, at `at`, beside `others` that lie within findtime of the newest one.
+bool WindowTable::is_full(std::size_t others, Instant newest, Instant at) const {
+    return others + 1 >= maxretry_ && at >= newest - findtime_;
+}
+
+bool WindowTable::would_fill(const Prefix& key, Instant at, Instant from,
+                             std::uint64_t value) const {
+    if (maxretry_ <= 1) return true;
+    auto known = find(key);
+    if (!known) return false;
+    Instant newest = known->times.empty() ? at : std::max(known->times.back(), at);
+    std::size_t others = 0;
+    for (std::size_t i = 0; i < known->times.size(); ++i) {
+        Instant time = known->times[i];
+        if (time < newest - findtime_ || time < from) continue;
+        if (distinct_ && known->values[i] == value)
+            at = std::max(at, time);
+        else
+            ++others;
+    }
+    return is_full(others, newest, at);
+}
+
 WindowTable::Added WindowTable::add(const Prefix& key, Instant at, std::uint64_t note,
                                     std::uint64_t value) {
     Added added;
@@ -139,7 +162,7 @@ WindowTable::Added WindowTable::add(const Prefix& key, Instant at, std::uint64_t
             erase_times(slot, place, 1);
         }
     }
-    if (s.count + 1U >= maxretry_ && newest - std::min(begin[0], at) <= findtime_) {
+    if (is_full(s.count, newest, at)) {
         added.hits = s.count + 1U;
         added.full = true;
         remove(slot);
@@ -197,7 +220,28 @@ std::size_t WindowTable::expire(Instant now) {
     return gone;
 }
 
-void WindowTable::clear() { *this = WindowTable(maxretry_, findtime_, limit_, distinct_); }
+// An empty table that knows what a checkpoint shall forget. Returns the old one.
+WindowTable WindowTable::begin_anew(std::uint32_t maxretry, Duration findtime, std::size_t limit,
+                                    bool distinct) {
+    WindowTable old = std::exchange(*this, WindowTable(maxretry, findtime, limit, distinct));
+    evicted_ = old.evicted_;
+    gone_ = std::move(old.gone_);
+    for (const Line& line : old.lines_)
+        for (std::uint32_t slot = line.oldest; slot != none; slot = old.slots_[slot].newer)
+            if (old.slots_[slot].stored) gone_.push_back(old.slots_[slot].key);
+    return old;
+}
+
+void WindowTable::clear() { begin_anew(maxretry_, findtime_, limit_, distinct_); }
+
+void WindowTable::resize(std::uint32_t maxretry, Duration findtime, std::size_t limit,
+                         bool distinct) {
+    WindowTable old = begin_anew(maxretry, findtime, limit, distinct);
+    old.for_each([&](const Prefix& key, const View& view) {
+        restore(key, view.times, view.values, false);
+        if (std::uint32_t slot = slot_of(key); slot != none) slots_[slot].note = view.note;
+    });
+}
 
 void WindowTable::restore(const Prefix& key, std::span<const Instant> times,
                           std::span<const std::uint64_t> values, bool stored) {

@@ -36,12 +36,18 @@ class WindowTable {
     // `value`: a hash of what must be distinct.
     Added add(const Prefix& key, Instant at, std::uint64_t note, std::uint64_t value = 0);
 
+    // Would `add` say that the key is full? `from`: hits before it do not count.
+    bool would_fill(const Prefix& key, Instant at, Instant from, std::uint64_t value = 0) const;
+
     bool erase(const Prefix& key);
     // Hits of the key before `from` count no longer.
     void forget_before(const Prefix& key, Instant from);
     // Forgets keys whose last hit is older than findtime. Returns how many.
     std::size_t expire(Instant now);
     void clear();
+    // Goes on with other rules, from the kept times; unless `distinct` changes, which only an empty
+    // table may.
+    void resize(std::uint32_t maxretry, Duration findtime, std::size_t limit, bool distinct);
 
     struct View {
         std::span<const Instant> times;         // ascending
@@ -112,6 +118,9 @@ class WindowTable {
     void link_newest(std::uint32_t slot);
     std::uint8_t group_of(std::uint32_t count) const;
     void mark(std::uint32_t slot);
+    bool is_full(std::size_t others, Instant newest, Instant at) const;
+    WindowTable begin_anew(std::uint32_t maxretry, Duration findtime, std::size_t limit,
+                           bool distinct);
 
     std::uint32_t maxretry_;
     Duration findtime_;

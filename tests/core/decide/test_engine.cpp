@@ -25,7 +25,7 @@ struct Machine {
         for (const Event& event : outcome.events) {
             if (const auto* ban = std::get_if<Banned>(&event))
                 said.push_back("ban " + to_string(ban->ban.key.prefix) + " " +
-                               engine.rules()[ban->ban.key.jail].name + " for " +
+                               engine.rules(ban->ban.key.jail).name + " for " +
                                format_duration(ban->ban.until - ban->ban.from));
             if (const auto* unban = std::get_if<Unbanned>(&event))
                 said.push_back("unban " + to_string(unban->ban.key.prefix));
@@ -273,10 +273,96 @@ TEST_CASE("new rules keep bans and windows of jails that stay, and end those of 
     machine.engine.set_rules({jail(3)}, at(2), outcome);
     machine.hear(outcome);
     CHECK(machine.said == Said{"unban 203.0.113.1"});
-    CHECK(machine.hit("203.0.113.9", 3, 3) == Said{"ban 203.0.113.9 test for 1h"});
+    CHECK(machine.hit("203.0.113.9", 3, 3, 1) == Said{"ban 203.0.113.9 test for 1h"});
     machine.engine.set_rules({jail(3, 2h)}, at(4), outcome);
     CHECK(machine.engine.bans().size() == 1);
     CHECK(machine.engine.next_deadline() == at(3603));
+}
+
+TEST_CASE("new rules do not forget the bans that have just ended") {
+    Machine machine({jail(1, 10min)});
+    CHECK(machine.hit("203.0.113.9", 0, 0) == Said{"ban 203.0.113.9 test for 10m"});
+    CHECK(machine.wait(600) == Said{"unban 203.0.113.9"});
+    Outcome outcome;
+    machine.engine.set_rules({jail(1, 20min)}, at(601), outcome);
+    // Written during the ban, read after the reload: no second offence.
+    CHECK(machine.hit("203.0.113.9", 599, 602) == Said{"ignored 3"});
+    CHECK(machine.hit("203.0.113.9", 603, 603) == Said{"ban 203.0.113.9 test for 20m"});
+}
+
+TEST_CASE("a jail keeps its number, and all that is known of it, whatever comes, goes or moves") {
+    auto named = [](const std::string& name) {
+        JailRules rules = jail(2, 10min);
+        rules.name = name;
+        rules.bantime.increment = true;
+        return rules;
+    };
+    Machine machine({named("a"), named("b")});
+    Outcome outcome;
+    auto reload = [&](std::vector<JailRules> rules, double now) {
+        machine.engine.set_rules(std::move(rules), at(now), outcome);
+        machine.said.clear();
+        machine.hear(outcome);
+        outcome.events.clear();
+        return machine.said;
+    };
+    const std::string host = "203.0.113.9";
+    const std::string other = "203.0.113.8";
+    machine.hit(host, 0, 0, 1);
+    CHECK(machine.hit(host, 1, 1, 1) == Said{"ban 203.0.113.9 b for 10m"});
+    machine.hit(other, 2, 2, 1);
+    machine.hit(other, 2, 2, 0);
+
+    SECTION("the first one goes, another comes, the order changes") {
+        CHECK(reload({named("c"), named("b")}, 3) == Said{});
+        CHECK(machine.engine.jails() == std::vector<JailIndex>{2, 1});
+        CHECK(machine.engine.jail_names() == std::vector<std::string>{"a", "b", "c"});
+        CHECK(machine.engine.find_jail("b") == 1);
+        CHECK(machine.engine.find_jail("c") == 2);
+        CHECK_FALSE(machine.engine.find_jail("a"));
+        CHECK(machine.engine.counts(1).hits == 3);
+        CHECK(machine.hit(host, 4, 4, 1) == Said{"ignored 3"});
+        CHECK(machine.hit(other, 5, 5, 1) == Said{"ban 203.0.113.8 b for 10m"});
+        CHECK(machine.wait(601) == Said{"unban 203.0.113.9"});
+        machine.hit(host, 700, 700, 1);
+        CHECK(machine.hit(host, 701, 701, 1) == Said{"ban 203.0.113.9 b for 20m"});
+    }
+    SECTION("a jail that goes and comes back: its bans ended, its hits do not count any more") {
+        CHECK(reload({named("a")}, 3) == Said{"unban 203.0.113.9"});
+        CHECK(machine.engine.windows(1).size() == 0);
+        CHECK(machine.engine.rules(1).name == "b");
+        CHECK(reload({named("b"), named("a")}, 4) == Said{});
+        CHECK(machine.engine.jails() == std::vector<JailIndex>{1, 0});
+        CHECK(machine.engine.counts(1).bans == 1);
+        CHECK(machine.hit(other, 5, 5, 1) == Said{});
+        machine.hit(host, 6, 6, 1);
+        CHECK(machine.hit(host, 7, 7, 1) == Said{"ban 203.0.113.9 b for 20m"});
+        CHECK(machine.hit(other, 8, 8, 0) == Said{"ban 203.0.113.8 a for 10m"});
+    }
+    SECTION("nothing is lost to a checkpoint that is taken after it, and what is gone is told") {
+        machine.engine.take_changes();
+        machine.hit(other, 3, 3, 0);
+        reload({named("c"), named("a")}, 4);
+        Changes changes = machine.engine.take_changes();
+        REQUIRE(changes.bans.size() == 1);
+        CHECK(changes.bans[0].key == BanKey{0, prefix(other)});
+        REQUIRE(changes.ended_bans.size() == 1);
+        CHECK(changes.ended_bans[0].ban.key == BanKey{1, prefix(host)});
+        REQUIRE(changes.windows.size() == 2);  // one full, one of a jail that is gone
+        for (const WindowChange& window : changes.windows) CHECK(window.times.empty());
+    }
+    SECTION("numbers are used up by 65,535 names: then a reload is refused") {
+        std::vector<JailRules> many(JailNumbers::most - 2);
+        for (std::size_t i = 0; i < many.size(); ++i) many[i].name = std::to_string(i);
+        CHECK(machine.engine.check_room(many));
+        machine.engine.set_rules(many, at(9), outcome);
+        CHECK(machine.engine.check_room({named("a"), named("b")}));
+        auto refused = machine.engine.check_room({named("a"), named("c")});
+        REQUIRE_FALSE(refused);
+        CHECK(to_line(refused.error()) ==
+              "the configuration cannot be loaded: more than 65535 jails have come and gone since "
+              "bandd was started; restart bandd");
+    }
 }
 
 TEST_CASE("what a checkpoint took gives the same machine again") {

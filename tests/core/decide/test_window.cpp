@@ -208,3 +208,54 @@ TEST_CASE("distinct values agree with counting them one by one, and survive a ch
         table = std::move(again);
     }
 }
+
+TEST_CASE("other rules go on from the kept times, and a checkpoint hears of what is forgotten") {
+    WindowTable table(4, 10min, 10);
+    auto changed = [&] {
+        std::map<Prefix, std::size_t> times;
+        table.take_changes([&](const Prefix& key, const WindowTable::View& view) {
+            times[key] = view.times.size();
+        });
+        return times;
+    };
+    using Times = std::map<Prefix, std::size_t>;
+    Prefix a = prefix("203.0.113.1");
+    Prefix b = prefix("203.0.113.2");
+    for (int i = 0; i < 3; ++i) table.add(a, at(i), 7);
+    table.add(b, at(3), 8);
+    CHECK(changed() == Times{{a, 3}, {b, 1}});
+    SECTION("smaller") {
+        table.resize(3, 10min, 1, false);
+        CHECK(table.size() == 1);
+        CHECK(table.evicted() == 1);
+        CHECK(table.find(a)->note == 7);
+        CHECK(changed() == Times{{a, 2}, {b, 0}});
+    }
+    SECTION("emptied") {
+        table.clear();
+        CHECK(table.size() == 0);
+        table.add(b, at(4), 9);
+        CHECK(changed() == Times{{a, 0}, {b, 1}});
+        CHECK(changed() == Times{});
+    }
+}
+
+TEST_CASE("would_fill says before what add says then") {
+    std::mt19937 random(5);
+    for (bool distinct : {false, true}) {
+        WindowTable table(4, 10s, 100, distinct);
+        int full = 0;
+        for (int i = 0; i < 20'000; ++i) {
+            Prefix key = prefix("203.0.113." + std::to_string(random() % 20));
+            Instant when = at(i * 0.1 + static_cast<double>(random() % 12));
+            Instant from = random() % 4 == 0 ? when - 5s : Instant{INT64_MIN};
+            std::uint64_t value = random() % 6;
+            bool expected = table.would_fill(key, when, from, value);
+            table.forget_before(key, from);
+            bool is_full = table.add(key, when, 1, value).full;
+            REQUIRE(is_full == expected);
+            full += is_full ? 1 : 0;
+        }
+        CHECK(full > 100);
+    }
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/decide/ban_ledger.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+namespace bandd {
+
+const Ban* BanLedger::begin(Ban ban) {
+    if (full()) {
+        count_refused();
+        return nullptr;
+    }
+    const Ban& put = bans_.put(std::move(ban));
+    std::uint32_t slot = bans_.slot_of(put.key);
+    mark_changed(slot);
+    push_deadline(slot);
+    return &put;
+}
+
+void BanLedger::count_hit(std::uint32_t slot) {
+    ++bans_.at(slot)->hits;
+    mark_changed(slot);
+}
+
+void BanLedger::extend(std::uint32_t slot, Instant until) {
+    bans_.at(slot)->until = until;
+    mark_changed(slot);
+    push_deadline(slot);
+}
+
+void BanLedger::take_over(std::uint32_t slot, Instant until, std::shared_ptr<const Story> story) {
+    Ban& ban = *bans_.at(slot);
+    ban.by_hand = true;
+    ban.story = std::move(story);
+    extend(slot, until);
+}
+
+void BanLedger::set_state(const BanKey& key, BanState state) {
+    if (Ban* found = bans_.find(key)) found->state = state;
+}
+
+Unbanned BanLedger::end(const BanKey& key, Unbanned::Why why, Instant at) {
+    Unbanned ended{*bans_.find(key), why, at};
+    bans_.erase(ended.ban.key);
+    ended_.push_back(ended);
+    if (why == Unbanned::Why::expired) remember(ended);
+    // Nobody is to be woken for bans that ended otherwise.
+    while (!deadlines_.empty() && !is_due(deadlines_.front())) pop_deadline();
+    return ended;
+}
+
+std::optional<Unbanned> BanLedger::end_next(Instant now) {
+    while (!deadlines_.empty() && deadlines_.front().at <= now) {
+        Deadline first = pop_deadline();
+        if (is_due(first)) return end(bans_.at(first.slot)->key, Unbanned::Why::expired, first.at);
+    }
+    return {};
+}
+
+std::optional<Instant> BanLedger::next_deadline() const {
+    if (deadlines_.empty()) return {};
+    return deadlines_.front().at;
+}
+
+bool BanLedger::is_due(const Deadline& deadline) const {
+    const Ban* found = bans_.at(deadline.slot);
+    return found != nullptr && found->until == deadline.at;
+}
+
+BanLedger::Deadline BanLedger::pop_deadline() {
+    std::ranges::pop_heap(deadlines_, std::greater{});
+    Deadline first = deadlines_.back();
+    deadlines_.pop_back();
+    return first;
+}
+
+void BanLedger::push_deadline(std::uint32_t slot) {
+    Instant until = std::as_const(bans_).at(slot)->until;
+    if (until == never) return;
+    deadlines_.push_back({until, slot});
+    std::ranges::push_heap(deadlines_, std::greater{});
+    // Extensions leave old entries; these may not outnumber the bans.
+    if (deadlines_.size() <= 2 * bans_.size() + 1024) return;
+    deadlines_.clear();
+    for (std::uint32_t other = 0; other < bans_.slots(); ++other)
+        if (const Ban* ban = bans_.at(other); ban != nullptr && ban->until != never)
+            deadlines_.push_back({ban->until, other});
+    std::ranges::make_heap(deadlines_, std::greater{});
+}
+
+void BanLedger::mark_changed(std::uint32_t slot) {
+    if (slot >= is_changed_.size()) is_changed_.resize(bans_.slots());
+    if (is_changed_[slot]) return;
+    is_changed_[slot] = true;
+    changed_slots_.push_back(slot);
+}
+
+void BanLedger::remember(const Unbanned& ended) {
+    if (recent_.size() >= most_remembered) return;
+    recent_.insert_or_assign(ended.ban.key, ended);
+    recent_order_.emplace_back(ended.at, ended.ban.key);
+}
+
+void BanLedger::forget_ended(Instant now) {
+    while (!recent_order_.empty() && recent_order_.front().first < now - lateness) {
+        auto found = recent_.find(recent_order_.front().second);
+        if (found != recent_.end() && found->second.at < now - lateness) recent_.erase(found);
+        recent_order_.pop_front();
+    }
+}
+
+bool BanLedger::count_late_hit(const BanKey& key, Instant at) {
+    auto found = recent_.find(key);
+    if (found == recent_.end()) return false;
+    Unbanned& ended = found->second;
+    if (at < ended.ban.from || at >= ended.ban.until) return false;
+    ++ended.ban.hits;
+    ended_.push_back(ended);
+    return true;
+}
+
+std::uint32_t BanLedger::count_one(const BanKey& key, Instant from) {
+    auto found = offences_.find(key);
+    if (found == offences_.end() && offences_.size() >= limits_.offences) {
+        // Full: the history of somebody else goes. Which one hardly matters, and the map's
+        // order is not one that an attacker chooses.
+        changed_offences_.insert(offences_.begin()->first);
+        offences_.erase(offences_.begin());
+    }
+    Offences& offences = offences_[key];
+    if (offences.count > 0 && offences.last < from - limits_.offence_memory) offences.count = 0;
+    ++offences.count;
+    offences.last = from;
+    changed_offences_.insert(key);
+    return offences.count;
+}
+
+std::uint32_t BanLedger::count_offence(JailIndex jail, const Prefix& prefix, Instant from,
+                                       bool all_jails) {
+    std::uint32_t over_all = count_one({any_jail, prefix}, from);
+    std::uint32_t here = count_one({jail, prefix}, from);
+    return all_jails ? over_all : here;
+}
+
+std::optional<Offences> BanLedger::offences(const BanKey& key) const {
+    auto found = offences_.find(key);
+    if (found == offences_.end()) return {};
+    return found->second;
+}
+
+void BanLedger::take_changes(Changes& changes) {
+    for (std::uint32_t slot : changed_slots_) {
+        is_changed_[slot] = false;
+        if (const Ban* found = std::as_const(bans_).at(slot)) changes.bans.push_back(*found);
+    }
+    changed_slots_.clear();
+    changes.ended_bans = std::exchange(ended_, {});
+    for (const BanKey& key : changed_offences_)
+        changes.offences.emplace_back(key, offences(key).value_or(Offences{}));
+    changed_offences_.clear();
+}
+
+void BanLedger::restore(Ban ban) {
+    BanKey key = ban.key;
+    bans_.put(std::move(ban));
+    push_deadline(bans_.slot_of(key));
+}
+
+}  // namespace bandd

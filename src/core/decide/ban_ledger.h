@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The ledger of bans: which there are, when they end, which have just ended, and how often each
+// address was banned. It decides nothing; the engine does.
+//
+// One thread. Deterministic. Times are event times.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "core/decide/ban_table.h"
+#include "core/decide/changes.h"
+
+namespace bandd {
+
+struct LedgerLimits {
+    std::size_t bans = 2'000'000;
+    std::size_t offences = 2'000'000;
+    Duration offence_memory = std::chrono::days(30);  // dbpurgeage
+};
+
+// A line is read some time after it was written. Whether it was written during a ban is told by its
+// own time, so bans that expired are remembered this long. Otherwise a decision would depend on how
+// busy we were.
+inline constexpr Duration lateness = std::chrono::seconds(60);
+
+class BanLedger {
+  public:
+    // Ended bans that are remembered for late lines; of more, the newest are not.
+    static constexpr std::size_t most_remembered = 100'000;
+
+    explicit BanLedger(LedgerLimits limits = {}) : limits_(limits) {}
+    const LedgerLimits& limits() const { return limits_; }
+
+    const BanTable& bans() const { return bans_; }
+    bool full() const { return bans_.size() >= limits_.bans; }
+    // Null if the ledger is full: then it is counted as refused.
+    const Ban* begin(Ban ban);
+    std::uint64_t refused() const { return refused_; }
+    void count_refused() { ++refused_; }
+
+    // Of a ban that is there.
+    void count_hit(std::uint32_t slot);
+    void extend(std::uint32_t slot, Instant until);
+    // An order by hand takes a ban over: its end and its story.
+    void take_over(std::uint32_t slot, Instant until, std::shared_ptr<const Story> story);
+    void set_state(const BanKey& key, BanState state);  // nothing if it has ended
+    Unbanned end(const BanKey& key, Unbanned::Why why, Instant at);
+
+    // The ban that is due first by `now`, ended; empty if none is.
+    std::optional<Unbanned> end_next(Instant now);
+    // Bans that expired longer than `lateness` ago are forgotten.
+    void forget_ended(Instant now);
+    std::optional<Instant> next_deadline() const;
+
+    // Was `key` banned at `at`, by a ban that has expired since? Then the hit is counted to it.
+    bool count_late_hit(const BanKey& key, Instant at);
+
+    // One more ban of `prefix`, from `from` on: which one it is, in this jail or over all of them.
+    // Older ones than `offence_memory` do not count.
+    std::uint32_t count_offence(JailIndex jail, const Prefix& prefix, Instant from, bool all_jails);
+    std::optional<Offences> offences(const BanKey& key) const;
+
+    // Bans, ended bans and offences of which a checkpoint does not know yet.
+    void take_changes(Changes& changes);
+    // From a checkpoint, before the first hit.
+    void expect(std::size_t bans) { bans_.reserve(bans); }
+    void restore(Ban ban);
+    void restore_ended(const Unbanned& ended) { remember(ended); }
+    void restore_offences(const BanKey& key, const Offences& offences) {
+        offences_.insert_or_assign(key, offences);
+    }
+
+  private:
+    struct Deadline {
+        Instant at;
+        std::uint32_t slot = 0;  // in bans_
+        bool operator>(const Deadline& other) const { return at > other.at; }
+    };
+    bool is_due(const Deadline& deadline) const;  // false: its ban moved or went
+    Deadline pop_deadline();
+    void push_deadline(std::uint32_t slot);
+    void mark_changed(std::uint32_t slot);
+    void remember(const Unbanned& ended);
+    std::uint32_t count_one(const BanKey& key, Instant from);
+
+    LedgerLimits limits_;
+    BanTable bans_;
+    std::vector<Deadline> deadlines_;  // a heap; entries whose ban moved or went are skipped
+    std::unordered_map<BanKey, Offences, BanKeyHash> offences_;
+    std::unordered_map<BanKey, Unbanned, BanKeyHash> recent_;  // expired less than `lateness` ago
+    std::deque<std::pair<Instant, BanKey>> recent_order_;
+    std::uint64_t refused_ = 0;
+
+    // Since the last checkpoint. A slot is in the list once; its ban may have ended.
+    std::vector<std::uint32_t> changed_slots_;
+    std::vector<bool> is_changed_;  // by slot
+    std::vector<Unbanned> ended_;
+    std::unordered_set<BanKey, BanKeyHash> changed_offences_;
+};
+
+}  // namespace bandd

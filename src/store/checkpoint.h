@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the state holds, as values: a checkpoint goes in, a restore comes out.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/base/log_position.h"
+#include "core/decide/changes.h"
+
+namespace bandd {
+
+// One moment between two turns: all that has changed since the one before.
+struct Checkpoint {
+    std::vector<std::string> jails;  // names by the numbers in `changes`
+    Instant at;
+    Changes changes;
+    std::vector<TailPosition> positions;                     // changed ones
+    std::vector<FileId> gone;                                // of files that are not read any more
+    std::vector<std::pair<std::string, std::string>> notes;  // by name, whatever they mean
+    Instant windows_before{INT64_MIN};   // windows whose last hit is older are forgotten
+    Instant accounts_before{INT64_MIN};  // the same of accounts without a mark
+    Instant offences_before{INT64_MIN};  // and offences, and ended bans
+    // Nothing that would have to be written.
+    bool empty() const {
+        return changes.empty() && positions.empty() && gone.empty() && notes.empty();
+    }
+};
+
+// Where the parts of a stored state go, in this order. What belongs to jails that are not among the
+// names given is left out, and stays on disk until it is over.
+struct Restore {
+    std::function<void(std::size_t bans)> expect;
+    std::function<void(Ban)> ban;  // its story has the reason only: see `find_details`
+    std::function<void(const WindowChange&)> window;
+    std::function<void(const BanKey&, const Offences&)> offences;
+    std::function<void(AccountChange)> account;
+    std::function<void(JailIndex, const JailCounts&)> counts;
+    std::function<void(Instant)> written;  // when the last checkpoint was taken
+    std::function<void(const TailPosition&)> position;
+    std::function<void(std::string_view name, std::string_view value)> note;
+    std::function<void(const Unbanned&)> history;  // may be empty: then it is not read
+    Instant history_since{INT64_MIN};              // bans that ended since
+};
+
+}  // namespace bandd

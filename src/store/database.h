@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The database that the state is: its tables, and SQLite as a type. Times are microseconds since
+// 1970, UTC. Numbers in blobs are as the processor has them (little endian on all that Debian runs
+// on), as a state stays on its machine.
+//
+//   positions  a row a file that is read: which (device, inode), where it was (path), how far it is
+//              read (offset, bytes), whether the rest of a line that was too long is left out
+//              (skipping), and a hash of its first bytes, which tells a reused inode
+//   windows    a row a key that is counted and not banned: the times of its hits. `last` is the
+//              newest of them. `vals` has as many hashes if different values count, else nothing
+//   bans       a row a ban that is in force
+//   history    a row a ban that has ended: `ended` says when, `why` is Unbanned::Why
+//   matches    the lines that led to a ban, numbered from 0
+//   fields     what the filter captured from the deciding line
+//   counts     a row a jail: what `bandctl status` shows
+//   offences   how often a prefix was banned, by jail, and with an empty jail over all
+//   accounts   a row an account: AccountTable::dump in `data`; `last` login; `marked` by hand
+//   meta       'written': when the last checkpoint was taken; 'note NAME': what a part of the
+//   daemon
+//              keeps for itself, as the journal's cursor
+//
+// `jail` is always its name. `prefix` is a blob of 17 bytes: 16 of the network (IPv4 as
+// ::ffff:a.b.c.d) and its length (of IPv4: 0 to 32). The window of 203.0.113.9 in jail sshd, after
+// hits at 10:00:00 and 10:01:01 of 2026-11-21:
+//
+//   jail    sshd
+//   prefix  00000000 00000000 0000ffff cb007109 20
+//   last    1795255261000000
+//   times   00287a6c c6600600  40f11c70 c6600600
+//   vals    (empty)
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/base/address.h"
+#include "core/base/result.h"
+
+namespace bandd {
+
+struct CloseDatabase {
+    void operator()(sqlite3* database) const { sqlite3_close(database); }
+};
+using Database = std::unique_ptr<sqlite3, CloseDatabase>;
+
+// Opens it, makes its tables or brings those of an older version up to date. One of a newer version
+// is refused.
+Result<Database> open_database(const std::string& path);
+// The last call on `database` failed: why, and what to do.
+Error sqlite_error(const std::string& path, sqlite3* database, const char* doing);
+bool is_broken(sqlite3* database);
+bool execute(sqlite3* database, const char* sql);
+// By itself SQLite folds its log into the tables at 4 MiB. On a small disk that may be never: the
+// log fills it, and then there is no room to fold it in either.
+void leave_room(const std::string& path, sqlite3* database);
+
+std::string prefix_bytes(const Prefix& prefix);
+std::optional<Prefix> prefix_from(std::string_view bytes);
+
+// A prepared statement: bind in order, then `run` or `step`.
+class Statement {
+  public:
+    Statement(sqlite3* database, const char* sql) {
+        sqlite3_prepare_v3(database, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr);
+    }
+    Statement(const Statement&) = delete;
+    Statement& operator=(const Statement&) = delete;
+    ~Statement() { sqlite3_finalize(statement_); }
+
+    Statement& integer(std::int64_t value) {
+        sqlite3_bind_int64(statement_, ++bound_, value);
+        return *this;
+    }
+    Statement& text(std::string_view value) {
+        // A null pointer would bind NULL, not the empty text.
+        sqlite3_bind_text(statement_, ++bound_, value.empty() ? "" : value.data(),
+                          static_cast<int>(value.size()), SQLITE_STATIC);
+        return *this;
+    }
+    Statement& blob(std::string_view value) {
+        sqlite3_bind_blob(statement_, ++bound_, value.empty() ? "" : value.data(),
+                          static_cast<int>(value.size()), SQLITE_STATIC);
+        return *this;
+    }
+    bool run() {
+        int result = sqlite3_step(statement_);
+        sqlite3_reset(statement_);
+        bound_ = 0;
+        return result == SQLITE_DONE || result == SQLITE_ROW;
+    }
+    bool step() {
+        bound_ = 0;
+        return sqlite3_step(statement_) == SQLITE_ROW;
+    }
+    void reset() { sqlite3_reset(statement_); }
+
+    bool is_null(int column) const {
+        return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+    }
+    std::int64_t integer_at(int column) const { return sqlite3_column_int64(statement_, column); }
+    std::string_view bytes_at(int column) const {
+        const void* data = sqlite3_column_blob(statement_, column);
+        return {static_cast<const char*>(data),
+                static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+    }
+
+  private:
+    sqlite3_stmt* statement_ = nullptr;
+    int bound_ = 0;
+};
+
+}  // namespace bandd
