@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "core/base/suggest.h"
+#include "os/random.h"
 
 namespace {
 
@@ -108,6 +109,7 @@ int run(const CommonOptions& common, const Row& row, const Run& command) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    seed_tables();
     CLI::App app{"bandctl drives bandd, the ban daemon."};
     CommonOptions common;
     declare_common(app, common);

@@ -9,7 +9,7 @@ namespace bandd {
 
 std::optional<Nearest> nearest_pattern(const FilterConfig& filter, std::string_view text) {
     std::optional<Nearest> best;
-    std::vector<std::string_view> groups;
+    MatchScratch scratch;
     WordLists lists = filter.lists;
     for (const auto& [name, words] : filter.sample_lists)
         lists[name].insert(lists[name].end(), words.begin(), words.end());
@@ -27,8 +27,8 @@ std::optional<Nearest> nearest_pattern(const FilterConfig& filter, std::string_v
             auto pattern = filter.dialect == Dialect::fail2ban
                                ? compile_fail2ban(config.id, part, {})
                                : compile_pattern(config.id, part, lists, false);
-            if (!pattern || search(*pattern, text, groups) != Pcre::Outcome::match) continue;
-            std::string_view fits = groups[0];
+            if (!pattern || search(*pattern, text, scratch) != Pcre::Outcome::match) continue;
+            std::string_view fits = scratch.groups[0];
             if (!fits.empty() && (!best || fits.size() > best->fits.size()))
                 best = Nearest{config.id, std::string(fits), regex.substr(length)};
             break;

@@ -39,6 +39,25 @@ struct Options {
     std::string jail;  // empty if not given
 };
 
+// What of some hits, and of the lines to join between them, is to be decided next: in the order of
+// their lines.
+struct Cursor {
+    std::size_t hit = 0, line_to_join = 0;
+    bool done(const Hits& hits) const {
+        return hit == hits.size() && line_to_join == hits.lines().size();
+    }
+    // Unless done: the line, if it comes before the next hit; else null.
+    const LineToJoin* line(const Hits& hits) const {
+        auto lines = hits.lines();
+        bool first = line_to_join < lines.size() && lines[line_to_join].hits_before <= hit;
+        return first ? &lines[line_to_join] : nullptr;
+    }
+    Instant arrival(const Hits& hits, LogTime& time, Instant now) const {
+        const LineToJoin* next = line(hits);
+        return next != nullptr ? time.arrival_of(*next, now) : time.arrival_of(hits[hit], now);
+    }
+};
+
 // One file on its way through the jails that read it.
 struct Replayed {
     std::string path;
@@ -46,17 +65,15 @@ struct Replayed {
     std::shared_ptr<const Ruleset> ruleset;
     // Of several logs, which are decided by turns:
     std::vector<Hits> hits;  // of the pieces that were scanned last
-    std::size_t piece = 0;   // of them; and in it, what is to be decided next
-    std::size_t next = 0;
-    const Hit* hit() {
-        while (piece < hits.size() && next == hits[piece].size()) {
-            ++piece;
-            next = 0;
-        }
-        return piece < hits.size() ? &hits[piece][next] : nullptr;
+    std::size_t piece = 0;   // of them
+    Cursor next;             // in it
+    // Whether there is something to be decided.
+    bool any() {
+        for (; piece < hits.size() && next.done(hits[piece]); ++piece) next = {};
+        return piece < hits.size();
     }
     LogTime time;
-    std::optional<Instant> arrival;  // of `hit`, once it was asked for
+    std::optional<Instant> arrival;  // of what comes next, once it was asked for
     bool ended = false;
 };
 
@@ -179,7 +196,7 @@ class Replay {
         }
         if (!tail) return std::unexpected(tail.error());
         tail->seek(0);
-        auto file = std::make_unique<Replayed>(Replayed{path, std::move(*tail), {}, {}, {}, {}});
+        auto file = std::make_unique<Replayed>(Replayed{path, std::move(*tail), {}, {}});
         file->ruleset = make_ruleset(compiled_.filters, jails, config_.zones.at(spec.timezone),
                                      spec.escapes, config_.line_limit);
         files_.push_back(std::move(file));
@@ -208,8 +225,8 @@ class Replay {
                 while (auto lines = scan_.next(hits)) {
                     done_ += lines->size();
                     progress.show(done_);
-                    for (std::size_t i = 0; i < hits.size(); ++i)
-                        decide(hits, i, file.time.arrival_of(hits[i], now_));
+                    for (Cursor next; !next.done(hits);)
+                        decide(hits, next, next.arrival(hits, file.time, now_));
                 }
                 return scan_.has_read();
             });
@@ -217,8 +234,9 @@ class Replay {
 
     // Of several logs: reads on until there is a hit to decide, or the end.
     void fill(Replayed& file, Progress& progress) {
-        while (file.hit() == nullptr && !file.ended) {
-            file.piece = file.next = 0;
+        while (!file.any() && !file.ended) {
+            file.piece = 0;
+            file.next = {};
             for (Hits& hits : file.hits) hits.clear();
             read_on(file, 0, [&](const Readable& what) {
                 done_ += std::get<Chunk>(what).bytes.size();
@@ -239,22 +257,28 @@ class Replay {
             Replayed* next = nullptr;
             for (auto& file : files_) {
                 fill(*file, progress);
-                const Hit* hit = file->hit();
-                if (hit == nullptr) continue;
-                if (!file->arrival) file->arrival = file->time.arrival_of(*hit, now_);
+                if (!file->any()) continue;
+                if (!file->arrival)
+                    file->arrival = file->next.arrival(file->hits[file->piece], file->time, now_);
                 if (next == nullptr || file->arrival < next->arrival) next = file.get();
             }
             if (next == nullptr) break;
-            decide(next->hits[next->piece], next->next++, *std::exchange(next->arrival, {}));
+            decide(next->hits[next->piece], next->next, *std::exchange(next->arrival, {}));
         }
     }
 
-    void decide(const Hits& hits, std::size_t index, Instant arrival) {
-        engine_.look_ahead(hits, index);
+    // Decides what comes next, and moves on.
+    void decide(const Hits& hits, Cursor& next, Instant arrival) {
         outcome_.events.clear();
         outcome_.questions.clear();
         engine_.on_time(arrival, outcome_);
-        engine_.on_hit(hits[index], arrival, outcome_);
+        if (const LineToJoin* line = next.line(hits)) {
+            ++next.line_to_join;
+            engine_.on_line(*line, arrival, outcome_);
+        } else {
+            engine_.look_ahead(hits, next.hit);
+            engine_.on_hit(hits[next.hit++], arrival, outcome_);
+        }
         // Nobody knows what a name or a program would have said then: names ban nobody, and
         // programs exempt nobody.
         for (std::size_t i = 0; i < outcome_.questions.size(); ++i) {

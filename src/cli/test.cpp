@@ -158,9 +158,9 @@ class Trial {
 
     void line(const std::string& text) {
         ++lines_;
-        Seen seen = see(*tested_.filter, text, tested_.zone, now(), Escapes::automatic, buffer_);
+        Seen seen = see(*tested_.filter, text, tested_.zone, now(), Escapes::automatic, scratch_);
         if (!seen.time) ++undated_;
-        FilterMatch found = match(*tested_.filter, seen.tag, seen.text);
+        FilterMatch found = match(*tested_.filter, seen.tag, seen.text, scratch_);
         if (found.fate == LineFate::hit) {
             ++hits_;
             ++by_pattern_[found.pattern->id];
@@ -223,7 +223,7 @@ class Trial {
     std::vector<std::pair<std::size_t, Verdict>> misses_;  // by line number
     std::map<std::string, std::size_t> by_pattern_;
     std::size_t lines_ = 0, hits_ = 0, undated_ = 0;
-    std::string buffer_;  // for `see`
+    MatchScratch scratch_;
 };
 
 int test(const CommonOptions& common, const Options& options) {

@@ -238,9 +238,9 @@ std::vector<Error> check_samples(const FilterConfig& config, const Zone& zone) {
     if (!errors.empty()) return errors;
     constexpr Instant arrival = Instant::from_seconds(4102444800);  // 2100
     for (const Sample& sample : config.samples) {
-        std::string buffer;
-        Seen seen = see(*filter, sample.line, zone, arrival, Escapes::automatic, buffer);
-        FilterMatch found = match(*filter, seen.tag, seen.text);
+        MatchScratch scratch;
+        Seen seen = see(*filter, sample.line, zone, arrival, Escapes::automatic, scratch);
+        FilterMatch found = match(*filter, seen.tag, seen.text, scratch);
         std::string got = "none";
         if (found.fate == LineFate::hit) got = found.pattern->id;
         if (found.fate == LineFate::ignored) got = "ignored";

@@ -4,8 +4,10 @@
 #include <new>
 
 #include "daemon/daemon.h"
+#include "os/random.h"
 
 int main(int argc, char** argv) {
+    bandd::seed_tables();
     CLI::App app{"bandd watches logs and bans what attacks you. bandctl drives it."};
     bandd::DaemonOptions options;
     bool foreground = false;

@@ -160,18 +160,7 @@ void ParallelScan::give_back() {
 
 ScanCounts ParallelScan::counts() const {
     ScanCounts sum;
-    auto add = [&sum](const ScanCounts& counts) {
-        sum.lines += counts.lines;
-        sum.candidates += counts.candidates;
-        sum.hits += counts.hits;
-        sum.ignored += counts.ignored;
-        sum.no_address += counts.no_address;
-        sum.undated += counts.undated;
-        sum.cut += counts.cut;
-        sum.set_failures += counts.set_failures;
-        sum.gave_up += counts.gave_up;
-    };
-    for (const Scratch& scratch : scratches_) add(scratch.counts);
+    for (const Scratch& scratch : scratches_) sum += scratch.counts;
     return sum;
 }
 

@@ -129,7 +129,7 @@ void search_literals(benchmark::State& state) {
     std::vector<LiteralHit> hits;
     for (auto _ : state) {
         hits.clear();
-        mail_router_rules().gate->find(log, scratch, hits);
+        mail_router_rules().prepared.gate->find(log, scratch, hits);
     }
     count_lines(state, lines_of(log).size(), log.size());
 }
@@ -167,22 +167,23 @@ void take_captures(benchmark::State& state) {
     const Filter& filter =
         *mail_router_rules().rules[static_cast<std::size_t>(state.range(0))].filter;
     std::vector<std::pair<std::string, const Pattern*>> matching;
+    MatchScratch scratch;
     Captured captured;
     std::string contained;
     std::string unescaped;
     for (std::string_view line : lines_of(log_with(1000))) {
         Envelope envelope = open_line(line, Zone{}, arrival, contained);
-        if (!accepts_tag(filter, envelope.tag)) continue;
+        if (!accepts_tag(filter, envelope.tag, scratch)) continue;
         std::string_view message = message_of(envelope, Escapes::automatic, unescaped);
         for (const Pattern& pattern : filter.patterns)
-            if (capture(pattern, message, captured) == CaptureResult::captured) {
+            if (capture(pattern, message, scratch, captured) == CaptureResult::captured) {
                 matching.emplace_back(message, &pattern);
                 break;
             }
     }
     for (auto _ : state)
         for (const auto& [message, pattern] : matching)
-            benchmark::DoNotOptimize(capture(*pattern, message, captured));
+            benchmark::DoNotOptimize(capture(*pattern, message, scratch, captured));
     state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * matching.size()));
 }
 BENCHMARK(take_captures)->ArgName("hmailserver_postfix_dovecot_sshd")->DenseRange(0, 3);

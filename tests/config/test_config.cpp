@@ -129,7 +129,8 @@ TEST_CASE_METHOD(Directory, "modes and lists choose and extend a filter's patter
             if (loaded.config.jails[i].rules.name == name)
                 jails.push_back(static_cast<JailIndex>(i));
         auto rules = make_ruleset(compiled.filters, jails, Zone{}, Escapes::automatic, 1000);
-        return match(*rules->rules.at(0).filter, "", line).fate == LineFate::hit;
+        MatchScratch scratch;
+        return match(*rules->rules.at(0).filter, "", line, scratch).fate == LineFate::hit;
     };
     CHECK(matches("app", "denied 203.0.113.9"));
     CHECK_FALSE(matches("app", "noise 203.0.113.9"));

@@ -373,7 +373,6 @@ class Runner {
         if (!variant.filter) return wrong(variant.trouble);
         const Rule rule{variant.filter, {}};
         const Filter& filter = *rule.filter;
-        std::string buffer;
         std::string line = sample.line;
         Seen seen;
         if (variant.options.value("logtype", "") == "journal") {
@@ -381,21 +380,20 @@ class Runner {
             line = variant.options.value("test.prefix-line", "") + line;
             seen = {line, {}, tests_now};
         } else {
-            seen = see(filter, line, zone_, tests_now, Escapes::keep, buffer);
+            seen = see(filter, line, zone_, tests_now, Escapes::keep, scratch_.match);
         }
         std::vector<Hit> hits;
-        Hit hit{&rule, nullptr, seen.time.value_or(tests_now), line};
-        hit.dated = seen.time.has_value();
+        Instant time = seen.time.value_or(tests_now);
         if (filter.lines > 1) {
-            hit.text = seen.text;
-            variant.conversations.join(hit, hits);
+            variant.conversations.join(
+                {&rule, time, seen.time.has_value(), line, std::string(seen.text)}, hits);
         } else {
-            FilterMatch found = match(filter, seen.tag, seen.text);
+            FilterMatch found = match(filter, seen.tag, seen.text, scratch_.match);
             if (found.fate == LineFate::hit ||
                 (found.fate == LineFate::no_address && found.captured.fields.has("fid"))) {
-                hit.pattern = found.pattern;
-                hit.address = found.captured.address;
-                hit.text = found.captured.name;
+                Hit hit{&rule, found.pattern, time, line, found.captured.address};
+                hit.dated = seen.time.has_value();
+                hit.name = found.captured.name;
                 hit.fields = found.captured.fields;
                 hits.push_back(std::move(hit));
             }
@@ -416,13 +414,13 @@ class Runner {
             std::string host = text_of(expected["host"]);
             auto id = found.fields.find("fid");
             auto address = parse_address(host);
-            bool same = (address && found.address == address) || found.text == host || id == host;
+            bool same = (address && found.address == address) || found.name == host || id == host;
             if (found.address && !same) {
                 auto cidr = found.fields.find("cidr");
                 same = cidr && to_string(*found.address) + "/" + std::string(*cidr) == host;
             }
             if (!same)
-                return wrong("host is " + (found.address ? to_string(*found.address) : found.text) +
+                return wrong("host is " + (found.address ? to_string(*found.address) : found.name) +
                              ", should be " + host);
         }
         if (expected.contains("time") && !expected["time"].is_null()) {
@@ -437,7 +435,7 @@ class Runner {
             std::string wanted = expected[field].is_null() ? "" : text_of(expected[field]);
             auto got = found.fields.find(field);
             std::string text(got.value_or(""));
-            if (std::strcmp(field, "dns") == 0) text = found.text;
+            if (std::strcmp(field, "dns") == 0) text = found.name;
             if (std::strncmp(field, "ip", 2) == 0 && found.address)
                 text = to_string(*found.address);
             if (text != wanted)

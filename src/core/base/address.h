@@ -27,7 +27,7 @@ struct Address {
 };
 
 // An address block. `length` counts in the address's own family: 0..32 for IPv4, 0..128 for IPv6.
-// Bits behind the length are zero (see `make_prefix`).
+// Bits after the first `length` are zero (see `make_prefix`).
 struct Prefix {
     Address network;
     std::uint8_t length = 0;
@@ -62,7 +62,11 @@ std::string to_string(const Prefix& prefix);  // without "/length" for a single 
 
 // The same in every run.
 std::uint64_t hash_of(const Prefix& prefix);
-// For tables: nobody can know which prefixes come together in one, as it is another in every run.
+
+// The hash of tables. Whoever does not know the seed cannot choose addresses that fall together in
+// one, so a program sets another seed in every run: once, before it makes the first table. Without
+// that it is fixed, as in tests.
+void seed_prefix_hash(std::uint64_t high, std::uint64_t low);
 struct PrefixHash {
     std::size_t operator()(const Prefix& prefix) const;
 };

@@ -38,7 +38,7 @@ bool Conversations::merge(Hit& hit) {
     auto known = filter.by_id.find(key);
     if (known == filter.by_id.end()) {
         if (forget) {
-            if (!hit.address && hit.text.empty()) return false;
+            if (!hit.address && hit.name.empty()) return false;
             return !nofail;
         }
         if (filter.by_id.size() >= most) {
@@ -58,7 +58,7 @@ bool Conversations::merge(Hit& hit) {
         if (name != "nofail" && name != "mlfgained" && name != "mlfforget")
             conversation.fields.set(name, value);
     if (hit.address) conversation.address = hit.address;
-    if (!hit.text.empty()) conversation.name = hit.text;
+    if (!hit.name.empty()) conversation.name = hit.name;
 
     // Whoever tries several users does not become innocent by succeeding with one; nor does a
     // failure that only waited for its address.
@@ -66,14 +66,14 @@ bool Conversations::merge(Hit& hit) {
     if (waited || conversation.users.size() > 1) nofail = false;
     hit.fields = conversation.fields;
     hit.address = conversation.address;
-    hit.text = conversation.name;
-    bool has_host = hit.address.has_value() || !hit.text.empty();
+    hit.name = conversation.name;
+    bool has_host = hit.address.has_value() || !hit.name.empty();
     if (!nofail && !has_host) conversation.pending = true;
     if (forget) forget_it(known);
     return !nofail && has_host;
 }
 
-void Conversations::join(const Hit& line, std::vector<Hit>& hits) {
+void Conversations::join(const LineToJoin& line, std::vector<Hit>& hits) {
     const Filter& filter = *line.rule->filter;
     OfFilter& known = by_filter_[filter.identity];
     std::deque<std::string>& lines = known.lines;
@@ -83,10 +83,10 @@ void Conversations::join(const Hit& line, std::vector<Hit>& hits) {
     std::string text;
     for (const std::string& one : lines) text += one + "\n";
 
-    std::vector<std::string_view> groups;
-    if (filter.prefix && search(*filter.prefix, text, groups) != Pcre::Outcome::match) return;
+    const std::vector<std::string_view>& groups = scratch_.groups;
+    if (filter.prefix && search(*filter.prefix, text, scratch_) != Pcre::Outcome::match) return;
     for (const Pattern& pattern : filter.patterns) {
-        if (search(pattern, text, groups) != Pcre::Outcome::match) continue;
+        if (search(pattern, text, scratch_) != Pcre::Outcome::match) continue;
         // Which lines the match stands in; those that <SKIPLINES> took are not among them.
         auto from = static_cast<std::size_t>(groups[0].data() - text.data());
         std::size_t to = from + groups[0].size();
@@ -123,17 +123,17 @@ void Conversations::join(const Hit& line, std::vector<Hit>& hits) {
         Captured captured;
         take_fail2ban_fields(pattern, groups, captured);
         FilterMatch found;
-        bool ignored = is_ignored(filter, matched, found);
+        bool ignored = is_ignored(filter, matched, scratch_, found);
         lines = std::move(left);
         if (ignored) return;
-        Hit hit = line;
+        Hit hit{line.rule, &pattern, line.time, line.line};
+        hit.dated = line.dated;
         if (!line.dated && known.time) {
             hit.time = *known.time;
             hit.dated = true;
         }
-        hit.pattern = &pattern;
         hit.address = captured.address;
-        hit.text = std::move(captured.name);
+        hit.name = std::move(captured.name);
         hit.fields = std::move(captured.fields);
         hits.push_back(std::move(hit));
         return;

@@ -26,9 +26,9 @@ class Conversations {
     // told that all was well.
     bool merge(Hit& hit);
 
-    // Takes one more line of a filter that looks at several. A hit, once they match; its `line` is
-    // the newest one.
-    void join(const Hit& line, std::vector<Hit>& hits);
+    // Takes one more line of a filter that looks at several. Appends a hit once they match; its
+    // `line` is the newest one.
+    void join(const LineToJoin& line, std::vector<Hit>& hits);
 
     // Connections that made room for others before they were over.
     std::uint64_t evicted() const { return evicted_; }
@@ -54,6 +54,7 @@ class Conversations {
     };
     std::map<std::string, OfFilter, std::less<>> by_filter_;
     std::uint64_t evicted_ = 0;
+    MatchScratch scratch_;
 };
 
 }  // namespace bandd

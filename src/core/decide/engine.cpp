@@ -70,7 +70,7 @@ std::vector<Match> Engine::kept_lines(JailIndex jail, const Prefix& key) const {
     return lines_.up_to(view->note, static_cast<std::uint32_t>(view->times.size()));
 }
 
-void Engine::count_hits(const Hit& hit, Instant arrival, Outcome& outcome) {
+void Engine::on_hit(const Hit& hit, Instant arrival, Outcome& outcome) {
     const Filter& filter = *hit.rule->filter;
     Instant time = hit.dated ? hit.time : arrival;
     if (filter.converses) {
@@ -83,9 +83,9 @@ void Engine::count_hits(const Hit& hit, Instant arrival, Outcome& outcome) {
     if (whole.address) {
         Counted counted{*whole.address, time, arrival, whole.pattern->id, whole.line, whole.fields};
         for (JailIndex jail : jails) count_hit(jail, counted, outcome);
-    } else if (filter.looks_up_names && !whole.text.empty()) {
+    } else if (filter.looks_up_names && !whole.name.empty()) {
         Question question;
-        question.name = whole.text;
+        question.name = whole.name;
         ask(std::move(question),
             {jails, time, arrival, whole.pattern->id,
              std::string(whole.line.substr(0, longest_kept_line)), whole.fields},
@@ -161,18 +161,27 @@ void Engine::look_ahead(std::span<const Hit> hits, std::size_t number) const {
     }
 }
 
-void Engine::on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome, LogTime* backlog) {
+void Engine::on_hits(const Hits& hits, Instant now, Outcome& outcome, LogTime* backlog) {
+    auto arrival_of = [&](const auto& one) {
+        return backlog == nullptr ? now : backlog->arrival_of(one, now);
+    };
+    auto line = hits.lines().begin();
+    auto join_lines_before = [&](std::size_t hit) {
+        for (; line != hits.lines().end() && line->hits_before <= hit; ++line)
+            on_line(*line, arrival_of(*line), outcome);
+    };
     for (std::size_t i = 0; i < hits.size(); ++i) {
+        join_lines_before(i);
         look_ahead(hits, i);
-        on_hit(hits[i], backlog == nullptr ? now : backlog->arrival_of(hits[i], now), outcome);
+        on_hit(hits[i], arrival_of(hits[i]), outcome);
     }
+    join_lines_before(hits.size());
 }
 
-void Engine::on_hit(const Hit& hit, Instant arrival, Outcome& outcome) {
-    if (hit.pattern != nullptr) return count_hits(hit, arrival, outcome);
+void Engine::on_line(const LineToJoin& line, Instant arrival, Outcome& outcome) {
     joined_.clear();
-    conversations_.join(hit, joined_);
-    for (const Hit& one : joined_) count_hits(one, arrival, outcome);
+    conversations_.join(line, joined_);
+    for (const Hit& one : joined_) on_hit(one, arrival, outcome);
 }
 
 // A line from the future counts as now.

@@ -68,8 +68,10 @@ class Engine {
 
     // `arrival`: now, or of a backlog what LogTime says.
     void on_hit(const Hit& hit, Instant arrival, Outcome& outcome);
-    void on_hits(std::span<const Hit> hits, Instant now, Outcome& outcome,
-                 LogTime* backlog = nullptr);
+    // The same for a line that is a hit only together with those before it.
+    void on_line(const LineToJoin& line, Instant arrival, Outcome& outcome);
+    // All of them, in the order of their lines.
+    void on_hits(const Hits& hits, Instant now, Outcome& outcome, LogTime* backlog = nullptr);
     // To be called before each `on_hit` with its number among `hits`: has memory fetch what is
     // known of an address that comes soon, as it lies in another place for each.
     void look_ahead(std::span<const Hit> hits, std::size_t number) const;
@@ -150,7 +152,6 @@ class Engine {
         const Fields& fields;
         bool asked = false;  // the world has said that it is not exempt
     };
-    void count_hits(const Hit& hit, Instant arrival, Outcome& outcome);
     void count_hit(JailIndex jail, const Counted& hit, Outcome& outcome);
     void count_by_address(JailIndex jail, const Counted& hit, Instant at, const Subject& subject,
                           Outcome& outcome);

@@ -17,9 +17,15 @@ enum class Arrival { live, log_time };
 struct LogTime {
     Instant latest{INT64_MIN};
 
-    // When a hit arrives; to be asked of each, in the order of their lines.
-    Instant arrival_of(const Hit& hit, Instant now) {
-        if (hit.dated) latest = std::min(std::max(latest, hit.time), now);
+    // When a hit or a line arrives; to be asked of each, in the order of their lines.
+    Instant arrival_of(const Hit& hit, Instant now) { return arrival_of(hit.dated, hit.time, now); }
+    Instant arrival_of(const LineToJoin& line, Instant now) {
+        return arrival_of(line.dated, line.time, now);
+    }
+
+  private:
+    Instant arrival_of(bool dated, Instant time, Instant now) {
+        if (dated) latest = std::min(std::max(latest, time), now);
         return latest.us == INT64_MIN ? now : latest;
     }
 };

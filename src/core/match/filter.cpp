@@ -6,17 +6,16 @@
 
 namespace bandd {
 
-bool accepts_tag(const Filter& filter, std::string_view tag) {
-    if (!filter.tag) return true;
-    thread_local std::vector<std::string_view> groups;
-    return search(*filter.tag, tag, groups) == Pcre::Outcome::match;
+bool accepts_tag(const Filter& filter, std::string_view tag, MatchScratch& scratch) {
+    return !filter.tag || search(*filter.tag, tag, scratch) == Pcre::Outcome::match;
 }
 
 Seen see(const Filter& filter, std::string_view line, const Zone& zone, Instant arrival,
-         Escapes escapes, std::string& buffer) {
+         Escapes escapes, MatchScratch& scratch) {
+    std::string& buffer = scratch.message;
     if (filter.dialect == Dialect::fail2ban) {
         while (line.ends_with('\r')) line.remove_suffix(1);
-        auto date = filter.dates->find(line, zone, arrival);
+        auto date = filter.dates->find(line, zone, arrival, scratch.dates);
         if (!date) return {line, {}, {}};
         if (date->from == date->to) return {line, {}, date->time};
         if (date->from == 0) return {line.substr(date->to), {}, date->time};
@@ -24,8 +23,7 @@ Seen see(const Filter& filter, std::string_view line, const Zone& zone, Instant 
         buffer += line.substr(date->to);
         return {buffer, {}, date->time};
     }
-    thread_local std::string contained;
-    Envelope envelope = open_line(line, zone, arrival, contained);
+    Envelope envelope = open_line(line, zone, arrival, scratch.contained);
     return {message_of(envelope, escapes, buffer), envelope.tag, envelope.time};
 }
 
@@ -50,10 +48,10 @@ std::string_view message_of(const Envelope& envelope, Escapes escapes, std::stri
     return message;
 }
 
-bool is_ignored(const Filter& filter, std::string_view text, FilterMatch& found) {
-    thread_local std::vector<std::string_view> groups;
+bool is_ignored(const Filter& filter, std::string_view text, MatchScratch& scratch,
+                FilterMatch& found) {
     for (const Pattern& ignore : filter.ignore) {
-        if (search(ignore, text, groups) != Pcre::Outcome::match) continue;
+        if (search(ignore, text, scratch) != Pcre::Outcome::match) continue;
         found.fate = LineFate::ignored;
         found.ignore = &ignore;
         return true;
@@ -62,8 +60,8 @@ bool is_ignored(const Filter& filter, std::string_view text, FilterMatch& found)
 }
 
 bool match_pattern(const Filter& filter, const Pattern& pattern, std::string_view message,
-                   FilterMatch& found) {
-    switch (capture(pattern, message, found.captured)) {
+                   MatchScratch& scratch, FilterMatch& found) {
+    switch (capture(pattern, message, scratch, found.captured)) {
         case CaptureResult::no_match:
             return false;
         case CaptureResult::no_address:
@@ -79,7 +77,7 @@ bool match_pattern(const Filter& filter, const Pattern& pattern, std::string_vie
     }
     found.pattern = &pattern;
     found.fate = LineFate::hit;
-    is_ignored(filter, message, found);
+    is_ignored(filter, message, scratch, found);
     return true;
 }
 
@@ -92,13 +90,13 @@ bool fails_at_once(const Pattern& pattern, std::string_view text) {
 }
 
 // As fail2ban goes about it: the prefix, then each pattern on what the prefix left.
-FilterMatch match_fail2ban(const Filter& filter, std::string_view text) {
+FilterMatch match_fail2ban(const Filter& filter, std::string_view text, MatchScratch& scratch) {
     FilterMatch found;
     Captured before;
     std::string_view content = text;
     if (filter.prefix) {
-        thread_local std::vector<std::string_view> groups;
-        Pcre::Outcome outcome = search(*filter.prefix, text, groups);
+        Pcre::Outcome outcome = search(*filter.prefix, text, scratch);
+        const std::vector<std::string_view>& groups = scratch.groups;
         if (outcome == Pcre::Outcome::gave_up) found.fate = LineFate::gave_up;
         if (outcome != Pcre::Outcome::match) return found;
         take_fail2ban_fields(*filter.prefix, groups, before);
@@ -109,11 +107,11 @@ FilterMatch match_fail2ban(const Filter& filter, std::string_view text) {
     }
     for (const Pattern& pattern : filter.patterns) {
         if (fails_at_once(pattern, content)) continue;
-        if (!match_pattern(filter, pattern, content, found)) continue;
+        if (!match_pattern(filter, pattern, content, scratch, found)) continue;
         // With few ignoreregex, fail2ban looks at the whole line first.
         if (found.fate == LineFate::hit && filter.ignore.size() + 2 < filter.patterns.size() &&
             filter.prefix)
-            is_ignored(filter, text, found);
+            is_ignored(filter, text, scratch, found);
         if (found.fate == LineFate::ignored) return found;
         Captured& captured = found.captured;
         for (const auto& [name, value] : before.fields)
@@ -131,15 +129,16 @@ FilterMatch match_fail2ban(const Filter& filter, std::string_view text) {
 
 }  // namespace
 
-FilterMatch match(const Filter& filter, std::string_view tag, std::string_view message) {
-    if (filter.dialect == Dialect::fail2ban) return match_fail2ban(filter, message);
+FilterMatch match(const Filter& filter, std::string_view tag, std::string_view message,
+                  MatchScratch& scratch) {
+    if (filter.dialect == Dialect::fail2ban) return match_fail2ban(filter, message, scratch);
     FilterMatch found;
-    if (!accepts_tag(filter, tag)) {
+    if (!accepts_tag(filter, tag, scratch)) {
         found.fate = LineFate::wrong_tag;
         return found;
     }
     for (const Pattern& pattern : filter.patterns)
-        if (match_pattern(filter, pattern, message, found)) break;
+        if (match_pattern(filter, pattern, message, scratch, found)) break;
     return found;
 }
 

@@ -35,14 +35,14 @@ struct Filter {
 
 // What a filter looks at.
 struct Seen {
-    std::string_view text;  // into the line or the buffer
+    std::string_view text;  // into the line or the scratch
     std::string_view tag;
     std::optional<Instant> time;
 };
 // Takes the head off and undoes escapes, or cuts the date out, as the filter's dialect wants it.
-// `buffer` may be written to; the views point into it, the line, or what the next call overwrites.
+// The views point into the line, or into what the next call with this scratch overwrites.
 Seen see(const Filter& filter, std::string_view line, const Zone& zone, Instant arrival,
-         Escapes escapes, std::string& buffer);
+         Escapes escapes, MatchScratch& scratch);
 
 enum class LineFate {
     no_match,
@@ -68,17 +68,19 @@ Envelope open_line(std::string_view line, const Zone& zone, Instant arrival, std
 // The message of a line's head, its escapes undone.
 std::string_view message_of(const Envelope& envelope, Escapes escapes, std::string& buffer);
 
-bool accepts_tag(const Filter& filter, std::string_view tag);
+bool accepts_tag(const Filter& filter, std::string_view tag, MatchScratch& scratch);
 
 // Plain and slow: every pattern, one by one, the first that matches wins. `scan` must agree with
 // it. In fail2ban's dialect a hit can lack an address, if its filter converses.
-FilterMatch match(const Filter& filter, std::string_view tag, std::string_view message);
+FilterMatch match(const Filter& filter, std::string_view tag, std::string_view message,
+                  MatchScratch& scratch);
 
 // True, with the fate set, if an ignoreregex matches.
-bool is_ignored(const Filter& filter, std::string_view text, FilterMatch& found);
+bool is_ignored(const Filter& filter, std::string_view text, MatchScratch& scratch,
+                FilterMatch& found);
 
 // The second half of a match, with the pattern already chosen. False: try the next pattern.
 bool match_pattern(const Filter& filter, const Pattern& pattern, std::string_view message,
-                   FilterMatch& found);
+                   MatchScratch& scratch, FilterMatch& found);
 
 }  // namespace bandd

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// What scanning finds in a chunk: lines that are an attack, and lines that may be one together with
+// others.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,31 +24,45 @@ struct Rule {
 };
 
 // A line that a filter calls an attack. `line` is a view into its chunk, `rule` and `pattern` point
-// into the ruleset: a hit lives for one turn. A flood's hits go from one processor to another, and
-// most of them are decided by the first half alone, which is a cache line.
+// into the ruleset (neither is null): a hit lives for one turn. A flood's hits go from one
+// processor to another, and most of them are decided by the first half alone, which is a cache
+// line.
 struct alignas(64) Hit {
     const Rule* rule = nullptr;
-    const Pattern* pattern = nullptr;  // none: a line of a filter that looks at several at once
+    const Pattern* pattern = nullptr;  // that matched
     Instant time;                      // as the line says
     std::string_view line;             // raw
     std::optional<Address> address;    // can come from another line, if the filter converses
-    bool dated = true;                 // else `time` says nothing
+    bool dated = true;                 // false: `time` says nothing
 
     Fields fields;
-    // A host name in the address's place; without a pattern, the line as the filter sees it.
-    std::string text;
+    std::string name;  // a host name in the address's place; empty if there is none
 };
 static_assert(sizeof(void*) != 8 || sizeof(Hit) == 128);
 
-// A row of hits. Those that are cleared leave their memory to the next.
+// A line of a filter that looks at several at once (maxlines): the engine joins it to those before
+// it (core/decide/conversation), and only then it may be a hit. It lives as long as a hit does.
+struct LineToJoin {
+    const Rule* rule = nullptr;
+    Instant time;                 // as the line says
+    bool dated = true;            // false: `time` says nothing
+    std::string_view line;        // raw
+    std::string text;             // the line as the filter sees it
+    std::size_t hits_before = 0;  // so many hits of its row come before it
+};
+
+// A row of hits, and of lines to join. Those that are cleared leave their memory to the next.
 class Hits {
   public:
-    // A hit of before, or a new one: all of it is for the caller to fill in.
-    Hit& add() {
-        if (size_ == all_.size()) all_.emplace_back();
-        return all_[size_++];
+    // A hit that was cleared, or a new one: all of it is for the caller to fill in.
+    Hit& add() { return next_of(all_, size_); }
+    // The same; only `hits_before` is filled in.
+    LineToJoin& add_line() {
+        LineToJoin& line = next_of(lines_, line_count_);
+        line.hits_before = size_;
+        return line;
     }
-    void clear() { size_ = 0; }
+    void clear() { size_ = line_count_ = 0; }
     std::size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
     Hit* begin() { return all_.data(); }
@@ -53,10 +71,19 @@ class Hits {
     const Hit* end() const { return all_.data() + size_; }
     Hit& operator[](std::size_t index) { return all_[index]; }
     const Hit& operator[](std::size_t index) const { return all_[index]; }
+    std::span<const LineToJoin> lines() const { return {lines_.data(), line_count_}; }
 
   private:
+    template <class T>
+    static T& next_of(std::vector<T>& row, std::size_t& used) {
+        if (used == row.size()) row.emplace_back();
+        return row[used++];
+    }
+
     std::vector<Hit> all_;
     std::size_t size_ = 0;
+    std::vector<LineToJoin> lines_;
+    std::size_t line_count_ = 0;
 };
 
 }  // namespace bandd

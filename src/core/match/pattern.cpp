@@ -2,7 +2,6 @@
 #include "core/match/pattern.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 
 #include "core/base/ascii.h"
@@ -218,33 +217,16 @@ std::vector<LiteralSet> required_literals(const Pattern& pattern) {
                              pattern.dialect == Dialect::fail2ban);
 }
 
-Pcre::Outcome search(const Pattern& pattern, std::string_view text,
-                     std::vector<std::string_view>& groups) {
-    if (pattern.pcre) return pattern.pcre->search(text, groups);
+Pcre::Outcome search(const Pattern& pattern, std::string_view text, MatchScratch& scratch) {
+    std::vector<std::string_view>& groups = scratch.groups;
+    if (pattern.pcre) return pattern.pcre->search(text, groups, scratch.pcre);
     groups.resize(pattern.groups);
-    if (const CaptureProgram* program = pattern.lazy->program()) {
-        switch (program->run(text, groups)) {
-            case CaptureProgram::Outcome::match:
-                return Pcre::Outcome::match;
-            case CaptureProgram::Outcome::no_match:
-                return Pcre::Outcome::no_match;
-            case CaptureProgram::Outcome::gave_up:
-                break;
-        }
-    }
-    std::array<re2::StringPiece, most_groups> pieces;
-    re2::StringPiece piece(text.data(), text.size());
-    if (!pattern.lazy->re2().Match(piece, 0, piece.size(), RE2::UNANCHORED, pieces.data(),
-                                   static_cast<int>(pattern.groups)))
-        return Pcre::Outcome::no_match;
-    for (std::size_t i = 0; i < pattern.groups; ++i)
-        groups[i] = {pieces[i].data(), pieces[i].size()};
-    return Pcre::Outcome::match;
+    return pattern.lazy->search(text, groups) ? Pcre::Outcome::match : Pcre::Outcome::no_match;
 }
 
-CaptureResult capture(const Pattern& pattern, std::string_view message, Captured& captured) {
-    thread_local std::vector<std::string_view> groups;
-    switch (search(pattern, message, groups)) {
+CaptureResult capture(const Pattern& pattern, std::string_view message, MatchScratch& scratch,
+                      Captured& captured) {
+    switch (search(pattern, message, scratch)) {
         case Pcre::Outcome::no_match:
             return CaptureResult::no_match;
         case Pcre::Outcome::gave_up:
@@ -252,6 +234,7 @@ CaptureResult capture(const Pattern& pattern, std::string_view message, Captured
         case Pcre::Outcome::match:
             break;
     }
+    const std::vector<std::string_view>& groups = scratch.groups;
     auto group = [&](int index) { return groups[static_cast<std::size_t>(index)]; };
     captured.address.reset();
     clear_kept(captured.name);

@@ -16,6 +16,7 @@
 #include "core/prefilter/literals.h"
 #include "core/regex/lazy_regex.h"
 #include "core/regex/pcre.h"
+#include "core/text/datepattern.h"
 
 namespace bandd {
 
@@ -47,8 +48,14 @@ struct Captured {
     Fields fields;
 };
 
-// More groups than this in one pattern are refused.
-inline constexpr std::size_t most_groups = 64;
+// Memory that matching needs: one for each thread, good for every pattern and filter.
+struct MatchScratch {
+    PcreScratch pcre;
+    std::vector<std::string_view> groups;  // of the last match; into the text that was searched
+    DateScratch dates;
+    std::string message;    // a line's, with its escapes undone or its date cut out
+    std::string contained;  // a line that Docker wrote around
+};
 
 enum class CaptureResult { no_match, no_address, captured, gave_up };
 
@@ -72,13 +79,14 @@ bool names_empty_list(std::string_view source, const WordLists& lists);
 // See core/prefilter/literals.h.
 std::vector<LiteralSet> required_literals(const Pattern& pattern);
 
-// The groups of a match anywhere in `text`, the whole first; unset ones have no data.
-Pcre::Outcome search(const Pattern& pattern, std::string_view text,
-                     std::vector<std::string_view>& groups);
+// A match anywhere in `text`, and its groups into `scratch.groups`, the whole match first; a group
+// that took no part has no data.
+Pcre::Outcome search(const Pattern& pattern, std::string_view text, MatchScratch& scratch);
 
 // Matches and takes the captures. `no_address`: it matched, but what stands at <HOST> is none
 // (never in fail2ban's dialect, where an address can come from another line of the same
 // connection).
-CaptureResult capture(const Pattern& pattern, std::string_view message, Captured& captured);
+CaptureResult capture(const Pattern& pattern, std::string_view message, MatchScratch& scratch,
+                      Captured& captured);
 
 }  // namespace bandd

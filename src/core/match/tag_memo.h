@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Which filters accept which tags. A log has few tags, and each line asks several filters about its
-// own; so the answers to those asked last are kept.
+// own, so the answers for 64 tags are kept. A tag that falls on a taken place takes it.
 #pragma once
 
 #include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -17,9 +18,9 @@ namespace bandd {
 
 class TagMemo {
   public:
-    // Answers are good for one ruleset.
-    void begin(std::uint64_t ruleset, std::size_t rules) {
-        if (ruleset == ruleset_) return;
+    // Answers are good for one ruleset. It is held, so that no later one has the same address.
+    void begin(const std::shared_ptr<const void>& ruleset, std::size_t rules) {
+        if (ruleset == ruleset_ && answers_.size() == rules * places) return;
         ruleset_ = ruleset;
         rules_ = rules;
         kept_.fill({});
@@ -30,17 +31,17 @@ class TagMemo {
     class Row {
       public:
         Row(std::string_view tag, std::uint8_t* answers) : tag_(tag), answers_(answers) {}
-        bool accepts(std::size_t rule, const Filter& filter) {
-            if (answers_ == nullptr) return accepts_tag(filter, tag_);
+        bool accepts(std::size_t rule, const Filter& filter, MatchScratch& scratch) {
+            if (answers_ == nullptr) return accepts_tag(filter, tag_, scratch);
             std::uint8_t& answer = answers_[rule];
             if (answer == Answer::unknown)
-                answer = accepts_tag(filter, tag_) ? Answer::yes : Answer::no;
+                answer = accepts_tag(filter, tag_, scratch) ? Answer::yes : Answer::no;
             return answer == Answer::yes;
         }
 
       private:
         std::string_view tag_;
-        std::uint8_t* answers_;  // none: not kept
+        std::uint8_t* answers_;  // null if the tag is too long to be kept
     };
     // Good until the next call.
     Row row(std::string_view tag) {
@@ -68,16 +69,15 @@ class TagMemo {
     }
 
     enum Answer : std::uint8_t { unknown, yes, no };
-    static constexpr std::size_t places =
-        64;  // what six bits number: tags; one takes another's place
-    static constexpr std::size_t longest = 30;  // of a tag that is kept
+    static constexpr std::size_t places = 64;   // of tags, as six bits number them
+    static constexpr std::size_t longest = 30;  // bytes of a tag that is kept
     struct Kept {
         bool used = false;
         std::uint8_t size = 0;
         std::array<char, longest> text{};
     };
 
-    std::uint64_t ruleset_ = 0;
+    std::shared_ptr<const void> ruleset_;
     std::size_t rules_ = 0;
     std::array<Kept, places> kept_{};
     std::vector<std::uint8_t> answers_;  // a row of one for each rule, for each place

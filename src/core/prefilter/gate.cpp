@@ -294,7 +294,7 @@ std::vector<Within> places_of(const Literal& text, std::uint32_t target,
     return places;
 }
 
-bool stands_within(std::string_view bytes, std::size_t end, const Within& within) {
+bool is_within(std::string_view bytes, std::size_t end, const Within& within) {
     const std::string& text = within.literal.text;
     if (end < within.end || bytes.size() - (end - within.end) < text.size()) return false;
     const char* at = bytes.data() + (end - within.end);

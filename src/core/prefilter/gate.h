@@ -31,6 +31,6 @@ struct Within {
 std::vector<Within> places_of(const Literal& text, std::uint32_t target,
                               const std::vector<LiteralSet>& required);
 // True if it stands so in `bytes`, where the gate's text ends at `end`.
-bool stands_within(std::string_view bytes, std::size_t end, const Within& within);
+bool is_within(std::string_view bytes, std::size_t end, const Within& within);
 
 }  // namespace bandd

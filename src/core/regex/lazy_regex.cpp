@@ -2,6 +2,7 @@
 #include "core/regex/lazy_regex.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 
 #include "core/regex/syntax.h"
@@ -84,11 +85,34 @@ const RE2& LazyRegex::re2() const {
 }
 
 const CaptureProgram* LazyRegex::make_program() const {
-    std::call_once(program_once_, [this] {
-        program_ = CaptureProgram::compile(regex_, options_.dot_nl());
-        if (program_) ready_.store(&*program_, std::memory_order_release);
-    });
+    if constexpr (with_capture_programs)
+        std::call_once(program_once_, [this] {
+            program_ = CaptureProgram::compile(regex_, options_.dot_nl());
+            if (program_) ready_.store(&*program_, std::memory_order_release);
+        });
     return program_ ? &*program_ : nullptr;
+}
+
+bool LazyRegex::search(std::string_view text, std::span<std::string_view> groups) const {
+    if constexpr (with_capture_programs)
+        if (const CaptureProgram* own = program()) {
+            switch (own->run(text, groups)) {
+                case CaptureProgram::Outcome::match:
+                    return true;
+                case CaptureProgram::Outcome::no_match:
+                    return false;
+                case CaptureProgram::Outcome::gave_up:
+                    break;
+            }
+        }
+    std::array<re2::StringPiece, most_groups> pieces;
+    re2::StringPiece piece(text.data(), text.size());
+    if (!re2().Match(piece, 0, piece.size(), RE2::UNANCHORED, pieces.data(),
+                     static_cast<int>(groups.size())))
+        return false;
+    for (std::size_t i = 0; i < groups.size(); ++i)
+        groups[i] = {pieces[i].data(), pieces[i].size()};
+    return true;
 }
 
 std::string for_re2(std::string_view regex) {

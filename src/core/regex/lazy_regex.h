@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A regex that is compiled when it is first needed: for RE2, and as a program of our own. Of most
-// patterns that is never, as nobody attacks that service, and their programs leave RE2 nothing to
-// do; compiling them all would be half of a start.
+// A regex that is compiled when it is first needed: for RE2, and as a program of our own. Most
+// patterns never need it, as nobody attacks that service, and their programs leave RE2 nothing to
+// do; to compile them all would be half of a start.
 #pragma once
 
 #include <re2/re2.h>
@@ -9,13 +9,26 @@
 #include <atomic>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "core/regex/capture_program.h"
 
 namespace bandd {
+
+// Whether patterns have programs of their own (CMake option BANDD_CAPTURES). If not, RE2 does all:
+// the results are the same, but lines that match take longer.
+#ifdef BANDD_WITHOUT_CAPTURES
+inline constexpr bool with_capture_programs = false;
+#else
+inline constexpr bool with_capture_programs = true;
+#endif
+
+// More groups than this in one pattern are refused; the whole match counts as one.
+inline constexpr std::size_t most_groups = 64;
 
 class LazyRegex {
   public:
@@ -28,14 +41,19 @@ class LazyRegex {
         std::size_t groups = 1;                          // the whole match, too
         std::vector<std::pair<std::string, int>> names;  // of groups, sorted
     };
-    // Nothing if RE2 refuses the regex: then `re2` says why. What we know exactly is not compiled
-    // for that, unless it might be too large.
+    // Empty if RE2 refuses the regex: then `re2` says why. What our own parser knows exactly is not
+    // compiled for that, unless it might be too large.
     std::optional<Outline> outline() const;
 
-    // From any thread. Of what RE2 refuses, ok() is false.
+    // A match anywhere in `text`, and its groups, the whole match first; as many as `groups` has,
+    // at most `most_groups`. A group that took no part has no data. From any thread, as the rest.
+    bool search(std::string_view text, std::span<std::string_view> groups) const;
+
+    // If RE2 refuses the regex, ok() is false.
     const RE2& re2() const;
-    // From any thread. What `re2` says, sooner; null for some.
+    // Finds what `re2` finds, but sooner. Null if the regex has no program.
     const CaptureProgram* program() const {
+        if (!with_capture_programs) return nullptr;
         if (const CaptureProgram* ready = ready_.load(std::memory_order_acquire)) return ready;
         return make_program();
     }

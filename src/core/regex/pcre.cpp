@@ -20,18 +20,22 @@ struct FreeContext {
 // More groups than this are not captured.
 constexpr std::uint32_t most_groups = 128;
 
-// One for each thread: searches allocate nothing.
-struct Workspace {
+}  // namespace
+
+struct PcreScratch::Parts {
     std::unique_ptr<pcre2_match_data, FreeData> data{pcre2_match_data_create(most_groups, nullptr)};
     std::unique_ptr<pcre2_match_context, FreeContext> context{pcre2_match_context_create(nullptr)};
-    Workspace() {
+    Parts() {
         pcre2_set_match_limit(context.get(), Pcre::match_limit);
         pcre2_set_depth_limit(context.get(), Pcre::depth_limit);
         pcre2_set_heap_limit(context.get(), Pcre::heap_limit_kib);
     }
 };
 
-}  // namespace
+PcreScratch::PcreScratch() = default;
+PcreScratch::~PcreScratch() = default;
+PcreScratch::PcreScratch(PcreScratch&&) noexcept = default;
+PcreScratch& PcreScratch::operator=(PcreScratch&&) noexcept = default;
 
 void Pcre::Free::operator()(void* code) const { pcre2_code_free(static_cast<pcre2_code*>(code)); }
 
@@ -66,15 +70,17 @@ Result<Pcre> Pcre::compile(std::string_view pattern) {
     return out;
 }
 
-Pcre::Outcome Pcre::search(std::string_view text, std::vector<std::string_view>& groups) const {
-    thread_local Workspace workspace;
+Pcre::Outcome Pcre::search(std::string_view text, std::vector<std::string_view>& groups,
+                           PcreScratch& scratch) const {
+    if (!scratch.parts_) scratch.parts_ = std::make_unique<PcreScratch::Parts>();
+    PcreScratch::Parts& parts = *scratch.parts_;
     const auto* code = static_cast<const pcre2_code*>(code_.get());
     const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data() == nullptr ? "" : text.data());
-    int count = pcre2_match(code, subject, text.size(), 0, 0, workspace.data.get(),
-                            workspace.context.get());
+    int count =
+        pcre2_match(code, subject, text.size(), 0, 0, parts.data.get(), parts.context.get());
     if (count == PCRE2_ERROR_NOMATCH) return Outcome::no_match;
     if (count < 0) return Outcome::gave_up;
-    const PCRE2_SIZE* offsets = pcre2_get_ovector_pointer(workspace.data.get());
+    const PCRE2_SIZE* offsets = pcre2_get_ovector_pointer(parts.data.get());
     groups.assign(static_cast<std::size_t>(group_count_) + 1, {});
     auto captured = std::min<std::size_t>(static_cast<std::size_t>(count), groups.size());
     for (std::size_t i = 0; i < captured; ++i)

@@ -14,6 +14,21 @@
 
 namespace bandd {
 
+// Memory that a search needs: one for each thread, good for every pattern. Made by the first
+// search.
+class PcreScratch {
+  public:
+    PcreScratch();
+    ~PcreScratch();
+    PcreScratch(PcreScratch&&) noexcept;
+    PcreScratch& operator=(PcreScratch&&) noexcept;
+
+  private:
+    friend class Pcre;
+    struct Parts;
+    std::unique_ptr<Parts> parts_;
+};
+
 class Pcre {
   public:
     // What one search may do before it is given up, which counts as no match: far more than any
@@ -26,8 +41,10 @@ class Pcre {
     static Result<Pcre> compile(std::string_view pattern);
 
     enum class Outcome { no_match, match, gave_up };
-    // Groups of the match, the whole first; those that took no part have no data. Any thread.
-    Outcome search(std::string_view text, std::vector<std::string_view>& groups) const;
+    // A match anywhere in `text`, and its groups, the whole match first; a group that took no part
+    // has no data. From any thread, each with a scratch of its own.
+    Outcome search(std::string_view text, std::vector<std::string_view>& groups,
+                   PcreScratch& scratch) const;
 
     const std::vector<std::pair<std::string, int>>& names() const { return names_; }
     int group_count() const { return group_count_; }

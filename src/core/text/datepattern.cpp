@@ -555,13 +555,13 @@ std::optional<Instant> DatePatterns::evaluate(const Template& from,
 }
 
 std::optional<FoundDate> DatePatterns::find(std::string_view line, const Zone& zone,
-                                            Instant arrival) const {
-    thread_local std::vector<std::string_view> groups;
-    thread_local std::vector<std::string_view> best_groups;
+                                            Instant arrival, DateScratch& scratch) const {
+    std::vector<std::string_view>& groups = scratch.groups;
+    std::vector<std::string_view>& best_groups = scratch.best_groups;
     const Template* best = nullptr;
     std::size_t best_at = 0;
     for (const Template& one : templates_) {
-        if (one.regex.search(line, groups) != Pcre::Outcome::match) continue;
+        if (one.regex.search(line, groups, scratch.pcre) != Pcre::Outcome::match) continue;
         // Three letters before a date can be a host's name, too.
         bool zone_known = std::ranges::all_of(one.parts, [&](const auto& part) {
             std::string_view text = groups[static_cast<std::size_t>(part.second)];

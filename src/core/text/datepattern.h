@@ -19,6 +19,12 @@ struct FoundDate {
     std::optional<Instant> time;   // nothing if it stands there but is no date: 31 February
 };
 
+// Memory that a search for dates needs: one for each thread.
+struct DateScratch {
+    PcreScratch pcre;
+    std::vector<std::string_view> groups, best_groups;
+};
+
 class DatePatterns {
   public:
     // Without patterns: the usual formats.
@@ -27,7 +33,8 @@ class DatePatterns {
     // The date that begins leftmost; of several that begin there, that of the first pattern. What
     // it leaves out (year, day, zone) follows from `arrival` and `zone`, as in fail2ban: no year is
     // the newest one that puts the date at most a day ahead, no day is today or yesterday.
-    std::optional<FoundDate> find(std::string_view line, const Zone& zone, Instant arrival) const;
+    std::optional<FoundDate> find(std::string_view line, const Zone& zone, Instant arrival,
+                                  DateScratch& scratch) const;
 
   private:
     enum class Kind { civil, epoch, tai64n, none };

@@ -24,7 +24,7 @@ struct Asked {
     }
     void hit(const std::string& who, double time) {
         Hit one{&rule, &pattern, at(time), "line", parse_address(who)};
-        if (!one.address) one.text = who;
+        if (!one.address) one.name = who;
         engine.on_hit(one, at(time), outcome);
     }
     void answer(double time, std::vector<Address> addresses, bool exempt = false) {

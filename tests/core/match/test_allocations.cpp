@@ -103,7 +103,7 @@ TEST_CASE("further hits of who is banned are decided without an allocation") {
         std::uint64_t before = allocations;
         scan(rules, Chunk{0, log, {}}, now, scratch, hits);
         for (Hit& hit : hits) hit.time = now;
-        engine.on_hits({hits.begin(), hits.end()}, now, outcome);
+        engine.on_hits(hits, now, outcome);
         return allocations - before;
     };
     run();

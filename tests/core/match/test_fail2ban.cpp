@@ -17,8 +17,9 @@ Pattern pattern(const std::string& regex, Fail2banOptions options = {}) {
 std::string engine(const std::string& regex) { return pattern(regex).lazy ? "re2" : "pcre2"; }
 // "address or name; field=value …", or "no match".
 std::string found(const std::string& regex, const std::string& line, Fail2banOptions options = {}) {
+    MatchScratch scratch;
     Captured captured;
-    CaptureResult result = capture(pattern(regex, options), line, captured);
+    CaptureResult result = capture(pattern(regex, options), line, scratch, captured);
     if (result == CaptureResult::gave_up) return "gave up";
     if (result != CaptureResult::captured) return "no match";
     std::string text = captured.address ? to_string(*captured.address) : captured.name;
@@ -48,23 +49,20 @@ Rule rule_of(const Filter& filter) { return {{std::shared_ptr<void>(), &filter},
 std::vector<std::string> hosts(const Filter& filter, const std::vector<std::string>& lines) {
     const Rule rule = rule_of(filter);
     Conversations conversations;
+    MatchScratch scratch;
     std::vector<std::string> out;
     int second = 0;
     for (const std::string& line : lines) {
-        std::string buffer;
         Instant now = at(second++);
-        Seen seen = see(filter, line, Zone{}, now, Escapes::keep, buffer);
-        Hit hit{&rule, nullptr, now, line};
-        hit.text = seen.text;
+        Seen seen = see(filter, line, Zone{}, now, Escapes::keep, scratch);
         std::vector<Hit> hits;
         if (filter.lines > 1) {
-            conversations.join(hit, hits);
+            conversations.join({&rule, now, true, line, std::string(seen.text)}, hits);
         } else {
-            FilterMatch match = bandd::match(filter, {}, seen.text);
+            FilterMatch match = bandd::match(filter, {}, seen.text, scratch);
             if (match.fate == LineFate::hit) {
-                hit.pattern = match.pattern;
-                hit.address = match.captured.address;
-                hit.text = match.captured.name;
+                Hit hit{&rule, match.pattern, now, line, match.captured.address};
+                hit.name = match.captured.name;
                 hit.fields = match.captured.fields;
                 hits.push_back(hit);
             }
@@ -72,7 +70,7 @@ std::vector<std::string> hosts(const Filter& filter, const std::vector<std::stri
         std::erase_if(hits, [&](Hit& one) { return !conversations.merge(one); });
         out.push_back(hits.empty()      ? "-"
                       : hits[0].address ? to_string(*hits[0].address)
-                                        : hits[0].text);
+                                        : hits[0].name);
     }
     return out;
 }
@@ -138,12 +136,14 @@ TEST_CASE("fail2ban dialect: a pattern that would run for ever gives up instead"
 TEST_CASE("fail2ban dialect: prefregex hands on what <F-CONTENT> holds, and its own fields") {
     Filter one = filter({"^denied <HOST>$"});
     one.prefix = pattern("^\\S+ app\\[<F-PID>\\d+</F-PID>\\]: <F-CONTENT>.+</F-CONTENT>$");
-    FilterMatch match = bandd::match(one, {}, "mx app[12]: denied 203.0.113.9");
+    MatchScratch scratch;
+    FilterMatch match = bandd::match(one, {}, "mx app[12]: denied 203.0.113.9", scratch);
     REQUIRE(match.fate == LineFate::hit);
     CHECK(to_string(*match.captured.address) == "203.0.113.9");
     CHECK(match.captured.fields.find("pid") == "12");
-    CHECK(bandd::match(one, {}, "mx other[12]: denied 203.0.113.9").fate == LineFate::no_match);
-    CHECK(bandd::match(one, {}, "denied 203.0.113.9").fate == LineFate::no_match);
+    CHECK(bandd::match(one, {}, "mx other[12]: denied 203.0.113.9", scratch).fate ==
+          LineFate::no_match);
+    CHECK(bandd::match(one, {}, "denied 203.0.113.9", scratch).fate == LineFate::no_match);
 }
 
 TEST_CASE("fail2ban dialect: the address can come from another line of the connection") {
@@ -183,8 +183,9 @@ TEST_CASE("fail2ban dialect: conversations can be written down; what is broken i
                          "^<F-MLFID>\\d+</F-MLFID>: failure <F-USER>.*</F-USER>$"});
     const Rule rule = rule_of(one);
     Conversations before;
+    MatchScratch scratch;
     auto say = [&](Conversations& where, const std::string& line) {
-        FilterMatch match = bandd::match(one, {}, line);
+        FilterMatch match = bandd::match(one, {}, line, scratch);
         REQUIRE(match.fate == LineFate::hit);
         Hit hit{&rule, match.pattern, at(0), line, match.captured.address};
         hit.fields = match.captured.fields;

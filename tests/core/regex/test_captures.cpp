@@ -4,11 +4,9 @@
 
 #include "config/compile.h"
 #include "config/load.h"
-#include "core/match/fail2ban_pattern.h"
-#include "core/prefilter/literals.h"
 #include "core/regex/capture_program.h"
+#include "core/regex/inventor.h"
 #include "core/regex/lazy_regex.h"
-#include "core/regex/syntax.h"
 #include "support/common.h"
 
 using namespace bandd;
@@ -51,75 +49,6 @@ Agreement compare(const CaptureProgram& program, const RE2& re2, std::string_vie
     UNSCOPED_INFO("text " << text << "\n  ours " << ours << "\n  RE2  " << theirs);
     return Agreement::differs;
 }
-
-// Small patterns of everything that a program knows, over few letters, so that they are ambiguous
-// and match often.
-class Inventor {
-  public:
-    explicit Inventor(unsigned seed) : random_(seed) {}
-    std::size_t any(std::size_t below) { return random_() % below; }
-
-    std::string atom(int depth) {
-        static const std::vector<std::string> simple{
-            "a",       "b",   "ab",       " ",           ".",     "[ab]",  "[^a]",
-            "[^ ]",    "\\w", "\\S",      "\\s",         "\\d",   "1",     "[a-b1]",
-            "A",       "\\.", "aB",       "[[:alpha:]]", "ba ab", "a\xff", "\xe9",
-            "[^a-z ]", "\\W", "[\\d. -]", "\\t",         "[Aa]b", "\\x61"};
-        static const std::vector<std::string> conditions{"^", "$", "\\b", "\\B", "\\A", "\\z"};
-        switch (depth > 3 ? any(6) : any(12)) {
-            case 6:
-            case 7:
-                return "(" + alternation(depth + 1) + ")";
-            case 8:
-                return "(?:" + alternation(depth + 1) + ")";
-            case 9:
-                return "(?i:" + alternation(depth + 1) + ")";
-            case 10:
-                return "(?P<n" + std::to_string(names_++) + ">" + alternation(depth + 1) + ")";
-            case 11:
-                return conditions[any(conditions.size())];
-            default:
-                return simple[any(simple.size())];
-        }
-    }
-    std::string repeated(int depth) {
-        static const std::vector<std::string> counts{"*",   "+",     "?",    "*?",     "+?",   "??",
-                                                     "{2}", "{1,3}", "{2,}", "{0,2}?", "{1,}?"};
-        std::string one = atom(depth);
-        bool condition = one.size() <= 2 && std::string("^$\\b\\B\\A\\z").find(one) < 10;
-        if (condition || any(3) != 0) return one;
-        return (one.size() > 1 && one[0] != '(' && one[0] != '[' && one[0] != '\\'
-                    ? "(?:" + one + ")"
-                    : one) +
-               counts[any(counts.size())];
-    }
-    std::string concatenation(int depth) {
-        std::string out;
-        for (std::size_t i = any(5); i > 0; --i) out += repeated(depth);
-        return out;
-    }
-    std::string alternation(int depth) {
-        std::string out = concatenation(depth);
-        for (std::size_t i = any(3); i > 1; --i) out += "|" + concatenation(depth);
-        return out;
-    }
-    std::string pattern() {
-        names_ = 0;
-        return (any(2) == 0 ? "^" : "") + alternation(0) + (any(3) == 0 ? "$" : "");
-    }
-    std::string text() {
-        static const std::string letters = "aaabbb  AB1.\t_\xe9\xff";
-        std::string out;
-        for (std::size_t i = any(14); i > 0; --i) out += letters[any(letters.size())];
-        // Long runs are looked at eight bytes at a time.
-        if (any(3) == 0) out.insert(any(out.size() + 1), any(24), letters[any(letters.size())]);
-        return out;
-    }
-
-  private:
-    std::mt19937 random_;
-    int names_ = 0;
-};
 
 std::vector<std::filesystem::path> shipped() {
     std::vector<std::filesystem::path> found;
@@ -255,76 +184,6 @@ TEST_CASE("a host is read as RE2 reads it, whatever stands around it") {
     CHECK(matches > 2000);
 }
 
-TEST_CASE("RE2 need not be asked whether it takes a pattern whose syntax is known exactly") {
-    static const std::vector<std::string> parts{
-        "a",     "A",      "_",       "-",         "]",          "[",          "[^",
-        "^",     "$",      "(",       ")",         "(?:",        "(?i)",       "(?i:",
-        "(?-i)", "(?-",    "(?",      "(?P<n>",    "(?P<m>",     "(?<n>",      "|",
-        "*",     "+",      "?",       "{",         "}",          "{2}",        "{2,}",
-        "{,3}",  "{2,5}",  "{5,2}",   "{1000}",    "{1001}",     "{1,388888}", "{99999999999}",
-        "{40}",  ",",      ".",       "\\",        "\\d",        "\\S",        "\\w",
-        "\\b",   "\\A",    "\\z",     "\\Z",       "\\Q",        "\\C",        "\\x41",
-        "\\xe4", "\\x4",   "\\x{41}", "\\n",       "\\.",        "\\_",        "\\-",
-        "\\0",   "\\1",    "\\pL",    "[:alpha:]", "[:^digit:]", "[[:word:]]", "<",
-        "\xe4",  "\\\xe4", ":",       "#",         "=",          "!",          "P",
-        "i",     "s",      "-i",      "\\v",       "*?",         "++",         "\n",
-        "9"};
-    Inventor invent(GENERATE(5U, 6U, 7U));
-    std::size_t known = 0;
-    for (int i = 0; i < 60'000; ++i) {
-        std::string regex;
-        if (i % 10 == 0) {
-            regex = invent.pattern();
-            for (int j = 0; j < 3 && invent.any(2) == 0; ++j)
-                regex = "(?:" + regex + "){" + std::to_string(1 + invent.any(40)) + "}";
-        } else {
-            for (std::size_t j = 0, count = 1 + invent.any(9); j < count; ++j)
-                regex += parts[invent.any(parts.size())];
-        }
-        if (!syntax::parse(regex, syntax::Language::exact)) continue;
-        LazyRegex lazy(regex, pattern_options());
-        INFO(regex);
-        auto outline = lazy.outline();
-        REQUIRE(outline.has_value() == lazy.re2().ok());
-        if (!outline) continue;
-        ++known;
-        const RE2& re2 = lazy.re2();
-        REQUIRE(outline->groups == static_cast<std::size_t>(re2.NumberOfCapturingGroups()) + 1);
-        const auto& names = re2.NamedCapturingGroups();
-        REQUIRE(std::map<std::string, int>(outline->names.begin(), outline->names.end()) == names);
-    }
-    CHECK(known > 5000);
-    // More than RE2 has room for, though a run is one instruction here.
-    std::string large;
-    for (int i = 0; i < 700; ++i) large += "[a-c][^x]{1000}";
-    REQUIRE(CaptureProgram::compile(large, true));
-    auto pattern = compile_pattern("p", large, {}, false);
-    REQUIRE_FALSE(pattern);
-    CHECK(pattern.error().reason.find("too large") != std::string::npos);
-}
-
-TEST_CASE("behind flags, a count is of what stands before them, as in RE2") {
-    for (const char* regex : {"^ab(?i){2}$", "^(?:ab(?i)*c)$", "(?:ab(?-i)?)+$"}) {
-        INFO(regex);
-        auto pattern = compile_pattern("p", regex, {}, false);
-        REQUIRE(pattern);
-        CHECK(required_literals(*pattern).empty());
-        std::vector<std::string_view> groups;
-        for (const char* text : {"abb", "ab", "ab{2}", "AB{2}", "ac", "abbC", "ab*c", "a", "ab?"}) {
-            INFO(text);
-            CHECK((search(*pattern, text, groups) == Pcre::Outcome::match) ==
-                  RE2::PartialMatch(text, pattern->lazy->re2()));
-        }
-    }
-}
-
-TEST_CASE("letters beyond ASCII in a class whose range ends in a bracket") {
-    auto pattern = compile_pattern("p", "^[!-[:\xe4:]+x$", {}, false);
-    REQUIRE(pattern);
-    CHECK(pattern->lazy->re2().ok());
-    CHECK(RE2::FullMatch("9\xe4:x", pattern->lazy->re2()));
-}
-
 TEST_CASE("a line made to send a program back and forth is left to RE2, with the same result") {
     auto pattern = compile_pattern("p", "^(a|b|ab)*c(.*)(.*)(.*)x<HOST>$", {}, true);
     REQUIRE(pattern);
@@ -334,8 +193,9 @@ TEST_CASE("a line made to send a program back and forth is left to RE2, with the
     text += "c x x x x203.0.113.9";
     Groups groups(8);
     CHECK(pattern->lazy->program()->run(text, groups) == CaptureProgram::Outcome::gave_up);
+    MatchScratch scratch;
     Captured captured;
-    REQUIRE(capture(*pattern, text, captured) == CaptureResult::captured);
+    REQUIRE(capture(*pattern, text, scratch, captured) == CaptureResult::captured);
     CHECK(to_string(*captured.address) == "203.0.113.9");
 }
 

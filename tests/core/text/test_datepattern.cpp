@@ -17,7 +17,8 @@ DatePatterns patterns(const std::vector<std::string>& texts) {
 }
 // "what is left of the line @ the date that was read".
 std::string read(const DatePatterns& dates, const std::string& line, const Zone& zone = {}) {
-    auto found = dates.find(line, zone, arrival);
+    DateScratch scratch;
+    auto found = dates.find(line, zone, arrival, scratch);
     if (!found) return line + " @ none";
     return line.substr(0, found->from) + line.substr(found->to) + " @ " +
            (found->time ? format_rfc3339(*found->time) : "no date");

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/match/candidates.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "core/base/ascii.h"
+#include "core/text/docker.h"
+
+namespace bandd {
+namespace {
+
+bool is_in(std::string_view line, const Literal& literal) {
+    if (!literal.any_case)
+        return ::memmem(line.data(), line.size(), literal.text.data(), literal.text.size()) !=
+               nullptr;
+    auto same = [](char a, char b) { return ascii_lower(a) == b; };
+    return !std::ranges::search(line, literal.text, same).empty();
+}
+
+// A text of each set is in the line. Of a single set one is: the gate opens for no other line.
+bool holds_required(std::string_view line, const std::vector<LiteralSet>& sets) {
+    return sets.size() == 1 || std::ranges::all_of(sets, [&](const LiteralSet& set) {
+               return std::ranges::any_of(
+                   set, [&](const Literal& literal) { return is_in(line, literal); });
+           });
+}
+
+// Within what a container said, some escapes may hide any text.
+bool may_hide_texts(std::string_view line) {
+    return line.starts_with(docker_head) && (line.find("\\u00") != std::string_view::npos ||
+                                             line.find("\\/") != std::string_view::npos);
+}
+
+// One line after the other, as the texts found tell where they are.
+class Search {
+  public:
+    Search(const Ruleset& ruleset, std::string_view chunk, Candidates& candidates)
+        : ruleset_(ruleset),
+          prepared_(ruleset.prepared),
+          chunk_(chunk),
+          candidates_(candidates),
+          opened_(candidates.opened) {}
+
+    // The literals found, in the order of their ends.
+    void take(const LiteralHit& hit) {
+        if (hit.end > end_) begin_line(hit.end);
+        if (hidden_ || hit.end - begin_ > ruleset_.line_limit) return;
+        if (hit.literal == prepared_.docker_text) {
+            hidden_ = may_hide_texts(chunk_.substr(begin_, end_ - begin_));
+            if (hidden_) std::ranges::fill(opened_, ~std::uint64_t{0});
+            return;
+        }
+        for (std::size_t i = 0; i < prepared_.words; ++i)
+            opened_[i] |= prepared_.opens_for[hit.literal * prepared_.words + i];
+        for (const Within& within : prepared_.opens_within[hit.literal])
+            if (!has_bit(opened_.data(), within.target) && is_within(chunk_, hit.end, within))
+                set_bit(opened_.data(), within.target);
+    }
+
+    void end_line() {
+        if (!any_) return;
+        any_ = false;
+        std::uint64_t wanted = 0;
+        std::string_view line = chunk_.substr(begin_, end_ - begin_).substr(0, ruleset_.line_limit);
+        for (std::size_t i = 0; i < prepared_.words; ++i) {
+            for (std::uint64_t ask = hidden_ ? 0 : opened_[i] & prepared_.costly[i]; ask != 0;
+                 ask &= ask - 1)
+                if (auto bit = static_cast<std::size_t>(std::countr_zero(ask));
+                    !holds_required(line, prepared_.required[i * 64 + bit]))
+                    opened_[i] &= ~(std::uint64_t{1} << bit);
+            wanted |= opened_[i];
+        }
+        if (wanted == 0) return;
+        candidates_.lines.push_back(
+            {static_cast<std::uint32_t>(begin_), static_cast<std::uint32_t>(end_)});
+        candidates_.checks.insert(candidates_.checks.end(), opened_.begin(), opened_.end());
+    }
+
+  private:
+    // That of the text that ends at `at`; no text holds a line end.
+    void begin_line(std::size_t at) {
+        end_line();
+        if (const void* before = ::memrchr(chunk_.data() + end_, '\n', at - end_))
+            begin_ = static_cast<std::size_t>(static_cast<const char*>(before) - chunk_.data()) + 1;
+        end_ = std::min(chunk_.find('\n', at), chunk_.size());
+        opened_ = prepared_.every_line;
+        hidden_ = false;
+        any_ = true;
+    }
+
+    const Ruleset& ruleset_;
+    const Prepared& prepared_;
+    std::string_view chunk_;
+    Candidates& candidates_;
+    std::vector<std::uint64_t>& opened_;  // checks, for this line
+    std::size_t begin_ = 0, end_ = 0;     // of the line looked at
+    bool any_ = false;                    // there is such a line
+    bool hidden_ = false;                 // escapes may hide texts in it
+};
+
+}  // namespace
+
+bool find_candidates(const Ruleset& ruleset, std::string_view chunk, Candidates& candidates) {
+    candidates.found.clear();
+    candidates.lines.clear();
+    candidates.checks.clear();
+    if (!ruleset.prepared.gate->find(chunk, candidates.literals, candidates.found)) return false;
+    if (!std::ranges::is_sorted(candidates.found, {}, &LiteralHit::end))
+        std::ranges::sort(candidates.found, {}, &LiteralHit::end);
+    Search search(ruleset, chunk, candidates);
+    for (const LiteralHit& hit : candidates.found) search.take(hit);
+    search.end_line();
+    return true;
+}
+
+}  // namespace bandd

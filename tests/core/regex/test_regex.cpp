@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What our own parser knows of a regex is what RE2 knows.
+#include "core/match/pattern.h"
+#include "core/regex/forgery.h"
+#include "core/regex/inventor.h"
+#include "core/regex/lazy_regex.h"
+#include "core/regex/syntax.h"
+#include "support/common.h"
+
+using namespace bandd;
+
+TEST_CASE("RE2 need not be asked whether it takes a pattern whose syntax is known exactly") {
+    static const std::vector<std::string> parts{
+        "a",     "A",      "_",       "-",         "]",          "[",          "[^",
+        "^",     "$",      "(",       ")",         "(?:",        "(?i)",       "(?i:",
+        "(?-i)", "(?-",    "(?",      "(?P<n>",    "(?P<m>",     "(?<n>",      "|",
+        "*",     "+",      "?",       "{",         "}",          "{2}",        "{2,}",
+        "{,3}",  "{2,5}",  "{5,2}",   "{1000}",    "{1001}",     "{1,388888}", "{99999999999}",
+        "{40}",  ",",      ".",       "\\",        "\\d",        "\\S",        "\\w",
+        "\\b",   "\\A",    "\\z",     "\\Z",       "\\Q",        "\\C",        "\\x41",
+        "\\xe4", "\\x4",   "\\x{41}", "\\n",       "\\.",        "\\_",        "\\-",
+        "\\0",   "\\1",    "\\pL",    "[:alpha:]", "[:^digit:]", "[[:word:]]", "<",
+        "\xe4",  "\\\xe4", ":",       "#",         "=",          "!",          "P",
+        "i",     "s",      "-i",      "\\v",       "*?",         "++",         "\n",
+        "9"};
+    Inventor invent(GENERATE(5U, 6U, 7U));
+    std::size_t known = 0;
+    for (int i = 0; i < 60'000; ++i) {
+        std::string regex;
+        if (i % 10 == 0) {
+            regex = invent.pattern();
+            for (int j = 0; j < 3 && invent.any(2) == 0; ++j)
+                regex = "(?:" + regex + "){" + std::to_string(1 + invent.any(40)) + "}";
+        } else {
+            for (std::size_t j = 0, count = 1 + invent.any(9); j < count; ++j)
+                regex += parts[invent.any(parts.size())];
+        }
+        if (!syntax::parse(regex, syntax::Language::exact)) continue;
+        LazyRegex lazy(regex, pattern_options());
+        INFO(regex);
+        auto outline = lazy.outline();
+        REQUIRE(outline.has_value() == lazy.re2().ok());
+        if (!outline) continue;
+        ++known;
+        const RE2& re2 = lazy.re2();
+        REQUIRE(outline->groups == static_cast<std::size_t>(re2.NumberOfCapturingGroups()) + 1);
+        const auto& names = re2.NamedCapturingGroups();
+        REQUIRE(std::map<std::string, int>(outline->names.begin(), outline->names.end()) == names);
+    }
+    CHECK(known > 5000);
+    // More than RE2 has room for, though a run is one instruction here.
+    std::string large;
+    for (int i = 0; i < 700; ++i) large += "[a-c][^x]{1000}";
+    REQUIRE(syntax::parse(large, syntax::Language::exact));
+    auto pattern = compile_pattern("p", large, {}, false);
+    REQUIRE_FALSE(pattern);
+    CHECK(pattern.error().reason.find("too large") != std::string::npos);
+}
+
+TEST_CASE("behind flags, a count is of what stands before them, as in RE2") {
+    for (const char* regex : {"^ab(?i){2}$", "^(?:ab(?i)*c)$", "(?:ab(?-i)?)+$"}) {
+        INFO(regex);
+        auto pattern = compile_pattern("p", regex, {}, false);
+        REQUIRE(pattern);
+        CHECK(required_literals(*pattern).empty());
+        MatchScratch scratch;
+        for (const char* text : {"abb", "ab", "ab{2}", "AB{2}", "ac", "abbC", "ab*c", "a", "ab?"}) {
+            INFO(text);
+            CHECK((search(*pattern, text, scratch) == Pcre::Outcome::match) ==
+                  RE2::PartialMatch(text, pattern->lazy->re2()));
+        }
+    }
+}
+
+TEST_CASE("letters beyond ASCII in a class whose range ends in a bracket") {
+    auto pattern = compile_pattern("p", "^[!-[:\xe4:]+x$", {}, false);
+    REQUIRE(pattern);
+    CHECK(pattern->lazy->re2().ok());
+    CHECK(RE2::FullMatch("9\xe4:x", pattern->lazy->re2()));
+}
+
+TEST_CASE("the syntax tree knows what RE2 knows") {
+    // Everything that RE2 compiles here must be read, or be given up without harm.
+    for (const char* regex :
+         {"a|b", "(?i)abc", "(?i:a)b", "[[:alpha:]_-]+", "[^]a]", "\\x41\\d\\W", "a{2,3}?",
+          "(?P<n>x)", "\\bfoo\\B", "x*?", "[\\]\\-]", "a{,2}", "{", "a{x}"})
+        CHECK(syntax::parse(regex));
+    for (const char* regex : {"(?=x)", "(?<!x)", "\\1", "(", "[a", "a)"})
+        CHECK_FALSE(syntax::parse(regex));
+    auto tree = syntax::parse("(?i:a)[b-d]?");
+    CHECK(syntax::first_bytes(*tree).count() == 2);
+    CHECK(syntax::last_bytes(*tree).count() == 5);
+}
+
+TEST_CASE("patterns through which a client could name another host are found") {
+    for (const char* unsafe : {
+             "from <HOST>",
+             "^user .* from <HOST>",
+             "^user .* from <HOST> .*$",
+             "^<F-USER>.*</F-USER><HOST> .*$",
+             "^user \\S+(?: \\S+)? from <HOST>",
+             "^.*<HOST>$",
+             "^.* \"SMTPD\"\t\\d*\t\\d*\t\".*\"\t\"<HOST>\"\t\"RECEIVED: EHLO .*\\.us\"$",
+             "^(?:<HOST> )+$",
+             "^x .{0,80} from <HOST>",
+         }) {
+        INFO(unsafe);
+        CHECK(find_forgery(unsafe));
+    }
+    for (const char* safe : {
+             "^<HOST> ",
+             "^user [^ ]+ from <HOST>",
+             "^\"SMTPD\"\\t\\d+\\t\\d+\\t\"[^\"]*\"\\t\"<HOST>\"\\t\"SENT: 503",
+             "^Failed \\S+ for (?:invalid user )?<F-USER>.*</F-USER> from <HOST> port \\d+(?: "
+             "ssh\\d*)?$",
+             "from <HOST>$",
+             "^[^\\[\\s]*\\[<HOST>\\](?::\\d+)?: SASL",
+             "^user .* rip=<HOST>, lip=[^,<>=]*$",
+             "^x (?:yes|no) <HOST>",
+             "^x \\d* <HOST>",
+         }) {
+        INFO(safe);
+        CHECK_FALSE(find_forgery(safe));
+    }
+}
