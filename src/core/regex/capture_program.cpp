@@ -119,12 +119,14 @@ struct CaptureWalk {
         return end_of(program.sets_[run.value], at, limit);
     }
     bool same_folded(const Instruction& wanted, std::uint32_t at) const {
+        if (text.size() - at < wanted.least) return false;
         for (std::uint32_t i = 0; i < wanted.least; ++i)
             if (ascii_lower(text[at + i]) != program.texts_[wanted.value + i]) return false;
         return true;
     }
 
-    // Behind four numbers of one to three digits; `at` if there is something else.
+    // Where four numbers of one to three digits, which begin at `at`, end; `at` if there is
+    // something else.
     std::uint32_t end_of_quad(std::uint32_t at) const {
         const auto size = static_cast<std::uint32_t>(text.size());
         std::uint32_t to = at;
@@ -150,6 +152,12 @@ struct CaptureWalk {
         return !is_digit(c) && c != '%' && (c != ']' || !next_may(host, end + 1));
     }
 
+    bool holds(Op condition, std::uint32_t at) const {
+        if (condition == Op::begin) return at == 0;
+        if (condition == Op::end) return at == text.size();
+        return at_boundary(at) == (condition == Op::boundary);
+    }
+
     // False if it would have to go back to too many places.
     bool note(const Retry& retry) {
         if (depth == most_retries) return false;
@@ -160,6 +168,10 @@ struct CaptureWalk {
         if (depth > 0 && !once && !note({undo + end, ends[end], 0})) return false;
         ends[end] = at;
         return true;
+    }
+    bool put_ends(const Instruction& group, std::uint32_t begin, std::uint32_t end) {
+        return put_end(group.value, begin, group.once) &&
+               put_end(group.value + 1U, end, group.once);
     }
 
     // A match that begins at `at`; takes the steps off `left`. What the loop works with is never
@@ -183,7 +195,7 @@ struct CaptureWalk {
                     continue;
                 case Op::folded_text:
                     steps -= now.least;
-                    if (size - at < now.least || !same_folded(now, at)) break;
+                    if (!same_folded(now, at)) break;
                     at += now.least;
                     continue;
                 case Op::one:
@@ -211,10 +223,7 @@ struct CaptureWalk {
                 }
                 case Op::lazy_run: {
                     std::uint32_t limit = limit_of(now, at);
-                    std::uint32_t stop = at;
-                    while (stop - at < now.least && stop < size && among(now.value, stop)) ++stop;
-                    Place place{stop, stop - at >= now.least};
-                    if (place.found) place = lengthened(now, stop, limit);
+                    Place place = shortest(now, at, limit);
                     steps -= place.at - at;
                     if (!place.found) break;
                     if (place.at < limit && !note({pc - 1, place.at, limit}))
@@ -226,9 +235,7 @@ struct CaptureWalk {
                     std::uint32_t end = end_of_quad(at);
                     steps -= end - at;
                     if (end == at || !ends_host(now, end)) continue;
-                    if (!put_end(now.value, at, now.once) ||
-                        !put_end(now.value + 1U, end, now.once))
-                        return Outcome::gave_up;
+                    if (!put_ends(now, at, end)) return Outcome::gave_up;
                     at = end;
                     pc = now.other;
                     continue;
@@ -250,14 +257,10 @@ struct CaptureWalk {
                     if (!put_end(now.value, at, now.once)) return Outcome::gave_up;
                     continue;
                 case Op::begin:
-                    if (at != 0) break;
-                    continue;
                 case Op::end:
-                    if (at != size) break;
-                    continue;
                 case Op::boundary:
                 case Op::no_boundary:
-                    if (at_boundary(at) != (now.op == Op::boundary)) break;
+                    if (!holds(now.op, at)) break;
                     continue;
                 case Op::accept:
                     return Outcome::match;
@@ -290,6 +293,14 @@ struct CaptureWalk {
     Place lengthened(const Instruction& run, std::uint32_t stop, std::uint32_t limit) const {
         stop = end_of(program.sets_[run.other_first], stop, limit);
         return {stop, next_may(run, stop)};
+    }
+
+    // The first place from which it may go on after the least bytes of a run that begins at `at`.
+    Place shortest(const Instruction& run, std::uint32_t at, std::uint32_t limit) const {
+        std::uint32_t stop = at;
+        while (stop - at < run.least && stop < text.size() && among(run.value, stop)) ++stop;
+        if (stop - at < run.least) return {stop, false};
+        return lengthened(run, stop, limit);
     }
 
     struct Resume {

@@ -124,94 +124,114 @@ std::string put_tags_in(std::string_view regex, bool names) {
     return keep_flags_local(std::move(out));
 }
 
-std::optional<std::string> to_re2(std::string_view python) {
-    std::string out;
-    std::size_t at = 0;
-    auto rest = [&] { return python.substr(at); };
-    bool in_class = false;
-    std::size_t class_begin = 0;
-    while (at < python.size()) {
-        char c = python[at];
-        if (c == '\\') {
-            if (at + 1 >= python.size()) return {};
-            char next = python[at + 1];
-            if (next == 'Z') {
-                out += "\\z";
-            } else if (next == '_' || next == '/' || next == '"' || next == '\'' || next == '<' ||
-                       next == '>' || next == ' ' || next == ':' || next == ',') {
-                out += next;
-            } else if ((next >= '1' && next <= '9' && !in_class) || next == '0' || next == 'u' ||
-                       next == 'U' || next == 'N' || (in_class && next == 'b')) {
-                return {};  // a back-reference; the others are rare
-            } else {
-                out += c;
-                out += next;
-            }
-            at += 2;
-            continue;
-        }
-        if (in_class) {
-            // "]" first in a class is itself.
-            if (c == ']' && at > class_begin) in_class = false;
-            if (c == '[' && at + 1 < python.size() && python[at + 1] == ':')
-                out += "\\[";  // RE2 would see the beginning of [:alpha:]
-            else
-                out += c;
-            ++at;
-            continue;
-        }
-        if (c == '[') {
-            in_class = true;
-            out += c;
-            ++at;
-            if (rest().starts_with('^')) out += python[at++];
-            class_begin = at;
-            continue;
-        }
-        if (c == '{' && rest().starts_with("{,")) {
-            auto close = python.find('}', at);
-            std::string_view digits =
-                close == std::string_view::npos ? "" : python.substr(at + 2, close - at - 2);
-            bool counts = !digits.empty() &&
-                          std::ranges::all_of(digits, [](char d) { return d >= '0' && d <= '9'; });
-            out += counts ? "{0," : "\\{,";
-            at += 2;
-            continue;
-        }
-        if (rest().starts_with("(?#")) {
-            auto close = python.find(')', at);
-            if (close == std::string_view::npos) return {};
-            at = close + 1;
-            continue;
-        }
-        if (rest().starts_with("(?")) {
-            std::string_view kind = rest().substr(2);
-            if (kind.starts_with('=') || kind.starts_with('!') || kind.starts_with("<=") ||
-                kind.starts_with("<!") || kind.starts_with("P=") || kind.starts_with('('))
-                return {};
-            // Flags: those for Unicode and locale mean nothing for bytes.
-            if (!kind.starts_with("P<") && !kind.starts_with(':')) {
-                std::string flags;
-                std::size_t i = 0;
-                for (; i < kind.size() && kind[i] != ')' && kind[i] != ':'; ++i) {
-                    if (kind[i] == 'x') return {};
-                    if (kind[i] != 'u' && kind[i] != 'a' && kind[i] != 'L') flags += kind[i];
-                }
-                if (i == kind.size()) return {};
-                bool group = kind[i] == ':';
-                if (group || !flags.empty()) out += "(?" + flags + kind[i];
-                at += 2 + i + 1;
-                continue;
-            }
-            out += "(?";
-            at += 2;
-            continue;
-        }
-        out += c;
-        ++at;
+namespace {
+
+// Rewrites a pattern from left to right. `run` is empty where RE2 cannot say the same.
+class Re2Translation {
+  public:
+    explicit Re2Translation(std::string_view python) : python_(python) {}
+
+    std::optional<std::string> run() {
+        while (at_ < python_.size())
+            if (!(peek() == '\\' ? escape() : in_class_ ? in_class() : outside_class())) return {};
+        if (in_class_) return {};
+        return std::move(out_);
     }
-    if (in_class) return {};
-    return out;
-}
+
+  private:
+    char peek() const { return python_[at_]; }
+    std::string_view rest() const { return python_.substr(at_); }
+    bool copy() {
+        out_ += python_[at_++];
+        return true;
+    }
+
+    bool escape() {
+        if (at_ + 1 >= python_.size()) return false;
+        char next = python_[at_ + 1];
+        if (next == 'Z')
+            out_ += "\\z";
+        else if (std::string_view("_/\"'<> :,").contains(next))
+            out_ += next;
+        else if ((next >= '1' && next <= '9' && !in_class_) || next == '0' || next == 'u' ||
+                 next == 'U' || next == 'N' || (in_class_ && next == 'b'))
+            return false;  // a back-reference; the others are rare
+        else
+            out_ += rest().substr(0, 2);
+        at_ += 2;
+        return true;
+    }
+
+    bool in_class() {
+        // "]" first in a class is itself.
+        if (peek() == ']' && at_ > class_begin_) in_class_ = false;
+        // RE2 would see the beginning of [:alpha:].
+        if (rest().starts_with("[:")) out_ += '\\';
+        return copy();
+    }
+
+    bool outside_class() {
+        if (peek() == '[') {
+            in_class_ = true;
+            copy();
+            if (rest().starts_with('^')) copy();
+            class_begin_ = at_;
+            return true;
+        }
+        if (rest().starts_with("{,")) return open_count();
+        if (rest().starts_with("(?#")) {
+            auto close = python_.find(')', at_);
+            if (close == std::string_view::npos) return false;
+            at_ = close + 1;
+            return true;
+        }
+        return rest().starts_with("(?") ? open_group() : copy();
+    }
+
+    // "{,3}" is a count, "{,x}" is text.
+    bool open_count() {
+        auto close = python_.find('}', at_);
+        std::string_view digits =
+            close == std::string_view::npos ? "" : python_.substr(at_ + 2, close - at_ - 2);
+        bool counts = !digits.empty() &&
+                      std::ranges::all_of(digits, [](char d) { return d >= '0' && d <= '9'; });
+        out_ += counts ? "{0," : "\\{,";
+        at_ += 2;
+        return true;
+    }
+
+    bool open_group() {
+        std::string_view kind = rest().substr(2);
+        for (std::string_view unknown : {"=", "!", "<=", "<!", "P=", "("})
+            if (kind.starts_with(unknown)) return false;
+        if (kind.starts_with("P<") || kind.starts_with(':')) {
+            out_ += "(?";
+            at_ += 2;
+            return true;
+        }
+        // Flags: those for Unicode and locale mean nothing for bytes.
+        std::string flags;
+        std::size_t i = 0;
+        for (; i < kind.size() && kind[i] != ')' && kind[i] != ':'; ++i) {
+            if (kind[i] == 'x') return false;
+            if (kind[i] != 'u' && kind[i] != 'a' && kind[i] != 'L') flags += kind[i];
+        }
+        if (i == kind.size()) return false;
+        bool group = kind[i] == ':';
+        if (group || !flags.empty()) out_ += "(?" + flags + kind[i];
+        at_ += 2 + i + 1;
+        return true;
+    }
+
+    std::string_view python_;
+    std::size_t at_ = 0;
+    std::string out_;
+    bool in_class_ = false;
+    std::size_t class_begin_ = 0;  // where its first byte is
+};
+
+}  // namespace
+
+std::optional<std::string> to_re2(std::string_view python) { return Re2Translation(python).run(); }
 
 }  // namespace bandd

@@ -197,7 +197,7 @@ class Parser {
             case '*':
             case '+':
             case '?':
-                throw Unknown{};  // behind flags: they count what stands before those
+                throw Unknown{};  // after flags they count what is before these
             case '{':
                 if (int least = 0, most = 0; counts(least, most)) throw Unknown{};
                 break;
@@ -250,6 +250,21 @@ class Parser {
         return repeat;
     }
 
+    // "i-s" in "(?i-s:": only the letter case matters to us.
+    void flags() {
+        bool on = true;
+        for (; more() && peek() != ':' && peek() != ')'; ++at_) {
+            bool last = at_ + 1 == text_.size() || text_[at_ + 1] == ':' || text_[at_ + 1] == ')';
+            if (peek() == '-' && exact_ && (!on || last)) throw Unknown{};
+            if (peek() == '-')
+                on = false;
+            else if (peek() == 'i')
+                fold_ = on;
+            else if (exact_ || std::string_view("msU").find(peek()) == std::string_view::npos)
+                throw Unknown{};  // look-around, conditionals, back-references
+        }
+    }
+
     std::optional<Node> group(int depth) {
         ++at_;
         bool outer_fold = fold_;
@@ -280,19 +295,7 @@ class Parser {
                 at_ = close + 1;
                 number = ++groups_;
             } else {
-                bool on = true;
-                for (; more() && peek() != ':' && peek() != ')'; ++at_) {
-                    bool last =
-                        at_ + 1 == text_.size() || text_[at_ + 1] == ':' || text_[at_ + 1] == ')';
-                    if (peek() == '-' && exact_ && (!on || last)) throw Unknown{};
-                    if (peek() == '-')
-                        on = false;
-                    else if (peek() == 'i')
-                        fold_ = on;
-                    else if (exact_ ||
-                             std::string_view("msU").find(peek()) == std::string_view::npos)
-                        throw Unknown{};  // look-around, conditionals, back-references
-                }
+                flags();
                 if (accept(")")) return std::nullopt;  // "(?i)" holds to the end of its group
                 if (!accept(":")) throw Unknown{};
             }

@@ -267,26 +267,80 @@ std::string bound(std::string regex, Bounds bounds, bool& at_line_begin) {
 
 }  // namespace
 
+namespace {
+
+constexpr std::string_view epoch_digits = R"(\d{10,11}\b(?:\.\d{3,6})?)";
+constexpr std::string_view long_epoch_digits = R"(\d{10,11}(?:\d{3}(?:\.\d{1,6}|\d{3})?)?)";
+
+// EPOCH at a line's begin, in brackets there (nsd), or in "audit(…:123)" (SELinux).
+std::string epoch_regex(std::string_view digits, bool line_begin) {
+    std::string group = "(" + std::string(digits) + ")";
+    if (line_begin)
+        return R"(^\W{0,2}(?|(?<=^\[))" + group + R"((?=\])|)" + group + R"((?=\b|\W|$)))";
+    return "(?|^" + group + R"((?=\b|\W|$)|(?<=^\[))" + group + R"((?=\])|(?<=\baudit\())" + group +
+           R"((?=:\d+\))))";
+}
+
+// {EPOCH} within a pattern: the whole is the date, the digits are its value. Empty if the pattern
+// holds none.
+std::optional<std::string> with_epoch_replaced(const std::string& pattern) {
+    std::string upper = ascii_upper(pattern);
+    std::string_view tag = upper.contains("{LEPOCH}") ? "{LEPOCH}" : "{EPOCH}";
+    auto at = upper.find(tag);
+    if (at == std::string::npos) return {};
+    std::string regex = pattern;
+    std::string_view digits = tag == "{LEPOCH}" ? long_epoch_digits : epoch_digits;
+    regex.replace(at, tag.size(), "(?<value>" + std::string(digits) + ")");
+    return "(" + regex + ")";
+}
+
+// Each %Y, %b, … as a group with the name of its letter and a number. The error has no "what".
+Result<std::string> with_codes_replaced(std::string_view pattern) {
+    bool letters = false;
+    std::string out;
+    std::vector<char> seen;
+    for (std::size_t i = 0; i < pattern.size(); ++i) {
+        if (pattern[i] != '%') {
+            out += pattern[i];
+            continue;
+        }
+        std::string_view rest = pattern.substr(i + 1);
+        if (rest.starts_with('%')) {
+            out += '%';
+            ++i;
+            continue;
+        }
+        auto code = std::ranges::find_if(
+            codes, [&](const Code& one) { return rest.starts_with(one.name); });
+        if (code == codes.end())
+            return fail({}, "\"%" + std::string(rest.substr(0, 1)) + "\" is no part of a date",
+                        "a percent sign itself is written %%");
+        letters = letters || code->name == "a" || code->name == "A" || code->name == "b" ||
+                  code->name == "B" || code->name == "p";
+        if (std::ranges::find(padded, code->name) != padded.end()) out += " ?";
+        // A part may be there twice, in alternatives: the group that took part counts.
+        out += "(?<" + std::string(1, code->part) +
+               std::to_string(std::ranges::count(seen, code->part)) + ">" +
+               std::string(code->regex) + ")";
+        seen.push_back(code->part);
+        i += code->name.size();
+    }
+    return (letters ? "(?i)" : "") + out;
+}
+
+}  // namespace
+
 Result<DatePatterns::Template> DatePatterns::compile_one(std::string pattern) {
     Template made;
-    std::string whole = pattern;
+    const std::string what = "datepattern \"" + pattern + "\"";
     // Without a '%', letter case of the words does not matter.
     std::string key = pattern.find('%') == std::string::npos ? ascii_upper(pattern) : pattern;
-    Bounds bounds = take_bounds(key);
-    bool line_begin = bounds.line || key.starts_with('^');
+    bool line_begin = take_bounds(key).line || key.starts_with('^');
     std::string word = key.substr(key.starts_with('^') ? 1 : 0);
     std::string regex;
     if (word == "EPOCH" || word == "LEPOCH") {
         made.kind = Kind::epoch;
-        std::string digits = word == "LEPOCH" ? R"(\d{10,11}(?:\d{3}(?:\.\d{1,6}|\d{3})?)?)"
-                                              : R"(\d{10,11}\b(?:\.\d{3,6})?)";
-        // At a line's begin, in brackets there (nsd), or in "audit(…:123)" (SELinux).
-        if (line_begin)
-            regex =
-                R"(^\W{0,2}(?|(?<=^\[)()" + digits + R"()(?=\])|()" + digits + R"()(?=\b|\W|$)))";
-        else
-            regex = R"((?|^()" + digits + R"()(?=\b|\W|$)|(?<=^\[)()" + digits +
-                    R"()(?=\])|(?<=\baudit\()()" + digits + R"()(?=:\d+\))))";
+        regex = epoch_regex(word == "LEPOCH" ? long_epoch_digits : epoch_digits, line_begin);
         made.at_line_begin = line_begin;
     } else if (word == "TAI64N") {
         made.kind = Kind::tai64n;
@@ -296,62 +350,23 @@ Result<DatePatterns::Template> DatePatterns::compile_one(std::string pattern) {
         made.kind = Kind::none;
         regex = "^()";
         made.at_line_begin = true;
-    } else if (std::string upper = ascii_upper(pattern);
-               upper.find("{EPOCH}") != std::string::npos ||
-               upper.find("{LEPOCH}") != std::string::npos) {
-        // {EPOCH} within a pattern: the whole is the date, the digits are its value.
-        made.kind = Kind::epoch;
-        bounds = take_bounds(pattern);
-        upper = ascii_upper(pattern);
-        auto longer = upper.find("{LEPOCH}");
-        auto open = longer != std::string::npos ? longer : upper.find("{EPOCH}");
-        pattern.replace(open, longer != std::string::npos ? 8 : 7,
-                        longer != std::string::npos
-                            ? R"((?<value>\d{10,11}(?:\d{3}(?:\.\d{1,6}|\d{3})?)?))"
-                            : R"((?<value>\d{10,11}\b(?:\.\d{3,6})?))");
-        regex = bound("(" + pattern + ")", bounds, made.at_line_begin);
     } else {
-        bounds = take_bounds(pattern);
-        bool letters = false;
-        std::string out;
-        std::vector<char> seen;
-        for (std::size_t i = 0; i < pattern.size(); ++i) {
-            if (pattern[i] != '%') {
-                out += pattern[i];
-                continue;
-            }
-            std::string_view rest = std::string_view(pattern).substr(i + 1);
-            if (rest.starts_with('%')) {
-                out += '%';
-                ++i;
-                continue;
-            }
-            auto code = std::ranges::find_if(
-                codes, [&](const Code& one) { return rest.starts_with(one.name); });
-            if (code == codes.end())
-                return fail("datepattern \"" + whole + "\"",
-                            "\"%" + std::string(rest.substr(0, 1)) + "\" is no part of a date",
-                            "a percent sign itself is written %%");
-            letters = letters || code->name == "a" || code->name == "A" || code->name == "b" ||
-                      code->name == "B" || code->name == "p";
-            if (std::ranges::find(padded, code->name) != padded.end()) out += " ?";
-            // A part may stand twice, in alternatives: the group that took part counts.
-            out += "(?<" + std::string(1, code->part) +
-                   std::to_string(std::ranges::count(seen, code->part)) + ">" +
-                   std::string(code->regex) + ")";
-            seen.push_back(code->part);
-            i += code->name.size();
+        Bounds bounds = take_bounds(pattern);
+        if (auto epoch = with_epoch_replaced(pattern)) {
+            made.kind = Kind::epoch;
+            regex = bound(std::move(*epoch), bounds, made.at_line_begin);
+        } else {
+            auto codes_replaced = with_codes_replaced(pattern);
+            if (!codes_replaced)
+                return fail(what, codes_replaced.error().reason, codes_replaced.error().hint);
+            regex = bound(std::move(*codes_replaced), bounds, made.at_line_begin);
         }
-        regex = bound((letters ? "(?i)" : "") + out, bounds, made.at_line_begin);
     }
     auto compiled = Pcre::compile(regex);
-    if (!compiled)
-        return fail("datepattern \"" + whole + "\"",
-                    compiled.error().what + ": " + compiled.error().reason);
+    if (!compiled) return fail(what, compiled.error().what + ": " + compiled.error().reason);
     made.regex = std::move(*compiled);
     // "?…" makes our own group one that holds flags.
-    if (made.regex.group_count() < 1)
-        return fail("datepattern \"" + whole + "\"", "holds nothing that could be a date");
+    if (made.regex.group_count() < 1) return fail(what, "holds nothing that could be a date");
     for (const auto& [name, index] : made.regex.names()) {
         if (name == "value") made.value_group = index;
         if (name.size() == 2 && name[1] >= '0' && name[1] <= '9')
@@ -409,149 +424,184 @@ Result<DatePatterns> DatePatterns::compile(const std::vector<std::string>& patte
     return made;
 }
 
-std::optional<Instant> DatePatterns::evaluate(const Template& from,
-                                              const std::vector<std::string_view>& groups,
-                                              const Zone& zone, Instant arrival) const {
+namespace {
+
+using Groups = std::vector<std::string_view>;
+
+Instant read_epoch(std::string_view digits) {
     constexpr std::int64_t second = 1'000'000;
-    if (from.kind == Kind::epoch) {
-        std::string_view digits = groups[static_cast<std::size_t>(from.value_group)];
-        auto dot = digits.find('.');
-        std::string_view whole = digits.substr(0, dot);
-        std::int64_t value = 0;
-        std::from_chars(whole.data(), whole.data() + whole.size(), value);
-        std::int64_t unit = whole.size() >= 16 ? 1 : whole.size() >= 13 ? 1000 : second;
-        std::int64_t us = value * unit;
-        if (dot != std::string_view::npos)
-            for (char c : digits.substr(dot + 1)) us += (c - '0') * (unit /= 10);
-        return Instant{us};
-    }
-    if (from.kind == Kind::tai64n) {
-        std::int64_t value = 0;
-        std::string_view hex = groups[1].substr(2, 15);
-        std::from_chars(hex.data(), hex.data() + hex.size(), value, 16);
-        constexpr std::int64_t latest = 253'402'300'799;  // of the year 9999
-        if (value > latest) return {};
-        return Instant::from_seconds(value);
-    }
+    auto dot = digits.find('.');
+    std::string_view whole = digits.substr(0, dot);
+    std::int64_t value = 0;
+    std::from_chars(whole.data(), whole.data() + whole.size(), value);
+    std::int64_t unit = whole.size() >= 16 ? 1 : whole.size() >= 13 ? 1000 : second;
+    std::int64_t us = value * unit;
+    if (dot != std::string_view::npos)
+        for (char c : digits.substr(dot + 1)) us += (c - '0') * (unit /= 10);
+    return Instant{us};
+}
+
+// "@4…" and 24 hexadecimal digits.
+std::optional<Instant> read_tai64n(std::string_view text) {
+    std::int64_t value = 0;
+    std::string_view hex = text.substr(2, 15);
+    std::from_chars(hex.data(), hex.data() + hex.size(), value, 16);
+    constexpr std::int64_t latest = 253'402'300'799;  // of the year 9999
+    if (value > latest) return {};
+    return Instant::from_seconds(value);
+}
+
+// The parts of a date as a log wrote them. Month and day are 0 if it wrote none.
+struct DateParts {
     CivilTime civil{0, 0, 0, 0, 0, 0, 0};
     bool has_year = false;
-    std::optional<int> offset;
-    int day_of_year = 0;
-    int week = -1;
+    std::optional<int> offset;  // minutes east of UTC
+    int day_of_year = 0;        // from 1; 0: not written
+    int week = -1;              // of the year, and the day in it: Monday is 0
     int weekday = -1;
     bool week_from_sunday = false;
     std::optional<bool> afternoon;
     bool twelve_hours = false;
-    for (const auto& [part, group] : from.parts) {
-        std::string_view text = groups[static_cast<std::size_t>(group)];
-        if (text.data() == nullptr || text.empty()) continue;
-        switch (part) {
-            case 'Y':
-                civil.year = number(text);
-                has_year = true;
-                break;
-            case 'y':
-                civil.year = 2000 + number(text);
-                has_year = true;
-                break;
-            case 'm':
-                civil.month = number(text);
-                break;
-            case 'b':
-                civil.month = index_of(short_months, text) + 1;
-                break;
-            case 'B':
-                civil.month = index_of(long_months, text) + 1;
-                break;
-            case 'd':
-                civil.day = number(text);
-                break;
-            case 'H':
-                civil.hour = number(text);
-                break;
-            case 'I':
-                civil.hour = number(text);
-                twelve_hours = true;
-                break;
-            case 'p':
-                afternoon = (text[0] | 0x20) == 'p';
-                break;
-            case 'M':
-                civil.minute = number(text);
-                break;
-            case 'S':
-                civil.second = number(text);
-                break;
-            case 'f': {
-                int scale = 100'000;
-                for (char c : text) civil.microsecond += (c - '0') * scale, scale /= 10;
-                break;
+
+    // `part` is a letter of strptime; of a letter that is none, nothing is taken.
+    void take(char part, std::string_view text);
+    bool has_day() const { return civil.month != 0 || civil.day != 0; }
+    // Month and day, from the day of the year, or from week and weekday. The year is known.
+    void find_day();
+};
+
+void DateParts::take(char part, std::string_view text) {
+    switch (part) {
+        case 'Y':
+        case 'y':
+            civil.year = number(text) + (part == 'y' ? 2000 : 0);
+            has_year = true;
+            break;
+        case 'm':
+            civil.month = number(text);
+            break;
+        case 'b':
+            civil.month = index_of(short_months, text) + 1;
+            break;
+        case 'B':
+            civil.month = index_of(long_months, text) + 1;
+            break;
+        case 'd':
+            civil.day = number(text);
+            break;
+        case 'H':
+        case 'I':
+            civil.hour = number(text);
+            twelve_hours = twelve_hours || part == 'I';
+            break;
+        case 'p':
+            afternoon = (text[0] | 0x20) == 'p';
+            break;
+        case 'M':
+            civil.minute = number(text);
+            break;
+        case 'S':
+            civil.second = number(text);
+            break;
+        case 'f':
+            for (int scale = 100'000; char c : text) {
+                civil.microsecond += (c - '0') * scale;
+                scale /= 10;
             }
-            case 'a':
-                weekday = index_of(short_days, text);
-                break;
-            case 'A':
-                weekday = index_of(long_days, text);
-                break;
-            case 'w':
-                weekday = (number(text) + 6) % 7;
-                break;
-            case 'j':
-                day_of_year = number(text);
-                break;
-            case 'U':
-            case 'W':
-                week = number(text);
-                week_from_sunday = part == 'U';
-                break;
-            case 'z':
-            case 'Z':
-                offset = zone_minutes(text);
-                break;
-            default:  // no part of a date: a user's own group
-                break;
-        }
+            break;
+        case 'a':
+            weekday = index_of(short_days, text);
+            break;
+        case 'A':
+            weekday = index_of(long_days, text);
+            break;
+        case 'w':
+            weekday = (number(text) + 6) % 7;
+            break;
+        case 'j':
+            day_of_year = number(text);
+            break;
+        case 'U':
+        case 'W':
+            week = number(text);
+            week_from_sunday = part == 'U';
+            break;
+        case 'z':
+        case 'Z':
+            offset = zone_minutes(text);
+            break;
+        default:  // a user's own group
+            break;
     }
-    if (twelve_hours) civil.hour = civil.hour % 12 + (afternoon.value_or(false) ? 12 : 0);
-    Zone written = offset ? Zone::fixed(*offset * 60) : zone;
+}
+
+void take_day(std::int64_t days_since_1970, CivilTime& civil) {
+    CivilTime date = civil_from_utc(Instant::from_seconds(days_since_1970 * 86400));
+    civil.year = date.year;
+    civil.month = date.month;
+    civil.day = date.day;
+}
+
+void DateParts::find_day() {
+    bool by_week = week >= 0 && weekday >= 0;
+    if ((civil.month != 0 && civil.day != 0) || (day_of_year == 0 && !by_week)) return;
+    if (day_of_year == 0) {
+        // Week 0 holds the days before the year's first Sunday (or Monday).
+        std::int64_t first = (days_from_civil(civil.year, 1, 1) + 3) % 7;  // Monday is 0
+        int day = week_from_sunday ? (weekday + 1) % 7 : weekday;
+        std::int64_t begin = week_from_sunday ? (first + 1) % 7 : first;
+        day_of_year = static_cast<int>((7 - begin) % 7) + (week - 1) * 7 + day + 1;
+    }
+    take_day(days_from_civil(civil.year, 1, 1) + day_of_year - 1, civil);
+}
+
+// Empty if the parts are no date: 31 February.
+std::optional<Instant> instant_of(DateParts parts, const Zone& zone, Instant arrival) {
+    CivilTime& civil = parts.civil;
+    if (parts.twelve_hours)
+        civil.hour = civil.hour % 12 + (parts.afternoon.value_or(false) ? 12 : 0);
+    Zone written = parts.offset ? Zone::fixed(*parts.offset * 60) : zone;
     CivilTime today = written.to_civil(arrival);
-    if (!has_year) civil.year = today.year;
-    if ((civil.month == 0 || civil.day == 0) && (day_of_year > 0 || (week >= 0 && weekday >= 0))) {
-        if (day_of_year == 0) {
-            // Week 0 holds the days before the year's first Sunday (or Monday).
-            std::int64_t first = (days_from_civil(civil.year, 1, 1) + 3) % 7;  // Monday is 0
-            int day = week_from_sunday ? (weekday + 1) % 7 : weekday;
-            std::int64_t begin = week_from_sunday ? (first + 1) % 7 : first;
-            day_of_year = static_cast<int>((7 - begin) % 7) + (week - 1) * 7 + day + 1;
-        }
-        CivilTime date = civil_from_utc(
-            Instant::from_seconds((days_from_civil(civil.year, 1, 1) + day_of_year - 1) * 86400));
-        civil.year = date.year;
-        civil.month = date.month;
-        civil.day = date.day;
-    }
-    bool has_day = civil.month != 0 || civil.day != 0;
+    if (!parts.has_year) civil.year = today.year;
+    parts.find_day();
+    bool has_day = parts.has_day();
     if (!has_day) {
         civil.month = today.month;
         civil.day = today.day;
     }
-    bool leap_second = civil.second > 59;
-    if (leap_second) civil.second = 59;
+    civil.second = std::min(civil.second, 59);  // a leap second is the one before it
     if (!is_valid(civil)) return {};
     Instant at = written.to_instant(civil, arrival);
     if (!has_day && at > arrival) {
-        CivilTime before = civil_from_utc(Instant::from_seconds(
-            (days_from_civil(civil.year, civil.month, civil.day) - 1) * 86400));
-        civil.year = before.year;
-        civil.month = before.month;
-        civil.day = before.day;
+        take_day(days_from_civil(civil.year, civil.month, civil.day) - 1, civil);
         at = written.to_instant(civil, arrival);
-    } else if (!has_year && at > arrival + std::chrono::hours(24)) {
+    } else if (!parts.has_year && at > arrival + std::chrono::hours(24)) {
         --civil.year;
         if (!is_valid(civil)) return {};
         at = written.to_instant(civil, arrival);
     }
     return at;
+}
+
+}  // namespace
+
+std::optional<Instant> DatePatterns::Template::time_of(const Groups& groups, const Zone& zone,
+                                                       Instant arrival) const {
+    switch (kind) {
+        case Kind::epoch:
+            return read_epoch(groups[static_cast<std::size_t>(value_group)]);
+        case Kind::tai64n:
+            return read_tai64n(groups[1]);
+        case Kind::none:
+            return {};
+        case Kind::civil:
+            break;
+    }
+    DateParts written;
+    for (const auto& [part, group] : parts)
+        if (std::string_view text = groups[static_cast<std::size_t>(group)]; !text.empty())
+            written.take(part, text);
+    return instant_of(written, zone, arrival);
 }
 
 std::optional<FoundDate> DatePatterns::find(std::string_view line, const Zone& zone,
@@ -582,7 +632,7 @@ std::optional<FoundDate> DatePatterns::find(std::string_view line, const Zone& z
     if (best->kind == Kind::none || best_groups[1].empty()) return found;
     found.from = static_cast<std::size_t>(best_groups[1].data() - line.data());
     found.to = found.from + best_groups[1].size();
-    found.time = evaluate(*best, best_groups, zone, arrival);
+    found.time = best->time_of(best_groups, zone, arrival);
     return found;
 }
 

@@ -43,15 +43,15 @@ class DatePatterns {
         Pcre regex;
         bool at_line_begin = false;  // can only match there: nothing can be further left
         int value_group = 1;         // epoch: the digits
-        // Groups of the parts of a date, by the letter of strptime; 0: none. Lower case a to z,
-        // then upper case.
+        // Of the parts of a date: the letter of strptime, and the group.
         std::vector<std::pair<char, int>> parts;
+
+        // What a match says. Empty if its parts are no date.
+        std::optional<Instant> time_of(const std::vector<std::string_view>& groups,
+                                       const Zone& zone, Instant arrival) const;
     };
     static Result<Template> compile_one(std::string pattern);
     static Result<> add(std::vector<Template>& into, const std::string& pattern);
-    std::optional<Instant> evaluate(const Template& from,
-                                    const std::vector<std::string_view>& groups, const Zone& zone,
-                                    Instant arrival) const;
     std::vector<Template> templates_;
 };
 

@@ -203,6 +203,51 @@ bool open_dated(std::string_view rest, const Zone& zone, Instant arrival, LastHe
     return true;
 }
 
+// A head that is a date alone: the message follows it, after at most one space.
+bool take_head(const WrittenDate& date, std::string_view rest, const Zone& zone, Instant arrival,
+               Envelope& envelope) {
+    envelope.time = resolve(date, zone, arrival);
+    envelope.message = rest.substr(date.length);
+    if (envelope.message.starts_with(' ')) envelope.message.remove_prefix(1);
+    return true;
+}
+
+// A line that begins with a digit.
+bool open_numeric(std::string_view rest, const Zone& zone, Instant arrival, Envelope& envelope) {
+    if (auto date = scan_iso_date(rest)) {
+        envelope.time = resolve(*date, zone, arrival);
+        bool with_t = rest.size() > 10 && rest[10] == 'T';
+        open_iso(rest.substr(date->length), with_t, envelope);
+        return true;
+    }
+    if (auto date = scan_slash_date(rest)) return take_head(*date, rest, zone, arrival, envelope);
+    if (auto date = scan_dash_date(rest)) return take_head(*date, rest, zone, arrival, envelope);
+    if (rest.starts_with("1 ") && open_rfc5424(rest, zone, arrival, envelope)) return true;
+    auto date = scan_epoch(rest);
+    if (!date || rest.size() <= date->length ||
+        (rest[date->length] != ' ' && rest[date->length] != '\t'))
+        return false;
+    envelope.time = resolve(*date, zone, arrival);
+    envelope.message = rest.substr(date->length + 1);
+    return true;
+}
+
+// "[date] message", "[date]: message"
+bool open_bracket(std::string_view rest, const Zone& zone, Instant arrival, Envelope& envelope) {
+    std::string_view inside = rest.substr(1);
+    auto date = scan_apache_date(inside);
+    if (!date) date = scan_iso_date(inside);
+    if (!date) date = scan_epoch(inside);
+    if (!date) date = scan_dash_date(inside);
+    if (!date) date = scan_syslog_date(inside);
+    if (!date || !inside.substr(date->length).starts_with(']')) return false;
+    envelope.time = resolve(*date, zone, arrival);
+    envelope.message = inside.substr(date->length + 1);
+    if (envelope.message.starts_with(':')) envelope.message.remove_prefix(1);
+    if (envelope.message.starts_with(' ')) envelope.message.remove_prefix(1);
+    return true;
+}
+
 }  // namespace
 
 Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival, LastHead* last) {
@@ -224,55 +269,16 @@ Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival,
     if (first >= 'A' && first <= 'S') {
         if (open_dated(rest, zone, arrival, last, envelope)) return envelope;
     } else if (is_digit(first)) {
-        if (auto date = scan_iso_date(rest)) {
-            envelope.time = resolve(*date, zone, arrival);
-            bool with_t = rest.size() > 10 && rest[10] == 'T';
-            open_iso(rest.substr(date->length), with_t, envelope);
-            return envelope;
-        }
-        if (auto date = scan_slash_date(rest)) {
-            envelope.time = resolve(*date, zone, arrival);
-            envelope.message = rest.substr(date->length);
-            if (envelope.message.starts_with(' ')) envelope.message.remove_prefix(1);
-            return envelope;
-        }
-        if (auto date = scan_dash_date(rest)) {
-            envelope.time = resolve(*date, zone, arrival);
-            envelope.message = rest.substr(date->length);
-            if (envelope.message.starts_with(' ')) envelope.message.remove_prefix(1);
-            return envelope;
-        }
-        if (rest.starts_with("1 ") && open_rfc5424(rest, zone, arrival, envelope)) return envelope;
-        if (auto date = scan_epoch(rest);
-            date && rest.size() > date->length &&
-            (rest[date->length] == ' ' || rest[date->length] == '\t')) {
-            envelope.time = resolve(*date, zone, arrival);
-            envelope.message = rest.substr(date->length + 1);
-            return envelope;
-        }
+        if (open_numeric(rest, zone, arrival, envelope)) return envelope;
     } else if (first == '[') {
-        std::string_view inside = rest.substr(1);
-        auto date = scan_apache_date(inside);
-        if (!date) date = scan_iso_date(inside);
-        if (!date) date = scan_epoch(inside);
-        if (!date) date = scan_dash_date(inside);
-        if (!date) date = scan_syslog_date(inside);
-        if (date && inside.substr(date->length).starts_with(']')) {
-            envelope.time = resolve(*date, zone, arrival);
-            envelope.message = inside.substr(date->length + 1);
-            if (envelope.message.starts_with(':')) envelope.message.remove_prefix(1);
-            if (envelope.message.starts_with(' ')) envelope.message.remove_prefix(1);
-            return envelope;
-        }
+        if (open_bracket(rest, zone, arrival, envelope)) return envelope;
     }
     if (first >= 'F' && first <= 'W')  // Fri … Wed
         if (auto date = scan_apache_date(rest)) {
-            envelope.time = resolve(*date, zone, arrival);
-            envelope.message = rest.substr(date->length);
-            if (envelope.message.starts_with(' ')) envelope.message.remove_prefix(1);
+            take_head(*date, rest, zone, arrival, envelope);
             return envelope;
         }
-    if (with_priority) {  // a sender without a date: all behind the priority is its message
+    if (with_priority) {  // a sender without a date: all after the priority is its message
         envelope.syslog = true;
         envelope.message = rest;
         take_tag(envelope.message, envelope);
