@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Runs of addresses, as interval sets of the kernel hold them.
+// Ranges of addresses, as interval sets of the kernel hold them.
 #pragma once
 
 #include <optional>
@@ -16,11 +16,11 @@ struct AddressRange {
 };
 
 AddressRange range_of(const Prefix& prefix);
-// The next address; nothing behind the last one of its family.
+// The next address; empty after the last one of its family.
 std::optional<Address> next_address(const Address& address);
-// Sorted, disjoint, and no two that touch.
+// The same addresses as sorted ranges, of which no two overlap or touch.
 std::vector<AddressRange> merge_ranges(std::vector<AddressRange> ranges);
-// What of `ranges` is in none of `without`; both as `merge_ranges` gives them.
+// The addresses of `ranges` that are in none of `without`. Both are as `merge_ranges` gives them.
 std::vector<AddressRange> subtract_ranges(const std::vector<AddressRange>& ranges,
                                           const std::vector<AddressRange>& without);
 

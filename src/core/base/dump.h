@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Small memories as bytes for a checkpoint, and back: a row of texts, each led by its length.
+// Small memories as bytes for a checkpoint, and back: texts one after the other, each after its
+// length in bytes and a colon. "joe" and 42 are written as "3:joe2:42".
 #pragma once
 
 #include <charconv>
@@ -16,7 +17,8 @@ inline void put(std::string& out, std::string_view text) {
 }
 inline void put(std::string& out, std::int64_t number) { put(out, std::to_string(number)); }
 
-// What is not as `put` writes it makes it bad, and everything read after that empty.
+// Reads what `put` wrote, in the same order. The first thing that `put` would not have written
+// makes the reader bad: `good` is false, and everything read from then on is empty or 0.
 struct DumpReader {
     std::string_view rest;
     bool good = true;
@@ -41,7 +43,8 @@ struct DumpReader {
         if (fault != std::errc{} || end != digits.data() + digits.size()) good = false;
         return value;
     }
-    // How many things follow: never more than there are bytes.
+    // How many things follow. More than there are bytes left is bad, so that nobody reserves memory
+    // for what cannot be there.
     std::size_t count() {
         std::int64_t value = number();
         if (value < 0 || static_cast<std::size_t>(value) > rest.size()) good = false;

@@ -55,8 +55,8 @@ class Search {
         for (std::size_t i = 0; i < prepared_.words; ++i)
             opened_[i] |= prepared_.opens_for[hit.literal * prepared_.words + i];
         for (const Within& within : prepared_.opens_within[hit.literal])
-            if (!has_bit(opened_.data(), within.target) && is_within(chunk_, hit.end, within))
-                set_bit(opened_.data(), within.target);
+            if (!has_bit(opened_.data(), within.check) && is_within(chunk_, hit.end, within))
+                set_bit(opened_.data(), within.check);
     }
 
     void end_line() {

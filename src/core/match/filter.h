@@ -19,17 +19,17 @@ struct Filter {
     std::string name;
     std::string identity;  // name and modes: what stays the same over a reload and a restart
     Dialect dialect = Dialect::bandd;
-    std::optional<Pattern> tag;  // what the syslog tag must match in full; none: any line
+    std::optional<Pattern> tag;  // what the syslog tag must match in full; empty: any line
     PrefixSet senders;           // whose syslog messages it looks at; empty: every line
     std::vector<Pattern> patterns;
     std::vector<Pattern> ignore;  // ignoreregex: a line that one of these matches is no hit
 
     // Of fail2ban's dialect only.
     std::shared_ptr<const DatePatterns> dates;
-    std::optional<Pattern>
-        prefix;                   // prefregex: must match first; its <F-CONTENT> is what is matched
+    // prefregex: must match first; patterns are then tried on its <F-CONTENT>.
+    std::optional<Pattern> prefix;
     std::size_t lines = 1;        // maxlines: so many lines are matched as one text
-    bool looks_up_names = false;  // usedns: a host name at <HOST> stands for its addresses
+    bool looks_up_names = false;  // usedns: a host name at <HOST> means its addresses
     bool converses = false;  // patterns name a connection (<F-MLFID>) or lines that are no failure
 };
 

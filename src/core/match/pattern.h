@@ -20,7 +20,7 @@
 
 namespace bandd {
 
-// Word lists that a pattern names as <LIST:name>. Items are text in which '*' stands for any run
+// Word lists that a pattern names as <LIST:name>. Items are text in which '*' is any run
 // of characters but space, quotes and angle brackets; letter case does not matter.
 using WordLists = std::map<std::string, std::vector<std::string>, std::less<>>;
 
@@ -66,7 +66,7 @@ RE2::Options pattern_options();
 Result<Pattern> compile_pattern(std::string_view id, std::string_view source,
                                 const WordLists& lists, bool needs_host);
 
-// Gives a pattern with a regex its RE2, lazily, and the number of its groups. Nothing if RE2
+// Gives a pattern with a regex its RE2, lazily, and the number of its groups. Empty if RE2
 // refuses it, which then says why.
 std::optional<LazyRegex::Outline> take_regex(Pattern& pattern, const RE2::Options& options);
 
@@ -83,7 +83,7 @@ std::vector<LiteralSet> required_literals(const Pattern& pattern);
 // that took no part has no data.
 Pcre::Outcome search(const Pattern& pattern, std::string_view text, MatchScratch& scratch);
 
-// Matches and takes the captures. `no_address`: it matched, but what stands at <HOST> is none
+// Matches and takes the captures. `no_address`: it matched, but what is at <HOST> is none
 // (never in fail2ban's dialect, where an address can come from another line of the same
 // connection).
 CaptureResult capture(const Pattern& pattern, std::string_view message, MatchScratch& scratch,

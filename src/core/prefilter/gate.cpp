@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A greedy cover: of all short parts of the texts, again and again the one that speaks for most
-// targets at the least cost.
+// A greedy cover: of all short parts of the texts it takes the one that speaks for most checks at
+// the least cost, then the next one, until each check has a text.
 #include "core/prefilter/gate.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ namespace bandd {
 namespace {
 
 // Parts of these lengths are weighed; shorter texts are taken whole. Vectorscan looks at the last
-// three bytes first, then at up to eight; our own search jumps by the shortest text.
+// three bytes first, then at up to eight.
 constexpr std::size_t shortest_part = 4;
 constexpr std::size_t part_length = 6;
 constexpr std::size_t tail_length = 3;
@@ -31,7 +31,7 @@ std::uint64_t packed(std::string_view bytes) {
     return number;
 }
 
-// How often parts stand in ordinary lines, letter case aside. Sorted once, as there is a gate for
+// How often parts are in ordinary lines, letter case aside. Sorted once, as there is a gate for
 // each log.
 class Ordinary {
   public:
@@ -50,8 +50,8 @@ class Ordinary {
         constexpr double for_one_text = 1.8;
         constexpr double for_a_line_in_vain = 300;
         constexpr double for_a_tail_in_each_kilobyte = 1;
-        // What these few lines do not hold may stand in others: so much for a part of part_length,
-        // and more for each byte less.
+        // What these few lines do not hold may be in others: so much for a part of part_length, and
+        // twice as much for each byte less.
         constexpr double for_other_lines = 1;
         constexpr double shorter = 2;
         std::string lower = ascii_lower(part.substr(0, part_length));
@@ -66,10 +66,10 @@ class Ordinary {
   private:
     // Up to part_length bytes.
     double found(std::string_view part) const {
-        std::size_t behind = 8 * (part_length - part.size());
-        std::uint64_t first = packed(part) << behind;
+        std::size_t missing = 8 * (part_length - part.size());
+        std::uint64_t first = packed(part) << missing;
         auto from = std::ranges::lower_bound(parts_, first);
-        auto to = std::ranges::lower_bound(parts_, first + (std::uint64_t{1} << behind));
+        auto to = std::ranges::lower_bound(parts_, first + (std::uint64_t{1} << missing));
         return static_cast<double>(to - from);
     }
     std::vector<std::uint64_t> parts_;  // sorted
@@ -77,13 +77,13 @@ class Ordinary {
     double lines_ = 0;
 };
 
-// One text that a target can be known by, or several of which each will do.
+// A text that a check can be known by, or several of which any will do.
 struct Need {
     LiteralSet texts;
-    std::uint32_t target = 0;
+    std::uint32_t check = 0;
 };
 
-// The longest text that stands in all of a small set, if one is long enough.
+// The longest text that is in all of a small set; empty if none is long enough.
 std::optional<Literal> common_to(const LiteralSet& set) {
     constexpr std::size_t most_compared = 8;
     const Literal& first = set.front();
@@ -121,16 +121,17 @@ double cost_of_all(const Ordinary& ordinary, const LiteralSet& set) {
     return sum;
 }
 
-// Of sets with one text, or one that stands in all of theirs and is not dearer than they, any will
-// do. Of others, one set, and a need for each of its texts.
+// A check has one need if one text will do: that of a set with a single text, or one that is in all
+// texts of a set and costs no more than they. Of several such sets any will do. Otherwise it has a
+// need for each text of its smallest set.
 std::vector<Need> needs_of(std::span<const std::vector<LiteralSet>> required,
                            const Ordinary& ordinary) {
     std::vector<Need> needs;
-    for (std::uint32_t target = 0; target < required.size(); ++target) {
-        const std::vector<LiteralSet>& sets = required[target];
+    for (std::uint32_t check = 0; check < required.size(); ++check) {
+        const std::vector<LiteralSet>& sets = required[check];
         if (sets.empty()) continue;
         Need any;
-        any.target = target;
+        any.check = check;
         for (const LiteralSet& set : sets)
             if (set.size() == 1)
                 any.texts.push_back(set.front());
@@ -142,7 +143,7 @@ std::vector<Need> needs_of(std::span<const std::vector<LiteralSet>> required,
             continue;
         }
         const LiteralSet& fewest = *std::ranges::min_element(sets, {}, &LiteralSet::size);
-        for (const Literal& literal : fewest) needs.push_back({{literal}, target});
+        for (const Literal& literal : fewest) needs.push_back({{literal}, check});
     }
     return needs;
 }
@@ -202,8 +203,8 @@ class Parts {
     std::unordered_map<std::string, std::size_t> folded_, exact_;
 };
 
-// Where `part` stands in one of the need's texts, these bytes more on the left; nothing if it does
-// not stand there.
+// The part with `more` bytes of what is left of it in one of the need's texts; empty if it is not
+// there.
 std::optional<std::string> with_more(const Part& part, const Need& need, std::size_t more) {
     for (const Literal& literal : need.texts) {
         if (literal.any_case && !part.any_case && has_letter(part.text)) continue;
@@ -217,7 +218,8 @@ std::optional<std::string> with_more(const Part& part, const Need& need, std::si
     return {};
 }
 
-// Longer on the left, as far as all that it speaks for agree: fewer lines are looked at in vain.
+// The part, made longer on the left as far as all needs that it speaks for agree: then fewer lines
+// are looked at in vain.
 std::string lengthened(const Part& part, const std::vector<Need>& needs,
                        const std::vector<std::uint32_t>& spoken_for) {
     std::string text(part.text);
@@ -267,19 +269,19 @@ Gate choose_gate(std::span<const std::vector<LiteralSet>> required) {
             continue;
         }
         gate.texts.push_back({lengthened(part, needs, open), part.any_case});
-        std::vector<std::uint32_t>& targets = gate.opens_for.emplace_back();
+        std::vector<std::uint32_t>& checks = gate.opens_for.emplace_back();
         for (std::uint32_t need : open) {
             met[need] = true;
-            targets.push_back(needs[need].target);
+            checks.push_back(needs[need].check);
         }
-        std::ranges::sort(targets);
-        auto twice = std::ranges::unique(targets);
-        targets.erase(twice.begin(), twice.end());
+        std::ranges::sort(checks);
+        auto twice = std::ranges::unique(checks);
+        checks.erase(twice.begin(), twice.end());
     }
     return gate;
 }
 
-std::vector<Within> places_of(const Literal& text, std::uint32_t target,
+std::vector<Within> places_of(const Literal& text, std::uint32_t check,
                               const std::vector<LiteralSet>& required) {
     std::vector<Within> places;
     for (const LiteralSet& set : required)
@@ -288,7 +290,7 @@ std::vector<Within> places_of(const Literal& text, std::uint32_t target,
             for (auto at = in.find(text.text); at != std::string::npos;
                  at = in.find(text.text, at + 1)) {
                 auto end = static_cast<std::uint32_t>(at + text.text.size());
-                places.push_back({target, end, literal});
+                places.push_back({check, end, literal});
             }
         }
     return places;

@@ -1,36 +1,52 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which texts whole chunks are searched for. Many patterns have many texts to choose from; a search
-// is fast for few, and for those that end in what ordinary lines do not hold.
+// Which texts whole chunks are searched for. Patterns require many texts, but a search is fast only
+// for a few, and only if ordinary lines do not hold them. So the gate takes short parts that speak
+// for several patterns at once. An example, of three checks and what they require:
+//
+//   0  "535 Authentication failed"
+//   1  ": SASL LOGIN Authentication failed"
+//   2  "Disconnected from user", and also "(preauth attack)"
+//
+//   gate.texts      a part of " Authentication failed", a part of "(preauth attack)"
+//   gate.opens_for  {0, 1},                             {2}
+//
+// A line with neither part is not looked at. A line with the first is tried against 0 and 1 only.
+// "Disconnected from user" is not searched for: ordinary lines hold it, and one text of a check is
+// enough.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "core/prefilter/literals.h"
 
 namespace bandd {
 
+// A check is what lines are tried against: a pattern, or a whole filter. It has a number.
 struct Gate {
     LiteralSet texts;
-    std::vector<std::vector<std::uint32_t>> opens_for;  // of each text: targets, by number
+    std::vector<std::vector<std::uint32_t>> opens_for;  // of each text, the checks
 };
 
-// `required` holds the sets of each target, of each of which a text stands in every line that it
-// matches. In each such line stands a text of the gate that opens for the target. A target without
-// sets is not in it: it must see every line.
+// `required[i]` holds the sets of check i: every line that it matches holds a text of each set (see
+// required_literals). So every such line holds a text of the gate that opens for the check. A check
+// without sets is not in the gate: it must see every line.
 Gate choose_gate(std::span<const std::vector<LiteralSet>> required);
 
-// A text of the gate is a part of what a target requires: of this, where it ends behind so many
-// bytes. In a line that the target matches it stands within one of these.
+// Where a text of the gate is within a text that a check requires: "ion fai" ends after 17 bytes of
+// "authentication failed" (`end`). Compared at once, where the gate's text was found, this leaves
+// few lines to checks that cost much.
 struct Within {
-    std::uint32_t target = 0;
+    std::uint32_t check = 0;
     std::uint32_t end = 0;
     Literal literal;
 };
-std::vector<Within> places_of(const Literal& text, std::uint32_t target,
+// All such places. A line that the check matches holds the text at one of them.
+std::vector<Within> places_of(const Literal& text, std::uint32_t check,
                               const std::vector<LiteralSet>& required);
-// True if it stands so in `bytes`, where the gate's text ends at `end`.
+// Whether `bytes` holds the whole literal around the gate's text, which ends there at `end`.
 bool is_within(std::string_view bytes, std::size_t end, const Within& within);
 
 }  // namespace bandd

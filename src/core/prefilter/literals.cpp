@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Of a row of parts, the best one's texts; of alternatives, the texts of all. Parts that are one of
-// a few exact texts are joined with their neighbours first, since longer texts are rarer.
+// Goes through a regex's tree. Of parts that follow each other it takes the texts of the best one,
+// of alternatives the texts of all. Parts that can only be a few exact texts are joined with their
+// neighbours first: "(?:bad|wrong)" and " password" give "bad password" and "wrong password".
+// Longer texts are rarer.
 #include "core/prefilter/literals.h"
 
 #include <algorithm>
@@ -27,7 +29,7 @@ constexpr std::size_t most_different = 4;  // bytes of a class that is taken apa
 
 bool is_lower(std::size_t c) { return c >= 'a' && c <= 'z'; }
 
-// Each of these with each of those behind it.
+// Each of these, followed by each of those.
 std::vector<Text> joined(const std::vector<Text>& these, const std::vector<Text>& those) {
     std::vector<Text> all;
     for (const Text& left : these)
@@ -38,7 +40,7 @@ std::vector<Text> joined(const std::vector<Text>& these, const std::vector<Text>
     return all;
 }
 
-// All texts that a node can be; nothing, if they are many.
+// All texts that a node can be; empty if they are many.
 std::optional<std::vector<Text>> exact_texts(const Node& node) {
     switch (node.kind) {
         case Kind::begin:
@@ -106,7 +108,7 @@ std::size_t worth(const Literal& literal) {
     return halves;
 }
 
-// The best part of a text that stands in a raw line as it is.
+// The best part of a text that no escaping changes, so that a raw line holds it as it is.
 std::optional<Literal> safe_part(const Text& text) {
     std::optional<Literal> best;
     for (std::size_t from = 0; from < text.size();) {
@@ -153,7 +155,7 @@ bool says_more(const Literal& longer, const Literal& shorter) {
     return false;
 }
 
-// Each once, and none in which another one stands.
+// Each once, and none that holds another one.
 void simplify(LiteralSet& literals) {
     std::ranges::sort(literals);
     auto twice = std::ranges::unique(literals);
@@ -178,7 +180,7 @@ std::optional<Choice> choice_of(const std::vector<Text>& texts) {
 }
 
 constexpr std::size_t most_sets = 2;
-// A second set costs a find for each of its texts that stands in a harmless line, so only rare ones
+// A second set costs a find for each of its texts that is in a harmless line, so only rare ones
 // are worth it: " from " is not.
 constexpr int least_second_score = 8 * 8 - 8;
 

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What must stand in every line that a pattern matches: the texts that whole chunks are searched
-// for, so that other lines are never looked at.
+// What every line that a pattern matches must hold: the texts that whole chunks are searched for,
+// so that other lines are never looked at. Examples:
+//
+//   ^(?:bad|wrong) password for \S+ from <HOST>$   "bad password for " or "wrong password for "
+//   ^(?i)Denied <HOST>                             "denied ", in either case
+//   ^"SMTPD"\t\d+\t"<HOST>"                        "SMTPD": quotes may be escaped in a log
+//   ^x? ?<HOST>$                                   none: every line must be looked at
 #pragma once
 
 #include <cstdint>
@@ -14,23 +19,23 @@ namespace bandd {
 
 struct Literal {
     std::string text;  // printable ASCII without quote and backslash; lower case, if `any_case`
-    bool any_case = false;  // letters of both cases stand for each other
+    bool any_case = false;  // letters match in both cases
     auto operator<=>(const Literal&) const = default;
 };
 
-// A shorter text would stand in every other line.
+// In bytes: a shorter text would be in every other line.
 inline constexpr std::size_t shortest_literal = 3;
 // A pattern with more alternatives is matched without them.
 inline constexpr std::size_t most_literals = 64;
 
-// One of these must stand in a line.
+// A line holds at least one of these.
 using LiteralSet = std::vector<Literal>;
 
-// At most two sets, the better one first. Of each at least one text stands in every raw line whose
-// text, as a filter sees it, the pattern matches: whatever escapes (#011, Docker's JSON but for \u
-// and \/) and cut-out dates have made of it. None: the pattern must see every line.
-// `date_cut_out`: so much of a line can be cut out of the middle of such a text (fail2ban's
-// dialect); then its halves are searched for.
+// What a regex requires: at most two sets, the better one first. Every raw line that the regex
+// matches holds a text of each set, whatever was made of the line before it was matched: escapes
+// undone (#011; Docker's JSON but for \u and \/), or, if `date_cut_out`, a date cut out of its
+// middle (fail2ban's dialect). Then the date may be within a text, so the halves of the texts are
+// given. Empty if nothing is known: every line must be looked at.
 std::vector<LiteralSet> required_literals(std::string_view regex, syntax::Language language,
                                           bool date_cut_out);
 

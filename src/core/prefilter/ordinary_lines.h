@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What logs are full of when nothing is wrong, in the programs' own words. A text that stands here
-// stands in many lines, so it is a bad one to search for.
+// What logs are full of when nothing is wrong, in the programs' own words. A text that is here
+// is in many lines, so it is a bad one to search for.
 #pragma once
 
 #include <string_view>

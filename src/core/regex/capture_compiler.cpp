@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// From a pattern's tree to its program.
+// From a pattern's tree to its program; see capture_program.h.
 #include <algorithm>
 #include <utility>
 
@@ -50,7 +50,7 @@ bool alike(const Node& left, const Node& right) {
            std::ranges::equal(left.children, right.children, alike);
 }
 
-// The parts of <HOST>, as they stand in a sequence.
+// The parts of <HOST>, as a sequence holds them.
 const std::vector<const Node*>& host_parts() {
     static const Node tree = syntax::parse(host_regex(), syntax::Language::exact).value();
     static const std::vector<const Node*> parts = [] {
@@ -98,8 +98,8 @@ bool requires_begin(const Node& node) {
 
 }  // namespace
 
-// From the end to the beginning, so that each part knows what follows it; then it is turned round,
-// so that most instructions are followed by what goes on.
+// The program is made from the end to the beginning, so that each part knows what follows it. Then
+// it is turned round, so that most instructions are followed by the one to go on with.
 class CaptureCompiler {
   public:
     static std::optional<CaptureProgram> compile(const Node& tree) {
@@ -112,18 +112,18 @@ class CaptureCompiler {
     using Op = CaptureProgram::Op;
     using Instruction = CaptureProgram::Instruction;
 
-    // By its place among those made.
+    // An instruction's index among those made.
     using Place = std::uint16_t;
     struct Made {
-        Instruction instruction;  // its `other` is a place, too
+        Instruction instruction;  // its `other` is such an index, too
         Place next = 0;
     };
 
-    // What may come where a part begins. All are upper bounds but `always`.
+    // What is known of a part and all that follows it.
     struct Follow {
-        ByteSet first;
-        bool at_end = false;  // it may match where the text ends
-        bool always = false;  // it matches whatever comes
+        ByteSet first;        // bytes that it may begin with; perhaps some that it cannot
+        bool at_end = false;  // it may match where the text ends; perhaps it cannot
+        bool always = false;  // it surely matches, whatever comes
     };
     struct Part {
         Place at = 0;
@@ -202,7 +202,7 @@ class CaptureCompiler {
         return made;
     }
 
-    // What does not move on hands on what follows, as far as it is known.
+    // An instruction that takes no bytes: what follows it is what follows the next one.
     Part mark(const Instruction& instruction, Part next) {
         next.at = add(instruction, next.at);
         return next;
@@ -299,8 +299,10 @@ class CaptureCompiler {
                                   [](const Node* a, const Node* b) { return alike(*a, *b); });
     }
 
-    // The long way is always there. A dotted quad that no digit follows, no zone and no bracket
-    // that would be its own, can be read in one way only, and that is the short one.
+    // The parts as the pattern has them are always there. Before them, as a shortcut, an
+    // instruction that reads an IPv4 address in one step. It is taken only if the address can be
+    // read in one way: no digit follows it, no zone ("%eth0"), and no bracket that would belong to
+    // it.
     Part host(std::span<const Node* const> parts, const Part& rest) {
         Part all = rest;
         int group = 0;
@@ -380,7 +382,7 @@ class CaptureCompiler {
         return whole.lazy ? choice(enough, more) : choice(more, enough);
     }
 
-    // The last of `least` is the loop's own.
+    // "x{3,}" is x x, then a loop that begins with the third x.
     Part loop(const Node& whole, const Part& next) {
         const Node& body = whole.children[0];
         Part again = next;

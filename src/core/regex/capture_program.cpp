@@ -16,8 +16,8 @@ namespace {
 constexpr std::size_t most_ends = 128;  // two for each of 64 groups
 constexpr std::uint32_t unset = UINT32_MAX;
 
-// Where to go on if what was chosen fails, or (`undo`) what a group's end was before. Without
-// initial values: a walk would spend most of its time on them.
+// Where to go on if what was chosen fails, or (`undo`) what a group's end was before. It has no
+// initial values, as a walk would spend most of its time on them.
 struct Retry {
     std::uint32_t instruction;  // or `undo` plus the end's number
     std::uint32_t at;
@@ -91,8 +91,8 @@ struct CaptureWalk {
     }
     bool at_boundary(std::uint32_t at) const {
         bool before = at > 0 && is_word(text[at - 1]);
-        bool behind = at < text.size() && is_word(text[at]);
-        return before != behind;
+        bool after = at < text.size() && is_word(text[at]);
+        return before != after;
     }
     std::uint32_t limit_of(const Instruction& run, std::uint32_t at) const {
         auto size = static_cast<std::uint32_t>(text.size());

@@ -19,7 +19,7 @@ using syntax::Node;
 // A repeated class smaller than this (digits, a few letters) is not text that a client composes.
 constexpr std::size_t least_free_bytes = 17;
 
-// Everything that stands on one side of the host, nearest last.
+// Everything on one side of the host, the nearest last.
 using Side = std::vector<const Node*>;
 
 bool split_at_host(const Node& node, Side& left, Side& right, bool& repeated) {
@@ -87,7 +87,7 @@ const Node* find_open_side(const Side& side, const ByteSet& host_edge, bool forw
     return nullptr;
 }
 
-// Empty groups left by field tags may stand before an anchor.
+// Empty groups left by field tags may be before an anchor.
 bool anchored(const Side& side, Kind anchor) {
     for (const Node* node : side) {
         if (node->kind == anchor) return true;

@@ -9,10 +9,10 @@
 
 namespace bandd {
 
-// The reason why a client could name another host through this pattern, in one sentence; nothing
-// if it can't. A pattern is safe if the place of <HOST> is determined
+// The reason why a client could name another host through this pattern, in one sentence; empty
+// if it cannot. A pattern is safe if the place of <HOST> is determined
 //  - from the left: it begins with ^, and no free text before <HOST> can run past what ends it, or
-//  - from the right: it ends with $, and the same holds for what stands behind <HOST>.
+//  - from the right: it ends with $, and the same holds for what follows <HOST>.
 std::optional<std::string> find_forgery(std::string_view pattern);
 
 }  // namespace bandd

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What <HOST>, <IP4> and <IP6> stand for in bandd's dialect.
+// What <HOST>, <IP4> and <IP6> match in bandd's dialect.
 #pragma once
 
 #include <string>

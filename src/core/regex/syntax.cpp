@@ -321,7 +321,7 @@ class Parser {
         return repeat;
     }
 
-    // What stands behind "(?", if only PCRE2 knows it.
+    // What follows "(?", if only PCRE2 knows it.
     std::optional<Node> pcre2_group(int depth) {
         for (std::string_view look : {"=", "!", "<=", "<!"}) {
             if (!accept(look)) continue;
@@ -374,7 +374,7 @@ class Parser {
         }
     }
 
-    // The byte that an escape stands for, `at_` being behind the backslash.
+    // The byte that an escape means; `at_` is after the backslash.
     unsigned char escaped_byte() {
         if (!more()) throw Unknown{};
         char c = text_[at_++];

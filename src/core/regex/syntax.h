@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A regular expression as a tree over bytes: what RE2's own parser knows but does not tell. Used
-// to judge patterns (forgery), to find what they require (literals), and, as far as it is exact, to
-// match with them (capture_program).
+// A regular expression as a tree over bytes: what RE2's own parser knows but does not tell. It is
+// used to judge patterns (forgery), to find what they require (literals), and, where it is exact,
+// to match with them (capture_program).
 #pragma once
 
 #include <bitset>
@@ -21,7 +21,7 @@ enum class Kind {
     concat,     // of `children`; without children it matches the empty text
     alternate,  // of `children`
     repeat,     // of `children[0]`, `least` to `most` times
-    host,       // where <HOST> stands
+    host,       // <HOST>
 };
 
 struct Node {
@@ -34,9 +34,9 @@ struct Node {
     int most = unlimited;
     bool lazy = false;             // of a repeat: as few as will do
     bool negative = false;         // of a boundary: \B
-    int group = 0;                 // what it matches is this capturing group, from 1; 0: none
+    int group = 0;                 // the capturing group that it is, from 1; 0 if it is none
     std::string_view name;         // of the group, into the pattern's text; only of `exact`
-    std::size_t from = 0, to = 0;  // where it stands in the pattern's text
+    std::size_t from = 0, to = 0;  // in the pattern's text
 };
 
 // RE2's syntax is what patterns are written in. Of PCRE2's more is understood: look-around as
@@ -45,8 +45,8 @@ struct Node {
 // beyond ASCII that have two cases. RE2 takes all of that, too, unless it is too large for it.
 enum class Language { re2, pcre2, exact };
 
-// Reads RE2's syntax, with <HOST>, <ADDR>, <IP4>, <IP6> as `host` and other <TAGS> as nothing.
-// Nothing on what it does not know; RE2 itself reports what is wrong with a pattern.
+// Reads a pattern, with <HOST>, <ADDR>, <IP4>, <IP6> as `host`; other <TAGS> match no bytes. Empty
+// if it holds syntax that is not known here; RE2 itself reports what is wrong with a pattern.
 // `dot_nl`: '.' matches a line end, too.
 std::optional<Node> parse(std::string_view pattern, Language language = Language::re2,
                           bool dot_nl = true);

@@ -24,7 +24,7 @@ constexpr std::array short_days{"mon"sv, "tue"sv, "wed"sv, "thu"sv, "fri"sv, "sa
 constexpr std::array long_days{"monday"sv, "tuesday"sv,  "wednesday"sv, "thursday"sv,
                                "friday"sv, "saturday"sv, "sunday"sv};
 
-// What a code stands for. The group's name is the strptime letter that its text is read as.
+// What a code means. The group's name is the strptime letter that its text is read as.
 struct Code {
     std::string_view name;
     char part;
@@ -68,7 +68,7 @@ constexpr std::array codes{
     Code{"z", 'z', R"(Z|UTC|GMT|[+-][01]\d(?::?\d\d)?)"},
     Code{"Z", 'Z', "Z|[A-Z]{3,5}"},
 };
-// These take a space where a leading zero could stand.
+// These take a space where a leading zero could be.
 constexpr std::array padded{"k"sv, "l"sv, "Exk"sv, "Exl"sv};
 
 // The usual formats, most precise first where two could begin at the same place.
@@ -398,7 +398,7 @@ Result<> DatePatterns::add(std::vector<Template>& into, const std::string& patte
         return {};
     }
     if (auto at = ascii_upper(pattern).find("{DATE}"); at != std::string::npos) {
-        // Whatever stands around it, with each of the usual formats in its place.
+        // Whatever is around it, with each of the usual formats in its place.
         for (std::string_view one : usual) {
             if (one == "TAI64N") continue;
             std::string inner(one);

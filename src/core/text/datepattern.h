@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Dates found anywhere in a line, as fail2ban finds them, and its `datepattern` language: a regular
-// expression in which %Y, %b, … stand for parts of a date, and {DATE}, {EPOCH}, {^LN-BEG}, … for
+// expression in which %Y, %b, … are parts of a date, and {DATE}, {EPOCH}, {^LN-BEG}, … for
 // whole ones. For logs whose head `open_envelope` does not know, and for imported filters.
 #pragma once
 
@@ -15,8 +15,8 @@
 namespace bandd {
 
 struct FoundDate {
-    std::size_t from = 0, to = 0;  // where it stands in the line; from == to: nothing to cut out
-    std::optional<Instant> time;   // nothing if it stands there but is no date: 31 February
+    std::size_t from = 0, to = 0;  // bytes of the line; if equal, there is nothing to cut out
+    std::optional<Instant> time;   // empty if it is no date: 31 February
 };
 
 // Memory that a search for dates needs: one for each thread.

@@ -37,7 +37,7 @@ struct Cursor {
         }
         return value;
     }
-    // "hh:mm:ss" with an optional fraction behind '.' or ','
+    // "hh:mm:ss" with an optional fraction after '.' or ','
     void time(CivilTime& civil) {
         civil.hour = accept(' ') ? number(1) : number(2);  // MariaDB pads with a space
         expect(':');

@@ -31,7 +31,7 @@ std::optional<WrittenDate> scan_apache_date(std::string_view text);  // Sat Nov 
 std::optional<WrittenDate> scan_epoch(std::string_view text);        // 1605924350[.123]
 
 // The instant meant, read in `zone` where the log names none. A missing year is the newest one
-// that does not put the line more than a day behind `arrival`.
+// that does not put the line more than a day after `arrival`.
 Instant resolve(const WrittenDate& date, const Zone& zone, Instant arrival);
 
 }  // namespace bandd

@@ -22,7 +22,7 @@ void append_utf8(std::string& out, unsigned code) {
     }
 }
 
-// The string that begins at `at`, behind its quote; leaves `at` behind the closing one.
+// The string that begins at `at`, after its quote; leaves `at` after the closing one.
 bool take_string(std::string_view text, std::size_t& at, std::string& out) {
     while (at < text.size()) {
         char c = text[at++];
@@ -73,7 +73,7 @@ std::optional<DockerLine> open_docker(std::string_view text, std::string& buffer
     std::size_t at = docker_head.size();
     if (!take_string(text, at, buffer)) return {};
     DockerLine found;
-    // Behind the text, which is over now, nothing is the container's.
+    // The text is over: nothing after it is the container's.
     constexpr std::string_view key = "\"time\":\"";
     if (auto time = text.find(key, at); time != std::string_view::npos)
         if (auto date = scan_iso_date(text.substr(time + key.size())))

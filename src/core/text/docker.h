@@ -19,7 +19,7 @@ struct DockerLine {
     std::optional<Instant> time;  // when Docker got it
 };
 
-// Nothing if `text` is no such line. `buffer` is overwritten.
+// Empty if `text` is no such line. `buffer` is overwritten.
 std::optional<DockerLine> open_docker(std::string_view text, std::string& buffer);
 
 }  // namespace bandd

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a log file's bytes mean. Everything behind this is UTF-8, or raw bytes if a log is neither.
+// What a log file's bytes mean. From here on everything is UTF-8, or raw bytes if a log is neither.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,7 @@ ByteOrderMark detect_byte_order_mark(std::string_view head);
 // Bytes a code unit takes: line ends are searched, and files cut, at multiples of it.
 std::size_t unit_size(Encoding encoding);
 
-// Position just behind the last line end in `bytes`, 0 if there is none.
+// The position just after the last line end in `bytes`, 0 if there is none.
 std::size_t last_line_end(Encoding encoding, std::string_view bytes);
 
 // Appends `bytes` as UTF-8. UTF-8 passes unchanged, invalid bytes included; a lone UTF-16

@@ -54,7 +54,7 @@ bool take_tag(std::string_view& text, Envelope& envelope) {
     return true;
 }
 
-// What cannot be a tag, whatever stands behind the space: no colon follows it.
+// What cannot be a tag, whatever follows the space: no colon follows it.
 bool is_only_a_host(std::string_view token) {
     return token.size() < longest_tag &&
            std::ranges::all_of(token, [](char c) { return in_tag[static_cast<unsigned char>(c)]; });
@@ -79,19 +79,19 @@ void open_rfc3164(std::string_view rest, LastHead* last, Envelope& envelope) {
 }
 
 // The date is rsyslog's file format if a tag follows the host, or hMailServer's quoted record.
-// Otherwise some program wrote a date of its own, and the text behind it is the message.
+// Otherwise some program wrote a date of its own, and the text after it is the message.
 void open_iso(std::string_view rest, bool with_t, Envelope& envelope) {
     if (rest.starts_with(' ')) rest.remove_prefix(1);
     envelope.message = rest;
     if (!with_t) return;
     Envelope head = envelope;
-    std::string_view behind = rest;
-    if (take_tag(behind, head)) {
-        head.message = behind;
+    std::string_view after = rest;
+    if (take_tag(after, head)) {
+        head.message = after;
     } else {
-        head.host = take_token(behind);
-        if (!take_tag(behind, head) && !behind.starts_with('"')) return;
-        head.message = behind;
+        head.host = take_token(after);
+        if (!take_tag(after, head) && !after.starts_with('"')) return;
+        head.message = after;
     }
     head.syslog = true;
     envelope = head;
@@ -164,7 +164,7 @@ std::optional<WrittenDate> find_keyed_date(std::string_view line) {
     for (std::string_view key : {"t=", "time=", "time=\"", "ts="})
         if (line.starts_with(key))
             if (auto date = scan_iso_date(line.substr(key.size()))) return date;
-    // Before the first quoted value nothing stands that a client chooses.
+    // Before the first quoted value there is nothing that a client chooses.
     std::string_view head = line.substr(0, std::min(line.find('"'), std::size_t{256}));
     for (std::string_view key : {" t=", " time=", " ts="})
         if (auto at = head.find(key); at != std::string_view::npos)
@@ -172,7 +172,7 @@ std::optional<WrittenDate> find_keyed_date(std::string_view line) {
     return {};
 }
 
-// Access logs: the first bracketed date. Before it stand the address and two user fields, which a
+// Access logs: the first bracketed date. Before it are the address and two user fields, which a
 // client can lengthen but, without a bracket, not forge.
 std::optional<WrittenDate> find_clf_date(std::string_view line) {
     constexpr std::size_t farthest = 512;

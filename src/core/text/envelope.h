@@ -12,7 +12,7 @@ namespace bandd {
 
 // Views into the line.
 struct Envelope {
-    std::optional<Instant> time;  // as written; nothing if the line has no date
+    std::optional<Instant> time;  // as written; empty if the line has no date
     std::string_view host, tag, pid;
     std::string_view message;
     bool syslog = false;  // the line came through syslog, so "#ooo" in it is rsyslog's escaping
@@ -24,11 +24,11 @@ struct LastHead {
     // "Nov 21 03:05:50 ", with the space: nothing that follows would change what it means.
     std::array<char, 16> date{};
     Instant time;
-    std::string_view host;  // with the space behind it; empty if it might be read in another way
+    std::string_view host;  // with the space after it; empty if it might be read in another way
 };
 
 // Understands RFC 3164 (with or without priority, host, tag), ISO 8601 heads as rsyslog writes
-// them to files, RFC 5424, nginx and Apache error logs, epoch; and dates that stand inside a line
+// them to files, RFC 5424, nginx and Apache error logs, epoch; and dates inside a line
 // which keeps its text: hMailServer's records, access logs. Anything else is all message.
 // Never fails, never throws. A trailing CR is taken off.
 Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival,

@@ -198,7 +198,7 @@ TEST_CASE("what a pattern requires is not lost by look-around, conditions and ba
     CHECK(required("^(\\S+) authentication failure \\1 <HOST>$") != "");
 }
 
-TEST_CASE("a gate opens for whatever holds a text of each of a target's sets") {
+TEST_CASE("a gate opens for whatever holds a text of each of a check's sets") {
     std::mt19937 random(GENERATE(range(1U, 40U)));
     auto any = [&](std::size_t below) { return random() % below; };
     static const std::vector<std::string> words{"fail", "auth",   "user ", " from ", "Log",
@@ -217,40 +217,40 @@ TEST_CASE("a gate opens for whatever holds a text of each of a target's sets") {
         }
     Gate gate = choose_gate(required);
     REQUIRE(gate.texts.size() == gate.opens_for.size());
-    auto opens = [&](const std::string& line, std::uint32_t target) {
+    auto opens = [&](const std::string& line, std::uint32_t check) {
         for (std::size_t i = 0; i < gate.texts.size(); ++i) {
             const auto& [text, any_case] = gate.texts[i];
             if ((any_case ? ascii_lower(line) : line).find(text) != std::string::npos &&
-                std::ranges::find(gate.opens_for[i], target) != gate.opens_for[i].end())
+                std::ranges::find(gate.opens_for[i], check) != gate.opens_for[i].end())
                 return true;
         }
         return false;
     };
-    // The same where it must stand within what the target requires.
-    auto opens_within = [&](const std::string& line, std::uint32_t target) {
+    // The same where it must stand within what the check requires.
+    auto opens_within = [&](const std::string& line, std::uint32_t check) {
         for (std::size_t i = 0; i < gate.texts.size(); ++i) {
-            if (std::ranges::find(gate.opens_for[i], target) == gate.opens_for[i].end()) continue;
+            if (std::ranges::find(gate.opens_for[i], check) == gate.opens_for[i].end()) continue;
             const auto& [text, any_case] = gate.texts[i];
             std::string in = any_case ? ascii_lower(line) : line;
-            for (const Within& within : places_of(gate.texts[i], target, required[target]))
+            for (const Within& within : places_of(gate.texts[i], check, required[check]))
                 for (auto at = in.find(text); at != std::string::npos; at = in.find(text, at + 1))
                     if (is_within(line, at + text.size(), within)) return true;
         }
         return false;
     };
-    for (std::uint32_t target = 0; target < required.size(); ++target) {
-        if (required[target].empty()) continue;
+    for (std::uint32_t check = 0; check < required.size(); ++check) {
+        if (required[check].empty()) continue;
         for (int round = 0; round < 20; ++round) {
             std::string line;
-            for (const LiteralSet& set : required[target]) {
+            for (const LiteralSet& set : required[check]) {
                 Literal one = set[any(set.size())];
                 for (char& c : one.text)
                     if (one.any_case && any(2) == 0) c = static_cast<char>(std::toupper(c));
                 line += "|" + one.text;
             }
-            INFO("line " << line << ", target " << target);
-            CHECK(opens(line, target));
-            CHECK(opens_within(line, target));
+            INFO("line " << line << ", check " << check);
+            CHECK(opens(line, check));
+            CHECK(opens_within(line, check));
         }
     }
 }
