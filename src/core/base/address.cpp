@@ -22,10 +22,11 @@ void clear_after(Address& address, int bits) {
 }
 
 bool parse_by_inet_pton(int family, std::string_view text, void* out) {
-    std::array<char, INET6_ADDRSTRLEN> copy{};  // ends with 0, and so must not hold one before
-    if (text.empty() || text.size() >= copy.size() || text.contains('\0')) return false;
+    std::array<char, INET6_ADDRSTRLEN> copy;  // ends with 0, and must not hold one before
+    if (text.empty() || text.size() >= copy.size()) return false;
     std::memcpy(copy.data(), text.data(), text.size());
-    return inet_pton(family, copy.data(), out) == 1;
+    copy[text.size()] = '\0';
+    return inet_pton(family, copy.data(), out) == 1 && std::strlen(copy.data()) == text.size();
 }
 
 }  // namespace

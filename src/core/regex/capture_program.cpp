@@ -152,12 +152,6 @@ struct CaptureWalk {
         return !is_digit(c) && c != '%' && (c != ']' || !next_may(host, end + 1));
     }
 
-    bool holds(Op condition, std::uint32_t at) const {
-        if (condition == Op::begin) return at == 0;
-        if (condition == Op::end) return at == text.size();
-        return at_boundary(at) == (condition == Op::boundary);
-    }
-
     // False if it would have to go back to too many places.
     bool note(const Retry& retry) {
         if (depth == most_retries) return false;
@@ -174,14 +168,13 @@ struct CaptureWalk {
                put_end(group.value + 1U, end, group.once);
     }
 
-    // A match that begins at `at`; takes the steps off `left`. What the loop works with is never
-    // passed by reference, so that it stays in registers.
+    // A match that begins at `at`, with nothing to go back to; takes the steps off `left`. What the
+    // loop works with is never passed by reference, so that it stays in registers.
     Outcome from(std::uint32_t at, std::int64_t& left) {
         const Instruction* code = program.code_.data();
         const auto size = static_cast<std::uint32_t>(text.size());
         std::int64_t steps = left;
         std::uint32_t pc = 0;
-        depth = 0;
         while (true) {
             const Instruction& now = code[pc++];
             --steps;
@@ -257,10 +250,14 @@ struct CaptureWalk {
                     if (!put_end(now.value, at, now.once)) return Outcome::gave_up;
                     continue;
                 case Op::begin:
+                    if (at != 0) break;
+                    continue;
                 case Op::end:
+                    if (at != size) break;
+                    continue;
                 case Op::boundary:
                 case Op::no_boundary:
-                    if (!holds(now.op, at)) break;
+                    if (at_boundary(at) != (now.op == Op::boundary)) break;
                     continue;
                 case Op::accept:
                     return Outcome::match;
@@ -268,10 +265,7 @@ struct CaptureWalk {
             Resume resume = go_back();
             steps -= resume.steps;
             if (steps < 0) return Outcome::gave_up;
-            if (!resume.found) {
-                left = steps;
-                return Outcome::no_match;
-            }
+            if (!resume.found) return left = steps, Outcome::no_match;
             pc = resume.pc;
             at = resume.at;
         }
@@ -359,6 +353,7 @@ CaptureProgram::Outcome CaptureProgram::run(std::string_view text,
             continue;
         }
         std::fill_n(walk.ends.begin(), groups_ * 2, unset);
+        walk.depth = 0;
         Outcome outcome = walk.from(at, left);
         if (outcome == Outcome::no_match) continue;
         if (outcome == Outcome::gave_up) return outcome;

@@ -24,6 +24,8 @@ TEST_CASE("what is no address is refused") {
     for (const char* text : {"", "1.2.3", "1.2.3.4.5", "1.2.3.256", "010.1.1.1", "1.2.3.4 ", "host",
                              "::1::", "12345::", "[::1", "1.2.3.4/8"})
         CHECK_FALSE(parse_address(text));
+    CHECK_FALSE(parse_address({"1.2.3.4\0x", 9}));
+    CHECK_FALSE(parse_address({"::1\0x", 5}));
     for (const char* text : {"1.2.3.4/33", "1.2.3.4/", "::/129", "1.2.3.4/-1", "1.2.3.4/8x"})
         CHECK_FALSE(parse_prefix(text));
 }
