@@ -3,27 +3,27 @@
 
 namespace bandd {
 
-const Table<AskedProgram>& ignorecommand_keys() {
-    static const Table<AskedProgram> table{
+const Table<ProgramConfig>& ignorecommand_keys() {
+    static const Table<ProgramConfig> table{
         "ignorecommand",
         {
-            key::argv("run", &AskedProgram::argv, "what is asked"),
-            key::text("user", &AskedProgram::user, "user name",
+            key::argv("run", &ProgramConfig::argv, "what is asked"),
+            key::text("user", &ProgramConfig::user, "user name",
                       "as whom, if the daemon was started by root"),
-            key::duration("timeout", &AskedProgram::timeout,
+            key::duration("timeout", &ProgramConfig::timeout,
                           "then the program is killed, and the address banned"),
         }};
     return table;
 }
 
-const Table<AskedProgram>& accounts_action_keys() {
-    static const Table<AskedProgram> table{
+const Table<ProgramConfig>& accounts_action_keys() {
+    static const Table<ProgramConfig> table{
         "accounts action",
         {
-            key::argv("run", &AskedProgram::argv, "what is run"),
-            key::text("user", &AskedProgram::user, "user name",
+            key::argv("run", &ProgramConfig::argv, "what is run"),
+            key::text("user", &ProgramConfig::user, "user name",
                       "as whom, if the daemon was started by root"),
-            key::duration("timeout", &AskedProgram::timeout, "then the program is killed"),
+            key::duration("timeout", &ProgramConfig::timeout, "then the program is killed"),
         }};
     return table;
 }
@@ -43,8 +43,8 @@ std::vector<std::string> read_argv(const Field& field) {
     return argv;
 }
 
-AskedProgram read_program(const Field& field, const Table<AskedProgram>& table) {
-    AskedProgram program;
+ProgramConfig read_program(const Field& field, const Table<ProgramConfig>& table) {
+    ProgramConfig program;
     if (field.value().kind != Value::Kind::map) {
         program.argv = read_argv(field);
         return program;

@@ -15,10 +15,10 @@ namespace bandd {
 std::vector<std::string> read_argv(const Field& field);
 
 // Such a list, or a map with the keys of `table`.
-AskedProgram read_program(const Field& field, const Table<AskedProgram>& table);
+ProgramConfig read_program(const Field& field, const Table<ProgramConfig>& table);
 
-const Table<AskedProgram>& ignorecommand_keys();
-const Table<AskedProgram>& accounts_action_keys();
+const Table<ProgramConfig>& ignorecommand_keys();
+const Table<ProgramConfig>& accounts_action_keys();
 
 namespace key {
 

@@ -131,12 +131,13 @@ struct FilterConfig {
     std::vector<Sample> samples;
 };
 
-// A program that says whether an address is exempt: exit code 0.
-struct AskedProgram {
-    std::vector<std::string> argv;  // empty: there is none
+// A program that bandd runs: `ignorecommand` (exit code 0: the address is exempt), the action of
+// `accounts`.
+struct ProgramConfig {
+    std::vector<std::string> argv;  // empty if there is none
     std::string user = "root";
     Duration timeout = std::chrono::seconds(60);
-    auto operator<=>(const AskedProgram&) const = default;
+    auto operator<=>(const ProgramConfig&) const = default;
 };
 
 // Whole countries, kept out by the kernel.
@@ -156,7 +157,7 @@ struct AccessConfig {
     std::string message =
         "554 5.7.1 This account was used from too many places. Please change its password.";
     std::string place_message = "554 5.7.1 You may not log in from there.";
-    AskedProgram action;  // run once when an account has too many; nothing is asked
+    ProgramConfig action;  // run once when an account has too many; nothing is asked
     Place where, accounts_where;
 };
 
@@ -233,7 +234,7 @@ struct JailConfig {
     std::vector<NeededField> needed_fields;  // by `where` and `count`
     std::vector<std::string> broadband_words;
     std::vector<std::string> ignore_names;  // host names in ignoreip
-    AskedProgram ignorecommand;
+    ProgramConfig ignorecommand;
     std::vector<ActionConfig> actions;
 };
 

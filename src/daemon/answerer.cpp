@@ -155,7 +155,7 @@ void Answerer::start_programs(Instant now) {
         Question question = to_run_.front();
         to_run_.pop_front();
         const Exemptions& exemptions = jails_[question.jail];
-        const AskedProgram& program = exemptions.program;
+        const ProgramConfig& program = exemptions.program;
         Ban subject;
         subject.key.prefix = make_prefix(question.address, question.address.bits());
         subject.from = now;

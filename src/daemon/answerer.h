@@ -69,7 +69,7 @@ class Answerer {
     };
     struct Exemptions {
         std::vector<std::string> names;
-        AskedProgram program;
+        ProgramConfig program;
         std::string jail;
     };
     // If it is known; else `question` goes on when it is.

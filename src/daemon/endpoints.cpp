@@ -159,7 +159,7 @@ std::optional<std::size_t> Endpoints::on_policy(StreamClient& client, std::strin
     }
     // Nobody logged on, or by a way that has no address: nothing to say.
     if (request->user.empty() || !request->address) {
-        answer += policy_answer("DUNNO");
+        answer += policy_reply("DUNNO");
         ++counts.passed;
         return size;
     }
@@ -169,9 +169,9 @@ std::optional<std::size_t> Endpoints::on_policy(StreamClient& client, std::strin
     login.again = !request->instance.empty() && client.name == same;
     client.name = std::move(same);
     Decision decision = decide("policy", login);
-    answer += policy_answer(decision.permit == Permit::yes       ? "DUNNO"
-                            : decision.permit == Permit::country ? place_message_
-                                                                 : message_);
+    answer += policy_reply(decision.permit == Permit::yes       ? "DUNNO"
+                           : decision.permit == Permit::country ? place_message_
+                                                                : message_);
     counts.latency.add(stopwatch() - begin);
     return size;
 }
@@ -272,40 +272,40 @@ std::optional<std::size_t> Endpoints::on_json(StreamClient& client, std::string_
     return end + 1;
 }
 
-HttpAnswer Endpoints::answer_login(const char* endpoint,
-                                   const std::optional<LoginQuestion>& question, bool is_nginx) {
-    if (!question) {
+HttpReply Endpoints::reply_to_login(const char* endpoint, const std::optional<HttpLogin>& login,
+                                    bool is_nginx) {
+    if (!login) {
         ++counts_[endpoint].bad;
         return {400, "text/plain; charset=utf-8", {}, "not understood\n"};
     }
-    LoginRequest request{question->protocol, question->user, question->address, now()};
-    if (question->report) {
+    LoginRequest request{login->protocol, login->user, login->address, now()};
+    if (login->report) {
         ++counts_[endpoint].reports;
-        request.proven = question->success;
+        request.proven = login->success;
         // What we refused was told when we did.
-        if (question->success)
+        if (login->success)
             calls_.on_login(request);
-        else if (!question->refused_by_us)
+        else if (!login->refused_by_us)
             calls_.on_failure(request);
-        return answer_dovecot({});
+        return reply_to_dovecot({});
     }
     Decision decision;
-    if (question->anonymous)
+    if (login->anonymous)
         ++counts_[endpoint].passed;
     else
         decision = decide(endpoint, request);
-    return is_nginx ? answer_nginx(*question, decision, http_config_) : answer_dovecot(decision);
+    return is_nginx ? reply_to_nginx(*login, decision, http_config_) : reply_to_dovecot(decision);
 }
 
-HttpAnswer Endpoints::answer_http(const HttpRequest& request) {
+HttpReply Endpoints::reply_to_http(const HttpRequest& request) {
     constexpr const char* plain = "text/plain; charset=utf-8";
     if (!is_authorized(request, http_config_.token))
         return {401, plain, {{"WWW-Authenticate", "Bearer"}}, "a token is needed\n"};
     bool get = request.method == "GET" || request.method == "HEAD";
     if (request.path == "/auth/nginx" && get)
-        return answer_login("nginx", parse_nginx(request), true);
+        return reply_to_login("nginx", parse_nginx(request), true);
     if (request.path == "/auth/dovecot" && request.method == "POST")
-        return answer_login("dovecot", parse_dovecot(request), false);
+        return reply_to_login("dovecot", parse_dovecot(request), false);
     if (request.path == "/metrics" && get)
         return {200, "text/plain; version=0.0.4; charset=utf-8", {}, calls_.metrics()};
     if (request.path == "/health" && get) return {200, plain, {}, "ok\n"};
@@ -318,7 +318,7 @@ void Endpoints::on_http() {
         double begin = stopwatch();
         auto request = http_->take_request();
         if (!request) return;
-        http_->answer(request->id, answer_http(*request));
+        http_->reply(request->id, reply_to_http(*request));
         if (request->path.starts_with("/auth/"))
             counts_[request->path == "/auth/nginx" ? "nginx" : "dovecot"].latency.add(stopwatch() -
                                                                                       begin);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Who asks the daemon: Postfix, nginx and Dovecot whether a login is to be let in, Prometheus for
-// numbers, other machines to have addresses banned. Sockets and protocols are here; what is decided
-// comes by the calls. On the loop.
+// Requests of others: Postfix, nginx and Dovecot want to know whether a login is to be let in,
+// Prometheus wants numbers, other machines want addresses banned. Sockets and protocols are here;
+// what is replied comes by the calls (Logins, RemoteBans, status). On the loop.
 #pragma once
 
 #include <functional>
@@ -43,11 +43,12 @@ class Endpoints {
         std::function<void(const Error&)> on_error;
         std::function<void(std::string line)> audit;
     };
-    explicit Endpoints(Calls calls) : calls_(std::move(calls)) {}
 
     // Binds what is configured, and starts the helper that speaks HTTP, as `helper`. Before rights
     // are dropped.
     Result<> open(const Config& config, const SystemUser& helper);
+    // Who answers. Before `configure`.
+    void set_calls(Calls calls) { calls_ = std::move(calls); }
     // Begins to answer, or goes on with another configuration; sockets that were not opened at the
     // start cannot be now, which is said.
     Result<> configure(const Config& config, Loop& loop);
@@ -76,9 +77,9 @@ class Endpoints {
     RemoteReply ask_remote(const PeerConfig& peer, const RemoteRequest& request,
                            const Address& from);
     void on_http();
-    HttpAnswer answer_http(const HttpRequest& request);
-    HttpAnswer answer_login(const char* endpoint, const std::optional<LoginQuestion>& question,
-                            bool is_nginx);
+    HttpReply reply_to_http(const HttpRequest& request);
+    HttpReply reply_to_login(const char* endpoint, const std::optional<HttpLogin>& login,
+                             bool is_nginx);
     Decision decide(const char* endpoint, const LoginRequest& request);
 
     Calls calls_;

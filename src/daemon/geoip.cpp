@@ -9,11 +9,10 @@
 
 namespace bandd {
 
-Result<std::unique_ptr<Geoip>> Geoip::start(Loop& loop, const Config& config, Log& log,
-                                            std::function<void()> on_replaced) {
+Result<std::unique_ptr<Geoip>> Geoip::start(Loop& loop, const Config& config, Log& log) {
     auto files = ReplacedFiles::create();
     if (!files) return std::unexpected(files.error());
-    std::unique_ptr<Geoip> made(new Geoip(std::move(*files), config, log, std::move(on_replaced)));
+    std::unique_ptr<Geoip> made(new Geoip(std::move(*files), loop, config, log));
     // Watched before they are opened, so that no change between the two is missed.
     made->files_.set_files(config.geoip);
     auto opened = GeoDatabases::open(config.geoip);
@@ -22,6 +21,7 @@ Result<std::unique_ptr<Geoip>> Geoip::start(Loop& loop, const Config& config, Lo
     auto added = loop.add(made->files_.fd(), EPOLLIN,
                           [geoip = made.get()](std::uint32_t) { geoip->on_notice(); });
     if (!added) return std::unexpected(added.error());
+    made->stale_ = config.geoblocks.empty() && geoblocks_stand();
     return made;
 }
 
@@ -40,7 +40,39 @@ void Geoip::on_notice() {
     }
     take(std::move(*fresh));
     log_.write(Severity::notice, "geoip databases were replaced, and opened anew");
-    on_replaced_();
+    make_blocks();
+}
+
+Result<> Geoip::prepare_blocks(const Config& fresh) {
+    if (blocker_ || (fresh.geoblocks.empty() && !stale_)) return {};
+    auto started = Geoblocker::start(loop_, [this](const GeoblockReport& report) { say(report); });
+    if (!started) return std::unexpected(started.error());
+    blocker_ = std::move(*started);
+    return {};
+}
+
+void Geoip::make_blocks() {
+    if (blocker_) blocker_->set(config_.geoblocks, config_.geoip);
+}
+
+void Geoip::say(const GeoblockReport& report) {
+    for (const auto& [name, networks] : report.networks)
+        log_.write(Severity::notice, "geoblock {}: {} networks are kept out", name, networks);
+    if (report.error)
+        log_.write(Severity::error, "{}; it is tried again in {}", to_line(*report.error),
+                   format_duration(Geoblocker::pause));
+}
+
+std::optional<Instant> Geoip::next_deadline() const {
+    return blocker_ ? blocker_->next_deadline() : std::nullopt;
+}
+
+void Geoip::on_time(Instant now) {
+    if (blocker_) blocker_->on_time(now);
+}
+
+void Geoip::clear_blocks() {
+    if (blocker_) blocker_->clear();
 }
 
 }  // namespace bandd

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The `geoip` databases: open while bandd runs, opened anew when somebody replaces their files.
+// The `geoip` databases: open while bandd runs, opened anew when somebody replaces their files. And
+// the geoblocks that are made from them.
 #pragma once
 
-#include <functional>
 #include <memory>
+#include <optional>
 
+#include "daemon/geoblocker.h"
 #include "facts/databases.h"
 #include "os/replaced_files.h"
 
@@ -16,29 +18,38 @@ struct Config;
 
 class Geoip {
   public:
-    // Opens those of `config`, which is what is in force at any time. `on_replaced`: they were
-    // opened anew. `loop`, `config` and `log` outlive it.
-    static Result<std::unique_ptr<Geoip>> start(Loop& loop, const Config& config, Log& log,
-                                                std::function<void()> on_replaced);
+    // Opens those of `config`, which is what is in force at any time. `loop`, `config` and `log`
+    // outlive it. Before anything is changed in the kernel, as it looks for geoblocks of a daemon
+    // before us: the kernel lets a socket go only once its changes are done, which takes a while.
+    static Result<std::unique_ptr<Geoip>> start(Loop& loop, const Config& config, Log& log);
 
     // What they say; at the same place while this lives.
     const GeoDatabases& facts() const { return facts_; }
+    // What `fresh` needs to make its geoblocks: exists afterwards.
+    Result<> prepare_blocks(const Config& fresh);
+    // Begins to make them as they are configured.
+    void make_blocks();
     // A reload's: those of `config`, opened already.
     void take(GeoDatabases fresh);
 
+    std::optional<Instant> next_deadline() const;
+    void on_time(Instant now);
+    // Takes geoblocks out of the kernel, for `stop: flush`.
+    void clear_blocks();
+
   private:
-    Geoip(ReplacedFiles files, const Config& config, Log& log, std::function<void()> on_replaced)
-        : files_(std::move(files)),
-          config_(config),
-          log_(log),
-          on_replaced_(std::move(on_replaced)) {}
+    Geoip(ReplacedFiles files, Loop& loop, const Config& config, Log& log)
+        : files_(std::move(files)), loop_(loop), config_(config), log_(log) {}
+    void say(const GeoblockReport& report);
     void on_notice();
 
     ReplacedFiles files_;
     GeoDatabases facts_;
+    Loop& loop_;
     const Config& config_;
     Log& log_;
-    std::function<void()> on_replaced_;
+    std::unique_ptr<Geoblocker> blocker_;  // empty if there were never any geoblocks
+    bool stale_ = false;  // geoblocks of a daemon before us are there, and none are configured
 };
 
 }  // namespace bandd

@@ -66,7 +66,7 @@ void Logins::on_failed_password(const LoginRequest& request) {
 }
 
 void Logins::run_action(const AccountOver& over) {
-    const AskedProgram& action = parts_.config.access.action;
+    const ProgramConfig& action = parts_.config.access.action;
     if (action.argv.empty()) return;
     std::string program = action.argv.front();
     std::vector<std::string> argv{program};

@@ -3,7 +3,8 @@
 #include <cstdio>
 #include <new>
 
-#include "daemon/daemon.h"
+#include "control/protocol.h"
+#include "daemon/run.h"
 #include "os/random.h"
 
 int main(int argc, char** argv) {
@@ -35,7 +36,7 @@ int main(int argc, char** argv) {
         return bandd::exit_usage;
     }
     try {
-        return bandd::Daemon(options).run();
+        return bandd::run_daemon(options);
     } catch (const std::bad_alloc&) {
         // Nothing is half done in the kernel or in the state; a supervisor starts us again.
         std::fputs("bandd: out of memory\n", stderr);

@@ -3,7 +3,7 @@
 
 namespace bandd {
 
-Result<> Programs::run(std::vector<std::string> argv, const AskedProgram& program, OnEnd on_end) {
+Result<> Programs::run(std::vector<std::string> argv, const ProgramConfig& program, OnEnd on_end) {
     SpawnRequest request{next_id_++, std::move(argv), program.user, program.timeout};
     if (auto started = spawner_.run(request); !started) return started;
     running_.emplace(request.id, std::move(on_end));

@@ -22,7 +22,7 @@ class Programs {
     using OnEnd = std::function<void(const SpawnResult& result, Instant now)>;
     // As the user and with the time limit of `program`. An error: it was not started, and `on_end`
     // is not called.
-    Result<> run(std::vector<std::string> argv, const AskedProgram& program, OnEnd on_end);
+    Result<> run(std::vector<std::string> argv, const ProgramConfig& program, OnEnd on_end);
 
     int fd() const { return spawner_.fd(); }  // readable: a program has ended
     void on_ready(Instant now);

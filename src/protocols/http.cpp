@@ -75,64 +75,64 @@ std::string header_text(std::string_view text) {
     return out;
 }
 
-std::optional<LoginQuestion> parse_nginx(const HttpRequest& request) {
-    LoginQuestion question;
-    question.anonymous = request.header("auth-method") == "none";
+std::optional<HttpLogin> parse_nginx(const HttpRequest& request) {
+    HttpLogin login;
+    login.anonymous = request.header("auth-method") == "none";
     auto user = percent_decoded(request.header("auth-user"));
     auto address = parse_address(request.header("client-ip"));
-    if (!user || (user->empty() && !question.anonymous) || !address) return {};
-    question.user = std::move(*user);
-    question.address = *address;
-    question.protocol = request.header("auth-protocol");
-    return question;
+    if (!user || (user->empty() && !login.anonymous) || !address) return {};
+    login.user = std::move(*user);
+    login.address = *address;
+    login.protocol = request.header("auth-protocol");
+    return login;
 }
 
-HttpAnswer answer_nginx(const LoginQuestion& question, const Decision& decision,
-                        const HttpConfig& config) {
-    HttpAnswer answer;
+HttpReply reply_to_nginx(const HttpLogin& login, const Decision& decision,
+                         const HttpConfig& config) {
+    HttpReply reply;
     if (decision.permit != Permit::yes) {
-        answer.headers.emplace_back("Auth-Status",
-                                    decision.permit == Permit::country ? refusal : account_refusal);
+        reply.headers.emplace_back("Auth-Status",
+                                   decision.permit == Permit::country ? refusal : account_refusal);
         // For SMTP, nginx sends this in front.
-        answer.headers.emplace_back("Auth-Error-Code", "535 5.7.8");
-        return answer;
+        reply.headers.emplace_back("Auth-Error-Code", "535 5.7.8");
+        return reply;
     }
-    auto server = config.mail_servers.find(question.protocol);
+    auto server = config.mail_servers.find(login.protocol);
     if (server == config.mail_servers.end()) {
-        answer.headers.emplace_back("Auth-Status", "Temporary server problem, try again later");
-        answer.headers.emplace_back("Auth-Error-Code", "451 4.3.0");
-        return answer;
+        reply.headers.emplace_back("Auth-Status", "Temporary server problem, try again later");
+        reply.headers.emplace_back("Auth-Error-Code", "451 4.3.0");
+        return reply;
     }
-    answer.headers.emplace_back("Auth-Status", "OK");
-    answer.headers.emplace_back("Auth-Server", to_string(server->second.address));
-    answer.headers.emplace_back("Auth-Port", std::to_string(server->second.port));
-    return answer;
+    reply.headers.emplace_back("Auth-Status", "OK");
+    reply.headers.emplace_back("Auth-Server", to_string(server->second.address));
+    reply.headers.emplace_back("Auth-Port", std::to_string(server->second.port));
+    return reply;
 }
 
-std::optional<LoginQuestion> parse_dovecot(const HttpRequest& request) {
+std::optional<HttpLogin> parse_dovecot(const HttpRequest& request) {
     Json json = Json::parse(request.body, nullptr, false);
     if (!json.is_object()) return {};
-    LoginQuestion question;
-    question.user = text_of(json, "login");
-    question.protocol = text_of(json, "protocol");
+    HttpLogin login;
+    login.user = text_of(json, "login");
+    login.protocol = text_of(json, "protocol");
     auto address = parse_address(text_of(json, "remote"));
-    if (!address || question.user.empty()) return {};
-    question.address = *address;
-    question.report = request.query == "command=report";
-    question.success = flag_of(json, "success");
-    question.refused_by_us = flag_of(json, "policy_reject");
-    return question;
+    if (!address || login.user.empty()) return {};
+    login.address = *address;
+    login.report = request.query == "command=report";
+    login.success = flag_of(json, "success");
+    login.refused_by_us = flag_of(json, "policy_reject");
+    return login;
 }
 
-HttpAnswer answer_dovecot(const Decision& decision) {
-    HttpAnswer answer;
-    answer.type = "application/json";
+HttpReply reply_to_dovecot(const Decision& decision) {
+    HttpReply reply;
+    reply.type = "application/json";
     Json json{{"status", decision.permit == Permit::yes ? 0 : -1},
               {"msg", decision.permit == Permit::yes       ? ""
                       : decision.permit == Permit::country ? refusal
                                                            : account_refusal}};
-    answer.body = json.dump() + "\n";
-    return answer;
+    reply.body = json.dump() + "\n";
+    return reply;
 }
 
 }  // namespace bandd

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What is asked by HTTP, and answered: nginx's auth_http, Dovecot's auth policy. The HTTP itself is
-// a helper process's (src/http); passwords never come here.
+// Requests by HTTP and their replies: nginx's auth_http, Dovecot's auth policy. A helper process
+// speaks HTTP itself (src/http); passwords never come here.
 #pragma once
 
 #include <optional>
@@ -17,14 +17,14 @@ namespace bandd {
 struct HttpRequest {
     std::uint64_t id = 0;  // of the helper
     std::string method, path;
-    std::string query;  // behind the "?", as it came
+    std::string query;  // after the "?", as it came
     Address peer;
     std::vector<std::pair<std::string, std::string>> headers;  // names in small letters
     std::string body;
 
-    std::string_view header(std::string_view name) const;  // empty: it is not there
+    std::string_view header(std::string_view name) const;  // empty if it is not there
 };
-struct HttpAnswer {
+struct HttpReply {
     int status = 200;
     std::string type = "text/plain; charset=utf-8";
     std::vector<std::pair<std::string, std::string>> headers;
@@ -36,24 +36,25 @@ bool is_same_secret(std::string_view given, std::string_view secret);
 // By `Authorization: Bearer …` or `X-Auth-Key: …`, or from this machine if there is no token.
 bool is_authorized(const HttpRequest& request, std::string_view token);
 
-// "%41" is A; nothing if it is broken. nginx encodes what is in Auth-User.
+// "%41" is A; empty if it is broken. nginx encodes what is in Auth-User.
 std::optional<std::string> percent_decoded(std::string_view text);
 
-struct LoginQuestion {
+// A login that nginx or Dovecot wants a decision on, or tells of.
+struct HttpLogin {
     std::string user, protocol;
     Address address;
     bool report = false;   // Dovecot tells how it went; nothing is decided
     bool success = false;  // of a report
     bool refused_by_us = false;
-    bool anonymous = false;  // nginx passes on who does not log on (smtp_auth none)
+    bool anonymous = false;  // nginx passes on who does not log in (smtp_auth none)
 };
-// From nginx's headers. Nothing: it is not such a request.
-std::optional<LoginQuestion> parse_nginx(const HttpRequest& request);
-HttpAnswer answer_nginx(const LoginQuestion& question, const Decision& decision,
-                        const HttpConfig& config);
+// From nginx's headers. Empty if it is not such a request.
+std::optional<HttpLogin> parse_nginx(const HttpRequest& request);
+HttpReply reply_to_nginx(const HttpLogin& login, const Decision& decision,
+                         const HttpConfig& config);
 // From Dovecot's JSON.
-std::optional<LoginQuestion> parse_dovecot(const HttpRequest& request);
-HttpAnswer answer_dovecot(const Decision& decision);
+std::optional<HttpLogin> parse_dovecot(const HttpRequest& request);
+HttpReply reply_to_dovecot(const Decision& decision);
 
 // `text` as a header may hold it: without line ends and other control characters.
 std::string header_text(std::string_view text);

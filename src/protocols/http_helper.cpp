@@ -18,7 +18,7 @@
 namespace bandd {
 namespace {
 
-constexpr int largest_answer = 8 << 20;  // bytes of a packet; numbers of a thousand jails
+constexpr int largest_reply = 8 << 20;  // bytes of a packet; numbers of a thousand jails
 
 std::string find_program() {
     namespace fs = std::filesystem;
@@ -60,8 +60,8 @@ Result<HttpHelper> HttpHelper::start(const SystemUser& account, Fd listening) {
     Fd ours(ends[0]);
     Fd theirs(ends[1]);
     for (int fd : ends)
-        if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &largest_answer, sizeof largest_answer) != 0)
-            setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &largest_answer, sizeof largest_answer);
+        if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &largest_reply, sizeof largest_reply) != 0)
+            setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &largest_reply, sizeof largest_reply);
     pid_t pid = fork();
     if (pid < 0) return fail_errno("fork");
     if (pid == 0) {
@@ -118,13 +118,13 @@ std::optional<HttpRequest> HttpHelper::take_request() {
     }
 }
 
-void HttpHelper::answer(std::uint64_t id, const HttpAnswer& answer) {
+void HttpHelper::reply(std::uint64_t id, const HttpReply& reply) {
     std::string packet;
     append_field(packet, as_bytes(id));
-    append_field(packet, std::to_string(answer.status));
-    append_field(packet, answer.type);
-    append_field(packet, answer.body);
-    for (const auto& [name, value] : answer.headers) {
+    append_field(packet, std::to_string(reply.status));
+    append_field(packet, reply.type);
+    append_field(packet, reply.body);
+    for (const auto& [name, value] : reply.headers) {
         append_field(packet, name);
         append_field(packet, header_text(value));
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The process that speaks HTTP (bandd-http): without rights, forked before the daemon gives its own
-// up, started anew if it dies. Requests come as packets, answers go back as packets.
+// up, started anew if it dies. Requests come as packets, replies go back as packets.
 #pragma once
 
 #include <optional>
@@ -19,8 +19,8 @@ class HttpHelper {
 
     int fd() const { return socket_.get(); }  // readable: a request is there
     std::optional<HttpRequest> take_request();
-    // An answer that the helper does not take is lost, and its client hears of a fault.
-    void answer(std::uint64_t id, const HttpAnswer& answer);
+    // A reply that the helper does not take is lost, and its client hears of a fault.
+    void reply(std::uint64_t id, const HttpReply& reply);
     bool ended() const { return ended_; }
     std::uint64_t lost() const { return lost_; }
 

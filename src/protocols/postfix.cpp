@@ -41,7 +41,7 @@ std::optional<PolicyRequest> parse_policy_request(std::string_view text) {
     return out;
 }
 
-std::string policy_answer(std::string_view action) {
+std::string policy_reply(std::string_view action) {
     return "action=" + std::string(action) + "\n\n";
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Postfix's policy delegation: what it asks (SMTPD_POLICY_README), and how it is answered.
+// Postfix's policy delegation (SMTPD_POLICY_README): requests and replies.
 #pragma once
 
 #include <cstddef>
@@ -13,20 +13,20 @@
 namespace bandd {
 
 struct PolicyRequest {
-    std::string_view user;      // sasl_username; empty: nobody logged on
-    std::string_view instance;  // the same for all questions about one message
+    std::string_view user;      // sasl_username; empty if nobody logged in
+    std::string_view instance;  // the same for all requests about one message
     std::string_view state;     // RCPT, DATA, …
     std::optional<Address> address;
 };
 
-// Bytes of the first whole request in `bytes`, with the empty line that ends it; 0: it is not
+// Bytes of the first whole request in `bytes`, with the empty line that ends it; 0 if it is not
 // whole.
 std::size_t policy_request_size(std::string_view bytes);
-// Nothing: it is no request of smtpd's. Attributes may come in any order; the first of a name
+// Empty if it is no request of smtpd's. Attributes may come in any order; the first of a name
 // counts; unknown ones do not. The views point into `text`.
 std::optional<PolicyRequest> parse_policy_request(std::string_view text);
 
 // "action=…\n\n".
-std::string policy_answer(std::string_view action);
+std::string policy_reply(std::string_view action);
 
 }  // namespace bandd

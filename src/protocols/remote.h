@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What other machines ask: to have an address banned, let go, or looked at. Two dialects, one line
-// a request:
+// Requests of other machines: to have an address banned, let go, or looked at. Two dialects, one
+// line a request:
 //
 //   {"v": 1, "command": "auth", "arguments": {"token": "…"}}          by TLS, with a token
 //   {"v": 1, "command": "add", "arguments": {"ip": "192.0.2.1", "for": "1h", "reason": "spam"}}

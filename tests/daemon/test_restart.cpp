@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The running daemon over reloads, restarts, kills, moved states and set clocks: nothing is
 // forgotten or counted twice.
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <sstream>
@@ -31,6 +32,19 @@ TEST_CASE_METHOD(AppSetup, "a reload swaps all or nothing; unchanged jails keep 
         CHECK(daemon.said("the configuration was not changed"));
         CHECK(bans() == "203.0.113.1 app active\n203.0.113.3 other active\n");
     }
+    SECTION("one whose database is broken leaves the log where it is") {
+        write_file(dir / "geo.mmdb", "broken");
+        write_file(dir / "elsewhere.log", "");
+        must("chmod 666 " + dir / "elsewhere.log");
+        configure("  app: {logpath: app.log, maxretry: 2}\n",
+                  "geoip: geo.mmdb\nlog: {target: " + dir / "elsewhere.log" + ", level: error}\n");
+        CHECK(daemon.ctl("reload").code == 2);
+        CHECK(daemon.said("the configuration was not changed"));
+        CHECK(daemon.ctl("ban 203.0.113.4 --jail app").code == 0);
+        CHECK(daemon.said("ban 203.0.113.4 jail=app"));
+        CHECK(read_file(dir / "elsewhere.log").empty());
+        CHECK(daemon.ctl("unban 203.0.113.4").code == 0);
+    }
     SECTION("a good one is taken; the jail that is gone lifts its bans") {
         configure(
             "  app: {logpath: app.log, maxretry: 2}\n  new: {logpath: new.log, filter: app, "
@@ -44,6 +58,16 @@ TEST_CASE_METHOD(AppSetup, "a reload swaps all or nothing; unchanged jails keep 
     }
     denied("203.0.113.2");  // the second hit: the first one, before the reload, still counts
     CHECK(wait_for([&] { return has(bans(), "203.0.113.2 app active"); }));
+}
+
+TEST_CASE_METHOD(AppSetup, "a start that fails says each reason once, and ends with 2") {
+    configure("  app: {logpath: app.log, maxretri: 2, findtim: 1h}\n");
+    Ran ran = sh(built("bandd") + " --config " + dir.path());
+    INFO(ran.out);
+    CHECK(ran.code == 2);
+    CHECK(std::ranges::count(ran.out, '\n') == 2);
+    CHECK(has(ran.out, "unknown key \"maxretri\""));
+    CHECK(has(ran.out, "unknown key \"findtim\""));
 }
 
 TEST_CASE_METHOD(AppSetup, "a restart forgets nothing: windows, bans, offences, log positions") {

@@ -147,7 +147,7 @@ void run_http(const std::string& bytes) {
                        {"authorization", bytes}};
     is_authorized(request, "0123456789abcdef");
     if (auto question = parse_nginx(request))
-        for (const auto& [name, value] : answer_nginx(*question, {}, {}).headers)
+        for (const auto& [name, value] : reply_to_nginx(*question, {}, {}).headers)
             if (header_text(value) != value) abort();
 }
 void run_accounts(const std::string& bytes) {

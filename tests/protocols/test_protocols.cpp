@@ -28,7 +28,7 @@ TEST_CASE("policy: a request is whole with its empty line, in any order, with un
         "request=smtpd_access_policy\nclient_address=192.0.2.1\nclient_address=8.8.8.8\n\n");
     CHECK(twice->address == ip("192.0.2.1"));
     CHECK(twice->user.empty());
-    CHECK(policy_answer("DUNNO") == "action=DUNNO\n\n");
+    CHECK(policy_reply("DUNNO") == "action=DUNNO\n\n");
 }
 
 TEST_CASE("nginx: what it asks, and what it is told") {
@@ -42,16 +42,16 @@ TEST_CASE("nginx: what it asks, and what it is told") {
     CHECK(question->protocol == "imap");
     HttpConfig config;
     config.mail_servers["imap"] = {ip("192.0.2.1"), 143};
-    auto pass = answer_nginx(*question, {}, config);
+    auto pass = reply_to_nginx(*question, {}, config);
     CHECK(pass.headers == decltype(pass.headers){{"Auth-Status", "OK"},
                                                  {"Auth-Server", "192.0.2.1"},
                                                  {"Auth-Port", "143"}});
     Decision refused;
     refused.permit = Permit::country;
-    CHECK(answer_nginx(*question, refused, config).headers[0].second ==
+    CHECK(reply_to_nginx(*question, refused, config).headers[0].second ==
           "Login is not allowed from there");
     question->protocol = "smtp";  // no server is named for it
-    CHECK(answer_nginx(*question, {}, config).headers[0].second != "OK");
+    CHECK(reply_to_nginx(*question, {}, config).headers[0].second != "OK");
     // Mail from strangers is passed on, whoever they are.
     HttpRequest stranger;
     stranger.headers = {
@@ -78,10 +78,10 @@ TEST_CASE("dovecot: what it asks and reports, and what it is told") {
         request.body = bad;
         CHECK_FALSE(parse_dovecot(request));
     }
-    CHECK(answer_dovecot({}).body == "{\"msg\":\"\",\"status\":0}\n");
+    CHECK(reply_to_dovecot({}).body == "{\"msg\":\"\",\"status\":0}\n");
     Decision refused;
     refused.permit = Permit::account;
-    CHECK(answer_dovecot(refused).body ==
+    CHECK(reply_to_dovecot(refused).body ==
           "{\"msg\":\"This account was used from too many places\",\"status\":-1}\n");
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the daemon has to ask others before it decides: name servers, programs.
+// Questions of the engine, which name servers and programs answer before it decides.
 #include <csignal>
 #include <fstream>
 #include <sstream>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Programs and machines that ask the daemon: what they get, what they are refused, and that neither
-// a restart nor their rudeness loses anything.
+// Requests of programs and machines: what they get, what they are refused, and that neither a
+// restart nor their rudeness loses anything.
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/checkpointer.h"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+
+#include "core/decide/engine.h"
+#include "daemon/pipeline.h"
+#include "os/clock.h"
+#include "os/log.h"
+#include "os/loop.h"
+#include "source/sources.h"
+#include "store/store.h"
+
+namespace bandd {
+namespace {
+
+// Names of notes in the state.
+constexpr const char* journal_note = "journal";
+constexpr const char* conversations_note = "conversations";
+constexpr const char* waiting_note = "waiting";
+
+}  // namespace
+
+Result<std::unique_ptr<Checkpointer>> Checkpointer::start(Parts parts, std::unique_ptr<Store> store,
+                                                          bool lost,
+                                                          std::function<void()> on_first) {
+    std::unique_ptr<Checkpointer> made(
+        new Checkpointer(parts, std::move(store), lost, std::move(on_first)));
+    if (auto listening = made->listen(); !listening) return std::unexpected(listening.error());
+    return made;
+}
+
+Checkpointer::Checkpointer(Parts parts, std::unique_ptr<Store> store, bool lost,
+                           std::function<void()> on_first)
+    : parts_(parts), store_(std::move(store)), lost_(lost), on_first_(std::move(on_first)) {}
+
+Checkpointer::~Checkpointer() = default;
+
+bool Checkpointer::is_broken() const { return store_->broken(); }
+
+Result<> Checkpointer::listen() {
+    return parts_.loop.add(store_->fd(), EPOLLIN, [this](std::uint32_t) { on_stored(); });
+}
+
+SavedSources Checkpointer::load() {
+    SavedSources saved;
+    Engine& engine = parts_.engine;
+    Restore restore;
+    restore.expect = [&](std::size_t bans) { engine.expect_bans(bans); };
+    restore.ban = [&](Ban ban) { engine.restore_ban(std::move(ban)); };
+    restore.window = [&](const WindowChange& window) { engine.restore_window(window); };
+    restore.offences = [&](const BanKey& key, const Offences& offences) {
+        engine.restore_offences(key, offences);
+    };
+    restore.counts = [&](JailIndex jail, const JailCounts& counts) {
+        engine.restore_counts(jail, counts);
+    };
+    restore.account = [&](AccountChange account) { engine.restore_account(std::move(account)); };
+    restore.history_since = now() - lateness;
+    restore.history = [&](const Unbanned& ended) {
+        if (ended.why == Unbanned::Why::expired) engine.restore_ended(ended);
+    };
+    restore.written = [&](Instant at) { saved.logs.at = at; };
+    restore.note = [&](std::string_view name, std::string_view value) {
+        if (name == journal_note) saved.journal_cursor = value;
+        if (name == conversations_note) engine.restore_conversations(value);
+        if (name == waiting_note) engine.restore_waiting_hits(value);
+    };
+    restore.position = [&](const TailPosition& at) { saved.logs.positions.push_back(at); };
+    if (auto loaded = store_->load(engine.jail_names(), restore); !loaded)
+        parts_.log.put(Severity::error, to_line(loaded.error()));
+    return saved;
+}
+
+Result<> Checkpointer::replace() {
+    const std::string& path = parts_.config.state;
+    parts_.loop.remove(store_->fd());
+    store_.reset();  // it must not be open while it is moved
+    auto aside = Store::set_aside(path);
+    if (!aside) return std::unexpected(aside.error());
+    parts_.log.write(
+        Severity::warning,
+        "state \"{}\" is broken; it was moved to \"{}\", and bandd begins with an empty one", path,
+        *aside);
+    std::string warning;
+    auto store = Store::open(path, warning);
+    if (!store) return std::unexpected(store.error());
+    store_ = std::make_unique<Store>(std::move(*store));
+    lost_ = true;
+    return listen();
+}
+
+void Checkpointer::write_soon() {
+    dirty_ = true;
+    last_ = now() - parts_.config.checkpoint;
+}
+
+Duration Checkpointer::pause() const {
+    return store_->failed() ? retry_pause : parts_.config.checkpoint;
+}
+
+void Checkpointer::on_turn(Instant now) {
+    std::uint64_t lines = parts_.pipeline.counts().lines;
+    if (std::exchange(seen_lines_, lines) != lines) dirty_ = true;
+    if (now < last_) last_ = now;  // the clock was set back
+    if ((!dirty_ && !store_->failed()) || now < last_ + pause()) return;
+    last_ = now;
+    write_now(now);
+}
+
+std::optional<Instant> Checkpointer::next_deadline(Instant now) const {
+    if (store_->failed()) return std::max(now, last_ + pause());
+    if (dirty_) return last_ + pause();
+    return {};
+}
+
+void Checkpointer::take_notes(Checkpoint& checkpoint, std::string journal_cursor) {
+    auto take = [&](const char* name, std::string value, std::string& written) {
+        if (value != written) checkpoint.notes.emplace_back(name, value);
+        written = std::move(value);
+    };
+    take(journal_note, std::move(journal_cursor), written_.journal);
+    take(conversations_note, parts_.engine.conversations(), written_.conversations);
+    take(waiting_note, parts_.engine.waiting_hits(), written_.waiting);
+}
+
+Checkpoint Checkpointer::take(Instant now) {
+    const Engine& engine = parts_.engine;
+    Checkpoint checkpoint;
+    checkpoint.jails = engine.jail_names();
+    checkpoint.at = now;
+    SourceChanges read = parts_.sources.take_changes(now);
+    checkpoint.positions = std::move(read.logs);
+    checkpoint.gone = std::move(read.gone);
+    checkpoint.changes = parts_.engine.take_changes();
+    take_notes(checkpoint, std::move(read.journal_cursor));
+    Duration longest{0};
+    for (JailIndex jail : engine.jails()) longest = std::max(longest, engine.rules(jail).findtime);
+    Duration accounts = parts_.config.access.rules.accounts.findtime;
+    checkpoint.windows_before = now - longest * 2;
+    checkpoint.accounts_before = now - std::max(longest, accounts) * 2;
+    checkpoint.offences_before = now - parts_.config.dbpurgeage;
+    dirty_ = false;
+    last_ = now;
+    return checkpoint;
+}
+
+// The store has one at a time, and keeps one that failed.
+void Checkpointer::write_now(Instant now) {
+    if (store_->failed()) store_->retry();
+    if (!store_->idle()) return;
+    if (Checkpoint checkpoint = take(now); !checkpoint.empty())
+        store_->write(std::move(checkpoint));
+}
+
+void Checkpointer::finish(Instant now) {
+    store_->wait();
+    if (store_->failed()) {
+        store_->retry();
+        store_->wait();
+    }
+    if (store_->idle()) {
+        write_now(now);
+        store_->wait();
+    }
+    if (auto error = store_->take_result()) parts_.log.put(Severity::error, to_line(*error));
+}
+
+void Checkpointer::on_stored() {
+    auto error = store_->take_result();
+    if (error && (!error_ || to_line(*error_) != to_line(*error)))
+        parts_.log.put(Severity::error, to_line(*error));
+    if (!error && error_)
+        parts_.log.write(Severity::notice, "state \"{}\" is written again", parts_.config.state);
+    error_ = std::move(error);
+    if (auto first = std::exchange(on_first_, {})) first();
+}
+
+}  // namespace bandd

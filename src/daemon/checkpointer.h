@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// When the state is written, and what: log positions, the engine's changes and notes, all of one
+// moment between two turns. And how it comes back at a start. The store writes it, on a thread of
+// its own.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/base/result.h"
+#include "source/source.h"
+
+namespace bandd {
+
+class Engine;
+class Log;
+class Loop;
+class Pipeline;
+class Store;
+class Sources;
+struct Checkpoint;
+struct Config;
+
+class Checkpointer {
+  public:
+    ~Checkpointer();
+    // A checkpoint that failed is tried again this often.
+    static constexpr Duration retry_pause = std::chrono::seconds(5);
+
+    // What it reads the state from, and writes it to at a start. All of it outlives it.
+    struct Parts {
+        const Config& config;  // what is in force at any time
+        Log& log;
+        Loop& loop;
+        Engine& engine;
+        Pipeline& pipeline;
+        Sources& sources;
+    };
+    // `lost`: the state is a new one, as there was no good one. `on_first`: the first checkpoint is
+    // written.
+    static Result<std::unique_ptr<Checkpointer>> start(Parts parts, std::unique_ptr<Store> store,
+                                                       bool lost, std::function<void()> on_first);
+
+    // Restores the engine. If `is_broken` then: `replace` the state, and begin with another engine,
+    // as half of the old state is worse than none. Bans come back from the kernel's sets then,
+    // windows from the logs.
+    SavedSources load();
+    bool is_broken() const;
+    Result<> replace();
+    // True once after the state was lost.
+    bool take_lost() { return std::exchange(lost_, false); }
+
+    // Something happened that is to be written, after at most `checkpoint:`.
+    void changed() { dirty_ = true; }
+    // With the next turn: what a person orders is in no log to be read again.
+    void write_soon();
+    // At once, unless one is under way.
+    void write_now(Instant now);
+    // Between two turns.
+    void on_turn(Instant now);
+    std::optional<Instant> next_deadline(Instant now) const;
+    // The last one: waits until it is written.
+    void finish(Instant now);
+
+    // For requests about what is on disk.
+    Store& store() { return *store_; }
+    // Why the state cannot be written, while that is so.
+    const std::optional<Error>& error() const { return error_; }
+
+  private:
+    Checkpointer(Parts parts, std::unique_ptr<Store> store, bool lost,
+                 std::function<void()> on_first);
+    Result<> listen();
+    Checkpoint take(Instant now);
+    void take_notes(Checkpoint& checkpoint, std::string journal_cursor);
+    Duration pause() const;
+    void on_stored();
+
+    // Notes as the last checkpoint has them.
+    struct Notes {
+        std::string journal, conversations, waiting;
+    };
+    Parts parts_;
+    std::unique_ptr<Store> store_;
+    bool lost_ = false;
+    std::function<void()> on_first_;
+    std::optional<Error> error_;
+    Notes written_;
+    bool dirty_ = false;  // something happened since the last checkpoint
+    Instant last_;        // when the last one was taken
+    std::uint64_t seen_lines_ = 0;
+};
+
+}  // namespace bandd

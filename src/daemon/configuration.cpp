@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/configuration.h"
+
+#include <fmt/format.h>
+
+#include "config/load.h"
+#include "os/log.h"
+#include "os/zoneinfo.h"
+
+namespace bandd {
+
+std::expected<Configuration, Errors> load_configuration(const std::string& path) {
+    Loaded loaded = load_config(path, data_directories(), read_zone);
+    if (!loaded.errors.empty()) return std::unexpected(std::move(loaded.errors));
+    Configuration made{std::move(loaded.config), {}};
+    made.compiled = compile(made.config);
+    if (!made.compiled.errors.empty()) return std::unexpected(std::move(made.compiled.errors));
+    return made;
+}
+
+Error summary_of(const Errors& errors) {
+    Error error = errors.front();
+    if (errors.size() > 1)
+        error.hint += (error.hint.empty() ? "" : "; ") +
+                      fmt::format("and {} more: see bandctl check", errors.size() - 1);
+    return error;
+}
+
+Result<> open_log(Log& log, const LogConfig& config) {
+    auto level =
+        static_cast<Severity>(static_cast<int>(config.level) + static_cast<int>(Severity::error));
+    return log.open(config.target, level);
+}
+
+bool is_file(const LogConfig& config) { return config.target.find('/') != std::string::npos; }
+
+}  // namespace bandd

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The configuration as the daemon takes it, at its start and at a reload: read, and compiled.
+#pragma once
+
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "config/compile.h"
+#include "config/types.h"
+
+namespace bandd {
+
+class Log;
+
+// Why something was not done: all of it. Whoever gets them says them, once.
+using Errors = std::vector<Error>;
+
+struct Configuration {
+    Config config;
+    Compiled compiled;  // without errors
+};
+// `path` is what --config names.
+std::expected<Configuration, Errors> load_configuration(const std::string& path);
+
+// For those who show one error: the first, and how many there are besides.
+Error summary_of(const Errors& errors);
+
+Result<> open_log(Log& log, const LogConfig& config);
+// Its target is a file, and neither syslog nor the journal.
+bool is_file(const LogConfig& config);
+
+}  // namespace bandd

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/start.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "control/server.h"
+#include "daemon/endpoints.h"
+#include "daemon/run.h"
+#include "os/log.h"
+#include "os/loop.h"
+#include "os/seccomp.h"
+#include "os/signals.h"
+#include "source/sources.h"
+#include "store/store.h"
+
+namespace bandd {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<Account> find_account(const Config& config, Log& log) {
+    Account account{{"", geteuid(), getegid()}, getegid(), geteuid() != 0};
+    if (account.unprivileged) return account;
+    account.user = {"root", 0, 0};
+    if (config.user != "root") {
+        auto user = find_user(config.user);
+        if (user)
+            account.user = *user;
+        else if (config.user_given)
+            return std::unexpected(user.error());
+        else
+            log.write(Severity::warning, "user \"{}\" does not exist, so bandd stays root; {}",
+                      config.user, user.error().hint);
+    }
+    auto group = find_group(config.group);
+    account.group = group ? *group : account.user.gid;
+    return account;
+}
+
+Result<> start_helpers(Opened& opened) {
+    for (auto* spawner : {&opened.action_programs, &opened.programs}) {
+        auto started = Spawner::start();
+        if (!started) return std::unexpected(started.error());
+        *spawner = std::move(*started);
+    }
+    auto resolver =
+        Resolver::start(opened.account.nobody(), opened.configuration.config.dns_servers);
+    if (!resolver) return std::unexpected(resolver.error());
+    opened.resolver = std::move(*resolver);
+    return {};
+}
+
+// Every log is a descriptor.
+void allow_many_files() {
+    rlimit files{};
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= files.rlim_max) return;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+}
+
+// The state's files exist afterwards, and are the account's. `warning`: as Store::open says it.
+Result<> prepare_state(const Config& config, const SystemUser& user, std::string& warning) {
+    for (const std::string& file : {config.state, config.socket})
+        if (auto made = make_directory(fs::path(file).parent_path().string(), 0750, user); !made)
+            return made;
+    if (auto prepared = Store::prepare(config.state, user.uid, user.gid); !prepared)
+        return prepared;
+    {
+        // The first opening may have to make files, which the daemon's user may not.
+        auto first = Store::open(config.state, warning);
+        if (!first) return std::unexpected(first.error());
+    }
+    return Store::prepare(config.state, user.uid, user.gid);
+}
+
+Result<> open_own_log(const LogConfig& config, const Account& account, Log& log) {
+    if (auto opened = open_log(log, config); !opened) return opened;
+    if (is_file(config) && !account.unprivileged &&
+        ::chown(config.target.c_str(), account.user.uid, account.group) != 0)
+        return fail_errno("log \"" + config.target + "\"");
+    return {};
+}
+
+Result<> open_sockets(Opened& opened) {
+    const Config& config = opened.configuration.config;
+    const Account& account = opened.account;
+    auto control = ControlServer::listen(config.socket, account.user.uid, account.group);
+    if (!control) return std::unexpected(control.error());
+    opened.control = std::move(*control);
+    opened.endpoints = std::make_unique<Endpoints>();
+    return opened.endpoints->open(config, account.nobody());
+}
+
+Result<> open_sources(Opened& opened, Log& log) {
+    opened.sources = std::make_unique<Sources>(
+        *opened.loop, [&log](const Error& error) { log.put(Severity::error, to_line(error)); });
+    return opened.sources->open(opened.configuration.config, true);
+}
+
+Result<> drop_rights(const Account& account) {
+    if (!account.unprivileged)
+        if (auto dropped = drop_privileges(account.user); !dropped) return dropped;
+    return forbid_dangerous_calls();
+}
+
+// Signals are blocked before anything can start a thread, which would die of them, and after helper
+// processes were started, which would inherit that.
+Result<> make_loop(Opened& opened) {
+    auto signals = open_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
+    if (!signals) return std::unexpected(signals.error());
+    opened.signals = std::move(*signals);
+    std::signal(SIGPIPE, SIG_IGN);
+    auto loop = Loop::create();
+    if (!loop) return std::unexpected(loop.error());
+    opened.loop = std::make_unique<Loop>(std::move(*loop));
+    return {};
+}
+
+Result<> open_rest(Opened& opened, std::string& warning) {
+    const Config& config = opened.configuration.config;
+    auto store = Store::open(config.state, warning);
+    if (!store) return std::unexpected(store.error());
+    opened.store = std::make_unique<Store>(std::move(*store));
+    return opened.sources->start(config);
+}
+
+Result<> open_in_order(Opened& opened, Log& log) {
+    const Config& config = opened.configuration.config;
+    auto account = find_account(config, log);
+    if (!account) return std::unexpected(account.error());
+    opened.account = *account;
+    if (auto started = start_helpers(opened); !started) return started;
+    allow_many_files();
+    std::string warning;
+    if (auto prepared = prepare_state(config, account->user, warning); !prepared) return prepared;
+    if (auto own = open_own_log(config.log, *account, log); !own) return own;
+    if (auto sockets = open_sockets(opened); !sockets) return sockets;
+    if (auto made = make_loop(opened); !made) return made;
+    if (auto sources = open_sources(opened, log); !sources) return sources;
+    if (auto dropped = drop_rights(*account); !dropped) return dropped;
+    if (auto rest = open_rest(opened, warning); !rest) return rest;
+    opened.state_lost = !warning.empty();
+    if (opened.state_lost) log.put(Severity::warning, warning);
+    return {};
+}
+
+}  // namespace
+
+Opened::Opened() = default;
+Opened::Opened(Opened&&) noexcept = default;
+Opened::~Opened() = default;
+
+SystemUser Account::nobody() const {
+    if (user.uid != 0) return user;
+    auto known = find_user("nobody");
+    return known ? *known : user;
+}
+
+std::expected<Opened, Errors> open_all(const DaemonOptions& options, Log& log) {
+    auto configuration = load_configuration(options.config);
+    if (!configuration) return std::unexpected(std::move(configuration.error()));
+    for (const Error& warning : configuration->compiled.warnings)
+        log.put(Severity::warning, to_line(warning));
+    Opened opened;
+    opened.configuration = std::move(*configuration);
+    if (auto done = open_in_order(opened, log); !done) return std::unexpected(Errors{done.error()});
+    return opened;
+}
+
+}  // namespace bandd
