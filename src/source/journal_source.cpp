@@ -33,7 +33,7 @@ void JournalSource::configure(const Config& config, std::span<const SourceJail> 
     if (!journal_ && !saved.journal_cursor.empty()) cursor_ = saved.journal_cursor;
     close();
     wants_ = std::move(wants);
-    if (!wants_.empty()) open(config.line_limit, cursor_, now - longest);
+    if (!wants_.empty()) open_journal(config.line_limit, cursor_, now - longest);
 }
 
 void JournalSource::close() {
@@ -45,7 +45,7 @@ void JournalSource::close() {
     more_ = false;
 }
 
-void JournalSource::open(std::size_t line_limit, const std::string& cursor, Instant since) {
+void JournalSource::open_journal(std::size_t line_limit, const std::string& cursor, Instant since) {
     error_.reset();
     auto opened = Journal::open(wants_, line_limit);
     Result<bool> resumed = opened ? opened->seek(cursor, since) : false;

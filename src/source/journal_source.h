@@ -31,7 +31,7 @@ class JournalSource : public Source {
     std::optional<Status> status(JailIndex jail) const;
 
   private:
-    void open(std::size_t line_limit, const std::string& cursor, Instant since);
+    void open_journal(std::size_t line_limit, const std::string& cursor, Instant since);
     void close();
     const Audience& audience_of(const std::vector<std::size_t>& wants);
     // After the last entry that was handed on; empty without a journal.
