@@ -116,12 +116,13 @@ std::optional<Instant> Checkpointer::next_deadline(Instant now) const {
     return {};
 }
 
-void Checkpointer::take_notes(Checkpoint& checkpoint, std::string journal_cursor) {
-    auto take = [&](const char* name, std::string value, std::string& written) {
-        if (value != written) checkpoint.notes.emplace_back(name, value);
-        written = std::move(value);
+void Checkpointer::take_notes(Checkpoint& checkpoint, const std::string& journal_cursor) {
+    auto take = [&](const char* name, const std::string& value, std::string& written) {
+        if (value == written) return;
+        checkpoint.notes.emplace_back(name, value);
+        written = value;
     };
-    take(journal_note, std::move(journal_cursor), written_.journal);
+    take(journal_note, journal_cursor, written_.journal);
     take(conversations_note, parts_.engine.conversations(), written_.conversations);
     take(waiting_note, parts_.engine.waiting_hits(), written_.waiting);
 }
@@ -135,7 +136,7 @@ Checkpoint Checkpointer::take(Instant now) {
     checkpoint.positions = std::move(read.logs);
     checkpoint.gone = std::move(read.gone);
     checkpoint.changes = parts_.engine.take_changes();
-    take_notes(checkpoint, std::move(read.journal_cursor));
+    take_notes(checkpoint, read.journal_cursor);
     Duration longest{0};
     for (JailIndex jail : engine.jails()) longest = std::max(longest, engine.rules(jail).findtime);
     Duration accounts = parts_.config.access.rules.accounts.findtime;

@@ -64,7 +64,7 @@ class Checkpointer {
     // The last one: waits until it is written.
     void finish(Instant now);
 
-    // For requests about what is on disk.
+    // For requests about what is on disk. `replace` makes another.
     Store& store() { return *store_; }
     // Why the state cannot be written, while that is so.
     const std::optional<Error>& error() const { return error_; }
@@ -74,7 +74,7 @@ class Checkpointer {
                  std::function<void()> on_first);
     Result<> listen();
     Checkpoint take(Instant now);
-    void take_notes(Checkpoint& checkpoint, std::string journal_cursor);
+    void take_notes(Checkpoint& checkpoint, const std::string& journal_cursor);
     Duration pause() const;
     void on_stored();
 

@@ -8,6 +8,7 @@
 #include "config/types.h"
 #include "core/base/suggest.h"
 #include "core/decide/engine.h"
+#include "daemon/checkpointer.h"
 #include "daemon/status.h"
 
 namespace bandd {
@@ -50,7 +51,7 @@ std::optional<Json> Commands::run(const std::string& name, const Json& arguments
     for (std::span<const CommandRow> table : tables_) {
         auto row = std::ranges::find(table, name, &CommandRow::name);
         if (row == table.end()) continue;
-        if (row->writes) parts_.write_soon();
+        if (row->writes) parts_.checkpointer.write_soon();
         return row->run(parts_, arguments, reply);
     }
     return failure(

@@ -15,12 +15,12 @@
 
 namespace bandd {
 
+class Checkpointer;
 class Dispatch;
 class Engine;
 class GeoDatabases;
 class Log;
 class Pipeline;
-class Store;
 struct Config;
 struct JailRules;
 struct Status;
@@ -33,11 +33,9 @@ struct CommandParts {
     Dispatch& dispatch;
     Pipeline& pipeline;
     const GeoDatabases& facts;
-    Store& store;
+    Checkpointer& checkpointer;
     std::function<Status()> status;
     std::function<Result<>()> reload;
-    std::function<void()> write_soon;  // a checkpoint with the next turn
-    std::function<void()> write_now;   // one is begun, if none is under way
 };
 
 using CommandReply = std::function<void(const Json&)>;

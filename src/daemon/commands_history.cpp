@@ -7,6 +7,7 @@
 #include "core/decide/engine.h"
 #include "core/text/datetime.h"
 #include "daemon/ban_json.h"
+#include "daemon/checkpointer.h"
 #include "daemon/commands.h"
 #include "facts/databases.h"
 #include "os/clock.h"
@@ -103,7 +104,7 @@ std::optional<Json> explain(CommandParts& parts, const Json& arguments, const Co
         add_details(result, on_disk, details);
         reply(success(std::move(result)));
     };
-    if (!parts.store.find_details(std::move(on_disk), answer))
+    if (!parts.checkpointer.store().find_details(std::move(on_disk), answer))
         return failure({"explain", "too many requests are waiting", "try again", {}});
     return {};
 }
@@ -168,8 +169,8 @@ std::optional<Json> history(CommandParts& parts, const Json& arguments, const Co
         reply(success({{"bans", std::move(list)}}));
     };
     // What the last checkpoint does not know yet is to be found, too.
-    parts.write_now();
-    if (!parts.store.find_history(std::move(query), answer))
+    parts.checkpointer.write_now(now());
+    if (!parts.checkpointer.store().find_history(std::move(query), answer))
         return failure({"history", "too many requests are waiting", "try again", {}});
     return {};
 }

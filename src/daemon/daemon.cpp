@@ -164,11 +164,9 @@ CommandParts Daemon::command_parts() {
             *dispatch_,
             *pipeline_,
             geoip_->facts(),
-            checkpointer_->store(),
+            *checkpointer_,
             [this] { return status(); },
-            [this] { return reload(); },
-            [this] { checkpointer_->write_soon(); },
-            [this] { checkpointer_->write_now(now()); }};
+            [this] { return reload(); }};
 }
 
 void Daemon::serve_requests() {
