@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "action/tags.h"
+#include "os/clock.h"
 
 namespace bandd {
 namespace {
@@ -18,6 +19,12 @@ void make_room(Map& map, std::size_t most, Instant now, Spare&& spare) {
 }
 
 }  // namespace
+
+Answerer::Answerer(Roles& roles, Loop& loop, const std::string& dns_servers, Programs& programs,
+                   OnError on_error)
+    : resolver_(roles, loop, dns_servers, [this] { on_resolver(now()); }, on_error),
+      programs_(programs),
+      on_error_(std::move(on_error)) {}
 
 void Answerer::configure(const Config& config) {
     jails_.clear();
@@ -63,24 +70,32 @@ const Answerer::Name* Answerer::find_name(const std::string& name, const Questio
     if (entry.look_up == 0) {
         entry.look_up = next_look_up_++;
         to_look_up_.push_back(name);
-        start_look_ups();
+        start_look_ups(now);
     }
     return nullptr;
 }
 
-void Answerer::start_look_ups() {
+void Answerer::start_look_ups(Instant now) {
     while (!to_look_up_.empty() && looking_up_.size() < most_look_ups) {
         const std::string& name = to_look_up_.front();
         std::uint64_t id = names_.at(name).look_up;
-        // A resolver that is gone is told of once, by its descriptor; it answers nothing.
         auto asked = name.starts_with('@')
-                         ? resolver_.look_up(id, parse_address(name.substr(1)).value())
-                         : resolver_.look_up(id, name);
-        if (!asked && !resolver_.ended()) return;
+                         ? resolver_.look_up(id, parse_address(name.substr(1)).value(), now)
+                         : resolver_.look_up(id, name, now);
+        if (!asked) return give_up_look_ups(now);
         ++counts_.look_ups;
         looking_up_.emplace(id, name);
         to_look_up_.pop_front();
     }
+}
+
+// All that the resolver was or is to be asked has no answer.
+void Answerer::give_up_look_ups(Instant now) {
+    std::vector<std::string> names(to_look_up_.begin(), to_look_up_.end());
+    for (const auto& [id, name] : looking_up_) names.push_back(name);
+    to_look_up_.clear();
+    looking_up_.clear();
+    for (const std::string& name : names) learn({}, name, now);
 }
 
 void Answerer::learn(LookUpResult result, const std::string& name, Instant now) {
@@ -101,26 +116,19 @@ void Answerer::learn(LookUpResult result, const std::string& name, Instant now) 
 }
 
 void Answerer::on_resolver(Instant now) {
-    while (auto result = resolver_.take_result()) {
+    while (auto result = resolver_.take_result(now)) {
         auto asked = looking_up_.find(result->id);
         if (asked == looking_up_.end()) continue;
         std::string name = asked->second;
         looking_up_.erase(asked);
         learn(std::move(*result), name, now);
     }
-    if (resolver_.ended()) {
-        std::vector<std::string> names(to_look_up_.begin(), to_look_up_.end());
-        for (const auto& [id, name] : looking_up_) names.push_back(name);
-        to_look_up_.clear();
-        looking_up_.clear();
-        for (const std::string& name : names) learn({}, name, now);
-    }
-    start_look_ups();
+    if (std::exchange(resolver_ends_, resolver_.ends()) != resolver_.ends()) give_up_look_ups(now);
+    start_look_ups(now);
 }
 
 void Answerer::go_on(const Question& question, Instant now) {
     if (question.kind != Question::Kind::exempt) {
-        if (resolver_.ended()) return answer(question, {}, false);
         bool of_address = question.kind == Question::Kind::hostname;
         std::string name = of_address ? "@" + to_string(question.address) : question.name;
         const Name* found = find_name(name, question, now);
@@ -131,7 +139,6 @@ void Answerer::go_on(const Question& question, Instant now) {
     const Exemptions& exemptions = jails_[question.jail];
     bool all_known = true;
     for (const std::string& name : exemptions.names) {
-        if (resolver_.ended()) break;
         const Name* found = find_name(name, question, now);
         all_known = all_known && found != nullptr;
         if (found != nullptr &&

@@ -38,17 +38,13 @@ class Answerer {
     static constexpr std::size_t most_programs = 4;   // the same
 
     using OnError = std::function<void(const Error&)>;
-    Answerer(Resolver resolver, Programs& programs, OnError on_error)
-        : resolver_(std::move(resolver)), programs_(programs), on_error_(std::move(on_error)) {}
+    Answerer(Roles& roles, Loop& loop, const std::string& dns_servers, Programs& programs,
+             OnError on_error);
 
     // What exempts addresses, by jail. Forgets what was under way: the engine asks again
     // (`Engine::questions`).
     void configure(const Config& config);
     void ask(const Question& question, Instant now);
-
-    int resolver_fd() const { return resolver_.fd(); }
-    void on_resolver(Instant now);
-    bool resolver_ended() const { return resolver_.ended(); }
 
     std::optional<Answer> next_answer();
     bool has_answers() const { return !answers_.empty(); }
@@ -75,7 +71,9 @@ class Answerer {
     // If it is known; else `question` goes on when it is.
     const Name* find_name(const std::string& name, const Question& question, Instant now);
     void go_on(const Question& question, Instant now);
-    void start_look_ups();
+    void on_resolver(Instant now);
+    void start_look_ups(Instant now);
+    void give_up_look_ups(Instant now);
     void start_programs(Instant now);
     void on_program_end(const Question& question, const SpawnResult& result, Instant now);
     void learn(LookUpResult result, const std::string& name, Instant now);
@@ -83,6 +81,7 @@ class Answerer {
                 std::string hostname = {});
 
     Resolver resolver_;
+    std::uint64_t resolver_ends_ = 0;  // seen
     Programs& programs_;
     OnError on_error_;
     std::vector<Exemptions> jails_;

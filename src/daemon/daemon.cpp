@@ -113,7 +113,7 @@ Result<> Daemon::make_backends(const Config& config) {
 Result<> Daemon::make_parts() {
     Loop& loop = *opened_.loop;
     programs_ = std::make_unique<Programs>(std::move(*opened_.programs));
-    answerer_ = std::make_unique<Answerer>(std::move(*opened_.resolver), *programs_,
+    answerer_ = std::make_unique<Answerer>(*opened_.roles, loop, config().dns_servers, *programs_,
                                            [this](const Error& error) { say(error); });
     auto geoip = Geoip::start(loop, config(), log_);
     if (!geoip) return std::unexpected(geoip.error());
@@ -198,17 +198,7 @@ Result<> Daemon::listen() {
         while (int signal = read_signal(opened_.signals)) on_signal(signal);
     });
     if (!added) return added;
-    added = add(programs_->fd(), [this](std::uint32_t) { programs_->on_ready(now()); });
-    if (!added) return added;
-    return add(answerer_->resolver_fd(), [this](std::uint32_t) { on_resolver(); });
-}
-
-void Daemon::on_resolver() {
-    answerer_->on_resolver(now());
-    if (!answerer_->resolver_ended()) return;
-    opened_.loop->remove(answerer_->resolver_fd());
-    log_.put(Severity::error,
-             "the resolver has ended: host names are not looked up; restart bandd");
+    return add(programs_->fd(), [this](std::uint32_t) { programs_->on_ready(now()); });
 }
 
 // Its own addresses.

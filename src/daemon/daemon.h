@@ -70,7 +70,6 @@ class Daemon {
     void set_deadline(Instant now);
     void on_event(const Event& event);
     void on_signal(int signal);
-    void on_resolver();
     void stop();
 
     Config& config() { return opened_.configuration.config; }

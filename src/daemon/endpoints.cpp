@@ -23,7 +23,7 @@ constexpr std::string_view text_peer = "text";
 
 }  // namespace
 
-Result<> Endpoints::open(const Config& config, const SystemUser& helper) {
+Result<> Endpoints::open(const Config& config) {
     auto open_one = [&](const ListenAddress& address, const char* what) -> Result<> {
         auto fd = listen_at(address, what);
         if (!fd) return std::unexpected(fd.error());
@@ -34,13 +34,7 @@ Result<> Endpoints::open(const Config& config, const SystemUser& helper) {
         if (auto opened = open_one(address, "policy"); !opened) return opened;
     for (const ListenAddress& address : config.remote.listen)
         if (auto opened = open_one(address, "remote"); !opened) return opened;
-    if (!config.http.listen) return {};
-    auto fd = listen_at(*config.http.listen, "http");
-    if (!fd) return std::unexpected(fd.error());
-    auto started = HttpHelper::start(helper, std::move(*fd));
-    if (!started) return std::unexpected(started.error());
-    http_ = std::move(*started);
-    http_address_ = config.http.listen;
+    if (config.http.listen) return open_one(*config.http.listen, "http");
     return {};
 }
 
@@ -102,18 +96,27 @@ Result<> Endpoints::configure(const Config& config, Loop& loop) {
         server->set_believed(PrefixSet(address.kind == ListenAddress::Kind::tls
                                            ? config.remote.from
                                            : config.remote.text_from));
-    if (config.http.listen != http_address_)
+    return configure_http(config, loop);
+}
+
+Result<> Endpoints::configure_http(const Config& config, Loop& loop) {
+    if (config.http.listen == http_address_) return {};
+    http_.reset();
+    http_address_.reset();
+    if (!config.http.listen) return {};
+    auto fd = opened_.extract(*config.http.listen);
+    if (fd.empty()) {
         calls_.on_error({"http: listen",
                          "cannot be changed now",
                          "restart bandd: its sockets are opened at its start only",
                          {}});
-    if (!http_ || std::exchange(http_watched_, true)) return {};
-    return loop.add(http_->fd(), EPOLLIN, [this, &loop](std::uint32_t) {
-        on_http();
-        if (!http_->ended()) return;
-        loop.remove(http_->fd());
-        calls_.on_error({"http", "bandd-http has ended and does not start", "restart bandd", {}});
-    });
+        return {};
+    }
+    http_address_ = config.http.listen;
+    http_ = std::make_unique<HttpHelper>(
+        roles_, loop, std::move(fd.mapped()), [this] { on_http(); }, calls_.on_error);
+    http_->start(now());
+    return {};
 }
 
 std::optional<Instant> Endpoints::next_deadline() const {
@@ -121,12 +124,15 @@ std::optional<Instant> Endpoints::next_deadline() const {
     for (const auto* servers : {&policy_, &remote_})
         for (const auto& [address, server] : *servers)
             if (auto due = server->next_deadline(); due && (!next || *due < *next)) next = due;
+    if (auto due = http_ ? http_->next_start() : std::nullopt; due && (!next || *due < *next))
+        next = due;
     return next;
 }
 
 void Endpoints::on_time(Instant now) {
     for (auto* servers : {&policy_, &remote_})
         for (auto& [address, server] : *servers) server->on_time(now);
+    if (http_) http_->start(now);
 }
 
 std::vector<Endpoints::Listening> Endpoints::servers() const {
@@ -316,9 +322,9 @@ void Endpoints::on_http() {
     constexpr int most_in_a_row = 256;  // then the rest of the loop has its turn
     for (int i = 0; i < most_in_a_row; ++i) {
         double begin = stopwatch();
-        auto request = http_->take_request();
+        auto request = http_->take_request(now());
         if (!request) return;
-        http_->reply(request->id, reply_to_http(*request));
+        http_->reply(request->id, reply_to_http(*request), now());
         if (request->path.starts_with("/auth/"))
             counts_[request->path == "/auth/nginx" ? "nginx" : "dovecot"].latency.add(stopwatch() -
                                                                                       begin);

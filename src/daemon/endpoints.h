@@ -44,9 +44,11 @@ class Endpoints {
         std::function<void(std::string line)> audit;
     };
 
-    // Binds what is configured, and starts the helper that speaks HTTP, as `helper`. Before rights
-    // are dropped.
-    Result<> open(const Config& config, const SystemUser& helper);
+    // `roles` outlives it.
+    explicit Endpoints(Roles& roles) : roles_(roles) {}
+
+    // Binds what is configured. Before rights are dropped.
+    Result<> open(const Config& config);
     // Who answers. Before `configure`.
     void set_calls(Calls calls) { calls_ = std::move(calls); }
     // Begins to answer, or goes on with another configuration; sockets that were not opened at the
@@ -64,7 +66,7 @@ class Endpoints {
         const StreamServer* server = nullptr;
     };
     std::vector<Listening> servers() const;
-    const HttpHelper* http() const { return http_ ? &*http_ : nullptr; }
+    const HttpHelper* http() const { return http_.get(); }
 
   private:
     std::optional<std::size_t> on_policy(StreamClient& client, std::string_view bytes,
@@ -76,21 +78,22 @@ class Endpoints {
     const PeerConfig* find_peer(const StreamClient& client) const;
     RemoteReply ask_remote(const PeerConfig& peer, const RemoteRequest& request,
                            const Address& from);
+    Result<> configure_http(const Config& config, Loop& loop);
     void on_http();
     HttpReply reply_to_http(const HttpRequest& request);
     HttpReply reply_to_login(const char* endpoint, const std::optional<HttpLogin>& login,
                              bool is_nginx);
     Decision decide(const char* endpoint, const LoginRequest& request);
 
+    Roles& roles_;
     Calls calls_;
     HttpConfig http_config_;
     RemoteConfig remote_config_;
     std::string message_, place_message_;  // to Postfix
     std::map<ListenAddress, Fd> opened_;
     std::map<ListenAddress, std::unique_ptr<StreamServer>> policy_, remote_;
-    std::optional<HttpHelper> http_;
+    std::unique_ptr<HttpHelper> http_;
     std::optional<ListenAddress> http_address_;
-    bool http_watched_ = false;
     RateLimit rate_{1};
     std::map<std::string, EndpointCounts, std::less<>> counts_;
     RemoteCounts remote_counts_;

@@ -12,7 +12,6 @@
 #include "daemon/run.h"
 #include "os/log.h"
 #include "os/loop.h"
-#include "os/seccomp.h"
 #include "os/signals.h"
 #include "source/sources.h"
 #include "store/store.h"
@@ -41,16 +40,15 @@ Result<Account> find_account(const Config& config, Log& log) {
     return account;
 }
 
-Result<> start_helpers(Opened& opened) {
+Result<> start_helpers(Opened& opened, const std::string& configuration) {
+    auto roles = Roles::start(configuration);
+    if (!roles) return std::unexpected(roles.error());
+    opened.roles = std::make_unique<Roles>(std::move(*roles));
     for (auto* spawner : {&opened.action_programs, &opened.programs}) {
         auto started = Spawner::start();
         if (!started) return std::unexpected(started.error());
         *spawner = std::move(*started);
     }
-    auto resolver =
-        Resolver::start(opened.account.nobody(), opened.configuration.config.dns_servers);
-    if (!resolver) return std::unexpected(resolver.error());
-    opened.resolver = std::move(*resolver);
     return {};
 }
 
@@ -91,8 +89,8 @@ Result<> open_sockets(Opened& opened) {
     auto control = ControlServer::listen(config.socket, account.user.uid, account.group);
     if (!control) return std::unexpected(control.error());
     opened.control = std::move(*control);
-    opened.endpoints = std::make_unique<Endpoints>();
-    return opened.endpoints->open(config, account.nobody());
+    opened.endpoints = std::make_unique<Endpoints>(*opened.roles);
+    return opened.endpoints->open(config);
 }
 
 Result<> open_sources(Opened& opened, Log& log) {
@@ -101,10 +99,24 @@ Result<> open_sources(Opened& opened, Log& log) {
     return opened.sources->open(opened.configuration.config, true);
 }
 
-Result<> drop_rights(const Account& account) {
-    if (!account.unprivileged)
-        if (auto dropped = drop_privileges(account.user); !dropped) return dropped;
-    return forbid_dangerous_calls();
+// Where the daemon writes: its state, its log, the sockets that it takes away at its end. A
+// reload cannot add a directory.
+std::vector<std::string> written_directories(const Config& config) {
+    std::vector<std::string> directories;
+    auto add = [&](const std::string& file) {
+        directories.push_back(fs::path(file).parent_path().string());
+    };
+    add(config.state);
+    add(config.socket);
+    if (is_file(config.log)) add(config.log.target);
+    return directories;
+}
+
+Result<> drop_rights(const Account& account, const Config& config, Log& log) {
+    auto missing = enter_daemon(account.user, written_directories(config));
+    if (!missing) return std::unexpected(missing.error());
+    for (const std::string& what : *missing) log.put(Severity::warning, what);
+    return {};
 }
 
 // Signals are blocked before anything can start a thread, which would die of them, and after helper
@@ -128,12 +140,12 @@ Result<> open_rest(Opened& opened, std::string& warning) {
     return opened.sources->start(config);
 }
 
-Result<> open_in_order(Opened& opened, Log& log) {
+Result<> open_in_order(Opened& opened, const std::string& configuration, Log& log) {
     const Config& config = opened.configuration.config;
     auto account = find_account(config, log);
     if (!account) return std::unexpected(account.error());
     opened.account = *account;
-    if (auto started = start_helpers(opened); !started) return started;
+    if (auto started = start_helpers(opened, configuration); !started) return started;
     allow_many_files();
     std::string warning;
     if (auto prepared = prepare_state(config, account->user, warning); !prepared) return prepared;
@@ -141,7 +153,7 @@ Result<> open_in_order(Opened& opened, Log& log) {
     if (auto sockets = open_sockets(opened); !sockets) return sockets;
     if (auto made = make_loop(opened); !made) return made;
     if (auto sources = open_sources(opened, log); !sources) return sources;
-    if (auto dropped = drop_rights(*account); !dropped) return dropped;
+    if (auto dropped = drop_rights(*account, config, log); !dropped) return dropped;
     if (auto rest = open_rest(opened, warning); !rest) return rest;
     opened.state_lost = !warning.empty();
     if (opened.state_lost) log.put(Severity::warning, warning);
@@ -154,12 +166,6 @@ Opened::Opened() = default;
 Opened::Opened(Opened&&) noexcept = default;
 Opened::~Opened() = default;
 
-SystemUser Account::nobody() const {
-    if (user.uid != 0) return user;
-    auto known = find_user("nobody");
-    return known ? *known : user;
-}
-
 std::expected<Opened, Errors> open_all(const DaemonOptions& options, Log& log) {
     auto configuration = load_configuration(options.config);
     if (!configuration) return std::unexpected(std::move(configuration.error()));
@@ -167,7 +173,7 @@ std::expected<Opened, Errors> open_all(const DaemonOptions& options, Log& log) {
         log.put(Severity::warning, to_line(warning));
     Opened opened;
     opened.configuration = std::move(*configuration);
-    if (auto done = open_in_order(opened, log); !done) return std::unexpected(Errors{done.error()});
+    if (auto done = open_in_order(opened, options.config, log); !done) return std::unexpected(Errors{done.error()});
     return opened;
 }
 

@@ -14,7 +14,8 @@
 #include "daemon/configuration.h"
 #include "os/credentials.h"
 #include "os/fd.h"
-#include "os/resolver.h"
+#include "os/rights.h"
+#include "os/roles.h"
 #include "os/spawner.h"
 
 namespace bandd {
@@ -31,7 +32,6 @@ struct Account {
     SystemUser user;
     gid_t group = 0;            // may use the control socket
     bool unprivileged = false;  // bandd was not started by root
-    SystemUser nobody() const;  // for helpers without rights
 };
 
 struct Opened {
@@ -45,7 +45,7 @@ struct Opened {
     std::unique_ptr<Loop> loop;  // of what follows, which goes before it
     // Helper processes.
     std::optional<Spawner> action_programs, programs;
-    std::optional<Resolver> resolver;
+    std::unique_ptr<Roles> roles;
     // Sockets, and what is read.
     Fd control;
     std::unique_ptr<Endpoints> endpoints;

@@ -20,14 +20,14 @@
 #include <vector>
 
 #include "os/packet.h"
-#include "os/seccomp.h"
+#include "os/rights.h"
 #include "os/socket_address.h"
 
 namespace bandd {
 namespace {
 
-constexpr int daemon_fd = 3;
-constexpr int listening_fd = 4;
+constexpr int daemon_fd = role_socket;
+constexpr int listening_fd = role_extra;
 constexpr unsigned most_connections = 256;
 constexpr unsigned most_silence = 10;         // seconds
 constexpr std::size_t header_memory = 32768;  // bytes of one connection
@@ -176,10 +176,9 @@ void take_answer(std::string_view packet) {
 }
 
 int run() {
-    std::signal(SIGPIPE, SIG_IGN);
     // An answer to an earlier process's question must fit none of ours.
     next_id = static_cast<std::uint64_t>(getpid()) << 32U;
-    if (!forbid_dangerous_calls(Network::forbidden)) return 1;
+    if (!enter_role(Role::http)) return 1;
     MHD_Daemon* http = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, nullptr, nullptr,
         &on_request, nullptr, MHD_OPTION_LISTEN_SOCKET, listening_fd, MHD_OPTION_CONNECTION_LIMIT,

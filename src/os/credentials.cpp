@@ -45,10 +45,9 @@ Result<Peer> peer_of(const Fd& unix_socket) {
     return peer;
 }
 
-Result<> drop_privileges(const SystemUser& account) {
-    constexpr std::array<unsigned, 2> kept{CAP_NET_ADMIN, CAP_DAC_READ_SEARCH};
+Result<> drop_privileges(const SystemUser& account, std::span<const unsigned> capabilities) {
     std::uint64_t mask = 0;
-    for (unsigned capability : kept) mask |= 1ULL << capability;
+    for (unsigned capability : capabilities) mask |= 1ULL << capability;
 
     for (unsigned capability = 0; capability <= CAP_LAST_CAP; ++capability)
         if ((mask >> capability & 1) == 0)

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,9 +28,9 @@ struct Peer {
 };
 Result<Peer> peer_of(const Fd& unix_socket);
 
-// Becomes `account`, keeping CAP_NET_ADMIN (kernel sets) and CAP_DAC_READ_SEARCH (logs) and nothing
-// else; no program started later can have more. Call as root, before any thread is started.
-Result<> drop_privileges(const SystemUser& account);
+// Becomes `account`, keeping these capabilities (linux/capability.h) and nothing else; no program
+// started later can have more. Call as root, before any thread is started.
+Result<> drop_privileges(const SystemUser& account, std::span<const unsigned> capabilities);
 
 // A directory that exists afterwards, made for `account` with `mode` if it was missing.
 Result<> make_directory(const std::string& path, mode_t mode, const SystemUser& account);

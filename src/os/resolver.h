@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Looks host names up for the daemon: a process of its own, without rights, forked before the
-// daemon gives its own up. It asks as the machine is set up (resolv.conf, hosts), by c-ares.
+// The daemon's end of bandd-resolver, which looks host names up: a process of its own, without
+// rights. It is started by the first question, as most machines never have one.
 #pragma once
 
 #include <cstdint>
+#include <cstring>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/address.h"
-#include "os/credentials.h"
-#include "os/fd.h"
+#include "os/packet.h"
+#include "os/role_process.h"
 
 namespace bandd {
 
@@ -30,21 +32,51 @@ class Resolver {
     static constexpr int timeout_ms = 2000;
 
     // `servers`: addresses, with ports if need be, separated by commas; empty: the machine's.
-    static Result<Resolver> start(const SystemUser& account, const std::string& servers);
+    // `on_ready`: `take_result` has something, or the process has ended.
+    Resolver(Roles& roles, Loop& loop, std::string servers, std::function<void()> on_ready,
+             std::function<void(const Error&)> on_error);
 
-    Result<> look_up(std::uint64_t id, const std::string& name);
+    // Of a name. An error: it is not looked up, as the resolver does not run now.
+    Result<> look_up(std::uint64_t id, const std::string& name, Instant now);
     // The name of an address. Whoever owns the address can write any name there, so it counts only
     // if the name has that address, too.
-    Result<> look_up(std::uint64_t id, const Address& address);
-    int fd() const { return socket_.get(); }  // readable: a result is there, or it has ended
-    std::optional<LookUpResult> take_result();
-    bool ended() const { return ended_; }
+    Result<> look_up(std::uint64_t id, const Address& address, Instant now);
+    std::optional<LookUpResult> take_result(Instant now);
+    // How often it has ended; what it was asked by then is never answered.
+    std::uint64_t ends() const { return process_.ends(); }
 
   private:
-    Result<> send(std::uint64_t id, std::string_view kind, std::string_view what);
+    Result<> send(std::uint64_t id, std::string_view kind, std::string_view what, Instant now);
 
-    Fd socket_;
-    bool ended_ = false;
+    std::string servers_;
+    RoleProcess process_;
 };
+
+// A question: number, kind, name or bytes of an address. An answer: the number, then the bytes of
+// addresses; or, of an address, an empty field and its name. Before the first question: no number,
+// `of_servers`, the servers.
+namespace resolver_packets {
+
+inline constexpr std::string_view of_name = "name";
+inline constexpr std::string_view of_address = "address";
+inline constexpr std::string_view of_servers = "servers";
+
+inline std::string_view bytes_of(const Address& address) {
+    return {reinterpret_cast<const char*>(address.bytes.data()), address.bytes.size()};
+}
+inline std::optional<Address> address_of(std::string_view bytes) {
+    Address address;
+    if (bytes.size() != address.bytes.size()) return {};
+    std::memcpy(address.bytes.data(), bytes.data(), bytes.size());
+    return address;
+}
+inline std::optional<std::string> servers_of(std::string_view packet) {
+    auto id = take_field(packet);
+    auto kind = take_field(packet);
+    if (!kind || *kind != of_servers) return {};
+    return take_field(packet);
+}
+
+}  // namespace resolver_packets
 
 }  // namespace bandd

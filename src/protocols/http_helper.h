@@ -1,32 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The process that speaks HTTP (bandd-http): without rights, forked before the daemon gives its own
-// up, started anew if it dies. Requests come as packets, replies go back as packets.
+// The daemon's end of bandd-http, the process that speaks HTTP: without rights, started anew if it
+// dies. Requests come as packets, replies go back as packets.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
-#include "os/credentials.h"
-#include "os/fd.h"
+#include "os/role_process.h"
 #include "protocols/http.h"
 
 namespace bandd {
 
 class HttpHelper {
   public:
-    // `listening` is bound already. The program is found beside this one, or where it is installed.
-    static Result<HttpHelper> start(const SystemUser& account, Fd listening);
+    // `listening` is bound already. `on_ready`: requests may be there.
+    HttpHelper(Roles& roles, Loop& loop, Fd listening, std::function<void()> on_ready,
+               std::function<void(const Error&)> on_error);
 
-    int fd() const { return socket_.get(); }  // readable: a request is there
-    std::optional<HttpRequest> take_request();
+    // If it does not run and its pause is over.
+    void start(Instant now);
+    // When `start` is to be called again; nothing while it runs.
+    std::optional<Instant> next_start() const { return process_.next_start(); }
+
+    std::optional<HttpRequest> take_request(Instant now);
     // A reply that the helper does not take is lost, and its client hears of a fault.
-    void reply(std::uint64_t id, const HttpReply& reply);
-    bool ended() const { return ended_; }
+    void reply(std::uint64_t id, const HttpReply& reply, Instant now);
     std::uint64_t lost() const { return lost_; }
 
   private:
-    Fd socket_;
-    bool ended_ = false;
+    RoleProcess process_;
     std::uint64_t lost_ = 0;
 };
 

@@ -119,6 +119,13 @@ int DaemonProcess::stop(int signal) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+pid_t DaemonProcess::role(const std::string& program) const {
+    std::string parent = must("pgrep -x bandd-root -P " + std::to_string(pid_));
+    parent.pop_back();
+    if (program == "bandd-root") return std::stoi(parent);
+    return std::stoi(must("pgrep -x " + program + " -P " + parent));
+}
+
 std::string DaemonProcess::log() const { return read_file(directory_ + "/daemon.log"); }
 
 bool DaemonProcess::said(const std::string& text, double seconds) const {

@@ -56,6 +56,8 @@ class DaemonProcess {
     bool start();
     int stop(int signal);  // waits for the end; the exit code, or minus the signal
     pid_t pid() const { return pid_; }
+    // The process of this daemon that runs this program ("bandd-http"); the test fails without.
+    pid_t role(const std::string& program) const;
     std::string log() const;
     bool said(const std::string& text, double seconds = 10) const;
     Ran ctl(const std::string& arguments) const;

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "os/rights.h"
+
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <filesystem>
+
+#include "os/calls.h"
+
+namespace bandd {
+namespace {
+
+#if defined(BANDD_ADDRESS_SANITIZER) || defined(BANDD_THREAD_SANITIZER)
+constexpr bool sanitized = true;  // which reserves memory without end
+#else
+constexpr bool sanitized = false;
+#endif
+
+constexpr rlim_t mebibyte = 1 << 20;
+
+struct RoleRights {
+    const char* user;
+    std::vector<unsigned> capabilities;
+    AllowedCalls calls;
+    OpenableFiles files;
+    rlim_t descriptors;
+    rlim_t memory;  // bytes of address space
+};
+
+// resolv.conf may be a link to where another program writes it.
+OpenableFiles files_to_resolve() {
+    std::error_code fault;
+    auto target = std::filesystem::canonical("/etc/resolv.conf", fault).parent_path().string();
+    OpenableFiles files{{"/etc"}, {}};
+    if (!fault) files.read.push_back(target);
+    return files;
+}
+
+// Not here: bandd-programs and bandd-sockets, which read nothing of strangers and stay root.
+RoleRights rights_of(Role role) {
+    switch (role) {
+        case Role::resolver:
+            return {"bandd-net",
+                    {},
+                    {.read_files = true, .netlink = true, .local = true, .internet = true},
+                    files_to_resolve(),
+                    256,
+                    256 * mebibyte};
+        case Role::http:
+            return {"bandd-http", {}, {}, {}, 1024, 512 * mebibyte};
+        case Role::kernel:
+            return {"bandd-kernel",
+                    {CAP_NET_ADMIN},
+                    {.read_files = true, .netlink = true},
+                    {},
+                    64,
+                    RLIM_INFINITY};
+        case Role::programs:
+        case Role::sockets:
+            break;
+    }
+    return {"root", {}, {}, {}, 1024, RLIM_INFINITY};
+}
+
+void limit(int resource, rlim_t most) {
+    rlimit limit{most, most};
+    rlimit now{};
+    if (most == RLIM_INFINITY || getrlimit(static_cast<__rlimit_resource>(resource), &now) != 0)
+        return;
+    if (now.rlim_max < most) limit = {now.rlim_max, now.rlim_max};
+    setrlimit(static_cast<__rlimit_resource>(resource), &limit);
+}
+
+// Signals of the terminal are for the daemon. Descriptor 3 tells when to leave.
+void ignore_terminal() {
+    for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(signal, SIG_IGN);
+}
+
+Result<Missing> forbid(const OpenableFiles& files, const AllowedCalls& calls) {
+    Missing missing;
+    auto by_files = allow_only_files(files);
+    if (!by_files) return std::unexpected(by_files.error());
+    if (!*by_files) missing.push_back("this kernel has no Landlock: files are guarded by users only");
+    auto by_calls = allow_only_calls(calls);
+    if (!by_calls) return std::unexpected(by_calls.error());
+    if (!*by_calls) missing.push_back("this kernel has no seccomp: no calls are forbidden");
+    return missing;
+}
+
+}  // namespace
+
+const char* role_user_name(Role role) { return rights_of(role).user; }
+
+Result<SystemUser> find_role_user(Role role) {
+    auto own = find_user(role_user_name(role));
+    return own ? own : find_user("nobody");
+}
+
+Result<> enter_role(Role role) {
+    ignore_terminal();
+    RoleRights rights = rights_of(role);
+    if (geteuid() == 0) {
+        auto user = find_role_user(role);
+        if (!user) return std::unexpected(user.error());
+        if (auto dropped = drop_privileges(*user, rights.capabilities); !dropped) return dropped;
+        // Changing the user took it away.
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("prctl no_new_privs");
+    prctl(PR_SET_DUMPABLE, 0);
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_FSIZE, 0);
+    limit(RLIMIT_NOFILE, rights.descriptors);
+    if (!sanitized) limit(RLIMIT_AS, rights.memory);
+    auto forbidden = forbid(rights.files, rights.calls);
+    if (!forbidden) return std::unexpected(forbidden.error());
+    return {};
+}
+
+Result<Missing> enter_daemon(const SystemUser& account, const std::vector<std::string>& writes) {
+    constexpr std::array<unsigned, 2> kept{CAP_NET_ADMIN, CAP_DAC_READ_SEARCH};
+    if (geteuid() == 0)
+        if (auto dropped = drop_privileges(account, kept); !dropped)
+            return std::unexpected(dropped.error());
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("prctl no_new_privs");
+    return forbid({{"/"}, writes}, {.read_files = true,
+                                    .write_files = true,
+                                    .netlink = true,
+                                    .local = true,
+                                    .machine_code = true});
+}
+
+}  // namespace bandd

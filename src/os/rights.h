@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What each of bandd's processes keeps of root's rights: the one table, which docs/security.md
+// shows.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "os/credentials.h"
+#include "os/landlock.h"
+#include "os/roles.h"
+
+namespace bandd {
+
+// What the kernel could not forbid, one line each; empty if all is in force.
+using Missing = std::vector<std::string>;
+
+// The first call of a role's program: its own system user ("nobody" if that does not exist), no
+// capabilities but those of its row, no new privileges, limits, files, calls. Started without root,
+// it stays who it is, and gives up the rest. An error: it must not go on.
+Result<> enter_role(Role role);
+
+// The system user of a role. "nobody" if it does not exist.
+Result<SystemUser> find_role_user(Role role);
+const char* role_user_name(Role role);
+
+// The daemon's: becomes `account`, with what it needs to read logs and to reach the kernel's sets.
+// Files: it reads all that its account may, writes in `writes` only. Call before any thread is
+// started.
+Result<Missing> enter_daemon(const SystemUser& account, const std::vector<std::string>& writes);
+
+}  // namespace bandd

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A role's process as the daemon has it: started when the first packet is sent, and started anew
+// when it has ended, after a pause that doubles each time. On the loop; nothing here waits.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/instant.h"
+#include "os/fd.h"
+#include "os/roles.h"
+
+namespace bandd {
+
+class Loop;
+
+class RoleProcess {
+  public:
+    static constexpr Duration first_pause = std::chrono::seconds(1);
+    // A process that has lived for as long is a good one: the next pause is the first again.
+    static constexpr Duration longest_pause = std::chrono::minutes(1);
+
+    struct Calls {
+        std::function<void()> on_readable;  // a packet is there, or the process has ended
+        std::function<void(const Error&)> on_error;
+        std::function<void()> on_start;     // empty, or: a new process is to be told something
+    };
+    // `roles` and `loop` outlive it.
+    RoleProcess(Roles& roles, Loop& loop, Role role, Calls calls);
+    ~RoleProcess();
+    RoleProcess(const RoleProcess&) = delete;
+    RoleProcess& operator=(const RoleProcess&) = delete;
+
+    // Descriptors that each new process gets, as role_extra and so on.
+    void set_extra(std::vector<Fd> extra) { extra_ = std::move(extra); }
+
+    // Starts it, if it does not run and its pause is over. An error: it does not run; said already.
+    Result<> start(Instant now);
+    // The same, then sends. An error: it is not sent.
+    Result<> send(std::string_view packet, Instant now);
+    // The next packet of at most `largest` bytes, until the next call; nothing if there is none. If
+    // the process has ended, it no longer `is_running` then.
+    std::optional<std::string_view> receive(std::size_t largest, Instant now);
+    bool is_running() const { return static_cast<bool>(socket_); }
+    // From then on `start` starts it again. Nothing while it runs.
+    std::optional<Instant> next_start() const;
+    std::uint64_t ends() const { return ends_; }
+    // Ends it, or lets it finish what it does.
+    void close();
+
+  private:
+    void on_end(Instant now);
+
+    Roles& roles_;
+    Loop& loop_;
+    Role role_;
+    Calls calls_;
+    std::vector<Fd> extra_;
+    Fd socket_;
+    Instant started_, may_start_;
+    Duration pause_ = first_pause;
+    std::uint64_t ends_ = 0;
+    std::string buffer_;
+};
+
+}  // namespace bandd

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "os/roles.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+namespace bandd {
+namespace {
+
+struct Pair {
+    Fd ours, theirs;
+};
+
+Result<Pair> make_pair_of_sockets() {
+    std::array<int, 2> ends{-1, -1};
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
+        return fail_errno("socketpair");
+    return Pair{Fd(ends[0]), Fd(ends[1])};
+}
+
+void stop_blocking(const Fd& fd) {
+    fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
+}
+
+}  // namespace
+
+const char* role_program(Role role) {
+    constexpr std::array<const char*, role_count> programs{
+        "bandd-resolver", "bandd-http", "bandd-programs", "bandd-sockets", "bandd-kernel"};
+    return programs[static_cast<std::size_t>(role)];
+}
+
+std::string find_own_program(const std::string& name) {
+    namespace fs = std::filesystem;
+    std::error_code fault;
+    fs::path beside = fs::read_symlink("/proc/self/exe", fault).parent_path() / name;
+    if (!fault && fs::exists(beside, fault)) return beside.string();
+    return BANDD_LIBEXEC_DIR "/" + name;
+}
+
+Result<Roles> Roles::start(const std::string& configuration) {
+    std::string program = find_own_program("bandd-root");
+    if (::access(program.c_str(), X_OK) != 0)
+        return fail_errno("\"" + program + "\"", "install bandd-root beside bandd");
+    auto pair = make_pair_of_sockets();
+    if (!pair) return std::unexpected(pair.error());
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    // dup2 onto itself would keep close-on-exec.
+    if (pair->theirs.get() == role_socket) pair->theirs = Fd(fcntl(role_socket, F_DUPFD, 10));
+    posix_spawn_file_actions_adddup2(&actions, pair->theirs.get(), role_socket);
+    std::string name = "bandd-root";
+    std::string directory = std::filesystem::absolute(configuration).lexically_normal().string();
+    std::array<char*, 3> arguments{name.data(), directory.data(), nullptr};
+    pid_t pid = 0;
+    errno = posix_spawn(&pid, program.c_str(), &actions, nullptr, arguments.data(), environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (errno != 0) return fail_errno("starting \"" + program + "\"");
+    stop_blocking(pair->ours);
+    Roles roles;
+    roles.socket_ = std::move(pair->ours);
+    return roles;
+}
+
+Result<Fd> Roles::start_role(Role role, std::span<const int> extra) {
+    auto pair = make_pair_of_sockets();
+    if (!pair) return std::unexpected(pair.error());
+    // Our own end goes along, as bandd-root may enlarge its buffers.
+    std::array<int, 2 + most_extra> sent{pair->theirs.get(), pair->ours.get()};
+    std::size_t count = 2 + std::min(extra.size(), most_extra);
+    std::copy_n(extra.begin(), count - 2, sent.begin() + 2);
+    auto number = static_cast<char>(role);
+    iovec bytes{&number, 1};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof sent)> control{};
+    msghdr message{};
+    message.msg_iov = &bytes;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int) * count);
+    std::memcpy(CMSG_DATA(header), sent.data(), sizeof(int) * count);
+    if (::sendmsg(socket_.get(), &message, MSG_NOSIGNAL) < 0)
+        return fail_errno("asking bandd-root for a process", "restart bandd");
+    stop_blocking(pair->ours);
+    return std::move(pair->ours);
+}
+
+}  // namespace bandd

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// bandd's processes beside the daemon, each with the rights that its work needs and no others.
+// bandd-root, which the daemon starts before it gives its own rights up, starts them: it parses
+// nothing, and knows each role by its number. docs/security.md has the table.
+//
+//   daemon ── "start the resolver", descriptors ──> bandd-root ── fork, exec ──> bandd-resolver
+//
+// bandd-root ends when its socket to the daemon does, and each role when its own does.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "core/base/result.h"
+#include "os/fd.h"
+
+namespace bandd {
+
+enum class Role : std::uint8_t { resolver, http, programs, sockets, kernel };
+inline constexpr std::size_t role_count = 5;
+
+// A role's process finds its end of the socket (SOCK_SEQPACKET) to the daemon here, and what else
+// it is given at the descriptors after it.
+inline constexpr int role_socket = 3;
+inline constexpr int role_extra = 4;
+inline constexpr std::size_t most_extra = 4;  // descriptors
+
+// The name of its program.
+const char* role_program(Role role);
+
+// The path of one of bandd's own programs: beside the running one, or where they are installed.
+std::string find_own_program(const std::string& name);
+
+class Roles {
+  public:
+    // Starts bandd-root. `configuration` is what roles that read it for themselves are told to
+    // read: bandd's `--config`.
+    static Result<Roles> start(const std::string& configuration);
+
+    // Our end of the socket to a new process, which does not block. If the process cannot be
+    // started, the socket ends at once. `extra` stay the caller's, too.
+    Result<Fd> start_role(Role role, std::span<const int> extra = {});
+
+  private:
+    Fd socket_;
+};
+
+}  // namespace bandd

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// bandd-root: starts bandd's other processes, and that is all. It keeps the rights that bandd was
+// started with, so it reads nothing that a stranger wrote: of what the daemon sends it takes one
+// byte, the role's number, and descriptors to hand on. Which program that is, and what it is told,
+// is decided here.
+//
+//   bandd-root CONFIGURATION      descriptor 3: the daemon
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "os/fd.h"
+#include "os/roles.h"
+
+namespace bandd {
+namespace {
+
+struct Row {
+    std::size_t most;     // at one time; a further one ends the oldest
+    bool reads_settings;  // is told where the configuration is
+    bool ends_with_us;    // at once; else it sees its socket end, and finishes what it does
+};
+// In the order of Role.
+constexpr std::array<Row, role_count> rows{{
+    {1, false, true},  // resolver
+    {1, false, true},  // http
+    {8, true, false},  // programs
+    {1, true, true},   // sockets
+    {1, false, true},  // kernel
+}};
+
+constexpr int buffer_size = 8 << 20;  // bytes: numbers of a thousand jails for Prometheus
+
+struct Request {
+    std::size_t role = 0;
+    std::vector<Fd> descriptors;
+};
+
+// False: the daemon has gone. A packet that is no request has no descriptors.
+bool take_request(Request& request) {
+    char number = 0;
+    iovec bytes{&number, 1};
+    constexpr std::size_t most = 2 + most_extra;
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * most)> control{};
+    msghdr message{};
+    message.msg_iov = &bytes;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    ssize_t got = ::recvmsg(role_socket, &message, MSG_CMSG_CLOEXEC);
+    if (got < 0 && errno == EINTR) return true;
+    if (got <= 0) return false;
+    request.role = static_cast<unsigned char>(number);
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+         header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (std::size_t i = 0; i < count; ++i) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+            request.descriptors.emplace_back(fd);
+        }
+    }
+    if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || request.role >= rows.size() ||
+        request.descriptors.size() < 2)
+        request.descriptors.clear();
+    return true;
+}
+
+// In the child: nothing but its own descriptors, and no environment.
+[[noreturn]] void become(Role role, const std::string& program, const std::string& settings,
+                         const std::vector<Fd>& descriptors) {
+    const Row& row = rows[static_cast<std::size_t>(role)];
+    // Above those that they go to.
+    std::vector<int> high;
+    for (std::size_t i = 0; i < descriptors.size(); ++i)
+        if (i != 1) high.push_back(fcntl(descriptors[i].get(), F_DUPFD, 32));
+    for (std::size_t i = 0; i < high.size(); ++i)
+        if (dup2(high[i], role_socket + static_cast<int>(i)) < 0) _exit(1);
+    int null = ::open("/dev/null", O_RDWR);
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0) _exit(1);
+    auto first = static_cast<unsigned>(role_socket + static_cast<int>(high.size()));
+    if (::close_range(first, ~0U, 0) != 0)
+        for (unsigned fd = first; fd < 1024; ++fd) ::close(static_cast<int>(fd));
+    if (row.ends_with_us) prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setsid();
+    if (::chdir("/") != 0) _exit(1);
+    std::string name = role_program(role);
+    std::string settings_word = settings;
+    std::array<char*, 3> arguments{name.data(), row.reads_settings ? settings_word.data() : nullptr,
+                                   nullptr};
+    std::array<char*, 1> environment{nullptr};
+    execve(program.c_str(), arguments.data(), environment.data());
+    _exit(127);
+}
+
+class Parent {
+  public:
+    explicit Parent(std::string settings) : settings_(std::move(settings)) {
+        for (std::size_t i = 0; i < rows.size(); ++i)
+            programs_[i] = find_own_program(role_program(static_cast<Role>(i)));
+    }
+
+    void run() {
+        while (true) {
+            Request request;
+            if (!take_request(request)) return;
+            reap();
+            if (!request.descriptors.empty()) start(request);
+        }
+    }
+
+  private:
+    void start(const Request& request) {
+        auto& running = running_[request.role];
+        if (running.size() >= rows[request.role].most) {
+            kill(running.front(), SIGKILL);
+            waitpid(running.front(), nullptr, 0);
+            running.pop_front();
+        }
+        for (std::size_t i = 0; i < 2; ++i)
+            if (setsockopt(request.descriptors[i].get(), SOL_SOCKET, SO_SNDBUFFORCE, &buffer_size,
+                           sizeof buffer_size) != 0)
+                setsockopt(request.descriptors[i].get(), SOL_SOCKET, SO_SNDBUF, &buffer_size,
+                           sizeof buffer_size);
+        pid_t pid = fork();
+        if (pid == 0)
+            become(static_cast<Role>(request.role), programs_[request.role], settings_,
+                   request.descriptors);
+        if (pid > 0) running.push_back(pid);
+    }
+
+    // What has ended stays a zombie until the next request, so that no number of a process is
+    // somebody else's.
+    void reap() {
+        for (auto& running : running_)
+            std::erase_if(running, [](pid_t pid) { return waitpid(pid, nullptr, WNOHANG) == pid; });
+    }
+
+    std::string settings_;
+    std::array<std::string, rows.size()> programs_;
+    std::array<std::deque<pid_t>, rows.size()> running_;
+};
+
+}  // namespace
+}  // namespace bandd
+
+int main(int argc, char** argv) {
+    if (argc != 2) return 2;
+    setsid();
+    // Terminal signals are for the daemon; the socket's end tells us when to leave.
+    for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(signal, SIG_IGN);
+    if (bandd::Fd null(::open("/dev/null", O_RDWR)); null) {
+        dup2(null.get(), STDIN_FILENO);
+        dup2(null.get(), STDOUT_FILENO);
+    }
+    bandd::Parent(argv[1]).run();
+}
