@@ -82,19 +82,22 @@ void Answerer::start_look_ups(Instant now) {
         auto asked = name.starts_with('@')
                          ? resolver_.look_up(id, parse_address(name.substr(1)).value(), now)
                          : resolver_.look_up(id, name, now);
-        if (!asked) return give_up_look_ups(now);
+        if (!asked) break;
         ++counts_.look_ups;
         looking_up_.emplace(id, name);
         to_look_up_.pop_front();
     }
+    if (to_look_up_.size() <= most_waiting + most_look_ups) return;
+    auto waiting = std::exchange(to_look_up_, {});
+    give_up({waiting.begin(), waiting.end()}, now);
 }
 
-// All that the resolver was or is to be asked has no answer.
-void Answerer::give_up_look_ups(Instant now) {
-    std::vector<std::string> names(to_look_up_.begin(), to_look_up_.end());
-    for (const auto& [id, name] : looking_up_) names.push_back(name);
-    to_look_up_.clear();
-    looking_up_.clear();
+std::optional<Instant> Answerer::next_deadline() const {
+    return to_look_up_.empty() ? std::nullopt : resolver_.next_start();
+}
+
+// These have no answer.
+void Answerer::give_up(std::vector<std::string> names, Instant now) {
     for (const std::string& name : names) learn({}, name, now);
 }
 
@@ -123,7 +126,11 @@ void Answerer::on_resolver(Instant now) {
         looking_up_.erase(asked);
         learn(std::move(*result), name, now);
     }
-    if (std::exchange(resolver_ends_, resolver_.ends()) != resolver_.ends()) give_up_look_ups(now);
+    if (std::exchange(resolver_ends_, resolver_.ends()) != resolver_.ends()) {
+        std::vector<std::string> names;
+        for (const auto& [id, name] : std::exchange(looking_up_, {})) names.push_back(name);
+        give_up(std::move(names), now);
+    }
     start_look_ups(now);
 }
 

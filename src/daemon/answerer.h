@@ -36,6 +36,8 @@ class Answerer {
     static constexpr std::size_t most_remembered = 10'000;
     static constexpr std::size_t most_look_ups = 64;  // under way at one time
     static constexpr std::size_t most_programs = 4;   // the same
+    // Names that wait for a resolver that has ended to be started again; more have no answer.
+    static constexpr std::size_t most_waiting = 1000;
 
     using OnError = std::function<void(const Error&)>;
     Answerer(Roles& roles, Loop& loop, const std::string& dns_servers, Programs& programs,
@@ -45,6 +47,10 @@ class Answerer {
     // (`Engine::questions`).
     void configure(const Config& config);
     void ask(const Question& question, Instant now);
+
+    // A resolver that has ended may be started again then, for what waits for it.
+    std::optional<Instant> next_deadline() const;
+    void on_time(Instant now) { start_look_ups(now); }
 
     std::optional<Answer> next_answer();
     bool has_answers() const { return !answers_.empty(); }
@@ -73,7 +79,7 @@ class Answerer {
     void go_on(const Question& question, Instant now);
     void on_resolver(Instant now);
     void start_look_ups(Instant now);
-    void give_up_look_ups(Instant now);
+    void give_up(std::vector<std::string> names, Instant now);
     void start_programs(Instant now);
     void on_program_end(const Question& question, const SpawnResult& result, Instant now);
     void learn(LookUpResult result, const std::string& name, Instant now);

@@ -388,6 +388,7 @@ void Daemon::set_deadline(Instant at) {
     consider(opened_.sources->next_deadline());
     consider(opened_.endpoints->next_deadline());
     consider(control_->next_deadline());
+    consider(answerer_->next_deadline());
     consider(geoip_->next_deadline());
     consider(checkpointer_->next_deadline(at));
     opened_.loop->set_deadline(next == never ? std::optional<Instant>{} : next);
@@ -412,6 +413,7 @@ void Daemon::turn(Instant at) {
     if (auto due = opened_.sources->next_deadline(); due && *due <= at)
         opened_.sources->on_time(at);
     if (auto due = control_->next_deadline(); due && *due <= at) control_->on_time(at);
+    if (auto due = answerer_->next_deadline(); due && *due <= at) answerer_->on_time(at);
     geoip_->on_time(at);
     checkpointer_->on_turn(at);
     health_->say_changes();

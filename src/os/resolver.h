@@ -44,6 +44,8 @@ class Resolver {
     std::optional<LookUpResult> take_result(Instant now);
     // How often it has ended; what it was asked by then is never answered.
     std::uint64_t ends() const { return process_.ends(); }
+    // It has ended, and is started again by a question from then on.
+    std::optional<Instant> next_start() const { return process_.next_start(); }
 
   private:
     Result<> send(std::uint64_t id, std::string_view kind, std::string_view what, Instant now);
