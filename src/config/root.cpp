@@ -20,11 +20,6 @@ constexpr std::uint16_t dns_port = 53;
 void keep_defaults(const Field& field, RootDraft& draft) { draft.defaults = &field.value(); }
 void keep_jails(const Field& field, RootDraft& draft) { draft.jails = &field.value(); }
 
-void read_user(const Field& field, Config& config) {
-    if (auto text = field.text()) config.user = std::move(*text);
-    config.user_given = true;
-}
-
 void read_matchers(const Field& field, Config& config) {
     if (field.value().text == "auto") return;
     if (auto number = field.whole_number({1, most_matchers}))
@@ -76,9 +71,9 @@ const Table<RootDraft>& root_keys() {
             key::path("state", &Config::state, "path",
                       "SQLite file with log positions, windows and bans"),
             key::path("socket", &Config::socket, "path", "where bandctl finds the daemon"),
-            key::special("user", read_user, "user name", &Config::user,
-                         "whom the daemon becomes once it has started as root; `root`: nobody "
-                         "else"),
+            key::text("user", &Config::user, "user name",
+                      "whom the daemon becomes once it has started as root; it must exist; `root`: "
+                      "nobody else"),
             key::text("group", &Config::group, "group name", "who, besides root, may use bandctl"),
             key::choice("stop", &Config::flush_on_stop, {{"keep", false}, {"flush", true}},
                         "whether bans stay in the kernel when the daemon stops"),

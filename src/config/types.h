@@ -255,7 +255,6 @@ struct Config {
     std::string state = "/var/lib/bandd/bandd.db";
     std::string socket = "/run/bandd/bandd.sock";
     std::string user = "bandd";
-    bool user_given = false;  // otherwise a machine without that user is fine, too
     std::string group = "bandd";
     bool flush_on_stop = false;
     std::string dns_servers;         // separated by commas; empty: the machine's

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "os/trusted_path.h"
+
 namespace bandd {
 namespace {
 
@@ -39,8 +41,7 @@ Result<Fd> ControlServer::listen(const std::string& path, uid_t uid, gid_t group
     int bound = bind(fd.get(), generic, sizeof address);
     ::umask(mask);
     if (bound != 0) return fail_errno(what, "check \"socket:\" in bandd.yaml");
-    if (geteuid() == 0 && ::chown(path.c_str(), uid, group) != 0) return fail_errno(what);
-    if (::chmod(path.c_str(), 0660) != 0) return fail_errno(what);
+    if (auto given = give_socket(path, uid, group, 0660); !given) return std::unexpected(given.error());
     if (::listen(fd.get(), 16) != 0) return fail_errno(what);
     return fd;
 }

@@ -76,6 +76,18 @@ Result<> check_tls(const Config& config) {
     return check("remote", config.remote.listen);
 }
 
+// What `fresh` listens at and `config` does not.
+Result<ListeningSockets> new_sockets(Roles& roles, const Config& fresh, const Config& config) {
+    std::vector<std::string> known;
+    for (const WantedSocket& socket : wanted_sockets(config))
+        known.push_back(to_string(socket.address));
+    bool all_known = std::ranges::all_of(wanted_sockets(fresh), [&](const WantedSocket& socket) {
+        return std::ranges::find(known, to_string(socket.address)) != known.end();
+    });
+    if (all_known) return ListeningSockets{};
+    return ask_for_sockets(roles, known);
+}
+
 bool needs_restart(const Config& fresh, const Config& config) {
     return fresh.state != config.state || fresh.socket != config.socket ||
            fresh.user != config.user || fresh.group != config.group;
@@ -249,7 +261,8 @@ Result<> Daemon::begin() {
     if (auto made = make_backends(config()); !made) return made;
     dispatch_->hold_removals();
     apply_config(std::move(*saved), at);
-    if (auto set_up = opened_.endpoints->configure(config(), *opened_.loop); !set_up) return set_up;
+    if (auto set_up = opened_.endpoints->configure(config(), *opened_.loop, opened_.sockets); !set_up)
+        return set_up;
     if (auto prepared = geoip_->prepare_blocks(config()); !prepared) return prepared;
     geoip_->make_blocks();
     log_.write(Severity::notice, "bandd {} started: {} jails, {} bans, state {}", BANDD_VERSION,
@@ -293,12 +306,13 @@ struct Daemon::Prepared {
     Configuration configuration;
     GeoDatabases databases;
     std::vector<JailRules> rules;
+    ListeningSockets sockets;  // that are new
 };
 
 std::expected<Daemon::Prepared, Errors> Daemon::prepare() {
     auto loaded = load_configuration(options_.config);
     if (!loaded) return std::unexpected(std::move(loaded.error()));
-    Prepared prepared{std::move(*loaded), {}, {}};
+    Prepared prepared{std::move(*loaded), {}, {}, {}};
     Config& fresh = prepared.configuration.config;
     bool restart = needs_restart(fresh, config());
     fresh.state = config().state;
@@ -307,6 +321,9 @@ std::expected<Daemon::Prepared, Errors> Daemon::prepare() {
     fresh.group = config().group;
     auto refuse = [](const Error& error) { return std::unexpected(Errors{error}); };
     if (auto good = check_tls(fresh); !good) return refuse(good.error());
+    auto sockets = new_sockets(*opened_.roles, fresh, config());
+    if (!sockets) return refuse(sockets.error());
+    prepared.sockets = std::move(*sockets);
     auto databases = GeoDatabases::open(fresh.geoip);
     if (!databases) return refuse(databases.error());
     prepared.databases = std::move(*databases);
@@ -333,10 +350,11 @@ void Daemon::take(Prepared prepared, Instant at) {
     opened_.configuration = std::move(prepared.configuration);
     geoip_->take(std::move(prepared.databases));
     engine_->set_own_addresses(PrefixSet(own_addresses()));
-    [[maybe_unused]] auto said_by_sources = opened_.sources->open(config(), false);
+    [[maybe_unused]] auto said_by_sources = opened_.sources->open(config(), prepared.sockets, false);
     users_file_->configure(false);
     apply_config({}, at);
-    if (auto set_up = opened_.endpoints->configure(config(), *opened_.loop); !set_up)
+    auto set_up = opened_.endpoints->configure(config(), *opened_.loop, prepared.sockets);
+    if (!set_up)
         say(set_up.error());
     geoip_->make_blocks();
     checkpointer_->changed();

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "net/listen.h"
 #include "os/clock.h"
 #include "protocols/postfix.h"
 
@@ -23,46 +22,30 @@ constexpr std::string_view text_peer = "text";
 
 }  // namespace
 
-Result<> Endpoints::open(const Config& config) {
-    auto open_one = [&](const ListenAddress& address, const char* what) -> Result<> {
-        auto fd = listen_at(address, what);
-        if (!fd) return std::unexpected(fd.error());
-        opened_.emplace(address, std::move(*fd));
-        return {};
-    };
-    for (const ListenAddress& address : config.policy.listen)
-        if (auto opened = open_one(address, "policy"); !opened) return opened;
-    for (const ListenAddress& address : config.remote.listen)
-        if (auto opened = open_one(address, "remote"); !opened) return opened;
-    if (config.http.listen) return open_one(*config.http.listen, "http");
-    return {};
-}
-
-Result<> Endpoints::configure(const Config& config, Loop& loop) {
+Result<> Endpoints::configure(const Config& config, Loop& loop, ListeningSockets& sockets) {
     http_config_ = config.http;
     remote_config_ = config.remote;
     message_ = config.access.message;
     place_message_ = config.access.place_message;
     rate_ = RateLimit(config.remote.rate);
-    auto set_up = [&](std::map<ListenAddress, std::unique_ptr<StreamServer>>& servers,
+    auto set_up = [&](std::map<std::string, std::unique_ptr<StreamServer>>& servers,
                       const std::vector<ListenAddress>& wanted, const char* what,
                       const auto& make) -> Result<> {
         std::erase_if(servers, [&](const auto& entry) {
-            return std::ranges::find(wanted, entry.first) == wanted.end();
+            return std::ranges::none_of(wanted, [&](const ListenAddress& address) {
+                return to_string(address) == entry.first;
+            });
         });
         for (const ListenAddress& address : wanted) {
-            auto known = servers.find(address);
+            auto known = servers.find(to_string(address));
             if (known == servers.end()) {
-                auto fd = opened_.find(address);
-                if (fd == opened_.end()) {
+                auto fd = sockets.extract(to_string(address));
+                if (fd.empty()) {
                     calls_.on_error({std::string(what) + ": " + to_string(address),
-                                     "cannot be opened now",
-                                     "restart bandd: its sockets are opened at its start only",
-                                     {}});
+                                     "is not open", "try bandctl reload again", {}});
                     continue;
                 }
-                known = servers.emplace(address, make(address, std::move(fd->second))).first;
-                opened_.erase(fd);
+                known = servers.emplace(fd.key(), make(address, std::move(fd.mapped()))).first;
             }
             if (address.kind == ListenAddress::Kind::tls)
                 if (auto loaded = known->second->load_tls(address.tls); !loaded) return loaded;
@@ -93,23 +76,22 @@ Result<> Endpoints::configure(const Config& config, Loop& loop) {
     if (!done) return done;
     for (auto& [address, server] : policy_) server->set_believed(PrefixSet(config.policy.from));
     for (auto& [address, server] : remote_)
-        server->set_believed(PrefixSet(address.kind == ListenAddress::Kind::tls
+        server->set_believed(PrefixSet(server->address().kind == ListenAddress::Kind::tls
                                            ? config.remote.from
                                            : config.remote.text_from));
-    return configure_http(config, loop);
+    return configure_http(config, loop, sockets);
 }
 
-Result<> Endpoints::configure_http(const Config& config, Loop& loop) {
+Result<> Endpoints::configure_http(const Config& config, Loop& loop,
+                                   ListeningSockets& sockets) {
     if (config.http.listen == http_address_) return {};
     http_.reset();
     http_address_.reset();
     if (!config.http.listen) return {};
-    auto fd = opened_.extract(*config.http.listen);
+    auto fd = sockets.extract(to_string(*config.http.listen));
     if (fd.empty()) {
-        calls_.on_error({"http: listen",
-                         "cannot be changed now",
-                         "restart bandd: its sockets are opened at its start only",
-                         {}});
+        calls_.on_error({"http: " + to_string(*config.http.listen), "is not open",
+                         "try bandctl reload again", {}});
         return {};
     }
     http_address_ = config.http.listen;

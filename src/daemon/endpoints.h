@@ -14,6 +14,7 @@
 
 #include "config/types.h"
 #include "daemon/latency.h"
+#include "net/listening_sockets.h"
 #include "net/stream_server.h"
 #include "os/credentials.h"
 #include "protocols/http_helper.h"
@@ -47,13 +48,11 @@ class Endpoints {
     // `roles` outlives it.
     explicit Endpoints(Roles& roles) : roles_(roles) {}
 
-    // Binds what is configured. Before rights are dropped.
-    Result<> open(const Config& config);
     // Who answers. Before `configure`.
     void set_calls(Calls calls) { calls_ = std::move(calls); }
-    // Begins to answer, or goes on with another configuration; sockets that were not opened at the
-    // start cannot be now, which is said.
-    Result<> configure(const Config& config, Loop& loop);
+    // Begins to answer, or goes on with another configuration. Takes what it listens at anew out of
+    // `sockets`.
+    Result<> configure(const Config& config, Loop& loop, ListeningSockets& sockets);
 
     std::optional<Instant> next_deadline() const;
     void on_time(Instant now);
@@ -78,7 +77,7 @@ class Endpoints {
     const PeerConfig* find_peer(const StreamClient& client) const;
     RemoteReply ask_remote(const PeerConfig& peer, const RemoteRequest& request,
                            const Address& from);
-    Result<> configure_http(const Config& config, Loop& loop);
+    Result<> configure_http(const Config& config, Loop& loop, ListeningSockets& sockets);
     void on_http();
     HttpReply reply_to_http(const HttpRequest& request);
     HttpReply reply_to_login(const char* endpoint, const std::optional<HttpLogin>& login,
@@ -90,8 +89,7 @@ class Endpoints {
     HttpConfig http_config_;
     RemoteConfig remote_config_;
     std::string message_, place_message_;  // to Postfix
-    std::map<ListenAddress, Fd> opened_;
-    std::map<ListenAddress, std::unique_ptr<StreamServer>> policy_, remote_;
+    std::map<std::string, std::unique_ptr<StreamServer>> policy_, remote_;  // by `to_string`
     std::unique_ptr<HttpHelper> http_;
     std::optional<ListenAddress> http_address_;
     RateLimit rate_{1};

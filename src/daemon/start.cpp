@@ -12,6 +12,7 @@
 #include "daemon/run.h"
 #include "os/log.h"
 #include "os/loop.h"
+#include "os/trusted_path.h"
 #include "os/signals.h"
 #include "source/sources.h"
 #include "store/store.h"
@@ -21,19 +22,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Result<Account> find_account(const Config& config, Log& log) {
+Result<Account> find_account(const Config& config) {
     Account account{{"", geteuid(), getegid()}, getegid(), geteuid() != 0};
     if (account.unprivileged) return account;
     account.user = {"root", 0, 0};
     if (config.user != "root") {
         auto user = find_user(config.user);
-        if (user)
-            account.user = *user;
-        else if (config.user_given)
-            return std::unexpected(user.error());
-        else
-            log.write(Severity::warning, "user \"{}\" does not exist, so bandd stays root; {}",
-                      config.user, user.error().hint);
+        if (!user)
+            return fail(user.error().what, user.error().reason,
+                        user.error().hint + "; or write \"user: root\" in bandd.yaml");
+        account.user = *user;
     }
     auto group = find_group(config.group);
     account.group = group ? *group : account.user.gid;
@@ -65,22 +63,26 @@ Result<> prepare_state(const Config& config, const SystemUser& user, std::string
     for (const std::string& file : {config.state, config.socket})
         if (auto made = make_directory(fs::path(file).parent_path().string(), 0750, user); !made)
             return made;
-    if (auto prepared = Store::prepare(config.state, user.uid, user.gid); !prepared)
-        return prepared;
+    if (auto prepared = Store::prepare(config.state, user); !prepared) return prepared;
+    // Where the account may make no files, the first opening has to: for a new state in place of a
+    // broken one. Where it may, root opens nothing that it made.
+    std::optional<ActingAs> guard;
+    if (may_make_files(fs::path(config.state).parent_path().string(), user)) guard.emplace(user);
     {
-        // The first opening may have to make files, which the daemon's user may not.
         auto first = Store::open(config.state, warning);
         if (!first) return std::unexpected(first.error());
     }
-    return Store::prepare(config.state, user.uid, user.gid);
+    guard.reset();
+    return Store::prepare(config.state, user);
 }
 
 Result<> open_own_log(const LogConfig& config, const Account& account, Log& log) {
-    if (auto opened = open_log(log, config); !opened) return opened;
-    if (is_file(config) && !account.unprivileged &&
-        ::chown(config.target.c_str(), account.user.uid, account.group) != 0)
-        return fail_errno("log \"" + config.target + "\"");
-    return {};
+    if (!is_file(config)) return open_log(log, config);
+    SystemUser owner{account.user.name, account.user.uid, account.group};
+    if (auto made = make_own_file(config.target, 0640, owner); !made)
+        return fail("log " + made.error().what, made.error().reason, made.error().hint);
+    ActingAs guard(owner);
+    return open_log(log, config);
 }
 
 Result<> open_sockets(Opened& opened) {
@@ -90,13 +92,16 @@ Result<> open_sockets(Opened& opened) {
     if (!control) return std::unexpected(control.error());
     opened.control = std::move(*control);
     opened.endpoints = std::make_unique<Endpoints>(*opened.roles);
-    return opened.endpoints->open(config);
+    auto sockets = open_sockets(wanted_sockets(config), {});
+    if (!sockets) return std::unexpected(sockets.error());
+    opened.sockets = std::move(*sockets);
+    return {};
 }
 
 Result<> open_sources(Opened& opened, Log& log) {
     opened.sources = std::make_unique<Sources>(
         *opened.loop, [&log](const Error& error) { log.put(Severity::error, to_line(error)); });
-    return opened.sources->open(opened.configuration.config, true);
+    return opened.sources->open(opened.configuration.config, opened.sockets, true);
 }
 
 // Where the daemon writes: its state, its log, the sockets that it takes away at its end. A
@@ -142,7 +147,7 @@ Result<> open_rest(Opened& opened, std::string& warning) {
 
 Result<> open_in_order(Opened& opened, const std::string& configuration, Log& log) {
     const Config& config = opened.configuration.config;
-    auto account = find_account(config, log);
+    auto account = find_account(config);
     if (!account) return std::unexpected(account.error());
     opened.account = *account;
     if (auto started = start_helpers(opened, configuration); !started) return started;

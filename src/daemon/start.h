@@ -12,6 +12,7 @@
 #include <string>
 
 #include "daemon/configuration.h"
+#include "net/listening_sockets.h"
 #include "os/credentials.h"
 #include "os/fd.h"
 #include "os/rights.h"
@@ -48,6 +49,7 @@ struct Opened {
     std::unique_ptr<Roles> roles;
     // Sockets, and what is read.
     Fd control;
+    ListeningSockets sockets;
     std::unique_ptr<Endpoints> endpoints;
     std::unique_ptr<Sources> sources;
     // Without rights.

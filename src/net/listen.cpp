@@ -77,6 +77,9 @@ Result<Fd> listen_at(const ListenAddress& address, const std::string& what) {
     // With datagrams, two could share a port, and one of them would hear nothing.
     if (stream && !is_local(address))
         setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (!stream && setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &datagram_buffer,
+                              sizeof datagram_buffer) != 0)
+        setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &datagram_buffer, sizeof datagram_buffer);
     if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&to), size) != 0)
         return fail_errno(place, hint_for(errno));
     if (is_local(address)) ::chmod(address.path.c_str(), 0666);

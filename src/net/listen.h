@@ -8,6 +8,10 @@
 
 namespace bandd {
 
+// A burst of datagrams of this much waits in the kernel until it is read (if net.core.rmem_max or
+// our rights allow it).
+inline constexpr int datagram_buffer = 8 << 20;  // bytes
+
 // A socket that is bound, not blocking, and listening if it is one of streams. Network sockets and
 // ports below 1024 are to be opened before rights are dropped. A Unix socket may be used by
 // everybody who reaches its directory; one that an earlier run left there is replaced. `what` (say

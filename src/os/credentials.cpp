@@ -10,7 +10,6 @@
 #include <sys/syscall.h>
 
 #include <array>
-#include <filesystem>
 
 namespace bandd {
 
@@ -65,19 +64,6 @@ Result<> drop_privileges(const SystemUser& account, std::span<const unsigned> ca
     if (syscall(SYS_capset, &header, data.data()) != 0)
         return fail_errno("capset", "start bandd as root");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("prctl PR_SET_NO_NEW_PRIVS");
-    return {};
-}
-
-Result<> make_directory(const std::string& path, mode_t mode, const SystemUser& account) {
-    std::error_code fault;
-    if (std::filesystem::is_directory(path, fault)) return {};
-    std::string parent = std::filesystem::path(path).parent_path().string();
-    if (!parent.empty() && parent != path) std::filesystem::create_directories(parent, fault);
-    if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST)
-        return fail_errno("mkdir \"" + path + "\"");
-    if (::chmod(path.c_str(), mode) != 0) return fail_errno("chmod \"" + path + "\"");
-    if (geteuid() == 0 && ::chown(path.c_str(), account.uid, account.gid) != 0)
-        return fail_errno("chown \"" + path + "\"");
     return {};
 }
 

@@ -32,7 +32,4 @@ Result<Peer> peer_of(const Fd& unix_socket);
 // started later can have more. Call as root, before any thread is started.
 Result<> drop_privileges(const SystemUser& account, std::span<const unsigned> capabilities);
 
-// A directory that exists afterwards, made for `account` with `mode` if it was missing.
-Result<> make_directory(const std::string& path, mode_t mode, const SystemUser& account);
-
 }  // namespace bandd

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "net/listening_sockets.h"
 #include "source/lines.h"
 #include "source/watch.h"
 
@@ -50,9 +51,9 @@ class Source {
 
     virtual ~Source() = default;
 
-    // Opens what needs rights, closes what nobody wants any more. Called before rights are dropped
-    // (`starting`), and at each reload.
-    virtual Result<> open(const Config&, bool /*starting*/) { return {}; }
+    // Opens what needs rights, closes what nobody wants any more; takes the sockets that it listens
+    // at anew out of `sockets`. Called before rights are dropped (`starting`), and at each reload.
+    virtual Result<> open(const Config&, ListeningSockets&, bool /*starting*/) { return {}; }
     // Called once, when rights were dropped.
     virtual Result<> start(const Config&) { return {}; }
     // Who reads what from now on. `saved`: empty but at the start.

@@ -20,9 +20,9 @@ Sources::Sources(Loop& loop, Source::OnError on_error)
       syslog_(add<SyslogSource>(loop, on_error)),
       standard_input_(add<StandardInput>(loop)) {}
 
-Result<> Sources::open(const Config& config, bool starting) {
+Result<> Sources::open(const Config& config, ListeningSockets& sockets, bool starting) {
     for (auto& source : all_)
-        if (auto opened = source->open(config, starting); !opened) return opened;
+        if (auto opened = source->open(config, sockets, starting); !opened) return opened;
     return {};
 }
 

@@ -18,7 +18,7 @@ class Sources {
   public:
     Sources(Loop& loop, Source::OnError on_error);
 
-    Result<> open(const Config& config, bool starting);
+    Result<> open(const Config& config, ListeningSockets& sockets, bool starting);
     Result<> start(const Config& config);
     // `numbers`: of the configuration's jails, in its order.
     void configure(const Config& config, std::span<const JailIndex> numbers, SavedSources saved,

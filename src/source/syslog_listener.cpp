@@ -19,24 +19,19 @@ constexpr int most_datagrams = 2000;  // one after the other, before the rest of
 
 }  // namespace
 
-Result<std::unique_ptr<SyslogListener>> SyslogListener::open(Loop& loop,
+Result<std::unique_ptr<SyslogListener>> SyslogListener::open(Loop& loop, Fd socket,
                                                              const ListenAddress& address,
                                                              std::size_t line_limit) {
     std::unique_ptr<SyslogListener> made(new SyslogListener(loop, address, line_limit));
-    auto socket = listen_at(address, "syslog");
-    if (!socket) return std::unexpected(socket.error());
     if (is_stream(address)) {
         StreamLimits limits{.clients = most_clients, .at_once = read_size};
         made->server_ =
-            std::make_unique<StreamServer>(loop, std::move(*socket), address, limits, made->use());
-        if (auto loaded = made->reload(); !loaded) return std::unexpected(loaded.error());
+            std::make_unique<StreamServer>(loop, std::move(socket), address, limits, made->use());
+        if (auto loaded = made->load_tls(address.tls); !loaded) return std::unexpected(loaded.error());
         return made;
     }
-    made->datagrams_ = std::move(*socket);
+    made->datagrams_ = std::move(socket);
     int fd = made->datagrams_.get();
-    int buffer = receive_buffer;
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer) != 0)
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
     int on = 1;
     setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
     auto added = loop.add(fd, EPOLLIN, [one = made.get()](std::uint32_t) { one->ready_ = true; });
@@ -63,9 +58,9 @@ StreamUse SyslogListener::use() {
     return use;
 }
 
-Result<> SyslogListener::reload() {
+Result<> SyslogListener::load_tls(const TlsFiles& files) {
     if (address_.kind != ListenAddress::Kind::tls) return {};
-    auto loaded = server_->load_tls(address_.tls);
+    auto loaded = server_->load_tls(files);
     if (loaded) return {};
     Error error = loaded.error();
     error.what = "syslog: " + error.what;

@@ -34,19 +34,17 @@ class SyslogListener {
     static constexpr std::size_t most_clients = 256;
     // Read from one socket in one go: then the others have their turn.
     static constexpr std::size_t read_size = 256 << 10;
-    // A burst of this much waits in the kernel until it is read (if net.core.rmem_max or our rights
-    // allow it).
-    static constexpr int receive_buffer = 8 << 20;
 
-    // Binds it; ports below 1024 need root, so before rights are dropped.
-    static Result<std::unique_ptr<SyslogListener>> open(Loop& loop, const ListenAddress& address,
+    // `socket`: from `listen_at`.
+    static Result<std::unique_ptr<SyslogListener>> open(Loop& loop, Fd socket,
+                                                        const ListenAddress& address,
                                                         std::size_t line_limit);
     ~SyslogListener();
     SyslogListener(const SyslogListener&) = delete;
     SyslogListener& operator=(const SyslogListener&) = delete;
 
-    // Reads certificate and key again, for connections from now on.
-    Result<> reload();
+    // Reads certificate and key, for connections from now on; nothing if it is not of tls.
+    Result<> load_tls(const TlsFiles& files);
     // Senders whose messages are taken; all of a Unix socket's are.
     void set_believed(PrefixSet believed) { believed_ = std::move(believed); }
 

@@ -2,28 +2,34 @@
 #include "source/syslog_source.h"
 
 #include <algorithm>
-#include <set>
 
 namespace bandd {
 
-Result<> SyslogSource::open(const Config& config, bool starting) {
-    std::set<ListenAddress> wanted;
+Result<> SyslogSource::open(const Config& config, ListeningSockets& sockets, bool starting) {
+    std::map<std::string, ListenAddress> wanted;
     for (const JailConfig& jail : config.jails)
-        if (jail.syslog) wanted.insert(jail.syslog->listen.begin(), jail.syslog->listen.end());
+        if (jail.syslog)
+            for (const ListenAddress& address : jail.syslog->listen)
+                wanted.emplace(to_string(address), address);
     std::erase_if(listening_, [&](const auto& entry) { return !wanted.contains(entry.first); });
-    for (auto& [address, listening] : listening_)
-        if (auto loaded = listening.listener->reload(); !loaded) on_error_(loaded.error());
-    for (const ListenAddress& address : wanted) {
-        if (listening_.contains(address)) continue;
-        auto opened = SyslogListener::open(loop_, address, config.line_limit);
-        if (opened) {
-            listening_.emplace(address, Listening{std::move(*opened), {}});
+    for (auto& [name, listening] : listening_)
+        if (auto loaded = listening.listener->load_tls(wanted.at(name).tls); !loaded)
+            on_error_(loaded.error());
+    for (const auto& [name, address] : wanted) {
+        if (listening_.contains(name)) continue;
+        auto socket = sockets.extract(name);
+        if (socket.empty()) {
+            on_error_({"syslog: " + name, "is not open", "try bandctl reload again", {}});
             continue;
         }
-        Error error = opened.error();
-        if (starting) return std::unexpected(error);
-        error.hint = "restart bandd: network sockets are opened at its start only";
-        on_error_(error);
+        auto opened =
+            SyslogListener::open(loop_, std::move(socket.mapped()), address, config.line_limit);
+        if (opened)
+            listening_.emplace(name, Listening{std::move(*opened), {}});
+        else if (starting)
+            return std::unexpected(opened.error());
+        else
+            on_error_(opened.error());
     }
     return {};
 }
@@ -35,8 +41,10 @@ void SyslogSource::configure(const Config&, std::span<const SourceJail> jails, S
         std::vector<Prefix> all;
         for (const SourceJail& jail : jails) {
             const auto& syslog = jail.config->syslog;
-            if (!syslog || std::ranges::find(syslog->listen, address) == syslog->listen.end())
-                continue;
+            bool reads = syslog && std::ranges::any_of(syslog->listen, [&](const auto& one) {
+                return to_string(one) == address;
+            });
+            if (!reads) continue;
             listening.jails.push_back(
                 {jail.number, PrefixSet(syslog->from), jail.config->log_options});
             all.insert(all.end(), syslog->from.begin(), syslog->from.end());

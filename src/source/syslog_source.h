@@ -16,8 +16,7 @@ class SyslogSource : public Source {
   public:
     SyslogSource(Loop& loop, OnError on_error) : loop_(loop), on_error_(std::move(on_error)) {}
 
-    // Once bandd runs, only Unix sockets can be opened; others are an error that is said.
-    Result<> open(const Config& config, bool starting) override;
+    Result<> open(const Config& config, ListeningSockets& sockets, bool starting) override;
     void configure(const Config& config, std::span<const SourceJail> jails, SavedSources& saved,
                    Instant now) override;
     bool is_ready() const override;
@@ -43,7 +42,7 @@ class SyslogSource : public Source {
 
     Loop& loop_;
     OnError on_error_;
-    std::map<ListenAddress, Listening> listening_;
+    std::map<std::string, Listening> listening_;  // by `to_string` of the address
 };
 
 }  // namespace bandd

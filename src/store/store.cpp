@@ -15,6 +15,7 @@
 #include <mutex>
 #include <thread>
 
+#include "os/trusted_path.h"
 #include "store/database.h"
 #include "store/tables.h"
 
@@ -109,16 +110,11 @@ std::string advice(const char* otherwise) {
 
 }  // namespace
 
-Result<> Store::prepare(const std::string& path, uid_t uid, gid_t gid) {
-    ::umask(0077);
-    for (const char* ending : {"", "-wal", "-shm", ".lock"}) {
-        std::string file = path + ending;
-        Fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-        if (!fd)
-            return fail_errno("state \"" + file + "\"", advice("check \"state:\" in bandd.yaml"));
-        if (fchmod(fd.get(), 0600) != 0 || (geteuid() == 0 && fchown(fd.get(), uid, gid) != 0))
-            return fail_errno("state \"" + file + "\"");
-    }
+Result<> Store::prepare(const std::string& path, const SystemUser& account) {
+    for (const char* ending : {"", "-wal", "-shm", ".lock"})
+        if (auto made = make_own_file(path + ending, 0600, account); !made)
+            return fail("state " + made.error().what, made.error().reason,
+                        advice("check \"state:\" in bandd.yaml"));
     return {};
 }
 

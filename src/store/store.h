@@ -12,6 +12,7 @@
 
 #include "core/base/result.h"
 #include "os/fd.h"
+#include "os/credentials.h"
 #include "store/checkpoint.h"
 #include "store/history.h"
 
@@ -19,8 +20,8 @@ namespace bandd {
 
 class Store {
   public:
-    // As root, before rights are dropped: file and companions exist and belong to `uid`.
-    static Result<> prepare(const std::string& path, uid_t uid, gid_t gid);
+    // As root, before rights are dropped: `account` may write to file and companions, which exist.
+    static Result<> prepare(const std::string& path, const SystemUser& account);
 
     // Locks the state (a second daemon on it is refused), opens it and starts the thread.
     // A file that is no database is moved aside; `warning` tells its new name, and the state is

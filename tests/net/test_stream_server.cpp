@@ -97,7 +97,9 @@ struct Uses {
                 server};
     }
     Use syslog() {
-        auto opened = SyslogListener::open(loop, tcp(), 1000);
+        auto socket = listen_at(tcp(), "syslog");
+        REQUIRE(socket);
+        auto opened = SyslogListener::open(loop, std::move(*socket), tcp(), 1000);
         REQUIRE(opened);
         std::shared_ptr<SyslogListener> server = std::move(*opened);
         server->set_believed(PrefixSet(std::vector<Prefix>{*parse_prefix("127.0.0.0/8")}));

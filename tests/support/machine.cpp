@@ -84,7 +84,7 @@ bool DaemonProcess::start() {
     std::vector<std::string> words;
     std::istringstream prefix(prefix_);
     for (std::string word; prefix >> word;) words.push_back(word);
-    for (const std::string& word : {built("bandd"), std::string("--config"), directory_})
+    for (const std::string& word : {program_, std::string("--config"), directory_})
         words.push_back(word);
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());

@@ -52,6 +52,8 @@ class DaemonProcess {
     DaemonProcess(const DaemonProcess&) = delete;
     DaemonProcess& operator=(const DaemonProcess&) = delete;
 
+    // Another bandd than the one that was built.
+    void set_program(std::string program) { program_ = std::move(program); }
     // Starts it and waits until it says that it has started; false if it ended instead.
     bool start();
     int stop(int signal);  // waits for the end; the exit code, or minus the signal
@@ -63,7 +65,7 @@ class DaemonProcess {
     Ran ctl(const std::string& arguments) const;
 
   private:
-    std::string directory_, prefix_;
+    std::string directory_, prefix_, program_ = built("bandd");
     pid_t pid_ = -1;
 };
 

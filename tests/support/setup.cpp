@@ -8,9 +8,10 @@ Setup::Setup(const std::string& prefix) : daemon(dir.path(), prefix) {
     std::filesystem::permissions(dir.path(), std::filesystem::perms{0755});
 }
 
-void Setup::write_config(const std::string& text) const {
-    write_file(dir / "bandd.yaml",
-               "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n" + text);
+void Setup::write_config_as(const std::string& user, const std::string& text) const {
+    std::string group = user == "nobody" ? "nogroup" : user;
+    write_file(dir / "bandd.yaml", "state: run/state.db\nsocket: run/socket\nuser: " + user +
+                                       "\ngroup: " + group + "\n" + text);
 }
 
 void Setup::make_database(const std::string& lines) const {

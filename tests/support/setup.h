@@ -25,7 +25,9 @@ struct Setup {
     explicit Setup(const std::string& prefix = "");
 
     // Writes bandd.yaml: where state and socket are, which account bandd changes to, then `text`.
-    void write_config(const std::string& text) const;
+    void write_config(const std::string& text) const { write_config_as("nobody", text); }
+    // The same with another account, whose group has its name.
+    void write_config_as(const std::string& user, const std::string& text) const;
     // Writes geo.mmdb: lines "8.1.0.0/16 country_code=US".
     void make_database(const std::string& lines) const;
     // Starts the daemon; the test fails with its log if it does not start.

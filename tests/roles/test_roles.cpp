@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a fault in one of bandd's processes gives an attacker: the program of a role is replaced by
+// one that tries everything (attacker.cpp), under a bandd that does not know.
+#include <sys/stat.h>
+
+#include <csignal>
+#include <set>
+#include <sstream>
+
+#include "support/setup.h"
+
+using namespace bandd;
+
+// Sanitizers need calls that attackers want.
+#if defined(BANDD_ADDRESS_SANITIZER) || defined(BANDD_THREAD_SANITIZER)
+#define ATTACK_CASE(name) TEST_CASE(name, "[.]")
+#else
+#define ATTACK_CASE(name) TEST_CASE(name)
+#endif
+
+namespace {
+
+using Attacks = std::set<std::string>;
+
+Attacks succeeded(const std::string& log) {
+    Attacks attacks;
+    std::istringstream lines(log);
+    for (std::string line; std::getline(lines, line);) {
+        auto at = line.find("ATTACK ");
+        if (at != std::string::npos) attacks.insert(line.substr(at + 7));
+    }
+    return attacks;
+}
+
+std::string value_of(const std::string& status, const std::string& key) {
+    auto at = status.find(key + ":");
+    return at == std::string::npos ? ""
+                                   : status.substr(at + key.size() + 2,
+                                                   status.find('\n', at) - at - key.size() - 2);
+}
+
+// bandd with another program in place of one of its own.
+struct TakenOver : AppSetup {
+    TempDirectory programs;
+
+    explicit TakenOver(const std::string& role) {
+        for (const char* name : {"bandd", "bandd-root", "bandd-http", "bandd-resolver",
+                                 "bandd-programs", "bandd-sockets", "bandd-kernel"})
+            sh("cp " + built(name) + " " + programs / name);
+        must("cp " + built("attacker") + " " + programs / role);
+        daemon.set_program(programs / "bandd");
+        must("nc -lU /run/attacked >/dev/null 2>&1 & sleep 0.2; chmod 666 /run/attacked || true");
+        write_config_as("bandd", "http: {listen: \"tcp://127.0.0.1:9180\"}\njails:\n"
+                                 "  app: {logpath: app.log, maxretry: 1, ignoreip: [a.example]}\n");
+    }
+    Attacks attacks() {
+        REQUIRE(daemon.said("ATTACKS DONE", 20));
+        return succeeded(daemon.log());
+    }
+};
+
+}  // namespace
+
+ATTACK_CASE("a taken-over bandd-http can do nothing but answer") {
+    TakenOver attack("bandd-http");
+    attack.start();
+    CHECK(attack.attacks() == Attacks{});
+    // The daemon goes on.
+    attack.denied("203.0.113.5");
+    CHECK(attack.bans_become("203.0.113.5 app active\n"));
+}
+
+ATTACK_CASE("a taken-over bandd-resolver can ask the network, and read what everybody may of /etc") {
+    TakenOver attack("bandd-resolver");
+    attack.start();
+    attack.denied("203.0.113.5");  // `ignoreip` has a name, which is looked up
+    CHECK(attack.attacks() == Attacks{"IPv4", "IPv6", "netlink"});
+}
+
+ATTACK_CASE("a taken-over daemon reads files and writes its own, and runs nothing") {
+    AppSetup setup;
+    must("mkdir " + setup.dir / "run; chown bandd " + setup.dir / "run; touch " +
+         setup.dir / "run/state.db; chown bandd " + setup.dir / "run/state.db");
+    setup.write_config("jails:\n  app: {logpath: app.log}\n");
+    Attacks attacks = succeeded(must(built("attacker") + " " + setup.dir.path()));
+    CHECK(attacks == Attacks{"read the state", "write the state", "read the configuration",
+                             "read the passwords", "local socket", "netlink", "netfilter",
+                             "memory both written and executed"});
+}
+
+TEST_CASE("each process has the user, the capabilities and the descriptors of its row") {
+    AppSetup setup;
+    setup.write_config_as("bandd", "http: {listen: \"tcp://127.0.0.1:9180\"}\njails:\n"
+                                   "  app: {logpath: app.log, maxretry: 1, ignoreip: [a.example]}\n");
+    setup.start();
+    setup.denied("203.0.113.5");
+    struct Expected {
+        std::string program, user, capabilities;
+        std::size_t descriptors;
+    };
+    for (const Expected& expected : {Expected{"bandd-http", "bandd-http", "0000000000000000", 8},
+                                     Expected{"bandd-resolver", "bandd-net", "0000000000000000", 5}}) {
+        INFO(expected.program);
+        REQUIRE(wait_for([&] {
+            return sh("pgrep -x " + expected.program + " -P " +
+                      std::to_string(setup.daemon.role("bandd-root"))).code == 0;
+        }));
+        pid_t pid = setup.daemon.role(expected.program);
+        std::string files = "/proc/" + std::to_string(pid);
+        REQUIRE(wait_for([&] { return value_of(read_file(files + "/status"), "Seccomp") == "2"; }));
+        std::string status = read_file(files + "/status");
+        INFO(status);
+        std::string uid = must("id -u " + expected.user);
+        uid.pop_back();
+        CHECK(value_of(status, "Uid").starts_with(uid + "\t" + uid + "\t" + uid));
+        CHECK(value_of(status, "Groups").find_first_of("0123456789") == std::string::npos);
+        for (const char* kind : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"})
+            CHECK(value_of(status, kind) == expected.capabilities);
+        CHECK(value_of(status, "NoNewPrivs") == "1");
+        CHECK(std::stoul(must("ls " + files + "/fd | wc -l")) <= expected.descriptors + 3);
+        CHECK(read_file(files + "/environ").empty());
+    }
+}
+
+TEST_CASE("bandd-root gone: bans go on, roles end, and what cannot be started is said") {
+    AppSetup setup;
+    setup.write_config_as("bandd", "http: {listen: \"tcp://127.0.0.1:9180\"}\njails:\n"
+                                   "  app: {logpath: app.log, maxretry: 1}\n");
+    setup.start();
+    pid_t http = setup.daemon.role("bandd-http");
+    kill(setup.daemon.role("bandd-root"), SIGKILL);
+    CHECK(wait_for([&] { return kill(http, 0) != 0; }));
+    CHECK(setup.daemon.said("bandd-http: has ended"));
+    CHECK(setup.daemon.said("restart bandd"));
+    setup.denied("203.0.113.5");
+    CHECK(setup.bans_become("203.0.113.5 app active\n"));
+}
+
+TEST_CASE("without its user bandd does not start as root") {
+    AppSetup setup;
+    setup.write_config_as("no-such-user", "jails:\n  app: {logpath: app.log}\n");
+    CHECK_FALSE(setup.daemon.start());
+    CHECK(has(setup.daemon.log(), "user \"no-such-user\": does not exist"));
+    CHECK(has(setup.daemon.log(), "user: root"));
+}
+
+TEST_CASE("root's files do not become the daemon's by links in its directories") {
+    AppSetup setup;
+    std::string target = setup.dir / "root-only";
+    write_file(target, "secret");
+    must("chmod 600 " + target + "; mkdir " + setup.dir / "run; chown bandd " + setup.dir / "run");
+    auto owner = [&] {
+        struct stat status{};
+        REQUIRE(stat(target.c_str(), &status) == 0);
+        return status.st_uid;
+    };
+    const std::string jails = "jails:\n  app: {logpath: app.log}\n";
+    SECTION("its log is a link") {
+        must("ln -s " + target + " " + setup.dir / "run/log");
+        setup.write_config_as("bandd", "log: {target: run/log}\n" + jails);
+        CHECK_FALSE(setup.daemon.start());
+    }
+    SECTION("its state is a link") {
+        must("ln -s " + target + " " + setup.dir / "run/state.db");
+        setup.write_config_as("bandd", jails);
+        CHECK_FALSE(setup.daemon.start());
+    }
+    SECTION("its state is a second name") {
+        must("ln " + target + " " + setup.dir / "run/state.db-wal");
+        setup.write_config_as("bandd", jails);
+        CHECK_FALSE(setup.daemon.start());
+    }
+    SECTION("a directory is a link") {
+        must("mkdir " + setup.dir / "roots; ln -s " + setup.dir / "roots " + setup.dir / "run/in; " +
+             "chown -h bandd " + setup.dir / "run/in");
+        setup.write_config_as("bandd", "log: {target: run/in/log}\n" + jails);
+        CHECK_FALSE(setup.daemon.start());
+        CHECK(has(setup.daemon.log(), "is a link in a directory that others may write to"));
+        CHECK(must("ls " + setup.dir / "roots").empty());
+    }
+    CHECK(owner() == 0);
+    CHECK(read_file(target) == "secret");
+}
+
+TEST_CASE("a link that root made is followed") {
+    AppSetup setup;
+    must("chmod 755 " + setup.dir.path() + "; mkdir " + setup.dir / "disk; ln -s disk " +
+         setup.dir / "link");
+    setup.write_config_as("bandd", "log: {target: link/log}\njails:\n  app: {logpath: app.log}\n");
+    setup.start();
+    CHECK(has(read_file(setup.dir / "disk/log"), "started"));
+}
