@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "config/types.h"
+#include "core/base/rarely.h"
 #include "daemon/latency.h"
 #include "net/stream_server.h"
 #include "os/credentials.h"
@@ -23,9 +24,10 @@ namespace bandd {
 
 struct EndpointCounts {
     std::uint64_t passed = 0, refused_country = 0, refused_account = 0;
-    std::uint64_t reports = 0;  // logins told of
-    std::uint64_t bad = 0;      // requests that are none
-    LatencyHistogram latency;   // from request to answer, in the daemon
+    std::uint64_t refused_unchecked = 0;  // nobody is known to check the password
+    std::uint64_t reports = 0;            // logins told of
+    std::uint64_t bad = 0;                // what is no request
+    LatencyHistogram latency;             // from request to answer, in the daemon
 };
 struct RemoteCounts {
     std::uint64_t requests = 0, refused = 0, too_fast = 0, bad = 0;
@@ -83,6 +85,7 @@ class Endpoints {
     HttpReply reply_to_http(const HttpRequest& request);
     HttpReply reply_to_login(const char* endpoint, const std::optional<HttpLogin>& login,
                              bool is_nginx);
+    HttpReply refuse_unchecked_login(const HttpLogin& login);
     Decision decide(const char* endpoint, const LoginRequest& request);
 
     Roles& roles_;
@@ -97,6 +100,7 @@ class Endpoints {
     RateLimit rate_{1};
     std::map<std::string, EndpointCounts, std::less<>> counts_;
     RemoteCounts remote_counts_;
+    Rarely unchecked_;
 };
 
 }  // namespace bandd
