@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Requests of others: Postfix, nginx and Dovecot want to know whether a login is to be let in,
-// Prometheus wants numbers, other machines want addresses banned. Sockets and protocols are here;
-// what is replied comes by the calls (Logins, RemoteBans, status). On the loop.
+// Prometheus wants numbers, other machines want addresses banned. Sockets and protocols are here.
+// What to reply is asked of others, by the calls: Logins, RemoteBans, status. On the loop.
 #pragma once
 
 #include <functional>
@@ -26,8 +26,8 @@ struct EndpointCounts {
     std::uint64_t passed = 0, refused_country = 0, refused_account = 0;
     std::uint64_t refused_unchecked = 0;  // nobody is known to check the password
     std::uint64_t reports = 0;            // logins told of
-    std::uint64_t bad = 0;                // what is no request
-    LatencyHistogram latency;             // from request to answer, in the daemon
+    std::uint64_t bad = 0;                // what was sent, but is no request of the protocol
+    LatencyHistogram latency;             // from request to reply, in the daemon
 };
 struct RemoteCounts {
     std::uint64_t requests = 0, refused = 0, too_fast = 0, bad = 0;
@@ -51,7 +51,7 @@ class Endpoints {
 
     // Binds what is configured. Before rights are dropped.
     Result<> open(const Config& config);
-    // Who answers. Before `configure`.
+    // Who decides. Before `configure`.
     void set_calls(Calls calls) { calls_ = std::move(calls); }
     // Begins to answer, or goes on with another configuration; sockets that were not opened at the
     // start cannot be now, which is said.
