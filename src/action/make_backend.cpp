@@ -9,7 +9,7 @@
 namespace bandd {
 namespace {
 
-// One row a kind; the compiler misses a row that is not here.
+// One row a kind of action. If a kind has none, this does not compile.
 struct Maker {
     Spawner& spawner;
     using Made = Result<std::unique_ptr<Backend>>;

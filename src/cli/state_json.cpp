@@ -2,7 +2,9 @@
 #include "cli/state_json.h"
 
 #include <algorithm>
+#include <array>
 #include <ostream>
+#include <string_view>
 
 namespace bandd {
 namespace {
@@ -80,6 +82,127 @@ Ban read_ban(Reader& reader, JailIndex jail) {
     return ban;
 }
 
+// One line of an export, with what it is read into. The jail of a line may be a new one.
+class StateLine {
+  public:
+    StateLine(const Json& content, Checkpoint& checkpoint)
+        : reader(content), checkpoint(checkpoint), known_(checkpoint.jails.size()) {}
+
+    Reader reader;
+    Checkpoint& checkpoint;
+
+    bool good() const { return !reader.error(); }
+    JailIndex jail() {
+        std::string name = reader.text("jail");
+        auto found = std::ranges::find(checkpoint.jails, name);
+        auto index = static_cast<JailIndex>(found - checkpoint.jails.begin());
+        if (found != checkpoint.jails.end()) return index;
+        if (name.empty() || checkpoint.jails.size() >= most_jails)
+            return reader.fault("jail", "the name of a jail"), JailIndex{0};
+        checkpoint.jails.push_back(name);
+        return index;
+    }
+    JailIndex jail_or_any() {
+        const Json* name = reader.find("jail");
+        return name != nullptr && *name == "" ? any_jail : jail();
+    }
+    void forget_new_jail() { checkpoint.jails.resize(known_); }
+
+  private:
+    std::size_t known_;  // jails before this line
+};
+
+void take_ban(StateLine& line) {
+    Ban ban = read_ban(line.reader, line.jail());
+    if (line.good()) line.checkpoint.changes.bans.push_back(std::move(ban));
+}
+
+void take_history(StateLine& line) {
+    Unbanned past;
+    past.ban = read_ban(line.reader, line.jail());
+    past.at = line.reader.time("ended");
+    past.why = static_cast<Unbanned::Why>(line.reader.number("why", 2));
+    if (line.good()) line.checkpoint.changes.ended_bans.push_back(std::move(past));
+}
+
+std::vector<Instant> read_times(Reader& reader) {
+    const Json* list = reader.find("times");
+    bool good = list != nullptr && list->is_array() && !list->empty() &&
+                list->size() <= most_times &&
+                std::ranges::all_of(*list, [](const Json& one) { return one.is_number_integer(); });
+    std::vector<Instant> times;
+    if (!good) return reader.fault("times", "a list of times"), times;
+    for (const Json& one : *list) times.push_back({one.get<std::int64_t>()});
+    if (!std::ranges::is_sorted(times)) reader.fault("times", "a list of times in order");
+    return times;
+}
+
+std::vector<std::uint64_t> read_values(Reader& reader, std::size_t count) {
+    const Json* list = reader.find("values");
+    if (list == nullptr) return {};
+    auto is_number = [](const Json& one) { return one.is_number_unsigned(); };
+    if (list->is_array() && list->size() == count && std::ranges::all_of(*list, is_number))
+        return list->get<std::vector<std::uint64_t>>();
+    return reader.fault("values", "a list of numbers, one for each time"),
+           std::vector<std::uint64_t>();
+}
+
+void take_window(StateLine& line) {
+    WindowChange window{{line.jail(), line.reader.prefix()}, read_times(line.reader), {}};
+    window.values = read_values(line.reader, window.times.size());
+    if (line.good()) line.checkpoint.changes.windows.push_back(std::move(window));
+}
+
+void take_offences(StateLine& line) {
+    BanKey key{line.jail_or_any(), line.reader.prefix()};
+    Offences offences{static_cast<std::uint32_t>(line.reader.number("count", UINT32_MAX)),
+                      line.reader.time("last")};
+    if (line.good()) line.checkpoint.changes.offences.emplace_back(key, offences);
+}
+
+void take_counts(StateLine& line) {
+    JailIndex jail = line.jail();
+    auto number = [&](const char* name) { return line.reader.number(name, INT64_MAX); };
+    JailCounts counts{number("hits"),           number("ignored"), number("too_old"),
+                      number("already_banned"), number("bans"),    number("unbans")};
+    if (line.good()) line.checkpoint.changes.counts.emplace_back(jail, counts);
+}
+
+void take_account(StateLine& line) {
+    AccountChange account{line.jail_or_any(), line.reader.text("user"), {}};
+    account.use = AccountTable::undump(account.user, line.reader.text("data"));
+    if (!account.use) line.reader.fault("data", "what an export wrote");
+    if (line.good()) line.checkpoint.changes.accounts.push_back(std::move(account));
+}
+
+void take_position(StateLine& line) {
+    Reader& reader = line.reader;
+    TailPosition position;
+    position.path = reader.text("path");
+    position.id.device = reader.number("device");
+    position.id.inode = reader.number("inode");
+    position.offset = reader.number("offset", INT64_MAX);
+    position.skipping = reader.boolean("skipping");
+    position.fingerprint.length =
+        static_cast<std::uint32_t>(reader.number("fingerprint_length", 256));
+    position.fingerprint.hash = reader.number("fingerprint");
+    if (line.good()) line.checkpoint.positions.push_back(std::move(position));
+}
+
+struct Kind {
+    std::string_view name;
+    void (*take)(StateLine& line);
+};
+constexpr std::array<Kind, 7> kinds{{
+    {"ban", take_ban},
+    {"history", take_history},
+    {"window", take_window},
+    {"offences", take_offences},
+    {"counts", take_counts},
+    {"account", take_account},
+    {"position", take_position},
+}};
+
 }  // namespace
 
 void write_state(Store& store, const std::vector<std::string>& jails, std::ostream& out,
@@ -143,96 +266,21 @@ Result<> read_state_line(const std::string& line, Checkpoint& checkpoint) {
     Json json = Json::parse(line, nullptr, false);
     if (!json.is_object() || json.size() != 1)
         return fail("line", "is not one JSON object with one member");
-    std::string kind = json.begin().key();
+    std::string name = json.begin().key();
     const Json& content = json.begin().value();
-    if (kind == "bandd_state") {
+    if (name == "bandd_state") {
         if (content == 1) return {};
         return fail("bandd_state", "was written by another version of bandd");
     }
-    if (!content.is_object()) return fail("\"" + kind + "\"", "must be an object");
-    Reader reader(content);
-    std::optional<JailIndex> known;
-    auto jail = [&](bool may_be_any = false) -> JailIndex {
-        std::string name = reader.text("jail");
-        if (name.empty() && may_be_any) return any_jail;
-        auto found = std::ranges::find(checkpoint.jails, name);
-        if (found != checkpoint.jails.end())
-            return static_cast<JailIndex>(found - checkpoint.jails.begin());
-        if (name.empty() || checkpoint.jails.size() >= most_jails)
-            return reader.fault("jail", "the name of a jail"), JailIndex{0};
-        known = static_cast<JailIndex>(checkpoint.jails.size());
-        checkpoint.jails.push_back(name);
-        return *known;
-    };
-    Changes& changes = checkpoint.changes;
-    if (kind == "ban") {
-        Ban ban = read_ban(reader, jail());
-        if (!reader.error()) changes.bans.push_back(std::move(ban));
-    } else if (kind == "history") {
-        Unbanned past;
-        past.ban = read_ban(reader, jail());
-        past.at = reader.time("ended");
-        past.why = static_cast<Unbanned::Why>(reader.number("why", 2));
-        if (!reader.error()) changes.ended_bans.push_back(std::move(past));
-    } else if (kind == "window") {
-        WindowChange window{{jail(), reader.prefix()}, {}, {}};
-        const Json* times = reader.find("times");
-        if (times == nullptr || !times->is_array() || times->empty() || times->size() > most_times)
-            reader.fault("times", "a list of times");
-        else
-            for (const Json& time : *times) {
-                if (!time.is_number_integer()) {
-                    reader.fault("times", "a list of times");
-                    break;
-                }
-                window.times.push_back({time.get<std::int64_t>()});
-            }
-        if (!std::ranges::is_sorted(window.times))
-            reader.fault("times", "a list of times in order");
-        if (const Json* values = reader.find("values")) {
-            if (!values->is_array() || values->size() != window.times.size() ||
-                !std::ranges::all_of(*values,
-                                     [](const Json& one) { return one.is_number_unsigned(); }))
-                reader.fault("values", "a list of numbers, one for each time");
-            else
-                window.values = values->get<std::vector<std::uint64_t>>();
-        }
-        if (!reader.error()) changes.windows.push_back(std::move(window));
-    } else if (kind == "offences") {
-        BanKey key{jail(true), reader.prefix()};
-        Offences offences{static_cast<std::uint32_t>(reader.number("count", UINT32_MAX)),
-                          reader.time("last")};
-        if (!reader.error()) changes.offences.emplace_back(key, offences);
-    } else if (kind == "counts") {
-        JailIndex index = jail();
-        JailCounts counts{
-            reader.number("hits", INT64_MAX),    reader.number("ignored", INT64_MAX),
-            reader.number("too_old", INT64_MAX), reader.number("already_banned", INT64_MAX),
-            reader.number("bans", INT64_MAX),    reader.number("unbans", INT64_MAX)};
-        if (!reader.error()) changes.counts.emplace_back(index, counts);
-    } else if (kind == "account") {
-        AccountChange account{jail(true), reader.text("user"), {}};
-        account.use = AccountTable::undump(account.user, reader.text("data"));
-        if (!account.use) reader.fault("data", "what an export wrote");
-        if (!reader.error()) changes.accounts.push_back(std::move(account));
-    } else if (kind == "position") {
-        TailPosition position;
-        position.path = reader.text("path");
-        position.id.device = reader.number("device");
-        position.id.inode = reader.number("inode");
-        position.offset = reader.number("offset", INT64_MAX);
-        position.skipping = reader.boolean("skipping");
-        position.fingerprint.length =
-            static_cast<std::uint32_t>(reader.number("fingerprint_length", 256));
-        position.fingerprint.hash = reader.number("fingerprint");
-        if (!reader.error()) checkpoint.positions.push_back(std::move(position));
-    } else {
-        return fail("\"" + kind + "\"", "is nothing that a state holds");
-    }
-    if (!reader.error()) return {};
-    if (known) checkpoint.jails.pop_back();
-    Error error = *reader.error();
-    error.what = "\"" + kind + "\": " + error.what;
+    if (!content.is_object()) return fail("\"" + name + "\"", "must be an object");
+    auto kind = std::ranges::find(kinds, name, &Kind::name);
+    if (kind == kinds.end()) return fail("\"" + name + "\"", "is nothing that a state holds");
+    StateLine state(content, checkpoint);
+    kind->take(state);
+    if (state.good()) return {};
+    state.forget_new_jail();
+    Error error = *state.reader.error();
+    error.what = "\"" + name + "\": " + error.what;
     return std::unexpected(error);
 }
 

@@ -78,9 +78,14 @@ void print_troubles(const Json& status) {
 
 void print_logins(const Json& status) {
     const Json decisions = status.value("decisions", Json::object());
-    for (const auto& [name, one] : decisions.items())
+    for (const auto& [name, one] : decisions.items()) {
         fmt::print("{}: {} logins passed, {} refused by country, {} by account\n", name,
                    text(one, "passed"), text(one, "refused_country"), text(one, "refused_account"));
+        if (auto count = number(one, "refused_unchecked"); count > 0)
+            fmt::print("{}\n", yellow(fmt::format("{}: {} logins refused, as nobody is known to "
+                                                  "check their password (http: backend_checks)",
+                                                  name, count)));
+    }
     for (const Json& one : list(status, "endpoints"))
         if (number(one, "refused") + number(one, "too_many") + number(one, "cut_off") +
                 number(one, "bad_tls") >

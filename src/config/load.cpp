@@ -55,7 +55,7 @@ class Loader {
         else
             load(*root);
         std::ranges::stable_sort(reading_.errors, {}, &Error::where);
-        return {std::move(config_), std::move(reading_.errors), {}};
+        return {std::move(config_), std::move(reading_.errors), std::move(reading_.warnings)};
     }
 
   private:

@@ -80,8 +80,8 @@ const Table<RootDraft>& root_keys() {
             key::special("dns_servers", read_dns_servers, "list of addresses", "the machine's",
                          "name servers that are asked for host names; read when bandd starts"),
             key::special("geoip", read_geoip, "path, or a list of them", "",
-                         "MaxMind DB files (.mmdb) that tell countries and networks; the first "
-                         "that knows is believed"),
+                         "files that tell countries and networks: MaxMind DB (.mmdb) or "
+                         "IP2Location's .BIN; the first that knows is believed"),
             key::map("access", &Config::access, access_keys(), "who may log in from where"),
             key::special("accounts", read_accounts, "map", "",
                          "from how many countries and addresses an account may be used"),

@@ -35,6 +35,10 @@ void Section::error(const Value& at, std::string what, std::string reason, std::
     reading_.errors.push_back({std::move(what), std::move(reason), std::move(hint), at.where});
 }
 
+void Section::warning(std::string reason, std::string hint) const {
+    reading_.warnings.push_back({what_, std::move(reason), std::move(hint), map_.where});
+}
+
 const Value* Section::find(std::string_view key) const {
     const Value* value = map_.find(key);
     return value != nullptr && value->kind != Value::Kind::null ? value : nullptr;

@@ -19,7 +19,8 @@ namespace bandd {
 // What all maps of one configuration share while they are read.
 struct Reading {
     std::string directory;      // relative paths are below it
-    std::vector<Error> errors;  // found so far
+    // Found so far. A configuration with warnings can be used.
+    std::vector<Error> errors, warnings;
 
     std::string absolute(const std::string& path) const;  // an empty path stays empty
 };
@@ -41,6 +42,9 @@ class Section {
     void error(std::string reason, std::string hint = {}) const {
         error(map_, what_, std::move(reason), std::move(hint));
     }
+
+    // Of the whole map, which can be used.
+    void warning(std::string reason, std::string hint = {}) const;
 
   private:
     const Value& map_;

@@ -88,6 +88,14 @@ void read_mail_server(const Field& field, HttpConfig& http) {
         field.error("is no address with a port", "write 127.0.0.1:143");
 }
 
+void check_http(const Section& section, HttpConfig& http) {
+    if (http.mail_servers.contains("smtp") && !http.backend_checks)
+        section.warning("nginx may let clients send mail without a password, so every login by smtp "
+                        "is refused",
+                        "once the server behind nginx checks passwords (docs/logins.md says how), "
+                        "add \"backend_checks: true\"");
+}
+
 void read_may(const Field& field, PeerConfig& peer) {
     peer.may_add = peer.may_delete = peer.may_check = false;
     for (const Value* word : field.words()) {
@@ -167,7 +175,11 @@ const Table<HttpConfig>& http_keys() {
                          "the mail server that nginx hands clients on to, for IMAP"),
             key::special("pop3", read_mail_server, "address:port", "", "the same for POP3"),
             key::special("smtp", read_mail_server, "address:port", "", "the same for SMTP"),
-        }};
+            key::boolean("backend_checks", &HttpConfig::backend_checks,
+                      "the server behind nginx checks the passwords of SMTP logins: bandd does not, "
+                      "and without this it refuses all of them"),
+        },
+        check_http};
     return table;
 }
 

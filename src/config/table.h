@@ -13,10 +13,10 @@
 //   }
 //
 //   Oven oven;
-//   oven_keys().read(value, "oven", reading, oven);   // "heat: 300": must be a number from 30 to
-//   250
+//   oven_keys().read(value, "oven", reading, oven);
 //
-// The reference then says: | `heat` | 30 to 250 | `180` | degrees Celsius |
+// "heat: 300" is then a fault in `reading`: must be a number from 30 to 250. The reference has the
+// row: | `heat` | 30 to 250 | `180` | degrees Celsius |
 #pragma once
 
 #include <concepts>

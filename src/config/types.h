@@ -178,6 +178,8 @@ struct HttpConfig {
     std::optional<ListenAddress> listen;
     std::string token;                                             // empty: this machine only
     std::map<std::string, HostAndPort, std::less<>> mail_servers;  // by protocol: where nginx goes
+    // Somebody says that the server behind nginx checks the passwords of SMTP logins.
+    bool backend_checks = false;
 };
 
 // Bans by hand that name no jail belong here. It exists even if nobody configured it.

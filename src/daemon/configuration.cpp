@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "config/load.h"
 #include "os/log.h"
 #include "os/zoneinfo.h"
@@ -15,6 +18,7 @@ std::expected<Configuration, Errors> load_configuration(const std::string& path)
     Configuration made{std::move(loaded.config), {}};
     made.compiled = compile(made.config);
     if (!made.compiled.errors.empty()) return std::unexpected(std::move(made.compiled.errors));
+    std::ranges::move(loaded.warnings, std::back_inserter(made.compiled.warnings));
     return made;
 }
 

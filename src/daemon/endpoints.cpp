@@ -266,6 +266,7 @@ HttpReply Endpoints::reply_to_login(const char* endpoint, const std::optional<Ht
         ++counts_[endpoint].bad;
         return {400, "text/plain; charset=utf-8", {}, "not understood\n"};
     }
+    if (is_nginx && !is_checked_behind(*login, http_config_)) return refuse_unchecked_login(*login);
     LoginRequest request{login->protocol, login->user, login->address, now()};
     if (login->report) {
         ++counts_[endpoint].reports;
@@ -283,6 +284,17 @@ HttpReply Endpoints::reply_to_login(const char* endpoint, const std::optional<Ht
     else
         decision = decide(endpoint, request);
     return is_nginx ? reply_to_nginx(*login, decision, http_config_) : reply_to_dovecot(decision);
+}
+
+HttpReply Endpoints::refuse_unchecked_login(const HttpLogin& login) {
+    ++counts_["nginx"].refused_unchecked;
+    if (std::uint64_t times = unchecked_.happened(now()))
+        calls_.on_error({"http: a login by " + login.protocol,
+                         "is refused, as nobody is known to check its password (" +
+                             std::to_string(times) + " since this was last said)",
+                         "see docs/logins.md, then set \"http: {backend_checks: true}\"",
+                         {}});
+    return refuse_unchecked();
 }
 
 HttpReply Endpoints::reply_to_http(const HttpRequest& request) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Requests of others: Postfix, nginx and Dovecot want to know whether a login is to be let in,
-// Prometheus wants numbers, other machines want addresses banned. Sockets and protocols are here;
-// what is replied comes by the calls (Logins, RemoteBans, status). On the loop.
+// Prometheus wants numbers, other machines want addresses banned. Sockets and protocols are here.
+// What to reply is asked of others, by the calls: Logins, RemoteBans, status. On the loop.
 #pragma once
 
 #include <functional>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "config/types.h"
+#include "core/base/rarely.h"
 #include "daemon/latency.h"
 #include "net/listening_sockets.h"
 #include "net/stream_server.h"
@@ -24,9 +25,10 @@ namespace bandd {
 
 struct EndpointCounts {
     std::uint64_t passed = 0, refused_country = 0, refused_account = 0;
-    std::uint64_t reports = 0;  // logins told of
-    std::uint64_t bad = 0;      // requests that are none
-    LatencyHistogram latency;   // from request to answer, in the daemon
+    std::uint64_t refused_unchecked = 0;  // nobody is known to check the password
+    std::uint64_t reports = 0;            // logins told of
+    std::uint64_t bad = 0;                // what was sent, but is no request of the protocol
+    LatencyHistogram latency;             // from request to reply, in the daemon
 };
 struct RemoteCounts {
     std::uint64_t requests = 0, refused = 0, too_fast = 0, bad = 0;
@@ -48,7 +50,7 @@ class Endpoints {
     // `roles` outlives it.
     explicit Endpoints(Roles& roles) : roles_(roles) {}
 
-    // Who answers. Before `configure`.
+    // Who decides. Before `configure`.
     void set_calls(Calls calls) { calls_ = std::move(calls); }
     // Begins to answer, or goes on with another configuration. Takes what it listens at anew out of
     // `sockets`.
@@ -82,6 +84,7 @@ class Endpoints {
     HttpReply reply_to_http(const HttpRequest& request);
     HttpReply reply_to_login(const char* endpoint, const std::optional<HttpLogin>& login,
                              bool is_nginx);
+    HttpReply refuse_unchecked_login(const HttpLogin& login);
     Decision decide(const char* endpoint, const LoginRequest& request);
 
     Roles& roles_;
@@ -95,6 +98,7 @@ class Endpoints {
     RateLimit rate_{1};
     std::map<std::string, EndpointCounts, std::less<>> counts_;
     RemoteCounts remote_counts_;
+    Rarely unchecked_;
 };
 
 }  // namespace bandd

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // READ FIRST: the way of a line through the daemon. A turn is: read what is ready, scan, decide,
-// one batch for each backend, tell. Nothing returns along this way; commands, failed orders and a
-// flushed set enter as new events.
+// one batch for each backend, tell. Each step calls the next one and waits for nothing. What comes
+// later (a command, an answer, what became of an order) is a call of its own: `put`, `take_answer`.
 #pragma once
 
 #include <functional>
@@ -36,15 +36,15 @@ class Pipeline : private LineTaker {
     bool turn(Instant now);
     // Sends what `outcome` (of a command, say) holds on its way.
     void put(Outcome& outcome, Instant now);
-    // The way back: what sets acknowledged goes to the engine, the rest to the listener.
+    // What became of orders: what sets acknowledged is for the engine, the rest for the listener.
     void put(const Report& report);
     // Sends what `outcome` holds on its way; the kernel has it when this returns.
     void put_at_once(Outcome& outcome, Instant now);
     void take_answer(const Answer& answer, Instant now);
 
     ScanCounts counts() const { return scan_->counts(); }
-    // The same by source: a jail's `logpath`, "journal", "stdin", where it is listened. What a jail
-    // gave up reading stays.
+    // By source: a jail's `logpath`, "journal", "stdin", a syslog address. Sources that are
+    // not read any more keep theirs.
     const std::map<std::string, ScanCounts, std::less<>>& counts_by_source() const {
         return counts_by_source_;
     }

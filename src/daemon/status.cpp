@@ -194,6 +194,8 @@ const Row<EndpointCounts> of_decisions[] = {
      [](const EndpointCounts& counts) { return counts.refused_country; }},
     {{"refused_account", "bandd_decisions_total", counter, "", "verdict=\"account\""},
      [](const EndpointCounts& counts) { return counts.refused_account; }},
+    {{"refused_unchecked", "bandd_decisions_total", counter, "", "verdict=\"unchecked\""},
+     [](const EndpointCounts& counts) { return counts.refused_unchecked; }},
     {{"bad", "bandd_decisions_total", counter, "", "verdict=\"bad\""},
      [](const EndpointCounts& counts) { return counts.bad; }},
     {{"reports", "bandd_decisions_total", counter, "", "verdict=\"report\""},

@@ -109,6 +109,20 @@ HttpReply reply_to_nginx(const HttpLogin& login, const Decision& decision,
     return reply;
 }
 
+bool is_checked_behind(const HttpLogin& login, const HttpConfig& config) {
+    return config.backend_checks ||
+           (!login.anonymous && (login.protocol == "imap" || login.protocol == "pop3"));
+}
+
+HttpReply refuse_unchecked() {
+    HttpReply reply;
+    reply.headers.emplace_back("Auth-Status",
+                               "bandd is not told that the mail server checks passwords (http: "
+                               "backend_checks)");
+    reply.headers.emplace_back("Auth-Error-Code", "535 5.7.8");
+    return reply;
+}
+
 std::optional<HttpLogin> parse_dovecot(const HttpRequest& request) {
     Json json = Json::parse(request.body, nullptr, false);
     if (!json.is_object()) return {};

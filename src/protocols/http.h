@@ -52,6 +52,10 @@ struct HttpLogin {
 std::optional<HttpLogin> parse_nginx(const HttpRequest& request);
 HttpReply reply_to_nginx(const HttpLogin& login, const Decision& decision,
                          const HttpConfig& config);
+// Whether somebody checks the password once we say OK. With IMAP and POP3 nginx hands it on. With
+// SMTP the server behind may take nginx' word for it, and send mail for everybody.
+bool is_checked_behind(const HttpLogin& login, const HttpConfig& config);
+HttpReply refuse_unchecked();
 // From Dovecot's JSON.
 std::optional<HttpLogin> parse_dovecot(const HttpRequest& request);
 HttpReply reply_to_dovecot(const Decision& decision);

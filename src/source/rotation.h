@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What rotation makes of a log: the files beside it that had its name once, or are copies of it.
+// The older files of a log, as rotation leaves them beside it: renamed, copied, compressed.
 #pragma once
 
 #include <vector>
@@ -13,32 +13,33 @@ struct Rotated {
     FileId id;
     std::int64_t modified = 0;  // nanoseconds, by the file system's clock
     Fingerprint fingerprint;
-    const TailPosition* saved = nullptr;  // the position that is this file's, or its original's
+    // How far it was read, or the file that it is a copy of; null if that is not known.
+    const TailPosition* saved = nullptr;
 };
 
-// True if rotation may have made the name `name` out of `log` (both without directory): app.log.1,
-// app.log-20261121, app.log.2.gz, app-20261121.log, app.log.old; not mail.err out of mail.
+// True if `name` looks like a rotated file of `log`, both without directory. Of app.log: app.log.1,
+// app.log-20261121, app.log.2.gz, app-20261121.log, app.log.old. But mail.err is none of mail.
 bool is_rotated_name(std::string_view name, std::string_view log);
 
-// The files beside `path` that rotation may have made of it, oldest first, with the one of
-// `positions` (of that path) that is theirs: by inode, or by fingerprint if they were copied or
-// compressed. `current`, the file that has the name now, is not one of them, nor is a copy of it
-// that is being made; null if there is none.
-// Of more than `most_rotated` the newest; none that last changed before `since` (nanoseconds, by
-// the file system's clock).
+// The rotated files of the log `path`, oldest first: those that changed at `since` or later
+// (nanoseconds, by the file system's clock), and of these the newest `most_rotated`. `current` is
+// the file that has the name now, or null. It is left out, and so is a copy of it that is not
+// finished. `positions`, of that path, become `saved` of the files that they belong to: found by
+// inode, or by fingerprint if a file was copied or compressed.
 std::vector<Rotated> find_rotated(const std::string& path, const Tail* current,
                                   const std::vector<TailPosition>& positions, std::int64_t since);
-// Each is opened and its beginning read, unpacked if need be, on the loop: a tenth of a
-// millisecond.
+// Bounded, because the beginning of each is read on the loop: a tenth of a millisecond, unpacking
+// included.
 inline constexpr std::size_t most_rotated = 200;
 
-// To be read as a part of the log `path`; unpacked into `scratch` if need be.
+// Opens it, to be read as lines of the log `path`. Compressed files are unpacked into `scratch`.
 Result<Tail> open_rotated(const std::string& path, const Rotated& rotated, Encoding encoding,
                           std::size_t line_limit, const std::string& scratch);
 
 // True if the name that was listed still means the same inode.
 bool still_there(const Rotated& rotated);
-// True if what was opened is what was listed: its inode may have been freed and used again between.
+// True if the file that was opened is the one that was listed: another may have got its inode
+// between.
 bool is_the_same(const Tail& opened, const Rotated& listed);
 
 }  // namespace bandd

@@ -183,12 +183,11 @@ TEST_CASE_METHOD(AskedSetup,
     CHECK_FALSE(has(curl("/auth/dovecot --data-binary @" + dir / "large" + key), "200 OK"));
     CHECK(curl("/" + std::string(60'000, 'x') + key).find(" 200 ") == std::string::npos);
     // The process that speaks HTTP may die; another one takes its place.
-    std::string children =
-        "pgrep -x bandd-http -P $(pgrep -x bandd-http -P " + std::to_string(daemon.pid()) + ")";
-    must("kill -9 $(" + children + ")");
+    ::kill(daemon.role("bandd-http"), SIGKILL);
     CHECK(wait_for([&] { return has(curl(login + key), "Auth-Status: OK"); }));
     // It has no rights, and passwords are nowhere.
-    CHECK(sh("ps -o user= -p $(" + children + ")").out == "nobody\n");
+    std::string user = sh("ps -o user:32= -p " + std::to_string(daemon.role("bandd-http"))).out;
+    CHECK((user == "nobody\n" || user == "bandd-http\n"));
     CHECK_FALSE(has(daemon.log(), "s3cret"));
     // Silent clients do not keep others out.
     must("for i in $(seq 50); do (sleep 20 | timeout 20 nc 127.0.0.1 10041 &) ; done");

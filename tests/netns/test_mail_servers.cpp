@@ -55,9 +55,17 @@ class Talk {
         }
     }
     std::string say(const std::string& text, const std::string& answer_begins = "") {
-        std::string line = text + "\r\n";
-        [[maybe_unused]] auto sent = ::send(socket_.get(), line.data(), line.size(), MSG_NOSIGNAL);
+        put(text + "\r\n");
         return hear(answer_begins);
+    }
+    void put(const std::string& text) {
+        [[maybe_unused]] auto sent = ::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL);
+    }
+    // The last line of SMTP's next reply; empty if the connection ends first.
+    std::string reply() {
+        std::string line = hear("");
+        while (line.size() > 3 && line[3] == '-') line = hear("");
+        return line;
     }
 
   private:
@@ -72,6 +80,23 @@ bool answers(std::uint16_t port) {
 
 // printf '\0joe@example.org\0secret' | base64
 constexpr const char* joe = "AGpvZUBleGFtcGxlLm9yZwBzZWNyZXQ=";
+
+// Ways to send mail without knowing a password: what is said after EHLO.
+struct Attack {
+    std::string name;
+    std::vector<std::string> lines;
+};
+const std::vector<Attack> attacks{
+    {"PLAIN", {"AUTH PLAIN AGpvZUBleGFtcGxlLm9yZwB3cm9uZw=="}},  // … wrong
+    {"PLAIN in two lines", {"AUTH PLAIN", "AGpvZUBleGFtcGxlLm9yZwB3cm9uZw=="}},
+    {"LOGIN", {"AUTH LOGIN", "am9lQGV4YW1wbGUub3Jn", "d3Jvbmc="}},
+    // joe@example.org 0123456789abcdef0123456789abcdef
+    {"CRAM-MD5",
+     {"AUTH CRAM-MD5", "am9lQGV4YW1wbGUub3JnIDAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVm"}},
+    {"EXTERNAL", {"AUTH EXTERNAL am9lQGV4YW1wbGUub3Jn"}},
+    {"no login", {}},
+    {"XCLIENT", {"XCLIENT ADDR=127.0.0.1 LOGIN=joe@example.org"}},
+};
 
 bool installed() {
     return sh("command -v postfix && command -v dovecot && command -v nginx && "
@@ -96,14 +121,14 @@ struct MailServer : Setup {
     ~MailServer() {
         if (has_postfix) sh("postfix -c " + dir / "postfix" + " stop");
     }
-    void start_bandd(const std::string& rules) {
+    void start_bandd(const std::string& rules, const std::string& backend_checks = "true") {
         // The machine's own addresses are never banned; here the clients' are that, too.
         write_config(
             "geoip: geo.mmdb\ndefaults: {ignoreself: false}\n"
             "policy: {listen: tcp://127.0.0.1:10040}\n"
             "http: {listen: tcp://127.0.0.1:10041, imap: 127.0.0.1:10143, smtp: "
-            "127.0.0.1:10025}\n" +
-            rules);
+            "127.0.0.1:10025, backend_checks: " +
+            backend_checks + "}\n" + rules);
         start();
     }
     // `asks`: it asks bandd itself; otherwise it only serves those who do.
@@ -134,7 +159,8 @@ struct MailServer : Setup {
         INFO(sh("cat " + dir / "dovecot.log").out);
         REQUIRE(up);
     }
-    void start_postfix() {
+    // `trusted`: who may send to everywhere without a login.
+    void start_postfix(const std::string& trusted = "") {
         std::string conf = dir / "postfix";
         must("mkdir -p " + conf + " " + dir / "spool" + " " + dir / "data" + " && chown postfix " +
              dir / "data");
@@ -147,9 +173,13 @@ struct MailServer : Setup {
                        "smtpd_sasl_auth_enable = yes\nsmtpd_sasl_type = dovecot\n"
                        "smtpd_sasl_path = inet:127.0.0.1:10055\n"
                        "smtpd_authorized_xclient_hosts = 127.0.0.1\n"
-                       "smtpd_relay_restrictions = permit_sasl_authenticated, reject\n"
+                       "smtpd_relay_restrictions = " +
+                       trusted +
+                       " permit_sasl_authenticated, reject\n"
                        "smtpd_recipient_restrictions = check_policy_service "
-                       "inet:127.0.0.1:10040, permit_sasl_authenticated, reject\n"
+                       "inet:127.0.0.1:10040, " +
+                       trusted +
+                       " permit_sasl_authenticated, reject\n"
                        "default_transport = discard\nsmtpd_delay_reject = yes\n");
         write_file(conf + "/master.cf",
                    "10025 inet n - n - - smtpd\npickup unix n - n 60 1 pickup\n"
@@ -166,7 +196,8 @@ struct MailServer : Setup {
         INFO(read_file(dir / "postfix.log"));
         REQUIRE(up);
     }
-    void start_nginx() {
+    // `smtp`: what its proxy for SMTP does besides.
+    void start_nginx(const std::string& smtp = "proxy_smtp_auth on; xclient on;") {
         write_file(dir / "nginx.conf",
                    "load_module /usr/lib/nginx/modules/ngx_mail_module.so;\nuser root;\n"
                    "daemon off;\nmaster_process off;\npid " +
@@ -175,8 +206,9 @@ struct MailServer : Setup {
                        "  auth_http 127.0.0.1:10041/auth/nginx;\n"
                        "  proxy_pass_error_message on;\n"
                        "  server { listen 192.0.2.1:20143; protocol imap; imap_auth plain; }\n"
-                       "  server { listen 192.0.2.1:20025; protocol smtp; smtp_auth plain login;\n"
-                       "           proxy_smtp_auth on; xclient on; }\n}\n");
+                       "  server { listen 192.0.2.1:20025; protocol smtp;\n"
+                       "           smtp_auth plain login cram-md5 external none; " +
+                       smtp + " }\n}\n");
         servers.push_back(std::make_unique<Background>(
             "exec nginx -c " + dir / "nginx.conf" + " -p " + dir.path(), dir / "nginx.out"));
         bool up = answers(20143);
@@ -192,6 +224,26 @@ struct MailServer : Setup {
         if (!logged_in.starts_with("235")) return logged_in;
         smtp.say("MAIL FROM:<joe@example.org>");
         return smtp.say("RCPT TO:<ann@example.net>");
+    }
+    // Whether a message to somebody elsewhere is taken from this client of nginx.
+    static bool relays(const Attack& attack, bool pipelined) {
+        Talk smtp("8.1.0.1", 20025);
+        smtp.reply();
+        std::vector<std::string> lines{"EHLO client.example"};
+        lines.insert(lines.end(), attack.lines.begin(), attack.lines.end());
+        for (const char* line :
+             {"MAIL FROM:<joe@example.org>", "RCPT TO:<ann@example.net>", "DATA", "Hello\r\n."})
+            lines.emplace_back(line);
+        std::string all;
+        for (const std::string& line : lines) all += line + "\r\n";
+        if (pipelined) smtp.put(all);
+        for (const std::string& line : lines) {
+            if (!pipelined) smtp.put(line + "\r\n");
+            std::string reply = smtp.reply();
+            if (reply.find("queued") != std::string::npos) return true;
+            if (reply.empty()) return false;
+        }
+        return false;
     }
     static std::string imap(const std::string& from, std::uint16_t port,
                             const std::string& password = "secret") {
@@ -261,6 +313,62 @@ TEST_CASE_METHOD(MailServer,
     CHECK(send("8.1.0.1", 20025).starts_with("250 "));
     CHECK(send("8.5.0.1", 20025) == "535 5.7.8 Login is not allowed from there");
     CHECK(daemon.log().find("secret") == std::string::npos);
+}
+
+TEST_CASE_METHOD(MailServer,
+                 "nginx: it is no open relay, though the server behind it trusts it and checks no "
+                 "password") {
+    NEEDS_MAIL_SERVERS
+    // As a mail proxy is often set up: the server behind sees nginx alone, which is this machine.
+    const char* smtp = GENERATE("xclient off;", "xclient on;");
+    INFO(smtp);
+    start_bandd("jails: {}\n", "true");
+    start_dovecot(false);
+    start_postfix("permit_mynetworks,");
+    start_nginx(smtp);
+    INFO(sh("cat " + dir / "nginx.log").out);
+    // Whoever says that the server behind checks, and it does not, has an open relay: the attack is
+    // a real one.
+    CHECK(relays(attacks[0], false));
+    CHECK(relays(attacks[2], false));
+
+    daemon.stop(SIGTERM);
+    start_bandd("jails: {}\n", "false");
+    CHECK(daemon.said("nginx may let clients send mail without a password"));
+    for (const Attack& attack : attacks)
+        for (bool pipelined : {false, true}) {
+            INFO(attack.name << (pipelined ? ", pipelined" : ""));
+            CHECK_FALSE(relays(attack, pipelined));
+        }
+    CHECK(send("8.1.0.1", 20025) ==
+          "535 5.7.8 bandd is not told that the mail server checks passwords (http: "
+          "backend_checks)");
+    CHECK(json("status")["decisions"]["nginx"]["refused_unchecked"].get<int>() >= 10);
+    // It is said, and not for each of them.
+    const std::string said = "error: http: a login by smtp: is refused";
+    std::string log = daemon.log();
+    std::size_t times = 0;
+    for (auto at = log.find(said); at != std::string::npos; at = log.find(said, at + 1)) ++times;
+    CHECK(times >= 1);
+    CHECK(times <= 5);
+    // IMAP's passwords are checked behind it in any case.
+    CHECK(imap("8.1.0.1", 20143).starts_with("a OK"));
+    CHECK(imap("8.1.0.1", 20143, "wrong").starts_with("a NO"));
+}
+
+TEST_CASE_METHOD(MailServer, "nginx: as docs/logins.md sets it up it is no open relay") {
+    NEEDS_MAIL_SERVERS
+    start_bandd("jails: {}\n", "true");
+    start_dovecot(false);
+    start_postfix("permit_mynetworks,");
+    start_nginx();
+    INFO(sh("cat " + dir / "nginx.log").out);
+    for (const Attack& attack : attacks)
+        for (bool pipelined : {false, true}) {
+            INFO(attack.name << (pipelined ? ", pipelined" : ""));
+            CHECK_FALSE(relays(attack, pipelined));
+        }
+    CHECK(send("8.1.0.1", 20025).starts_with("250 "));
 }
 
 TEST_CASE_METHOD(MailServer,

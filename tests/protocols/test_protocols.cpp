@@ -58,6 +58,19 @@ TEST_CASE("nginx: what it asks, and what it is told") {
         {"auth-method", "none"}, {"auth-protocol", "smtp"}, {"client-ip", "8.8.8.8"}};
     REQUIRE(parse_nginx(stranger));
     CHECK(parse_nginx(stranger)->anonymous);
+    // Somebody must check the password. With SMTP that is not sure.
+    CHECK_FALSE(is_checked_behind(*question, config));
+    CHECK_FALSE(is_checked_behind(*parse_nginx(stranger), config));
+    for (const char* protocol : {"imap", "pop3"}) {
+        question->protocol = protocol;
+        CHECK(is_checked_behind(*question, config));
+    }
+    for (const char* protocol : {"", "sieve", "IMAP", "smtp "}) {
+        question->protocol = protocol;
+        CHECK_FALSE(is_checked_behind(*question, config));
+    }
+    config.backend_checks = true;
+    CHECK(is_checked_behind(*question, config));
     request.headers[0].second = "joe%4";
     CHECK_FALSE(parse_nginx(request));
     request.headers = {{"auth-user", "joe"}, {"client-ip", "unix:"}};

@@ -47,11 +47,11 @@ std::optional<Prefix> parse_prefix(std::string_view text);
 // Clears the host bits; a length over the family's size means a single address.
 Prefix make_prefix(const Address& address, int length);
 
-// Each IPv6 network is a /64 (RFC 4291, 2.5.1), and a host in it may use any of its addresses, so
-// that one attacker has all of them. The default of `ban_prefix: ipv6`, and what counts as one host
-// wherever hosts are told apart.
+// An IPv6 network is a /64 (RFC 4291, 2.5.1), and a host in it may use each of its addresses. So a
+// /64 counts as one host: wherever hosts are told apart, and as the default of `ban_prefix: ipv6`
+// of a jail.
 inline constexpr int ipv6_host_length = 64;
-// What counts as one host: an IPv4 address, or the /64 of an IPv6 address.
+// One host: an IPv4 address, or the /64 of an IPv6 address.
 Prefix host_prefix(const Address& address);
 
 bool contains(const Prefix& prefix, const Address& address);

@@ -17,14 +17,22 @@ inline std::uint64_t eight_at(const char* at) {
 }
 
 inline constexpr std::uint64_t every_byte = 0x0101010101010101;
-inline constexpr std::uint64_t every_mark =
-    0x80 * every_byte;  // a byte is marked by its highest bit
+// A byte is marked by its highest bit.
+inline constexpr std::uint64_t every_mark = 0x80 * every_byte;
 
 // Marks the bytes that are no digits.
 constexpr std::uint64_t non_digits(std::uint64_t bytes) {
     std::uint64_t numbers = bytes ^ '0' * every_byte;
     constexpr std::uint64_t ten_to_mark = 0x80 - 10;
     return (((numbers & ~every_mark) + ten_to_mark * every_byte) | numbers) & every_mark;
+}
+
+// Marks the bytes that are not printable ASCII: controls, DEL, and what is beyond ASCII.
+constexpr std::uint64_t non_printables(std::uint64_t bytes) {
+    std::uint64_t low = bytes & ~every_mark;
+    std::uint64_t not_control = low + (0x80 - ' ') * every_byte;
+    std::uint64_t is_delete = low + every_byte;
+    return (~not_control | is_delete | bytes) & every_mark;
 }
 
 // Marks the first byte that is 0; of the bytes after it, some that are not 0 may be marked, too.

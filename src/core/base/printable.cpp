@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+
+#include "core/base/eight_bytes.h"
 
 namespace bandd {
 namespace {
@@ -44,7 +47,35 @@ Character first_character(std::string_view text) {
     return {code, length};
 }
 
-bool is_plain_ascii(char c) { return c >= 0x20 && c < 0x7f; }
+bool is_plain(char c) { return c >= ' ' && c < 0x7f; }
+
+// How many bytes at the beginning are printable ASCII.
+std::size_t plain_length(std::string_view text) {
+    std::size_t at = 0;
+    for (; text.size() - at >= sizeof(std::uint64_t); at += sizeof(std::uint64_t))
+        if (std::uint64_t marks = non_printables(eight_at(text.data() + at)))
+            return at + first_marked(marks);
+    while (at < text.size() && is_plain(text[at])) ++at;
+    return at;
+}
+
+// A copy of the text in which all that is not printable ASCII is as `append` writes it: it is given
+// a character, and its bytes (one that begins no UTF-8 has length 0).
+template <class Append>
+std::string rewritten(std::string_view text, Append&& append) {
+    std::string out;
+    out.reserve(text.size());
+    for (;;) {
+        std::size_t plain = plain_length(text);
+        out += text.substr(0, plain);
+        text.remove_prefix(plain);
+        if (text.empty()) return out;
+        Character character = first_character(text);
+        std::size_t bytes = std::max<std::size_t>(character.length, 1);
+        append(out, character, text.substr(0, bytes));
+        text.remove_prefix(bytes);
+    }
+}
 
 }  // namespace
 
@@ -54,42 +85,32 @@ bool is_control(char32_t character) {
 }
 
 std::string printable(std::string_view text) {
-    std::string out;
-    out.reserve(text.size());
-    while (!text.empty()) {
-        auto [code, length] = first_character(text);
+    return rewritten(text, [](std::string& out, Character character, std::string_view bytes) {
+        auto [code, length] = character;
         if (length == 0 || (is_control(code) && length == 1))
-            out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text.front()));
+            out += fmt::format("\\x{:02x}", static_cast<unsigned char>(bytes.front()));
         else if (is_control(code))
             out += code < 0x10000 ? fmt::format("\\u{:04x}", static_cast<unsigned>(code))
                                   : fmt::format("\\U{:08x}", static_cast<unsigned>(code));
         else
-            out += text.substr(0, length);
-        text.remove_prefix(std::max<std::size_t>(length, 1));
-    }
-    return out;
+            out += bytes;
+    });
 }
 
 std::string printable_json(std::string json) {
-    auto is_end = [](char c) { return c == '\n'; };  // of a line of JSON: not in a string
-    auto special = [&](char c) { return !is_plain_ascii(c) && !is_end(c); };
-    if (std::ranges::none_of(json, special)) return json;
-    std::string out;
-    out.reserve(json.size());
-    for (std::string_view rest = json; !rest.empty();) {
-        auto [code, length] = first_character(rest);
-        length = std::max<std::size_t>(length, 1);
-        if (is_end(rest.front()) || !is_control(code))
-            out += rest.substr(0, length);
+    // Mostly there is nothing but the end of the line, which is in no JSON string.
+    std::size_t plain = plain_length(json);
+    if (json.find_first_not_of('\n', plain) == std::string::npos) return json;
+    return rewritten(json, [](std::string& out, Character character, std::string_view bytes) {
+        auto code = static_cast<unsigned>(character.code);
+        if (bytes == "\n" || !is_control(code))
+            out += bytes;
         else if (code < 0x10000)
-            out += fmt::format("\\u{:04x}", static_cast<unsigned>(code));
+            out += fmt::format("\\u{:04x}", code);
         else  // RFC 8259, 7: a pair of surrogates
-            out += fmt::format("\\u{:04x}\\u{:04x}",
-                               0xd800 + ((static_cast<unsigned>(code) - 0x10000) >> 10),
-                               0xdc00 + (static_cast<unsigned>(code) & 0x3ff));
-        rest.remove_prefix(length);
-    }
-    return out;
+            out += fmt::format("\\u{:04x}\\u{:04x}", 0xd800 + ((code - 0x10000) >> 10),
+                               0xdc00 + (code & 0x3ff));
+    });
 }
 
 }  // namespace bandd

@@ -231,61 +231,74 @@ class ConditionParser {
         Condition::Node node;
         Condition::Comparison& compared = node.comparison;
         compared.field = name;
-        if (name == "country") compared.of = Condition::Of::country;
-        if (name == "continent") compared.of = Condition::Of::continent;
-        if (name == "asn") compared.of = Condition::Of::asn;
-        if (name == "ip") compared.of = Condition::Of::address;
-        if (name == "port") compared.of = Condition::Of::port;
-        if (name == "hostname") compared.of = Condition::Of::hostname;
+        compared.of = subject(name);
         bool captured = compared.of == Condition::Of::text || compared.of == Condition::Of::port ||
                         compared.of == Condition::Of::hostname;
         if (captured) out_.needs_.push_back({name, begin});
-
-        skip_space();
-        std::size_t operator_at = at_;
-        bool negative = false;
-        std::vector<Word> words;
-        if (take_keyword("matches")) {
-            matches(compared, operator_at);
-        } else if (take_keyword("in")) {
-            words = list();
-        } else if (take_keyword("not")) {
-            negative = true;
-            if (take_keyword("in"))
-                words = list();
-            else if (take_keyword("matches"))
-                matches(compared, operator_at);
-            else
-                fail(at_, "\"in\" or \"matches\" must follow \"not\" here");
-        } else if (take_keyword("is")) {
-            negative = take_keyword("not");
-            single(words);
-        } else if (take('=')) {
-            take('=');
-            single(words);
-        } else if (text_.substr(at_).starts_with("!=")) {
-            at_ += 2;
-            negative = true;
-            single(words);
-        } else {
-            fail(operator_at, "after \"" + name + "\" must stand an operator, not " + shown(at_),
-                 "one of: in […], not in […], is, is not, matches \"…\"");
-        }
+        Operation operation = read_operation(compared);
         if (fault_) return {};
-        for (const Word& word : words) take_value(compared, word);
+        for (const Word& word : operation.words) take_value(compared, word);
         if (fault_) return {};
         if (compared.of == Condition::Of::address) compared.prefixes = PrefixSet(prefixes_);
         prefixes_.clear();
         std::uint32_t index = add(std::move(node));
-        if (!negative) return index;
+        if (!operation.negative) return index;
         Condition::Node inverse;
         inverse.kind = Condition::Kind::negation;
         inverse.of.push_back(index);
         return add(std::move(inverse));
     }
 
-    void single(std::vector<Word>& words) {
+    // What a name means: something of the address, or a field.
+    static Condition::Of subject(std::string_view name) {
+        if (name == "country") return Condition::Of::country;
+        if (name == "continent") return Condition::Of::continent;
+        if (name == "asn") return Condition::Of::asn;
+        if (name == "ip") return Condition::Of::address;
+        if (name == "port") return Condition::Of::port;
+        if (name == "hostname") return Condition::Of::hostname;
+        return Condition::Of::text;
+    }
+
+    struct Operation {
+        bool negative = false;
+        std::vector<Word> words;  // that are compared with; none of a pattern
+    };
+    // An operator, and what follows it. A pattern goes to `compared`.
+    Operation read_operation(Condition::Comparison& compared) {
+        skip_space();
+        std::size_t begin = at_;
+        if (take_keyword("matches")) return matches(compared, begin), Operation{};
+        if (take_keyword("in")) return {false, list()};
+        if (take_keyword("not")) {
+            if (take_keyword("in")) return {true, list()};
+            if (take_keyword("matches"))
+                matches(compared, begin);
+            else
+                fail(at_, "\"in\" or \"matches\" must follow \"not\" here");
+            return {true, {}};
+        }
+        if (take_keyword("is")) {
+            bool negative = take_keyword("not");
+            return {negative, single()};
+        }
+        if (take('=')) {
+            take('=');
+            return {false, single()};
+        }
+        if (text_.substr(at_).starts_with("!=")) {
+            at_ += 2;
+            return {true, single()};
+        }
+        fail(begin, "after \"" + compared.field + "\" must stand an operator, not " + shown(at_),
+             "one of: in […], not in […], is, is not, matches \"…\"");
+        return {};
+    }
+
+    std::vector<Word> single() {
+        std::vector<Word> words;
         if (auto word = value(" \t\r\n)")) words.push_back(std::move(*word));
+        return words;
     }
 
     void matches(Condition::Comparison& compared, std::size_t offset) {
@@ -303,69 +316,77 @@ class ConditionParser {
     }
 
     void take_value(Condition::Comparison& compared, const Word& word) {
-        const std::string& text = word.text;
         switch (compared.of) {
-            case Condition::Of::country: {
-                std::string code = upper(text);
-                if (text == private_country || text == unknown_country) {
-                    compared.words.push_back(text);
-                } else if (is_country_code(code)) {
-                    compared.words.push_back(code);
-                } else {
-                    std::string hint = "write two letters as in ISO 3166-1, private or unknown";
-                    for (auto [wrong, right] : wrong_codes)
-                        if (code == wrong) hint = "did you mean " + std::string(right) + "?";
-                    fail(word.offset, "\"" + text + "\" is no country's code", hint);
-                }
-                return;
-            }
-            case Condition::Of::continent: {
-                std::string code = upper(text);
-                if (std::ranges::find(continent_codes, code) == std::end(continent_codes))
-                    fail(word.offset, "\"" + text + "\" is no continent's code",
-                         "one of AF, AN, AS, EU, NA, OC, SA");
-                compared.words.push_back(std::move(code));
-                return;
-            }
-            case Condition::Of::asn: {
-                std::string_view digits = text;
-                if (upper(digits.substr(0, 2)) == "AS") digits.remove_prefix(2);
-                auto number = whole_number(digits, UINT32_MAX);
-                if (!number)
-                    fail(word.offset, "\"" + text + "\" is no AS number", "write 64500 or AS64500");
-                else
-                    compared.numbers.push_back({*number, *number});
-                return;
-            }
-            case Condition::Of::port: {
-                auto dash = text.find('-');
-                auto first = whole_number(text.substr(0, dash), UINT16_MAX);
-                auto last = dash == std::string::npos
-                                ? first
-                                : whole_number(text.substr(dash + 1), UINT16_MAX);
-                if (!first || !last || *first > *last)
-                    fail(word.offset, "\"" + text + "\" is no port and no range of ports",
-                         "write 25 or 1024-65535");
-                else
-                    compared.numbers.push_back({*first, *last});
-                return;
-            }
-            case Condition::Of::address: {
-                if (auto prefix = parse_prefix(text))
+            case Condition::Of::country:
+                return take_country(compared, word);
+            case Condition::Of::continent:
+                return take_continent(compared, word);
+            case Condition::Of::asn:
+                return take_asn(compared, word);
+            case Condition::Of::port:
+                return take_ports(compared, word);
+            case Condition::Of::address:
+                if (auto prefix = parse_prefix(word.text))
                     prefixes_.push_back(*prefix);
                 else
-                    fail(word.offset, "\"" + text + "\" is no address and no CIDR block");
+                    fail(word.offset, "\"" + word.text + "\" is no address and no CIDR block");
                 return;
-            }
             case Condition::Of::hostname:
-                if (text == "broadband" && !word.quoted) {
+                if (word.text == "broadband" && !word.quoted) {
                     compared.broadband = true;
                     return;
                 }
                 [[fallthrough]];
             case Condition::Of::text:
-                compared.words.push_back(text);
+                compared.words.push_back(word.text);
         }
+    }
+
+    void take_country(Condition::Comparison& compared, const Word& word) {
+        if (word.text == private_country || word.text == unknown_country) {
+            compared.words.push_back(word.text);
+            return;
+        }
+        std::string code = upper(word.text);
+        if (is_country_code(code)) {
+            compared.words.push_back(std::move(code));
+            return;
+        }
+        std::string hint = "write two letters as in ISO 3166-1, private or unknown";
+        for (auto [wrong, right] : wrong_codes)
+            if (code == wrong) hint = "did you mean " + std::string(right) + "?";
+        fail(word.offset, "\"" + word.text + "\" is no country's code", hint);
+    }
+
+    void take_continent(Condition::Comparison& compared, const Word& word) {
+        std::string code = upper(word.text);
+        if (std::ranges::find(continent_codes, code) == std::end(continent_codes))
+            fail(word.offset, "\"" + word.text + "\" is no continent's code",
+                 "one of AF, AN, AS, EU, NA, OC, SA");
+        compared.words.push_back(std::move(code));
+    }
+
+    void take_asn(Condition::Comparison& compared, const Word& word) {
+        std::string_view digits = word.text;
+        if (upper(digits.substr(0, 2)) == "AS") digits.remove_prefix(2);
+        if (auto number = whole_number(digits, UINT32_MAX))
+            compared.numbers.push_back({*number, *number});
+        else
+            fail(word.offset, "\"" + word.text + "\" is no AS number", "write 64500 or AS64500");
+    }
+
+    void take_ports(Condition::Comparison& compared, const Word& word) {
+        std::string_view text = word.text;
+        auto dash = text.find('-');
+        auto first = whole_number(text.substr(0, dash), UINT16_MAX);
+        auto last = dash == std::string_view::npos
+                        ? first
+                        : whole_number(text.substr(dash + 1), UINT16_MAX);
+        if (!first || !last || *first > *last)
+            fail(word.offset, "\"" + word.text + "\" is no port and no range of ports",
+                 "write 25 or 1024-65535");
+        else
+            compared.numbers.push_back({*first, *last});
     }
 
     std::string_view text_;

@@ -73,6 +73,64 @@ bool Conversations::merge(Hit& hit) {
     return !nofail && has_host;
 }
 
+namespace {
+
+// Lines of a text, by index: from `first` until before `last`.
+struct LineRange {
+    std::size_t first = 0, last = 0;
+};
+
+// The lines that a match, a part of `text`, stands in.
+LineRange lines_of(std::string_view match, std::string_view text) {
+    auto from = static_cast<std::size_t>(match.data() - text.data());
+    std::size_t to = from + match.size();
+    auto ends_before = [&](std::size_t at) {
+        return static_cast<std::size_t>(std::ranges::count(text.substr(0, at), '\n'));
+    };
+    LineRange range{ends_before(from), ends_before(to)};
+    if (from < text.size() && text[from] == '\n') ++range.first;
+    if (to == 0 || text[to - 1] != '\n') ++range.last;
+    range.last = std::max(range.last, range.first);
+    return range;
+}
+
+// The lines that <SKIPLINES> took.
+std::vector<std::string> skipped_lines(const Pattern& pattern,
+                                       const std::vector<std::string_view>& groups) {
+    std::vector<std::string> skipped;
+    for (const auto& [name, index] : pattern.fields) {
+        if (!name.starts_with("skiplines")) continue;
+        std::string_view rest = groups[static_cast<std::size_t>(index)];
+        for (std::size_t end = 0; (end = rest.find('\n')) != std::string_view::npos;) {
+            skipped.emplace_back(rest.substr(0, end));
+            rest.remove_prefix(end + 1);
+        }
+    }
+    return skipped;
+}
+
+// Takes the lines of a match out of `lines`, and returns them as one text. Those that were skipped
+// stay.
+std::string take_matched(std::deque<std::string>& lines, LineRange range,
+                         std::vector<std::string> skipped) {
+    std::deque<std::string> left;
+    std::string matched;
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+        bool within = i >= range.first && i < range.last;
+        auto skip = within ? std::ranges::find(skipped, lines[i]) : skipped.end();
+        if (within && skip == skipped.end()) {
+            matched += lines[i] + "\n";
+            continue;
+        }
+        if (skip != skipped.end()) skipped.erase(skip);
+        left.push_back(std::move(lines[i]));
+    }
+    lines = std::move(left);
+    return matched;
+}
+
+}  // namespace
+
 void Conversations::join(const LineToJoin& line, std::vector<Hit>& hits) {
     const Filter& filter = *line.rule->filter;
     OfFilter& known = by_filter_[filter.identity];
@@ -87,45 +145,12 @@ void Conversations::join(const LineToJoin& line, std::vector<Hit>& hits) {
     if (filter.prefix && search(*filter.prefix, text, scratch_) != Pcre::Outcome::match) return;
     for (const Pattern& pattern : filter.patterns) {
         if (search(pattern, text, scratch_) != Pcre::Outcome::match) continue;
-        // Which lines the match stands in; those that <SKIPLINES> took are not among them.
-        auto from = static_cast<std::size_t>(groups[0].data() - text.data());
-        std::size_t to = from + groups[0].size();
-        auto ends_before = [&](std::size_t at) {
-            return static_cast<std::size_t>(
-                std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
-        };
-        std::size_t first = ends_before(from);
-        if (from < text.size() && text[from] == '\n') ++first;
-        std::size_t last = ends_before(to);
-        if (to == 0 || text[to - 1] != '\n') ++last;
-        last = std::min(std::max(last, first), lines.size());
-        std::vector<std::string> skipped;
-        for (const auto& [name, index] : pattern.fields) {
-            if (!name.starts_with("skiplines")) continue;
-            std::string_view rest = groups[static_cast<std::size_t>(index)];
-            for (std::size_t end = 0; (end = rest.find('\n')) != std::string_view::npos;) {
-                skipped.emplace_back(rest.substr(0, end));
-                rest.remove_prefix(end + 1);
-            }
-        }
-        std::deque<std::string> left;
-        std::string matched;
-        for (std::size_t i = 0; i < lines.size(); ++i) {
-            bool within = i >= first && i < last;
-            auto skip = within ? std::ranges::find(skipped, lines[i]) : skipped.end();
-            if (within && skip == skipped.end()) {
-                matched += lines[i] + "\n";
-                continue;
-            }
-            if (skip != skipped.end()) skipped.erase(skip);
-            left.push_back(lines[i]);
-        }
         Captured captured;
         take_fail2ban_fields(pattern, groups, captured);
+        std::string matched =
+            take_matched(lines, lines_of(groups[0], text), skipped_lines(pattern, groups));
         FilterMatch found;
-        bool ignored = is_ignored(filter, matched, scratch_, found);
-        lines = std::move(left);
-        if (ignored) return;
+        if (is_ignored(filter, matched, scratch_, found)) return;
         Hit hit{line.rule, &pattern, line.time, line.line};
         hit.dated = line.dated;
         if (!line.dated && known.time) {

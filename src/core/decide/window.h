@@ -32,7 +32,7 @@ class WindowTable {
         bool full = false;                // maxretry reached; the key is forgotten
         std::uint64_t previous_note = 0;  // the note given with the key's last hit, 0 if none
     };
-    // `note` is the caller's own mark for this hit (never 0), handed back with the next one.
+    // `note`: a number of the caller's for this hit, not 0; the key's next hit gives it back.
     // `value`: a hash of what must be distinct.
     Added add(const Prefix& key, Instant at, std::uint64_t note, std::uint64_t value = 0);
 
@@ -58,20 +58,20 @@ class WindowTable {
     // Has memory fetch a window that will be looked up soon.
     void fetch(const Prefix& key) const;
 
-    // Those furthest from a ban first, each group in order of last hit, oldest first.
+    // Those furthest from a ban first; of these, those first that were hit longest ago.
     template <class Visitor>
     void for_each(Visitor&& visit) const {
         for (const Line& line : lines_)
             for (std::uint32_t slot = line.oldest; slot != none; slot = slots_[slot].newer)
                 visit(slots_[slot].key, view(slot));
     }
-    // As `add`, for a key read back from a checkpoint; `times` ascending. `stored`: it is in the
-    // checkpoint as it is. Times without values are nothing to a table that wants these.
+    // Puts a key back as a checkpoint has it; `times` ascending. `stored`: it need not be written
+    // again. A table of distinct values leaves a key without values out.
     void restore(const Prefix& key, std::span<const Instant> times,
                  std::span<const std::uint64_t> values, bool stored);
 
-    // Keys that changed since the last call, with what is in their windows; no times: a checkpoint
-    // has the key, and shall forget it.
+    // Visits the keys that changed since the last call, with their windows. A window without times:
+    // the key is gone, and the state, which has it, is to forget it.
     template <class Visitor>
     void take_changes(Visitor&& visit) {
         for (const Prefix& key : gone_) {

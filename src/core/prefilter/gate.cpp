@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A greedy cover: of all short parts of the texts it takes the one that speaks for most checks at
-// the least cost, then the next one, until each check has a text.
+// Of all short parts of the required texts it takes the one that is in those of the most checks at
+// the least cost, then the next one, until each check has a text (a greedy set cover).
 #include "core/prefilter/gate.h"
 
 #include <algorithm>

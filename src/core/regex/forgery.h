@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Can text that a client wrote (a user name, a HELO) take the place of <HOST>? CVE-2013-2178 and
-// its relatives are patterns in which it can.
+// Lines hold text that a client chose: a user name, a HELO. If a pattern can take <HOST> from such
+// text, a client writes another's address there, and that address is banned (CVE-2013-2178).
 #pragma once
 
 #include <optional>
@@ -9,10 +9,11 @@
 
 namespace bandd {
 
-// The reason why a client could name another host through this pattern, in one sentence; empty
-// if it cannot. A pattern is safe if the place of <HOST> is determined
-//  - from the left: it begins with ^, and no free text before <HOST> can run past what ends it, or
-//  - from the right: it ends with $, and the same holds for what follows <HOST>.
+// Why this pattern can take <HOST> from a client's text, in one sentence; empty if it cannot. It
+// cannot if the line's begin or its end fixes where <HOST> is:
+//  - The pattern begins with ^, and each free text before <HOST> ends at a character that it cannot
+//    hold: "^user \"[^\"]*\" from <HOST>", but not "^user .* from <HOST>". Or
+//  - it ends with $, and the same is so of the text behind <HOST>.
 std::optional<std::string> find_forgery(std::string_view pattern);
 
 }  // namespace bandd

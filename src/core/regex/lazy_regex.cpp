@@ -13,6 +13,13 @@ using syntax::Kind;
 using syntax::Node;
 namespace {
 
+// Without programs RE2 does all: the results are the same, but lines that match take longer.
+#ifdef BANDD_WITHOUT_CAPTURES
+constexpr bool with_capture_programs = false;
+#else
+constexpr bool with_capture_programs = true;
+#endif
+
 // At least as many instructions as RE2 makes of it: a byte range each, and some for each part.
 std::uint64_t size_for_re2(const Node& node) {
     constexpr std::uint64_t for_each_part = 4;

@@ -19,14 +19,6 @@
 
 namespace bandd {
 
-// Whether patterns have programs of their own (CMake option BANDD_CAPTURES). If not, RE2 does all:
-// the results are the same, but lines that match take longer.
-#ifdef BANDD_WITHOUT_CAPTURES
-inline constexpr bool with_capture_programs = false;
-#else
-inline constexpr bool with_capture_programs = true;
-#endif
-
 // More groups than this in one pattern are refused; the whole match counts as one.
 inline constexpr std::size_t most_groups = 64;
 
@@ -51,9 +43,9 @@ class LazyRegex {
 
     // If RE2 refuses the regex, ok() is false.
     const RE2& re2() const;
-    // Finds what `re2` finds, but sooner. Null if the regex has no program.
+    // Finds what `re2` finds, but sooner. Null if the regex has no program, or if bandd was built
+    // without them (CMake option BANDD_CAPTURES).
     const CaptureProgram* program() const {
-        if (!with_capture_programs) return nullptr;
         if (const CaptureProgram* ready = ready_.load(std::memory_order_acquire)) return ready;
         return make_program();
     }

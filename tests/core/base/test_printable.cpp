@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <set>
 
+#include "core/base/eight_bytes.h"
 #include "core/base/printable.h"
 #include "core/text/encoding.h"
 #include "support/common.h"
@@ -88,4 +92,78 @@ TEST_CASE("printable: JSON keeps its lines and its meaning") {
     CHECK(printable_json("{\"a\":\"\x7f\xc2\x9b\xe2\x80\xae\"}\n") ==
           "{\"a\":\"\\u007f\\u009b\\u202e\"}\n");
     CHECK(printable_json("{\"a\":\"\xf3\xa0\x81\x81\"}") == "{\"a\":\"\\udb40\\udc41\"}");
+}
+
+// Plain text is copied eight bytes at a time. Where what is special begins must not matter.
+TEST_CASE("printable: text is the same wherever it is cut into eights") {
+    const std::vector<std::string> specials{std::string(1, '\0'),
+                                            "\x01",
+                                            "\n",
+                                            "\r",
+                                            "\x1b",
+                                            "\x1f",
+                                            "\x7f",
+                                            "\xc2\x80",
+                                            "\xc2\x9b",
+                                            "\xc3\xbc",
+                                            "\xe2\x80\xae",
+                                            "\xe4\xb8\xad",
+                                            "\xf0\x9f\x98\x80",
+                                            "\xf3\xa0\x81\x81"};
+    const std::vector<std::string> strays{"\x80", "\xc2", "\xff", "\xe2\x80", "\xf0\x9f\x98"};
+    // One character after another, none of them beside enough others to be copied with them.
+    auto one_by_one = [](const std::vector<std::string>& characters, auto&& show) {
+        std::string out;
+        for (const std::string& character : characters) out += show(character);
+        return out;
+    };
+    auto by_json = [](const std::string& character) { return printable_json(character); };
+    std::mt19937 random(1);
+    auto any_of = [&](const std::vector<std::string>& list) {
+        return list[random() % list.size()];
+    };
+    auto any_plain = [&] { return std::string(1, static_cast<char>(' ' + random() % 95)); };
+    auto check = [&](const std::vector<std::string>& characters) {
+        std::string text = one_by_one(characters, [](const std::string& one) { return one; });
+        INFO(nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+        CHECK(printable(text) == one_by_one(characters, printable));
+        CHECK(printable_json(text) == one_by_one(characters, by_json));
+    };
+    for (const std::string& special : specials)
+        for (std::size_t size = 1; size <= 24; ++size)
+            for (std::size_t at = 0; at < size; ++at) {
+                std::vector<std::string> characters(size);
+                for (std::string& one : characters) one = any_plain();
+                characters[at] = special;
+                check(characters);
+            }
+    for (int i = 0; i < 2000; ++i) {
+        std::vector<std::string> characters(random() % 64);
+        for (std::string& one : characters)
+            one = random() % 4 == 0 ? any_of(specials) : any_plain();
+        check(characters);
+    }
+    // Of bytes that are no UTF-8 each is shown by itself, if plain text is around it.
+    for (const std::string& stray : strays)
+        for (std::size_t at = 0; at < 16; ++at) {
+            std::string shown;
+            for (char c : stray) shown += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+            std::string before(at, 'a');
+            CHECK(printable(before + stray + "bcdefghi") == before + shown + "bcdefghi");
+        }
+}
+
+TEST_CASE("printable: eight bytes are judged as each of them") {
+    for (unsigned byte = 0; byte < 256; ++byte)
+        for (unsigned at = 0; at < 8; ++at)
+            for (char beside : {' ', '~', '\x7f', '\x1f', '\xff', '\0'}) {
+                std::string text(8, beside);
+                text[at] = static_cast<char>(byte);
+                std::uint64_t marks = non_printables(eight_at(text.data()));
+                for (unsigned i = 0; i < 8; ++i) {
+                    auto c = static_cast<unsigned char>(text[i]);
+                    bool marked = (marks >> (8 * i) & 0xff) != 0;
+                    CHECK(marked == (c < 0x20 || c > 0x7e));
+                }
+            }
 }
