@@ -31,6 +31,8 @@ class WindowTable {
         std::uint32_t hits = 0;           // of this key within findtime, this one included
         bool full = false;                // maxretry reached; the key is forgotten
         std::uint64_t previous_note = 0;  // the note given with the key's last hit, 0 if none
+        // If full and distinct: the values of its other hits, oldest first; until the next call.
+        std::span<const std::uint64_t> others;
     };
     // `note`: a number of the caller's for this hit, not 0; the key's next hit gives it back.
     // `value`: a hash of what must be distinct.
@@ -66,7 +68,7 @@ class WindowTable {
                 visit(slots_[slot].key, view(slot));
     }
     // Puts a key back as a checkpoint has it; `times` ascending. `stored`: it need not be written
-    // again. A table of distinct values leaves a key without values out.
+    // again. Times without values are nothing to a table that wants these, nor the other way round.
     void restore(const Prefix& key, std::span<const Instant> times,
                  std::span<const std::uint64_t> values, bool stored);
 
