@@ -18,8 +18,9 @@ namespace bandd {
 
 // What all maps of one configuration share while they are read.
 struct Reading {
-    std::string directory;      // relative paths are below it
-    std::vector<Error> errors;  // found so far
+    std::string directory;             // relative paths are below it
+    std::vector<Error> errors;         // found so far
+    TextReader read_file = read_text;  // of files that others name
 
     std::string absolute(const std::string& path) const;  // an empty path stays empty
 };
