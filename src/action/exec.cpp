@@ -33,9 +33,8 @@ Result<ExecBackend::Job> ExecBackend::make_job(const Order& order,
                     "raise \"parallel\" or make the program faster");
     auto number = programs_.number_of(program);
     if (!number) return fail("exec " + name, "is not in the table of programs");
-    return Job{order.target, order.ban->key,
-               order.kind,   name,
-               *number,      tag_values(program, *order.ban)};
+    return Job{order.target, order.ban->key, order.kind,
+               name,         *number,        tag_values(program, *order.ban)};
 }
 
 void ExecBackend::apply(std::span<const Order> orders, std::vector<Failure>& failed) {

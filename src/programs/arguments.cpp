@@ -22,9 +22,8 @@ bool is_number(std::string_view text) {
 }
 
 bool is_country(std::string_view text) {
-    return text.empty() || (text.size() == 2 && std::ranges::all_of(text, [](char c) {
-                                return c >= 'A' && c <= 'Z';
-                            }));
+    return text.empty() || (text.size() == 2 &&
+                            std::ranges::all_of(text, [](char c) { return c >= 'A' && c <= 'Z'; }));
 }
 
 // parse_address takes "::1%anything": only what `to_string` writes is a value.
@@ -138,9 +137,9 @@ Result<std::vector<std::string>> arguments_of(const ConfiguredProgram& program,
         bool became_option = word.starts_with('-') && !templates[i].starts_with('-');
         bool is_for_ever = templates[i] == "<bantime>" && word == for_ever;
         if (became_option && i < operands && !is_for_ever)
-            return refused(program,
-                           "\"" + templates[i] + "\" begins with \"-\", so it would be an option",
-                           "write \"--\" before it in the configuration, if the program knows that");
+            return refused(
+                program, "\"" + templates[i] + "\" begins with \"-\", so it would be an option",
+                "write \"--\" before it in the configuration, if the program knows that");
         argv.push_back(std::move(word));
     }
     return argv;

@@ -21,8 +21,8 @@ bool is_value(TagKind kind, std::string_view value);
 std::string as_value(TagKind kind, std::string_view text);
 
 // The arguments. Refused: values that are no values of their tags, that are missing, or that no tag
-// of the program wants; a word that begins with "-" only because of a value, where the program could
-// take it for an option (`first_operand`). <bantime> may be -1.
+// of the program wants; a word that begins with "-" only because of a value, where the program
+// could take it for an option (`first_operand`). <bantime> may be -1.
 Result<std::vector<std::string>> arguments_of(const ConfiguredProgram& program,
                                               const TagValues& values);
 

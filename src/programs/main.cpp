@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// bandd-programs: runs the programs that the configuration names. It is root's, so it believes bandd
-// nothing: it reads the configuration itself, files of root's only, and takes numbers and values.
+// bandd-programs: runs the programs that the configuration names. It is root's, so it believes
+// bandd nothing: it reads the configuration itself, files of root's only, and takes numbers and
+// values.
 //   bandd-programs CONFIGURATION      with its end of the socket as descriptor 3
 #include <csignal>
 #include <cstdio>

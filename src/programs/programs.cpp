@@ -39,18 +39,25 @@ void Programs::close_if_idle() {
 
 Result<> Programs::prepare(const Config& fresh) {
     if (!runs_programs(fresh)) return {};
+    auto read = read_again();
+    if (read && *read != ProgramTable(fresh.programs).generation())
+        read = std::unexpected(other_configuration());
+    if (read) return {};
+    close_if_idle();
+    return std::unexpected(read.error());
+}
+
+// Of what it has read then.
+Result<std::uint64_t> Programs::read_again() {
     preparing_ = true;
     read_.reset();
     reading_ = next_id_++;
     auto asked = process_.send(to_packet(ReadRequest{reading_}), now());
     auto answer = asked ? wait_for_reading() : std::unexpected(asked.error());
     preparing_ = false;
-    close_if_idle();
     if (!answer) return std::unexpected(answer.error());
     if (answer->outcome != ProgramAnswer::Outcome::done) return fail(answer->message);
-    if (answer->generation != ProgramTable(fresh.programs).generation())
-        return std::unexpected(other_configuration());
-    return {};
+    return answer->generation;
 }
 
 // The loop stands still meanwhile, as it does while bandd itself reads the configuration.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// bandd's side of bandd-programs: runs programs that the configuration names. Nothing here waits for
-// a program: how it ended comes by a later turn. The process is there only while there are programs;
-// should it die, it is started again.
+// bandd's side of bandd-programs: runs programs that the configuration names. Nothing here waits
+// for a program: how it ended comes by a later turn. The process is there only while there are
+// programs; should it die, it is started again.
 #pragma once
 
 #include <cstdint>
@@ -32,11 +32,11 @@ class Programs {
     // `roles` and `loop` outlive it.
     Programs(Roles& roles, Loop& loop, OnError on_error);
 
-    // Before a configuration is taken: bandd-programs reads it, too, and finds the same programs. An
-    // error: it does not. What was taken before goes on.
+    // Before a configuration is taken: bandd-programs reads it, too, and finds the same programs.
+    // An error: it does not. What was taken before goes on. `take` follows, unless something else fails.
     Result<> prepare(const Config& fresh);
-    // From now on, `number_of` means this configuration. Without programs, the process ends with its
-    // last program.
+    // From now on, `number_of` means this configuration. Without programs, the process ends with
+    // its last program.
     void take(const Config& config);
 
     // Which program of which table; it stays good after a reload, for what is still to be undone.
@@ -64,6 +64,7 @@ class Programs {
   private:
     void close_if_idle();
     void on_start();
+    Result<std::uint64_t> read_again();
     Result<ProgramAnswer> wait_for_reading();
     void take_answers();
     void take_answer(ProgramAnswer answer);

@@ -36,8 +36,8 @@ std::string to_packet(const ProgramRequest& request) {
     std::string packet;
     const auto* wanted = std::get_if<RunRequest>(&request);
     append_field(packet, wanted != nullptr ? run : read_again);
-    append_field(packet, as_bytes(wanted != nullptr ? wanted->id
-                                                    : std::get<ReadRequest>(request).id));
+    append_field(packet,
+                 as_bytes(wanted != nullptr ? wanted->id : std::get<ReadRequest>(request).id));
     if (wanted == nullptr) return packet;
     append_field(packet, as_bytes(wanted->generation));
     append_field(packet, as_bytes(wanted->index));

@@ -10,9 +10,9 @@
 namespace bandd {
 
 // Becomes `argv`: as its user with that user's groups, with the capabilities that it names and no
-// other, with descriptors 0 to 2 only (the third is `standard_error`), a clean environment, and an own
-// process group. Does not come back: what cannot be done is written to `standard_error`, and the
-// exit code is 127. If we are not root, user and capabilities stay ours.
+// other, with descriptors 0 to 2 only (the third is `standard_error`), a clean environment, and an
+// own process group. Does not come back: what cannot be done is written to `standard_error`, and
+// the exit code is 127. If we are not root, user and capabilities stay ours.
 [[noreturn]] void become_program(const std::vector<std::string>& argv, const ProgramConfig& program,
                                  int standard_error);
 

@@ -75,7 +75,8 @@ void ProgramServer::take_request() {
 }
 
 void ProgramServer::carry_out(std::string_view packet) {
-    auto request = packet.size() > largest_program_request ? std::nullopt : parse_program_request(packet);
+    auto request =
+        packet.size() > largest_program_request ? std::nullopt : parse_program_request(packet);
     if (!request) return answer({0, Outcome::refused, 0, "a packet that is no request"});
     if (const auto* again = std::get_if<ReadRequest>(&*request))
         read_again(again->id);

@@ -59,14 +59,16 @@ TEST_CASE("a table's generation follows from all of its content, and from nothin
 
 TEST_CASE("the table is the same for all who read the files, with what is automatic in it") {
     TempDirectory dir;
-    write_file(dir / "bandd.yaml",
-               "access: {accounts: {addresses: 5, action: [/bin/over, <user>]}}\n"
-               "jails:\n  off: {enabled: false, action: [{exec: {ban: [/bin/off]}}]}\n"
-               "  maybe: {enabled: auto, logpath: /no/such/log, action: [{exec: {ban: [/bin/maybe], "
-               "user: root, capabilities: [net_admin, CAP_NET_RAW]}}]}\n"
-               "  on: !include on.yaml\n");
-    write_file(dir / "on.yaml", "source: stdin\nignorecommand: [/bin/friend, <ip>]\n"
-                                "action: [tell]\n");
+    write_file(
+        dir / "bandd.yaml",
+        "accounts: {addresses: 5, action: [/bin/over, <user>]}\n"
+        "jails:\n  off: {enabled: false, action: [{exec: {ban: [/bin/off]}}]}\n"
+        "  maybe: {enabled: auto, logpath: /no/such/log, action: [{exec: {ban: [/bin/maybe], "
+        "user: root, capabilities: [net_admin, CAP_NET_RAW]}}]}\n"
+        "  on: !include on.yaml\n");
+    write_file(dir / "on.yaml",
+               "source: stdin\nignorecommand: [/bin/friend, <ip>]\n"
+               "action: [tell]\n");
     write_file(dir / "actions/tell.yaml", "action: [{exec: {unban: [/bin/tell, <ip>]}}]\n");
     std::vector<std::string> read;
     auto programs = load_programs(dir.path(), {}, [&](const std::string& path) {
@@ -89,9 +91,10 @@ TEST_CASE("the table is the same for all who read the files, with what is automa
 TEST_CASE("capabilities: names of Linux, nothing else") {
     TempDirectory dir;
     auto load = [&](const std::string& capabilities) {
-        write_file(dir / "bandd.yaml", "jails: {on: {source: stdin, action: [{exec: {ban: [/bin/on], "
-                                       "capabilities: " +
-                                           capabilities + "}}]}}\n");
+        write_file(dir / "bandd.yaml",
+                   "jails: {on: {source: stdin, action: [{exec: {ban: [/bin/on], "
+                   "capabilities: " +
+                       capabilities + "}}]}}\n");
         return load_programs(dir.path(), {}, read_text);
     };
     CHECK(load("[]")->front().program.capabilities == Capabilities{0});
@@ -104,8 +107,9 @@ TEST_CASE("capabilities: names of Linux, nothing else") {
 TEST_CASE("tags are replaced once, from left to right; what is no tag stays") {
     auto tell = program({"/bin/tell", "<ip> in <jail>", "<F-USER>", "<odd>|<|>", "<prefix>"});
     CHECK(tags_of(tell) == std::vector<std::string>{"ip", "F-USER", "prefix"});
-    CHECK(arguments(tell, {{"ip", "2001:db8::"}, {"prefix", "2001:db8::/64"}, {"F-USER", "<ip>"}}) ==
-          "/bin/tell|2001:db8:: in sshd|<ip>|<odd>|<|>|2001:db8::/64");
+    CHECK(
+        arguments(tell, {{"ip", "2001:db8::"}, {"prefix", "2001:db8::/64"}, {"F-USER", "<ip>"}}) ==
+        "/bin/tell|2001:db8:: in sshd|<ip>|<odd>|<|>|2001:db8::/64");
 }
 
 TEST_CASE("a value can be what its tag stands for only") {
@@ -113,12 +117,17 @@ TEST_CASE("a value can be what its tag stands for only") {
              {{{"ip"},
                {"203.0.113.9", "2001:db8::1"},
                {"", "x", "::1%;reboot", "[::1]", "203.0.113.9/32", "203.0.113.9 "}}},
-             {{{"prefix"}, {"203.0.113.9", "2001:db8::/64"}, {"2001:db8::%x/64", "/", "10.0.0.1/8"}}},
+             {{{"prefix"},
+               {"203.0.113.9", "2001:db8::/64"},
+               {"2001:db8::%x/64", "/", "10.0.0.1/8"}}},
              {{{"family"}, {"inet4", "inet6"}, {"inet", "inet4;"}}},
-             {{{"bantime"}, {"-1", "3600"}, {"", "-2", "1;reboot", "$(reboot)", "11111111111111111111"}}},
+             {{{"bantime"},
+               {"-1", "3600"},
+               {"", "-2", "1;reboot", "$(reboot)", "11111111111111111111"}}},
              {{{"F-USER"},
                {"", "bob; $(reboot)", "Jürgen"},
-               {"a\nb", std::string("a\0b", 3), "\x1b[2J", "\xff", std::string(longest_value + 1, 'x')}}},
+               {"a\nb", std::string("a\0b", 3), "\x1b[2J", "\xff",
+                std::string(longest_value + 1, 'x')}}},
              {{{"matches"}, {"one\ntwo\n", ""}, {"one\r\n", std::string("\0", 1)}}}}) {
         auto shown = program({"/bin/tell", "v=<" + tag.front() + ">"});
         for (const std::string& value : good) {
@@ -204,8 +213,8 @@ TEST_CASE("packets: what was written is read; cut, longer or changed ones are no
     std::string huge = to_packet(ReadRequest{9});
     huge.replace(0, 4, "\xff\xff\xff\xff");
     CHECK_FALSE(parse_program_request(huge));
-    auto answer = parse_program_answer(to_packet(
-        ProgramAnswer{5, ProgramAnswer::Outcome::refused, 6, "no"}));
+    auto answer =
+        parse_program_answer(to_packet(ProgramAnswer{5, ProgramAnswer::Outcome::refused, 6, "no"}));
     REQUIRE(answer);
     CHECK((answer->id == 5 && answer->outcome == ProgramAnswer::Outcome::refused &&
            answer->generation == 6 && answer->message == "no"));
@@ -229,8 +238,9 @@ TEST_CASE("only files that nobody else can have written are believed") {
     SECTION("the file") {
         mode("conf/jails/a", 0664);
         CHECK(reads("conf/jails/a") ==
-              "\"" + file + "\": others than root may write to it; programs are named there, which "
-                            "root starts: chown root and chmod go-w it");
+              "\"" + file +
+                  "\": others than root may write to it; programs are named there, which "
+                  "root starts: chown root and chmod go-w it");
         mode("conf/jails/a", 0646);
         CHECK(reads("conf/jails/a").starts_with("\"" + file + "\": others"));
         mode("conf/jails/a", 0644);
@@ -257,7 +267,7 @@ TEST_CASE("only files that nobody else can have written are believed") {
         CHECK(reads("over") == "text");
     }
     SECTION("what is no file, or too large") {
-        CHECK(reads("conf/jails").find("it is a directory") != std::string::npos);
+        CHECK(reads("conf/jails").find("it is no file") != std::string::npos);
         CHECK(reads("none").find("No such file") != std::string::npos);
         REQUIRE(mkfifo((dir / "fifo").c_str(), 0600) == 0);
         CHECK(reads("fifo").find("it is no file") != std::string::npos);

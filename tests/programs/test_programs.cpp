@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// bandd-programs, as its own process with real programs: whom they run as, with which rights, what a
-// bandd that somebody else has taken over can have it do, and what becomes of tables and processes.
+// bandd-programs, as its own process with real programs: whom they run as, with which rights, what
+// a bandd that somebody else has taken over can have it do, and what becomes of tables and
+// processes.
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <csignal>
@@ -36,8 +38,9 @@ struct Configured {
     }
     // A jail whose exec action has these keys.
     void configure(const std::string& keys, const std::string& more = "") {
-        write_file(dir / "bandd.yaml", "jails:\n  app:\n    source: stdin\n    action:\n      - exec: {" +
-                                           keys + "}\n" + more);
+        write_file(dir / "bandd.yaml",
+                   "jails:\n  app:\n    source: stdin\n    action:\n      - exec: {" + keys +
+                       "}\n" + more);
     }
     Config config() const {
         return load_config(dir.path(), {}, [](const std::string&) { return Zone{}; }).config;
@@ -46,14 +49,16 @@ struct Configured {
     std::string script(const std::string& text) const {
         return "[/bin/sh, -c, 'cd " + dir.path() + "/out; " + text + "']";
     }
-    std::string out(const std::string& name) const { return read_file(dir.path() + "/out/" + name); }
+    std::string out(const std::string& name) const {
+        return read_file(dir.path() + "/out/" + name);
+    }
 };
 
 // The process of bandd-programs that this test has; 0 if there is none that has not ended.
 pid_t process() {
-    std::string parent = sh("pgrep -x bandd-root -P " + std::to_string(getpid())).out;
+    std::string parent = sh("pgrep -n -x bandd-root -P " + std::to_string(getpid())).out;
     if (parent.empty()) return 0;
-    std::string found = sh("pgrep -x bandd-programs -r R,S,D -P " + parent).out;
+    std::string found = sh("pgrep -n -x bandd-programs -r R,S,D -P " + parent).out;
     return found.empty() ? 0 : std::stoi(found);
 }
 bool process_ends() {
@@ -76,7 +81,8 @@ struct TakenOver : Configured {
         std::string packet(4096, '\0');
         ssize_t got = recv(socket.get(), packet.data(), packet.size(), 0);
         REQUIRE(got > 0);
-        auto answer = parse_program_answer(std::string_view(packet).substr(0, static_cast<std::size_t>(got)));
+        auto answer =
+            parse_program_answer(std::string_view(packet).substr(0, static_cast<std::size_t>(got)));
         REQUIRE(answer);
         return *answer;
     }
@@ -116,8 +122,9 @@ struct Running : Configured {
         return ban ? ban_program(action, "app") : unban_program(action, "app");
     }
     Result<> run(const TagValues& values = {}) {
-        return programs->run(of(config()), values,
-                             [this](const ProgramResult& result, Instant) { ended.push_back(result); });
+        return programs->run(of(config()), values, [this](const ProgramResult& result, Instant) {
+            ended.push_back(result);
+        });
     }
     bool turn_until(const std::function<bool()>& condition) {
         return wait_for([&] {
@@ -132,12 +139,14 @@ struct Running : Configured {
         auto started = run(values);
         if (!started) return {false, to_line(started.error())};
         REQUIRE(turn_until([&] { return ended.size() > before; }));
+        UNSCOPED_INFO(ended.back().message);
         return ended.back();
     }
 };
 
-constexpr const char* rights = "id -u; id -g; id -G; grep -E \"^(CapInh|CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs)\" "
-                               "/proc/self/status | tr -d \"\\t\"";
+constexpr const char* rights =
+    "id -u; id -g; id -G; grep -E \"^(CapInh|CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs)\" "
+    "/proc/self/status | tr -d \"\\t\"";
 
 std::string capabilities(const std::string& set) {
     std::string text;
@@ -157,7 +166,8 @@ TEST_CASE_METHOD(Running, "who names no user gets none that matters: nobody, and
 
 TEST_CASE_METHOD(Running, "capabilities: the program has these, and can get no other") {
     std::string user = GENERATE("", ", user: nobody", ", user: root");
-    configure("capabilities: [net_admin], ban: " + script(std::string("{ ") + rights + "; } > rights") + user);
+    configure("capabilities: [net_admin], ban: " +
+              script(std::string("{ ") + rights + "; } > rights") + user);
     must_load();
     ProgramResult done = result();
     INFO(done.message);
@@ -167,22 +177,27 @@ TEST_CASE_METHOD(Running, "capabilities: the program has these, and can get no o
 }
 
 TEST_CASE_METHOD(Running, "user: root has all that bandd was given, unless capabilities say less") {
-    configure("user: root, ban: " + script("grep CapEff /proc/self/status > rights; grep CapBnd /proc/self/status >> rights"));
+    configure(
+        "user: root, ban: " +
+        script("grep CapEff /proc/self/status > rights; grep CapBnd /proc/self/status >> rights"));
     must_load();
     CHECK(result().ok);
     std::string text = out("rights");
     CHECK(text.substr(8, 16) == text.substr(text.find("CapBnd") + 8, 16));
     CHECK_FALSE(has(text, "0000000000000000"));
-    configure("user: root, capabilities: [], ban: " + script("grep CapEff /proc/self/status > rights"));
+    configure("user: root, capabilities: [], ban: " +
+              script("grep CapEff /proc/self/status > rights"));
     must_load();
     CHECK(result().ok);
     CHECK(out("rights") == "CapEff:\t0000000000000000\n");
 }
 
-TEST_CASE_METHOD(Running, "a setgid program works, as postdrop must; a setuid one has no capability") {
+TEST_CASE_METHOD(Running,
+                 "a setgid program works, as postdrop must; a setuid one has no capability") {
     must("cp /usr/bin/id /usr/bin/grep " + dir.path() + " && cd " + dir.path() +
          " && chgrp mail id && chmod 2755 id && chown root:root grep && chmod 4755 grep");
-    configure("ban: " + script(dir / "id" + " -gn > group; " + dir / "grep" + " CapEff /proc/self/status > rights"));
+    configure("ban: " + script(dir / "id" + " -gn > group; " + dir / "grep" +
+                               " CapEff /proc/self/status > rights"));
     must_load();
     ProgramResult done = result();
     INFO(done.message);
@@ -191,7 +206,8 @@ TEST_CASE_METHOD(Running, "a setgid program works, as postdrop must; a setuid on
     CHECK(out("rights") == "CapEff:\t0000000000000000\n");
 }
 
-TEST_CASE_METHOD(Running, "a user that does not exist, a capability that bandd lacks: said, not run") {
+TEST_CASE_METHOD(Running,
+                 "a user that does not exist, a capability that bandd lacks: said, not run") {
     configure("user: no-such-user, ban: " + script("echo x > ran"));
     must_load();
     CHECK(has(result().message, "exit code 127: user \"no-such-user\": does not exist"));
@@ -201,7 +217,8 @@ TEST_CASE_METHOD(Running, "a user that does not exist, a capability that bandd l
 TEST_CASE_METHOD(Running, "argv without a shell, a clean environment, no descriptors, no core") {
     setenv("BANDD_TEST_SECRET", "must not be seen", 1);
     configure("ban: [/bin/sh, -c, 'cd " + dir.path() +
-              "/out; printf \"%s|\" \"$@\" > out; env >> out; ls /proc/self/fd >> out; ulimit -c >> out', "
+              "/out; printf \"%s|\" \"$@\" > out; env >> out; ls /proc/self/fd >> out; ulimit -c "
+              ">> out', "
               "sh, <ip>, <F-USER>, $(id), <matches>]");
     must_load();
     CHECK(result({{"ip", "203.0.113.9"}, {"F-USER", "bob; rm -rf /"}, {"matches", "one\ntwo"}}).ok);
@@ -219,8 +236,9 @@ TEST_CASE_METHOD(Running, "failures tell why, with the first line of what the pr
     CHECK(result().message == "exit code 3: no such mailbox");
     configure("ban: [/nonexistent/program]");
     must_load();
-    CHECK(result().message == "exit code 127: cannot run /nonexistent/program: No such file or directory");
-    configure("timeout: 300ms, ban: " + script("sleep 1000 & echo $! > pid; wait"));
+    CHECK(result().message ==
+          "exit code 127: cannot run /nonexistent/program: No such file or directory");
+    configure("timeout: 0.3s, ban: " + script("sleep 1000 & echo $! > pid; wait"));
     must_load();
     CHECK(result().message == "took too long and was killed");
     CHECK(wait_for([&] { return sh("kill -0 " + out("pid")).code != 0; }));
@@ -229,13 +247,17 @@ TEST_CASE_METHOD(Running, "failures tell why, with the first line of what the pr
     CHECK(result().message == "was killed by signal 9");
 }
 
-TEST_CASE_METHOD(Running, "a program that floods its error output ends at its time limit, and holds up no other") {
-    configure("timeout: 1s, ban: [/bin/sh, -c, 'exec yes >&2'], unban: " + script("echo done > done"));
+TEST_CASE_METHOD(
+    Running,
+    "a program that floods its error output ends at its time limit, and holds up no other") {
+    configure("timeout: 1s, ban: [/bin/sh, -c, 'exec yes >&2'], unban: " +
+              script("echo done > done"));
     must_load();
     Config from = config();
     for (int i = 0; i < 3; ++i) REQUIRE(run());
     bool other = false;
-    REQUIRE(programs->run(of(from, false), {}, [&](const ProgramResult& result, Instant) { other = result.ok; }));
+    REQUIRE(programs->run(of(from, false), {},
+                          [&](const ProgramResult& result, Instant) { other = result.ok; }));
     CHECK(turn_until([&] { return other; }));
     CHECK(ended.empty());
     CHECK(turn_until([&] { return ended.size() == 3; }));
@@ -258,7 +280,8 @@ TEST_CASE_METHOD(Running, "a program that closes its error output costs no time 
     CHECK(ticks + system < 50);
 }
 
-TEST_CASE_METHOD(Running, "a reload that takes a jail away: its unban still runs, then nobody is there") {
+TEST_CASE_METHOD(Running,
+                 "a reload that takes a jail away: its unban still runs, then nobody is there") {
     configure("ban: [/bin/true], unban: " + script("sleep 0.1; echo unban > unban"));
     must_load();
     ConfiguredProgram unban = of(config(), false);
@@ -267,7 +290,11 @@ TEST_CASE_METHOD(Running, "a reload that takes a jail away: its unban still runs
     write_file(dir / "bandd.yaml", "jails: {}\n");
     bool ok = false;
     auto undo = [&] {
-        return programs->run(*number, {}, [&](const ProgramResult& result, Instant) { ok = result.ok; });
+        return programs->run(*number, {},
+                             [&](const ProgramResult& result, Instant) {
+                                 ok = result.ok;
+                                 UNSCOPED_INFO(result.message);
+                             });
     };
     SECTION("begun before") {
         REQUIRE(undo());
@@ -289,7 +316,8 @@ TEST_CASE_METHOD(Running, "a reload that takes a jail away: its unban still runs
     CHECK(errors.empty());
 }
 
-TEST_CASE_METHOD(Running, "without programs it is not started; a reload that adds the first one starts it") {
+TEST_CASE_METHOD(Running,
+                 "without programs it is not started; a reload that adds the first one starts it") {
     write_file(dir / "bandd.yaml", "jails: {}\n");
     must_load();
     CHECK(process() == 0);
@@ -321,8 +349,10 @@ TEST_CASE_METHOD(Running, "a configuration that changed between two readings is 
     CHECK(has(to_line(prepared.error()), "it was just changed; run bandctl reload"));
 }
 
-TEST_CASE_METHOD(Running, "should bandd-programs die: what ran has failed, and it is started again") {
-    configure("ban: " + script("sleep 1000"), "  other: {source: stdin, ignorecommand: [/bin/true]}\n");
+TEST_CASE_METHOD(Running,
+                 "should bandd-programs die: what ran has failed, and it is started again") {
+    configure("ban: " + script("sleep 1000"),
+              "  other: {source: stdin, ignorecommand: [/bin/true]}\n");
     must_load();
     REQUIRE(run());
     pid_t before = process();
@@ -343,7 +373,10 @@ TEST_CASE_METHOD(Running, "should bandd-programs die: what ran has failed, and i
 }
 
 TEST_CASE_METHOD(TakenOver, "who has taken bandd over can run nothing that is not in the table") {
-    configure("ban: [/usr/bin/touch, " + dir / "out/<ip>" + "], unban: " + script("echo $1 > arg; exit 5").substr(0, script("echo $1 > arg; exit 5").size() - 1) + ", sh, <F-USER>]");
+    configure(
+        "ban: [/usr/bin/touch, " + dir / "out/<ip>" + "], unban: " +
+        script("echo $1 > arg; exit 5").substr(0, script("echo $1 > arg; exit 5").size() - 1) +
+        ", sh, <F-USER>]");
     start();
     // Nothing is run before a table was read, whatever is named.
     CHECK(ask(RunRequest{2, 0, 0, {{"ip", "::1"}}}).outcome == Outcome::refused);
@@ -392,8 +425,11 @@ TEST_CASE_METHOD(TakenOver, "tables of earlier reloads stay good, a bounded numb
     CHECK(ask(RunRequest{5, generations[5], 0, {}}).message == "exit code 5");
 }
 
-TEST_CASE_METHOD(TakenOver, "a bandd that reads no answers gets nothing more started; programs are ended in time") {
-    configure("timeout: 500ms, ban: [/bin/sh, -c, 'echo $$ >> " + dir / "out/pids" + "; exec sleep 1000'], unban: [/no/such, <F-USER>]");
+TEST_CASE_METHOD(
+    TakenOver,
+    "a bandd that reads no answers gets nothing more started; programs are ended in time") {
+    configure("timeout: 0.5s, ban: [/bin/sh, -c, 'echo $$ >> " + dir / "out/pids" +
+              "; exec sleep 1000'], unban: [/no/such, <F-USER>]");
     start();
     std::uint64_t generation = read();
     ProgramTable table(config().programs);
@@ -404,7 +440,11 @@ TEST_CASE_METHOD(TakenOver, "a bandd that reads no answers gets nothing more sta
     // Answers that nobody reads, until its queue is full.
     std::string packet = to_packet(RunRequest{4, generation, 99, {}});
     int sent = 0;
-    while (sent < 1'000'000 && wait_for([&] { return ::send(socket.get(), packet.data(), packet.size(), MSG_NOSIGNAL) > 0; }, 0.3)) ++sent;
+    while (sent < 1'000'000 &&
+           wait_for(
+               [&] { return ::send(socket.get(), packet.data(), packet.size(), MSG_NOSIGNAL) > 0; },
+               0.3))
+        ++sent;
     CHECK(sent < 1'000'000);
     CHECK(wait_for([&] { return sh("kill -0 " + out("pids")).code != 0; }, 5));
     socket.reset();
