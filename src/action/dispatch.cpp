@@ -302,7 +302,10 @@ void Dispatch::flush(Instant now, Report& report) {
 }
 
 void Dispatch::on_completion(const Completion& completion, Instant now, Report& report) {
-    if (completion.target >= targets_.size()) return;
+    if (completion.target >= targets_.size()) {
+        if (completion.error) report.failed.push_back(*completion.error);
+        return;
+    }
     TargetStatus& status = targets_[completion.target];
     const Ban* ban = bans_.find(completion.ban);
     if (completion.error) {

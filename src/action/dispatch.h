@@ -48,6 +48,7 @@ struct Report {
         bool recovered = false;
     };
     std::vector<Trouble> troubles;   // a target began or ceased to fail
+    std::vector<Error> failed;       // of targets that a reload took away
     std::vector<TargetId> repaired;  // what somebody had taken away was put back
 };
 

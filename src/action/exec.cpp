@@ -1,19 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "action/exec.h"
 
+#include <sys/eventfd.h>
+
 #include "action/tags.h"
 
 namespace bandd {
 
+Result<std::unique_ptr<Backend>> ExecBackend::create(Programs& programs) {
+    Fd ended(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!ended) return fail_errno("eventfd");
+    return std::unique_ptr<Backend>(new ExecBackend(programs, std::move(ended)));
+}
+
 void ExecBackend::set_targets(std::vector<TargetSpec> targets) {
-    // Jobs carry their whole command, so that a ban's "unban" runs even if its jail is gone. Whom
+    // Jobs carry all that they need, so that a ban's "unban" runs even if its jail is gone. Whom
     // their end should be told nobody knows any more.
     constexpr TargetId nobody = UINT16_MAX;
     for (Job& job : waiting_) job.target = nobody;
     for (auto& [id, job] : running_) job.target = nobody;
     targets_.clear();
     count_.clear();
+    count_[nobody] = static_cast<int>(running_.size());
     for (TargetSpec& target : targets) targets_.emplace(target.id, std::move(target));
+}
+
+Result<ExecBackend::Job> ExecBackend::make_job(const Order& order,
+                                               const ConfiguredProgram& program) {
+    const std::string& name = program.program.argv.front();
+    if (waiting_.size() >= longest_queue)
+        return fail("exec " + name, "too many programs are waiting",
+                    "raise \"parallel\" or make the program faster");
+    auto number = programs_.number_of(program);
+    if (!number) return fail("exec " + name, "is not in the table of programs");
+    return Job{order.target, order.ban->key, order.kind,
+               name,         *number,        tag_values(program, *order.ban)};
 }
 
 void ExecBackend::apply(std::span<const Order> orders, std::vector<Failure>& failed) {
@@ -22,20 +43,14 @@ void ExecBackend::apply(std::span<const Order> orders, std::vector<Failure>& fai
         if (order.kind == Order::Kind::renew) continue;
         const TargetSpec& target = targets_.at(order.target);
         const auto& action = std::get<ExecAction>(target.action);
-        const auto& argv = order.kind == Order::Kind::add ? action.ban : action.unban;
-        if (argv.empty()) continue;
-        if (waiting_.size() >= longest_queue) {
-            failed.push_back({i, Error{"exec " + argv.front(),
-                                       "too many programs are waiting",
-                                       "raise \"parallel\" or make the program faster",
-                                       {}}});
-            continue;
-        }
-        Job job{order.target, order.ban->key, order.kind,
-                SpawnRequest{next_id_++, {argv.front()}, action.user, action.timeout}};
-        for (std::size_t word = 1; word < argv.size(); ++word)
-            job.request.argv.push_back(replace_tags(argv[word], *order.ban, target.jail_name));
-        waiting_.push_back(std::move(job));
+        ConfiguredProgram program = order.kind == Order::Kind::add
+                                        ? ban_program(action, target.jail_name)
+                                        : unban_program(action, target.jail_name);
+        if (program.program.argv.empty()) continue;
+        if (auto job = make_job(order, program))
+            waiting_.push_back(std::move(*job));
+        else
+            failed.push_back({i, job.error()});
     }
     start_waiting();
 }
@@ -49,31 +64,44 @@ void ExecBackend::start_waiting() {
             ++it;
             continue;
         }
-        if (auto started = spawner_.run(it->request); !started)
-            failed_starts_.push_back({it->target, it->ban, it->kind, started.error()});
-        else {
-            ++count_[it->target];
-            running_.emplace(it->request.id, std::move(*it));
-        }
+        Job job = std::move(*it);
         it = waiting_.erase(it);
+        std::uint64_t id = next_id_++;
+        auto on_program_end = [self = std::weak_ptr(self_), id](const ProgramResult& result,
+                                                                Instant) {
+            if (auto backend = self.lock()) (*backend)->on_end(id, result);
+        };
+        if (auto started = programs_.run(job.number, job.values, on_program_end); !started) {
+            complete(job, started.error());
+            continue;
+        }
+        job.values.clear();
+        ++count_[job.target];
+        running_.emplace(id, std::move(job));
     }
 }
 
-Backend::Notices ExecBackend::read_notices() {
-    Notices notices;
-    notices.completions = std::exchange(failed_starts_, {});
-    while (auto result = spawner_.take_result()) {
-        auto job = running_.find(result->id);
-        if (job == running_.end()) continue;
-        --count_[job->second.target];
-        Completion completion{job->second.target, job->second.ban, job->second.kind, {}};
-        if (!result->ok)
-            completion.error =
-                Error{"exec " + job->second.request.argv.front(), result->message, {}, {}};
-        notices.completions.push_back(std::move(completion));
-        running_.erase(job);
-    }
+void ExecBackend::on_end(std::uint64_t id, const ProgramResult& result) {
+    auto job = running_.extract(id);
+    if (!job) return;
+    --count_[job.mapped().target];
+    std::optional<Error> error;
+    if (!result.ok) error = Error{"exec " + job.mapped().name, result.message, {}, {}};
+    complete(job.mapped(), std::move(error));
     start_waiting();
+}
+
+void ExecBackend::complete(const Job& job, std::optional<Error> error) {
+    completions_.push_back({job.target, job.ban, job.kind, std::move(error)});
+    std::uint64_t one = 1;
+    [[maybe_unused]] auto ignored = ::write(ended_.get(), &one, sizeof one);
+}
+
+Backend::Notices ExecBackend::read_notices() {
+    std::uint64_t count = 0;
+    [[maybe_unused]] auto ignored = ::read(ended_.get(), &count, sizeof count);
+    Notices notices;
+    notices.completions = std::exchange(completions_, {});
     return notices;
 }
 

@@ -11,21 +11,19 @@ namespace {
 
 // One row a kind of action. If a kind has none, this does not compile.
 struct Maker {
-    Spawner& spawner;
+    Programs& programs;
     using Made = Result<std::unique_ptr<Backend>>;
 
     Made operator()(const NftablesAction&) const { return NftablesBackend::create(); }
     Made operator()(const IpsetAction&) const { return IpsetBackend::create(); }
-    Made operator()(const ExecAction&) const {
-        return std::make_unique<ExecBackend>(std::move(spawner));
-    }
+    Made operator()(const ExecAction&) const { return ExecBackend::create(programs); }
     Made operator()(const SyslogAction&) const { return std::make_unique<SyslogBackend>(); }
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Backend>> make_backend(const ActionConfig& action, Spawner& spawner) {
-    return std::visit(Maker{spawner}, action);
+Result<std::unique_ptr<Backend>> make_backend(const ActionConfig& action, Programs& programs) {
+    return std::visit(Maker{programs}, action);
 }
 
 }  // namespace bandd

@@ -6,11 +6,12 @@
 
 #include "action/backend.h"
 #include "core/base/result.h"
-#include "os/spawner.h"
 
 namespace bandd {
 
-// `spawner` is the one that was started before rights were dropped; the backend of `exec` takes it.
-Result<std::unique_ptr<Backend>> make_backend(const ActionConfig& action, Spawner& spawner);
+class Programs;
+
+// `programs` outlives it.
+Result<std::unique_ptr<Backend>> make_backend(const ActionConfig& action, Programs& programs);
 
 }  // namespace bandd

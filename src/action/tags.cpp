@@ -5,6 +5,8 @@
 #include <optional>
 
 #include "core/base/ascii.h"
+#include "core/base/tags.h"
+#include "programs/arguments.h"
 
 namespace bandd {
 namespace {
@@ -42,24 +44,22 @@ std::optional<std::string> value_of(std::string_view name, const Ban& ban, std::
 }  // namespace
 
 std::string replace_tags(std::string_view text, const Ban& ban, std::string_view jail) {
-    std::string out;
-    while (true) {
-        auto open = text.find('<');
-        out += text.substr(0, open);
-        if (open == std::string_view::npos) return out;
-        auto close = text.find('>', open);
-        auto value = close == std::string_view::npos
-                         ? std::nullopt
-                         : value_of(text.substr(open + 1, close - open - 1), ban, jail);
-        if (!value) {
-            out += '<';
-            text.remove_prefix(open + 1);
-            continue;
-        }
-        std::erase(*value, '\0');  // an argument ends at NUL
-        out += *value;
-        text.remove_prefix(close + 1);
+    return fill_in_tags(text, [&](std::string_view tag) {
+        auto value = value_of(tag, ban, jail);
+        if (value) std::erase(*value, '\0');
+        return value;
+    });
+}
+
+TagValues tag_values(const ConfiguredProgram& program, const Ban& ban) {
+    TagValues values;
+    for (std::string& tag : tags_of(program)) {
+        std::string value = value_of(tag, ban, program.jail).value_or("");
+        auto kind = *tag_kind(program.tags, tag);
+        if (kind == TagKind::text || kind == TagKind::lines) value = as_value(kind, value);
+        values.emplace_back(std::move(tag), std::move(value));
     }
+    return values;
 }
 
 }  // namespace bandd

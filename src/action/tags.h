@@ -5,14 +5,19 @@
 #include <string>
 #include <string_view>
 
+#include "config/types.h"
 #include "core/decide/decision.h"
+#include "programs/request.h"
 
 namespace bandd {
 
 // Replaces: <ip> <prefix> <family> <jail> <bantime> (seconds, -1 for ever) <failures> <time>
 // (epoch) <bancount> <reason> <matches> (lines, joined by newlines) and <F-NAME> for every field
 // captured. Names as in fail2ban's actions. An unknown tag stays as it is. Hostile text is put in
-// as it is: the result is one argument or one log line, never a command line.
+// as it is: the result is one log line.
 std::string replace_tags(std::string_view text, const Ban& ban, std::string_view jail);
+
+// What the tags of a program stand for, at this ban. Text of strangers is made printable.
+TagValues tag_values(const ConfiguredProgram& program, const Ban& ban);
 
 }  // namespace bandd

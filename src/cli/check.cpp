@@ -13,8 +13,12 @@
 #include "config/access.h"
 #include "config/compile.h"
 #include "config/load.h"
+#include "config/program_needs.h"
+#include "config/program_table.h"
 #include "core/base/printable.h"
 #include "facts/databases.h"
+#include "os/credentials.h"
+#include "os/trusted_file.h"
 #include "os/zoneinfo.h"
 
 namespace bandd {
@@ -73,6 +77,48 @@ void drop_repeated(std::vector<Error>& errors, std::set<std::string>& said) {
     std::erase_if(errors, [&](const Error& e) { return !said.insert(to_line(e)).second; });
 }
 
+// Programs run without root's rights unless the configuration gives them.
+void check_programs(const Config& config, Findings& found) {
+    std::set<std::string> users;  // that are missing
+    auto check = [&](const JailConfig* jail, const char* what, const ProgramConfig& program) {
+        if (program.argv.empty()) return;
+        Place where = jail != nullptr ? jail->where : config.access.accounts_where;
+        std::string name = (jail != nullptr ? "jail \"" + jail->rules.name + "\", " : "") +
+                           std::string(what) + " \"" + program.argv.front() + "\"";
+        if (auto need = unmet_need(program))
+            found.warnings.push_back(
+                {name,
+                 fmt::format("\"{}\" does nothing for the user {} without rights", need->command,
+                             program.user),
+                 fmt::format("write \"{}\"", fmt::join(keys_for(*need), "\" and \"")), where});
+        bool known = program.user == default_program_user || find_user(program.user).has_value();
+        if (!known && users.insert(program.user).second)
+            found.warnings.push_back(
+                {name, "there is no user \"" + program.user + "\" here", {}, where});
+    };
+    for (const JailConfig& jail : config.jails) {
+        for (const ActionConfig& action : jail.actions)
+            if (const auto* exec = std::get_if<ExecAction>(&action)) {
+                check(&jail, "action exec", ban_program(*exec, jail.rules.name).program);
+                check(&jail, "action exec", unban_program(*exec, jail.rules.name).program);
+            }
+        check(&jail, "ignorecommand", jail.ignorecommand);
+    }
+    check(nullptr, "accounts: action", config.access.action);
+}
+
+// bandd-programs, which is root, believes files only that nobody else can write.
+void check_owners(const std::string& path, const Config& config, Findings& found) {
+    if (!runs_programs(config)) return;
+    std::error_code fault;
+    std::string absolute = std::filesystem::absolute(path, fault).string();
+    auto programs = load_programs(absolute, data_directories(), [](const std::string& file) {
+        return read_trusted_file(file, largest_text);
+    });
+    if (!programs)
+        found.warnings.push_back({"programs are not run", to_line(programs.error().front()), {}, {}});
+}
+
 Findings check_configuration(const std::string& path) {
     Loaded loaded = load_config(path, data_directories(), read_zone, Samples::read);
     Findings found{std::move(loaded.errors), std::move(loaded.warnings), {}};
@@ -85,6 +131,8 @@ Findings check_configuration(const std::string& path) {
         found.errors.push_back(users.error());
     std::ranges::move(bad_lines, std::back_inserter(found.warnings));
     check_filters(loaded.config, found);
+    check_programs(loaded.config, found);
+    if (found.errors.empty()) check_owners(path, loaded.config, found);
     if (!found.errors.empty()) found.notes.clear();
     // One fault can be found in two ways.
     std::set<std::string> said;

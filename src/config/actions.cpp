@@ -165,8 +165,8 @@ const Table<ExecAction>& exec_keys() {
             key::argv("ban", &ExecAction::ban,
                       "run at a ban; <ip>, <prefix>, <jail>, <bantime>, <matches>, … are replaced"),
             key::argv("unban", &ExecAction::unban, "run at the end of a ban"),
-            key::text("user", &ExecAction::user, "user name",
-                      "as whom, if the daemon was started by root"),
+            key::text("user", &ExecAction::user, "user name", key::program_user_help),
+            key::capabilities(&ExecAction::capabilities),
             key::duration("timeout", &ExecAction::timeout, "then the program is killed"),
             key::number("parallel", &ExecAction::parallel, {1, 64},
                         "at most so many at a time; further ones wait"),
@@ -301,7 +301,7 @@ class ActionReader {
             std::error_code ignored;
             if (name.text.find('/') == std::string::npos && depth < deepest_action_file &&
                 std::filesystem::exists(path, ignored)) {
-                auto document = read_document(path);
+                auto document = read_document(path, reading_.read_file);
                 if (!document) {
                     reading_.errors.push_back(document.error());
                     return;

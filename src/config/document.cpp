@@ -16,9 +16,7 @@
 namespace bandd {
 namespace {
 
-constexpr int deepest = 40;                     // nesting and includes
-constexpr std::size_t largest_file = 16 << 20;  // a list of a million addresses belongs in a file:
-
+constexpr int deepest = 40;  // nesting and includes
 constexpr const char* too_large = "it is larger than 16 MiB";
 
 Place place_of(const YAML::Mark& mark, const std::string& file) {
@@ -26,9 +24,21 @@ Place place_of(const YAML::Mark& mark, const std::string& file) {
     return {file, mark.line + 1, mark.column + 1};
 }
 
-Result<Value> read_at(const std::string& path, int depth);
+using Source = std::shared_ptr<const std::string>;
 
-Result<Value> include(const YAML::Node& node, const std::string& file, int depth) {
+// One file as it becomes values. An alias (`*name`) repeats what it names, also aliases in it, so
+// that a few hundred bytes can mean a billion values; `values_left` bounds that.
+struct Parsing {
+    std::string file;
+    Source source;
+    const TextReader& read;  // for files that it includes
+    std::size_t values_left = 0;
+};
+
+Result<Value> read_at(const std::string& path, const TextReader& read, int depth);
+
+Result<Value> include(const YAML::Node& node, const Parsing& parsing, int depth) {
+    const std::string& file = parsing.file;
     Place where = place_of(node.Mark(), file);
     std::string pattern = node.Scalar();
     if (!pattern.starts_with('/'))
@@ -42,7 +52,7 @@ Result<Value> include(const YAML::Node& node, const std::string& file, int depth
     bool wildcard = pattern.find_first_of("*?[") != std::string::npos;
     std::unordered_map<std::string, Place> places;  // by key
     for (const std::string& path : wildcard ? glob_files(pattern) : std::vector{pattern}) {
-        auto value = read_at(path, depth);
+        auto value = read_at(path, parsing.read, depth);
         if (!value && value.error().where.file.empty()) {
             Error error = value.error();
             error.where = where;
@@ -67,15 +77,6 @@ Result<Value> include(const YAML::Node& node, const std::string& file, int depth
     return joined;
 }
 
-using Source = std::shared_ptr<const std::string>;
-
-// One file as it becomes values. An alias (`*name`) repeats what it names, also aliases in it, so
-// that a few hundred bytes can mean a billion values; `values_left` bounds that.
-struct Parsing {
-    std::string file;
-    Source source;
-    std::size_t values_left = 0;
-};
 // What a file without aliases can't reach (each value takes a byte at least), and aliases of
 // reasonable use don't.
 std::size_t most_values(std::size_t bytes) { return std::max<std::size_t>(bytes + 1, 100'000); }
@@ -111,7 +112,7 @@ Result<Value> convert(const YAML::Node& node, Parsing& parsing, int depth) {
         return fail("document", "its aliases (*name) repeat too much",
                     "write the values where they are needed", value.where);
     --parsing.values_left;
-    if (node.Tag() == "!include" && node.IsScalar()) return include(node, parsing.file, depth + 1);
+    if (node.Tag() == "!include" && node.IsScalar()) return include(node, parsing, depth + 1);
     switch (node.Type()) {
         case YAML::NodeType::Scalar:
             value.kind = Value::Kind::scalar;
@@ -137,8 +138,10 @@ Result<Value> convert(const YAML::Node& node, Parsing& parsing, int depth) {
     return value;
 }
 
-Result<Value> parse_at(const std::string& text, const std::string& name, int depth) {
-    Parsing parsing{name, std::make_shared<const std::string>(text), most_values(text.size())};
+Result<Value> parse_at(const std::string& text, const std::string& name, const TextReader& read,
+                       int depth) {
+    Parsing parsing{name, std::make_shared<const std::string>(text), read,
+                    most_values(text.size())};
     try {
         return convert(YAML::Load(text), parsing, depth);
     } catch (const YAML::Exception& error) {
@@ -146,36 +149,10 @@ Result<Value> parse_at(const std::string& text, const std::string& name, int dep
     }
 }
 
-Result<std::string> read_text(const std::string& path) {
-    std::string what = "cannot read \"" + path + "\"";
-    struct Close {
-        void operator()(std::FILE* open) const { std::fclose(open); }
-    };
-    std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "re"));
-    struct stat status{};
-    if (!file || fstat(fileno(file.get()), &status) != 0) return fail(what, std::strerror(errno));
-    if (S_ISDIR(status.st_mode)) return fail(what, "it is a directory");
-    auto size = static_cast<std::size_t>(std::max<off_t>(status.st_size, 0));
-    if (size > largest_file) return fail(what, too_large);
-    std::setvbuf(file.get(), nullptr, _IONBF, 0);
-    std::string text;
-    bool full = true;  // a pipe, say, has no size
-    for (std::size_t room = size + 1; full && text.size() <= largest_file; room = text.size()) {
-        std::size_t before = text.size();
-        text.resize_and_overwrite(before + room, [&](char* bytes, std::size_t) {
-            return before + std::fread(bytes + before, 1, room, file.get());
-        });
-        full = text.size() == before + room;
-    }
-    if (std::ferror(file.get()) != 0) return fail(what, std::strerror(errno));
-    if (text.size() > largest_file) return fail(what, too_large);
-    return text;
-}
-
-Result<Value> read_at(const std::string& path, int depth) {
-    auto text = read_text(path);
+Result<Value> read_at(const std::string& path, const TextReader& read, int depth) {
+    auto text = read(path);
     if (!text) return std::unexpected(text.error());
-    return parse_at(*text, path, depth);
+    return parse_at(*text, path, read, depth);
 }
 
 // Where the key begins, alone on its line at the left margin, if no other key follows. (Within a
@@ -240,18 +217,46 @@ std::string_view kind_name(Value::Kind kind) {
     return "?";
 }
 
-Result<Value> parse_document(const std::string& text, const std::string& name) {
-    return parse_at(text, name, 0);
+Result<std::string> read_text(const std::string& path) {
+    std::string what = "cannot read \"" + path + "\"";
+    struct Close {
+        void operator()(std::FILE* open) const { std::fclose(open); }
+    };
+    std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "re"));
+    struct stat status{};
+    if (!file || fstat(fileno(file.get()), &status) != 0) return fail(what, std::strerror(errno));
+    if (S_ISDIR(status.st_mode)) return fail(what, "it is a directory");
+    auto size = static_cast<std::size_t>(std::max<off_t>(status.st_size, 0));
+    if (size > largest_text) return fail(what, too_large);
+    std::setvbuf(file.get(), nullptr, _IONBF, 0);
+    std::string text;
+    bool full = true;  // a pipe, say, has no size
+    for (std::size_t room = size + 1; full && text.size() <= largest_text; room = text.size()) {
+        std::size_t before = text.size();
+        text.resize_and_overwrite(before + room, [&](char* bytes, std::size_t) {
+            return before + std::fread(bytes + before, 1, room, file.get());
+        });
+        full = text.size() == before + room;
+    }
+    if (std::ferror(file.get()) != 0) return fail(what, std::strerror(errno));
+    if (text.size() > largest_text) return fail(what, too_large);
+    return text;
 }
 
-Result<Value> read_document(const std::string& path) { return read_at(path, 0); }
+Result<Value> parse_document(const std::string& text, const std::string& name) {
+    return parse_at(text, name, read_text, 0);
+}
+
+Result<Value> read_document(const std::string& path, const TextReader& read) {
+    return read_at(path, read, 0);
+}
 
 Result<Value> read_document_without(std::string_view last, const std::string& path) {
     auto text = read_text(path);
     if (!text) return std::unexpected(text.error());
-    auto value = parse_at(text->substr(0, begin_of_last_key(*text, last)), path, 0);
+    auto value = parse_at(text->substr(0, begin_of_last_key(*text, last)), path, read_text, 0);
     // It may be that a text over several lines was cut.
-    return value ? std::move(value) : parse_at(*text, path, 0);
+    return value ? std::move(value) : parse_at(*text, path, read_text, 0);
 }
 
 std::vector<std::string> glob_files(const std::string& pattern) {

@@ -3,6 +3,7 @@
 // yaml-cpp.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -37,9 +38,16 @@ Place place_within(const Value& value, std::size_t offset);
 
 std::string_view kind_name(Value::Kind kind);  // "a list", …
 
+// The text of a file. Whoever runs as root gives one that trusts only root's files
+// (`os/trusted_file`).
+using TextReader = std::function<Result<std::string>(const std::string& path)>;
+Result<std::string> read_text(const std::string& path);  // up to largest_text
+
+inline constexpr std::size_t largest_text = 16 << 20;  // a list of a million addresses
+
 // `!include GLOB` (relative to the file that says it) means the content of those files; several are
 // joined, which takes maps. A key given twice is an error.
-Result<Value> read_document(const std::string& path);
+Result<Value> read_document(const std::string& path, const TextReader& read = read_text);
 // The same without what is under the key `last`, if that is the last one of the file's map: it is
 // not parsed, nor are faults in it found.
 Result<Value> read_document_without(std::string_view last, const std::string& path);

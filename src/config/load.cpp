@@ -12,6 +12,7 @@
 #include "config/actions.h"
 #include "config/jail.h"
 #include "config/names.h"
+#include "config/program_table.h"
 #include "config/references.h"
 #include "config/root.h"
 #include "core/base/suggest.h"
@@ -58,6 +59,18 @@ class Loader {
         return {std::move(config_), std::move(reading_.errors), std::move(reading_.warnings)};
     }
 
+    std::expected<std::vector<ConfiguredProgram>, std::vector<Error>> programs(
+        const std::string& path, const TextReader& read) {
+        reading_.read_file = read;
+        if (auto root = read_root(path); !root)
+            reading_.errors.push_back(root.error());
+        else
+            load_keys(*root);
+        std::ranges::stable_sort(reading_.errors, {}, &Error::where);
+        if (!reading_.errors.empty()) return std::unexpected(std::move(reading_.errors));
+        return std::move(config_.programs);
+    }
+
   private:
     // bandd.yaml; without it, an empty document.
     Result<Value> read_root(const std::string& path) {
@@ -75,10 +88,11 @@ class Loader {
         directories_.push_back(reading_.directory);
         directories_.insert(directories_.end(), data_.begin(), data_.end());
         if (fs::is_directory(status) && !fs::exists(file, fault)) return Value{};
-        return read_document(file.string());
+        return read_document(file.string(), reading_.read_file);
     }
 
-    void load(const Value& document) {
+    // What stands in bandd.yaml and jails/.
+    void load_keys(const Value& document) {
         RootDraft root;
         root_keys().read(document, "bandd.yaml", reading_, root);
         config_ = std::move(root.config);
@@ -86,6 +100,11 @@ class Loader {
         if (root.defaults != nullptr) read_jail(*root.defaults, "defaults", reading_, defaults_);
         load_jails(root.jails);
         add_manual_jail();
+        add_programs(config_.access, config_.programs);
+    }
+
+    void load(const Value& document) {
+        load_keys(document);
         check_remote_jails(config_, names_, reading_.errors);
         load_filters();
         take_logins(config_, reading_.errors);
@@ -103,7 +122,7 @@ class Loader {
         }
         for (const std::string& path : glob_files(reading_.directory + "/jails/*.yaml")) {
             if (included.contains(path)) continue;
-            auto file = read_document(path);
+            auto file = read_document(path, reading_.read_file);
             if (!file)
                 reading_.errors.push_back(file.error());
             else if (file->kind != Value::Kind::null)
@@ -139,6 +158,7 @@ class Loader {
         read_jail(keys, what, reading_, draft);
         add_actions(draft);
         if (jail.enabled == Enabled::no) return;
+        add_programs(jail, config_.programs);
         bool any_log = std::ranges::any_of(jail.logs, exists_now);
         choose_log_or_journal(jail, any_log);
         if (jail.enabled == Enabled::automatic && !has_something_to_read(jail, any_log)) return;
@@ -157,6 +177,7 @@ class Loader {
         draft.jail.description = "bans by hand";
         draft.jail.logs.clear();
         add_actions(draft);
+        add_programs(draft.jail, config_.programs);
         config_.jails.push_back(std::move(draft.jail));
     }
 
@@ -247,6 +268,13 @@ class Loader {
 Loaded load_config(const std::string& path, const std::vector<std::string>& data_directories,
                    const ZoneReader& read_zone, Samples samples) {
     return Loader(data_directories, read_zone, samples).run(path);
+}
+
+std::expected<std::vector<ConfiguredProgram>, std::vector<Error>> load_programs(
+    const std::string& path, const std::vector<std::string>& data_directories,
+    const TextReader& read) {
+    const ZoneReader no_zones;
+    return Loader(data_directories, no_zones, Samples::skip).programs(path, read);
 }
 
 std::vector<std::string> data_directories() {

@@ -27,6 +27,12 @@ struct Loaded {
 Loaded load_config(const std::string& path, const std::vector<std::string>& data_directories,
                    const ZoneReader& read_zone, Samples samples = Samples::skip);
 
+// Only what `ProgramTable` is made of: no filter is read, no zone, no database. `read` gives the
+// text of each file.
+std::expected<std::vector<ConfiguredProgram>, std::vector<Error>> load_programs(
+    const std::string& path, const std::vector<std::string>& data_directories,
+    const TextReader& read);
+
 // Installed data, $BANDD_DATA, and the source tree that the program was built in.
 std::vector<std::string> data_directories();
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "config/program.h"
 
+#include "config/capabilities.h"
+#include "core/base/suggest.h"
+
 namespace bandd {
 
 const Table<ProgramConfig>& ignorecommand_keys() {
@@ -8,8 +11,8 @@ const Table<ProgramConfig>& ignorecommand_keys() {
         "ignorecommand",
         {
             key::argv("run", &ProgramConfig::argv, "what is asked"),
-            key::text("user", &ProgramConfig::user, "user name",
-                      "as whom, if the daemon was started by root"),
+            key::text("user", &ProgramConfig::user, "user name", key::program_user_help),
+            key::capabilities(&ProgramConfig::capabilities),
             key::duration("timeout", &ProgramConfig::timeout,
                           "then the program is killed, and the address banned"),
         }};
@@ -21,8 +24,8 @@ const Table<ProgramConfig>& accounts_action_keys() {
         "accounts action",
         {
             key::argv("run", &ProgramConfig::argv, "what is run"),
-            key::text("user", &ProgramConfig::user, "user name",
-                      "as whom, if the daemon was started by root"),
+            key::text("user", &ProgramConfig::user, "user name", key::program_user_help),
+            key::capabilities(&ProgramConfig::capabilities),
             key::duration("timeout", &ProgramConfig::timeout, "then the program is killed"),
         }};
     return table;
@@ -41,6 +44,20 @@ std::vector<std::string> read_argv(const Field& field) {
     else if (argv.front().find('<') != std::string::npos)
         field.error("the program itself can't hold a <tag>");
     return argv;
+}
+
+std::optional<Capabilities> read_capabilities(const Field& field) {
+    Capabilities all = 0;
+    for (const Value* word : field.words()) {
+        auto capability = capability_number(word->text);
+        if (!capability) {
+            field.error(*word, "is no capability of Linux",
+                        did_you_mean(word->text, capability_names));
+            return {};
+        }
+        all |= Capabilities{1} << *capability;
+    }
+    return all;
 }
 
 ProgramConfig read_program(const Field& field, const Table<ProgramConfig>& table) {

@@ -2,7 +2,9 @@
 // Keys that name a program to run.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/table.h"
@@ -20,7 +22,24 @@ ProgramConfig read_program(const Field& field, const Table<ProgramConfig>& table
 const Table<ProgramConfig>& ignorecommand_keys();
 const Table<ProgramConfig>& accounts_action_keys();
 
+// A list of names: net_admin, or CAP_NET_ADMIN. Nothing if it is wrong.
+std::optional<Capabilities> read_capabilities(const Field& field);
+
 namespace key {
+
+inline constexpr std::string_view program_user_help =
+    "as whom, if the daemon was started by root; the user nobody if there is no bandd-exec; root: "
+    "with all rights, unless `capabilities` is given";
+
+template <class T>
+Key<T> capabilities(std::optional<Capabilities> T::* member) {
+    auto read = [member](const Field& field, T& target) {
+        target.*member = read_capabilities(field);
+    };
+    return {"capabilities", "list of capabilities",
+            "rights that the program has, whoever its user is: net_admin, net_raw, …", read,
+            [](T&) { return std::string("none"); }};
+}
 
 template <class T>
 Key<T> argv(std::string_view name, std::vector<std::string> T::* member, std::string_view help) {

@@ -18,9 +18,10 @@ namespace bandd {
 
 // What all maps of one configuration share while they are read.
 struct Reading {
-    std::string directory;      // relative paths are below it
+    std::string directory;  // relative paths are below it
     // Found so far. A configuration with warnings can be used.
     std::vector<Error> errors, warnings;
+    TextReader read_file = read_text;  // of files that others name
 
     std::string absolute(const std::string& path) const;  // an empty path stays empty
 };

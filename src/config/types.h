@@ -41,9 +41,16 @@ struct IpsetAction {
     std::uint32_t maxelem = 1'000'000;
     auto operator<=>(const IpsetAction&) const = default;
 };
+
+// Linux's capabilities: bit N is capability N of linux/capability.h.
+using Capabilities = std::uint64_t;
+// Whom programs of the configuration run as. A machine without that user has `nobody`.
+inline constexpr std::string_view default_program_user = "bandd-exec";
+
 struct ExecAction {
     std::vector<std::string> ban, unban;  // argv; empty: nothing to run
-    std::string user = "root";
+    std::string user{default_program_user};
+    std::optional<Capabilities> capabilities;  // nothing: all for root, none for others
     Duration timeout = std::chrono::seconds(60);
     int parallel = 4;
     auto operator<=>(const ExecAction&) const = default;
@@ -135,9 +142,22 @@ struct FilterConfig {
 // `accounts`.
 struct ProgramConfig {
     std::vector<std::string> argv;  // empty if there is none
-    std::string user = "root";
+    std::string user{default_program_user};
+    std::optional<Capabilities> capabilities;  // as in ExecAction
     Duration timeout = std::chrono::seconds(60);
     auto operator<=>(const ProgramConfig&) const = default;
+};
+
+// The tags that arguments may hold: of actions at a ban and of `ignorecommand`, or of the action of
+// `accounts`.
+enum class ProgramTags : std::uint8_t { ban, account };
+
+// A program as the configuration names it, with all that says how it runs.
+struct ConfiguredProgram {
+    ProgramTags tags = ProgramTags::ban;
+    std::string jail;  // <jail>; empty for `accounts`
+    ProgramConfig program;
+    auto operator<=>(const ConfiguredProgram&) const = default;
 };
 
 // Whole countries, kept out by the kernel.
@@ -272,7 +292,10 @@ struct Config {
     int matchers = 0;  // threads; 0: as many as there are processors, at most automatic_matchers
     Duration dbpurgeage = std::chrono::days(30);
     Duration checkpoint = std::chrono::seconds(2);
-    std::vector<JailConfig> jails;                             // enabled ones, `manual` included
+    std::vector<JailConfig> jails;  // enabled ones, `manual` included
+    // Of all jails that are not disabled: those with `enabled: auto` whether or not they have a log
+    // here. So it follows from the files of the configuration alone.
+    std::vector<ConfiguredProgram> programs;
     std::map<std::string, FilterConfig, std::less<>> filters;  // that the jails use
     std::map<std::string, Zone, std::less<>> zones;            // by LogSpec::timezone
 };

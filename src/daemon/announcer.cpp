@@ -152,6 +152,7 @@ void Announcer::tell(const Report& report) {
         else
             log_.write(Severity::error, "jail={} {}", spec.jail_name, to_line(trouble.error));
     }
+    for (const Error& error : report.failed) log_.put(Severity::error, to_line(error));
     for (TargetId target : report.repaired) {
         const TargetSpec& spec = dispatch_.targets()[target].spec;
         log_.write(Severity::warning,

@@ -29,7 +29,7 @@ Answerer::Answerer(Roles& roles, Loop& loop, const std::string& dns_servers, Pro
 void Answerer::configure(const Config& config) {
     jails_.clear();
     for (const JailConfig& jail : config.jails)
-        jails_.push_back({jail.ignore_names, jail.ignorecommand, jail.rules.name});
+        jails_.push_back({jail.ignore_names, ignore_program(jail)});
     ++configuration_;
     verdicts_.clear();
     running_ = 0;
@@ -156,7 +156,8 @@ void Answerer::go_on(const Question& question, Instant now) {
             exempt.insert(exempt.end(), found->addresses.begin(), found->addresses.end());
     }
     if (!all_known) return;
-    if (exemptions.program.argv.empty()) return answer(question, std::move(exempt), false);
+    if (exemptions.program.program.argv.empty())
+        return answer(question, std::move(exempt), false);
     auto verdict = verdicts_.find(question);
     if (verdict != verdicts_.end() && verdict->second.until > now) {
         ++counts_.from_memory;
@@ -171,19 +172,16 @@ void Answerer::start_programs(Instant now) {
     while (!to_run_.empty() && running_ < most_programs) {
         Question question = to_run_.front();
         to_run_.pop_front();
-        const Exemptions& exemptions = jails_[question.jail];
-        const ProgramConfig& program = exemptions.program;
+        const ConfiguredProgram& program = jails_[question.jail].program;
         Ban subject;
         subject.key.prefix = make_prefix(question.address, question.address.bits());
         subject.from = now;
-        std::vector<std::string> argv{program.argv.front()};
-        for (std::size_t word = 1; word < program.argv.size(); ++word)
-            argv.push_back(replace_tags(program.argv[word], subject, exemptions.jail));
-        auto on_end = [this, question, asked_by = configuration_](const SpawnResult& result,
+        auto on_end = [this, question, asked_by = configuration_](const ProgramResult& result,
                                                                   Instant at) {
             if (asked_by == configuration_) on_program_end(question, result, at);
         };
-        if (auto started = programs_.run(std::move(argv), program, on_end); !started) {
+        auto started = programs_.run(program, tag_values(program, subject), on_end);
+        if (!started) {
             on_error_(started.error());
             to_run_or_running_.erase(question);
             answer(question, {}, false);
@@ -194,10 +192,10 @@ void Answerer::start_programs(Instant now) {
     }
 }
 
-void Answerer::on_program_end(const Question& question, const SpawnResult& result, Instant now) {
+void Answerer::on_program_end(const Question& question, const ProgramResult& result, Instant now) {
     --running_;
     to_run_or_running_.erase(question);
-    const std::string& program = jails_[question.jail].program.argv.front();
+    const std::string& program = jails_[question.jail].program.program.argv.front();
     // "exit code 1" is an answer; what did not run, or not to its end, is none.
     bool answered = result.ok || (result.message.starts_with("exit code") &&
                                   !result.message.starts_with("exit code 127"));

@@ -14,8 +14,8 @@
 
 #include "config/types.h"
 #include "core/decide/question.h"
-#include "daemon/programs.h"
 #include "os/resolver.h"
+#include "programs/programs.h"
 
 namespace bandd {
 
@@ -71,8 +71,7 @@ class Answerer {
     };
     struct Exemptions {
         std::vector<std::string> names;
-        ProgramConfig program;
-        std::string jail;
+        ConfiguredProgram program;
     };
     // If it is known; else `question` goes on when it is.
     const Name* find_name(const std::string& name, const Question& question, Instant now);
@@ -81,7 +80,7 @@ class Answerer {
     void start_look_ups(Instant now);
     void give_up(std::vector<std::string> names, Instant now);
     void start_programs(Instant now);
-    void on_program_end(const Question& question, const SpawnResult& result, Instant now);
+    void on_program_end(const Question& question, const ProgramResult& result, Instant now);
     void learn(LookUpResult result, const std::string& name, Instant now);
     void answer(const Question& question, std::vector<Address> addresses, bool exempt,
                 std::string hostname = {});

@@ -29,6 +29,7 @@
 #include "os/loop.h"
 #include "os/memory.h"
 #include "os/signals.h"
+#include "programs/programs.h"
 #include "source/sources.h"
 #include "store/store.h"
 
@@ -107,7 +108,7 @@ Result<> Daemon::make_backends(const Config& config) {
         for (const ActionConfig& action : jail.actions) {
             std::size_t kind = action.index();
             if (dispatch_->has_backend(kind)) continue;
-            auto backend = make_backend(action, *opened_.action_programs);
+            auto backend = make_backend(action, *programs_);
             if (!backend) return std::unexpected(backend.error());
             int fd = (*backend)->notice_fd();
             dispatch_->add_backend(kind, std::move(*backend));
@@ -124,7 +125,8 @@ Result<> Daemon::make_backends(const Config& config) {
 
 Result<> Daemon::make_parts() {
     Loop& loop = *opened_.loop;
-    programs_ = std::make_unique<Programs>(std::move(*opened_.programs));
+    programs_ = std::make_unique<Programs>(*opened_.roles, loop,
+                                           [this](const Error& error) { say(error); });
     answerer_ = std::make_unique<Answerer>(*opened_.roles, loop, config().dns_servers, *programs_,
                                            [this](const Error& error) { say(error); });
     auto geoip = Geoip::start(loop, config(), log_);
@@ -198,19 +200,14 @@ void Daemon::serve_requests() {
 
 Status Daemon::status() const {
     return collect_status({options_.config, started_, config(), *engine_, *dispatch_, *pipeline_,
-                           *opened_.sources, *answerer_, *opened_.endpoints, *control_, log_,
+                           *opened_.sources, *answerer_, *programs_, *opened_.endpoints, *control_, log_,
                            turns_, checkpointer_->error()});
 }
 
 Result<> Daemon::listen() {
-    auto add = [&](int fd, Loop::Callback callback) {
-        return opened_.loop->add(fd, EPOLLIN, std::move(callback));
-    };
-    auto added = add(opened_.signals.get(), [this](std::uint32_t) {
+    return opened_.loop->add(opened_.signals.get(), EPOLLIN, [this](std::uint32_t) {
         while (int signal = read_signal(opened_.signals)) on_signal(signal);
     });
-    if (!added) return added;
-    return add(programs_->fd(), [this](std::uint32_t) { programs_->on_ready(now()); });
 }
 
 // Its own addresses.
@@ -258,6 +255,9 @@ Result<> Daemon::begin() {
     Instant at = now();
     auto saved = load_state(at);
     if (!saved) return std::unexpected(saved.error());
+    // Bans go on without them.
+    if (auto read = programs_->prepare(config()); !read) say(read.error());
+    programs_->take(config());
     if (auto made = make_backends(config()); !made) return made;
     dispatch_->hold_removals();
     apply_config(std::move(*saved), at);
@@ -331,6 +331,7 @@ std::expected<Daemon::Prepared, Errors> Daemon::prepare() {
     if (auto room = engine_->check_room(prepared.rules); !room) return refuse(room.error());
     if (auto ready = geoip_->prepare_blocks(fresh); !ready) return refuse(ready.error());
     if (auto made = make_backends(fresh); !made) return refuse(made.error());
+    if (auto read = programs_->prepare(fresh); !read) return refuse(read.error());
     // The last, as it changes something. The log may have been rotated: it is opened anew even if
     // its name is the same.
     if (auto opened = open_log(log_, fresh.log); !opened) return refuse(opened.error());
@@ -348,6 +349,7 @@ void Daemon::take(Prepared prepared, Instant at) {
     // The bans of jails that are gone are lifted by the actions that they were made with.
     pipeline_->put_at_once(outcome, at);
     opened_.configuration = std::move(prepared.configuration);
+    programs_->take(config());
     geoip_->take(std::move(prepared.databases));
     engine_->set_own_addresses(PrefixSet(own_addresses()));
     [[maybe_unused]] auto said_by_sources = opened_.sources->open(config(), prepared.sockets, false);
@@ -408,6 +410,7 @@ void Daemon::set_deadline(Instant at) {
     consider(control_->next_deadline());
     consider(answerer_->next_deadline());
     consider(geoip_->next_deadline());
+    consider(programs_->next_deadline());
     consider(checkpointer_->next_deadline(at));
     opened_.loop->set_deadline(next == never ? std::optional<Instant>{} : next);
 }
@@ -433,6 +436,7 @@ void Daemon::turn(Instant at) {
     if (auto due = control_->next_deadline(); due && *due <= at) control_->on_time(at);
     if (auto due = answerer_->next_deadline(); due && *due <= at) answerer_->on_time(at);
     geoip_->on_time(at);
+    programs_->on_time(at);
     checkpointer_->on_turn(at);
     health_->say_changes();
     set_deadline(at);

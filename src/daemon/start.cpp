@@ -42,11 +42,6 @@ Result<> start_helpers(Opened& opened, const std::string& configuration) {
     auto roles = Roles::start(configuration);
     if (!roles) return std::unexpected(roles.error());
     opened.roles = std::make_unique<Roles>(std::move(*roles));
-    for (auto* spawner : {&opened.action_programs, &opened.programs}) {
-        auto started = Spawner::start();
-        if (!started) return std::unexpected(started.error());
-        *spawner = std::move(*started);
-    }
     return {};
 }
 

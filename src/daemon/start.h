@@ -17,7 +17,6 @@
 #include "os/fd.h"
 #include "os/rights.h"
 #include "os/roles.h"
-#include "os/spawner.h"
 
 namespace bandd {
 
@@ -45,7 +44,6 @@ struct Opened {
     Fd signals;
     std::unique_ptr<Loop> loop;  // of what follows, which goes before it
     // Helper processes.
-    std::optional<Spawner> action_programs, programs;
     std::unique_ptr<Roles> roles;
     // Sockets, and what is read.
     Fd control;

@@ -13,6 +13,7 @@
 #include "daemon/endpoints.h"
 #include "daemon/pipeline.h"
 #include "os/log.h"
+#include "programs/programs.h"
 #include "source/sources.h"
 
 namespace bandd {
@@ -60,6 +61,10 @@ const Row<All> of_daemon[] = {
     {{"look_ups_unanswered", ""},
      [](const All& from) { return from.answerer.counts().unanswered; }},
     {{"ignorecommands", ""}, [](const All& from) { return from.answerer.counts().programs; }},
+    {{"programs_refused", "bandd_programs_refused_total", counter,
+      "Programs that were not run, as the request was not in order."},
+     [](const All& from) { return from.programs.refused(); }},
+    {{"programs_ended", ""}, [](const All& from) { return from.programs.ends(); }},
     {{"connections_evicted", ""},
      [](const All& from) { return from.engine.conversations_evicted(); }},
     {{"lost_notices", "bandd_lost_notices_total", counter,

@@ -27,6 +27,7 @@ class Endpoints;
 class Engine;
 class Log;
 class Pipeline;
+class Programs;
 class Sources;
 struct Config;
 
@@ -40,6 +41,7 @@ struct StatusSources {
     const Pipeline& pipeline;
     const Sources& sources;
     const Answerer& answerer;
+    const Programs& programs;
     const Endpoints& endpoints;
     const ControlServer& control;
     const Log& log;

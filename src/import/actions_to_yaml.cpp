@@ -6,7 +6,9 @@
 #include <set>
 
 #include "config/ports.h"
+#include "config/program_needs.h"
 #include "core/base/ascii.h"
+#include "core/base/tags.h"
 #include "import/to_yaml.h"
 #include "import/words.h"
 
@@ -90,6 +92,40 @@ std::vector<std::string> argv_of(const ActionDefinition& action, const char* eve
     return argv;
 }
 
+// A shell's text that writes a file: fail2ban's own actions do so as root (hosts.deny, a map of nginx's).
+bool writes_files(std::string_view text) {
+    // Tags are no redirections.
+    std::string script = fill_in_tags(text, [](std::string_view tag) {
+        return tag.find_first_of(" \t\n/") == std::string_view::npos ? std::optional<std::string>("")
+                                                                    : std::nullopt;
+    });
+    for (const char* nothing : {">/dev/null", "> /dev/null", "2>&1", ">&2"})
+        replace_all(script, nothing, "");
+    return script.find('>') != std::string::npos || script.find("sed -i") != std::string::npos;
+}
+
+// fail2ban runs all programs as root. bandd does so only where it is known to be needed.
+std::string rights_to_yaml(const ActionDefinition& action, const Note& note) {
+    const std::string& name = action.reference.name;
+    std::optional<ProgramNeed> need;
+    bool writes = false;
+    for (const char* event : {"actionban", "actionunban"}) {
+        std::string script = script_of(action, event);
+        if (auto one = need_of({"/bin/sh", "-c", script}))
+            if (!need || one->root) need = one;
+        writes = writes || writes_files(script);
+    }
+    if (writes) need = ProgramNeed{"", true, {}};
+    if (!need) {
+        note("action " + name + " runs as " + std::string(default_program_user) +
+             ", without root's rights; write \"user: root\" if it needs them");
+        return {};
+    }
+    std::string text;
+    for (const std::string& key : keys_for(*need)) text += "        " + key + "\n";
+    return text;
+}
+
 std::string program(const ActionDefinition& action, const Note& note) {
     const std::string& name = action.reference.name;
     for (const char* event : {"actionstart", "actionstop", "actioncheck", "actionflush",
@@ -108,7 +144,7 @@ std::string program(const ActionDefinition& action, const Note& note) {
         note("action " + name + " has neither actionban nor actionunban");
         return {};
     }
-    return "    - exec:  # " + name + "\n" + text;
+    return "    - exec:  # " + name + "\n" + text + rights_to_yaml(action, note);
 }
 
 // What all firewall actions of a jail come to.

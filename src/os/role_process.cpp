@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "os/role_process.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -61,6 +62,11 @@ std::optional<std::string_view> RoleProcess::receive(std::size_t largest, Instan
     if (got > 0) return std::string_view(buffer_.data(), static_cast<std::size_t>(got));
     if (got == 0 || (errno != EAGAIN && errno != EINTR)) on_end(now);
     return {};
+}
+
+void RoleProcess::wait(Duration most) const {
+    pollfd ready{socket_.get(), POLLIN, 0};
+    ::poll(&ready, 1, static_cast<int>(most / std::chrono::milliseconds(1)) + 1);
 }
 
 void RoleProcess::on_end(Instant now) {

@@ -44,6 +44,9 @@ class RoleProcess {
     // The next packet of at most `largest` bytes, until the next call; nothing if there is none. If
     // the process has ended, it no longer `is_running` then.
     std::optional<std::string_view> receive(std::size_t largest, Instant now);
+    // Waits until there is one, or the process has ended: for a start and a reload, which go on with
+    // its answer only.
+    void wait(Duration most) const;
     bool is_running() const { return static_cast<bool>(socket_); }
     // From then on `start` starts it again. Nothing while it runs.
     std::optional<Instant> next_start() const;

@@ -41,6 +41,7 @@ constexpr std::array<Row, role_count> rows{{
     {1, false, true},  // kernel
 }};
 
+constexpr const char* data_variable = "BANDD_DATA";
 constexpr int buffer_size = 8 << 20;  // bytes: numbers of a thousand jails for Prometheus
 
 struct Request {
@@ -79,7 +80,7 @@ bool take_request(Request& request) {
     return true;
 }
 
-// In the child: nothing but its own descriptors, and no environment.
+// In the child: nothing but its own descriptors, and no environment that matters.
 [[noreturn]] void become(Role role, const std::string& program, const std::string& settings,
                          const std::vector<Fd>& descriptors) {
     const Row& row = rows[static_cast<std::size_t>(role)];
@@ -101,7 +102,11 @@ bool take_request(Request& request) {
     std::string settings_word = settings;
     std::array<char*, 3> arguments{name.data(), row.reads_settings ? settings_word.data() : nullptr,
                                    nullptr};
-    std::array<char*, 1> environment{nullptr};
+    // Where shipped filters and actions are, if the administrator said so (bandd(8)).
+    const char* data = std::getenv(data_variable);
+    std::string data_word = std::string(data_variable) + "=" + (data == nullptr ? "" : data);
+    bool tell = row.reads_settings && data != nullptr;
+    std::array<char*, 2> environment{tell ? data_word.data() : nullptr, nullptr};
     execve(program.c_str(), arguments.data(), environment.data());
     _exit(127);
 }

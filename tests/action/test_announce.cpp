@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// exec with real programs through the real spawner, syslog into a real datagram socket, and tags.
+// exec with real programs through the real bandd-programs, syslog into a real datagram socket, and tags.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -9,6 +9,9 @@
 #include "action/exec.h"
 #include "action/syslog.h"
 #include "action/tags.h"
+#include "config/load.h"
+#include "os/loop.h"
+#include "os/roles.h"
 #include "support/common.h"
 #include "support/machine.h"
 
@@ -31,26 +34,41 @@ Ban a_ban() {
     return ban;
 }
 
-struct Programs {
+// The jail sshd with one exec action, and what runs its programs.
+struct ExecSetup {
     TempDirectory dir;
-    ExecBackend backend{std::move(*Spawner::start())};
+    Roles roles = std::move(*Roles::start(dir.path()));
+    Loop loop = std::move(*Loop::create());
+    std::unique_ptr<Programs> programs = std::make_unique<Programs>(
+        roles, loop, [](const Error& error) { UNSCOPED_INFO(to_line(error)); });
+    std::unique_ptr<Backend> backend = std::move(*ExecBackend::create(*programs));
     std::vector<Completion> completions;
 
-    void use(ExecAction action) {
-        if (action.user.empty()) action.user = "root";
-        backend.set_targets({{0, 0, "sshd", action}});
+    ExecSetup() { std::filesystem::permissions(dir.path(), std::filesystem::perms{01777}); }
+    // The keys of its action.
+    void use(const std::string& keys) {
+        write_file(dir / "bandd.yaml",
+                   "jails: {sshd: {source: stdin, action: [{exec: {" + keys + "}}]}}\n");
+        Config config =
+            load_config(dir.path(), {}, [](const std::string&) { return Zone{}; }).config;
+        auto read = programs->prepare(config);
+        if (!read) FAIL(to_line(read.error()));
+        programs->take(config);
+        backend->set_targets({{0, 0, "sshd", config.jails.front().actions.front()}});
     }
-    void run(std::size_t count = 1, Order::Kind kind = Order::Kind::add) {
+    std::vector<Failure> run(std::size_t count = 1, Order::Kind kind = Order::Kind::add) {
         Order order{kind, 0, prefix("203.0.113.9"), forever, std::make_shared<const Ban>(a_ban())};
         std::vector<Failure> failed;
-        backend.apply(std::vector<Order>(count, order), failed);
-        CHECK(failed.empty());
+        backend->apply(std::vector<Order>(count, order), failed);
+        return failed;
     }
     bool wait_ends(std::size_t count) {
         return wait_for([&] {
-            pollfd ready{backend.notice_fd(), POLLIN, 0};
-            poll(&ready, 1, 10);
-            for (auto& one : backend.read_notices().completions) completions.push_back(one);
+            loop.again();
+            loop.turn();
+            pollfd ready{backend->notice_fd(), POLLIN, 0};
+            if (poll(&ready, 1, 0) == 1)
+                for (auto& one : backend->read_notices().completions) completions.push_back(one);
             return completions.size() >= count;
         });
     }
@@ -71,89 +89,58 @@ TEST_CASE("tags of actions: those of fail2ban, hostile text taken as it is") {
           "2001:db8:: 2001:db8::/64 -1 inet6");
 }
 
-TEST_CASE_METHOD(Programs, "exec: argv without a shell, a clean environment, no descriptors") {
-    std::string out = dir / "out";
-    setenv("BANDD_TEST_SECRET", "must not be seen", 1);
-    int open_here = open("/dev/null", O_RDONLY);  // without CLOEXEC, on purpose
-    ExecAction action;
-    action.ban = {"/bin/sh",
-                  "-c",
-                  "printf '%s|' \"$@\" > \"$0\"; env >> \"$0\"; ls /proc/self/fd >> \"$0\"",
-                  out,
-                  "<ip>",
-                  "<F-USER>",
-                  "$(id)",
-                  "<matches>"};
-    use(action);
-    run();
+TEST_CASE_METHOD(ExecSetup, "exec: at a ban and at its end, with what is known of the ban") {
+    use("ban: [/bin/sh, -c, 'printf \"%s|\" \"$@\" > " + dir / "out" +
+        "', sh, <ip>, <jail>, <bantime>, <F-USER>, <reason>, <F-NONE>, <matches>], "
+        "unban: [/bin/sh, -c, 'echo no such mailbox >&2; exit 3']");
+    CHECK(run().empty());
     REQUIRE(wait_ends(1));
     CHECK_FALSE(completions[0].error);
-    std::string text = read_file(out);
-    INFO(text);
-    CHECK(text.starts_with("203.0.113.9|bob; rm -rf /|$(id)|line <one> from ::1\nline two|"));
-    CHECK(text.find("BANDD_TEST_SECRET") == std::string::npos);
-    CHECK(text.find("PATH=") != std::string::npos);
-    CHECK(text.ends_with("0\n1\n2\n3\n"));  // 3 is ls's own, on the directory
-    close(open_here);
+    CHECK(read_file(dir / "out") ==
+          "203.0.113.9|sshd|3600|bob; rm -rf /|bad-password||line <one> from ::1\nline two|");
+    CHECK(run(1, Order::Kind::remove).empty());
+    REQUIRE(wait_ends(2));
+    REQUIRE(completions[1].error);
+    CHECK(to_line(*completions[1].error) == "exec /bin/sh: exit code 3: no such mailbox");
+    CHECK(completions[1].kind == Order::Kind::remove);
 }
 
-TEST_CASE_METHOD(Programs, "exec: failures tell why, with what the program said") {
-    ExecAction action;
-    SECTION("exit code and standard error") {
-        action.ban = {"/bin/sh", "-c", "echo no such mailbox >&2; exit 3"};
-        use(action);
-        run();
-        REQUIRE(wait_ends(1));
-        REQUIRE(completions[0].error);
-        CHECK(to_line(*completions[0].error) == "exec /bin/sh: exit code 3: no such mailbox");
-    }
-    SECTION("no such program") {
-        action.ban = {"/nonexistent/program"};
-        use(action);
-        run();
-        REQUIRE(wait_ends(1));
-        REQUIRE(completions[0].error);
-        CHECK(to_line(*completions[0].error).find("No such file or directory") !=
-              std::string::npos);
-    }
-    SECTION("too slow: killed with all that it started") {
-        action.ban = {"/bin/sh", "-c", "sleep 1000 & echo $! > " + dir / "pid" + "; wait"};
-        action.timeout = std::chrono::milliseconds(300);
-        use(action);
-        run();
-        REQUIRE(wait_ends(1));
-        REQUIRE(completions[0].error);
-        CHECK(to_line(*completions[0].error) == "exec /bin/sh: took too long and was killed");
-        std::string pid = read_file(dir / "pid");
-        CHECK(wait_for([&] { return sh("kill -0 " + pid).code != 0; }));
-    }
-}
-
-TEST_CASE_METHOD(Programs, "exec: at most N at a time, the others wait their turn") {
-    ExecAction action;
-    action.parallel = 2;
+TEST_CASE_METHOD(ExecSetup, "exec: at most N at a time, the others wait their turn") {
     std::string d = dir.path();
-    action.ban = {"/bin/sh", "-c",
-                  "mkdir " + d + "/r$$; ls -d " + d + "/r* | wc -l >> " + d +
-                      "/most; sleep 0.05; rmdir " + d + "/r$$"};
-    use(action);
-    run(10);
+    use("parallel: 2, ban: [/bin/sh, -c, 'mkdir " + d + "/r$$; ls -d " + d + "/r* | wc -l >> " + d +
+        "/most; sleep 0.05; rmdir " + d + "/r$$']");
+    CHECK(run(10).empty());
     REQUIRE(wait_ends(10));
     std::string counts = read_file(dir / "most");
     CHECK(std::count(counts.begin(), counts.end(), '\n') == 10);
     CHECK(counts.find_first_of("3456789") == std::string::npos);
 }
 
-TEST_CASE_METHOD(Programs, "exec: runs as the user that is named") {
-    if (geteuid() != 0) return;
-    ExecAction action;
-    action.user = "nobody";
-    action.ban = {"/bin/sh", "-c", "id -un >&2; id -Gn >&2; exit 1"};
-    use(action);
-    run();
+TEST_CASE_METHOD(ExecSetup, "exec: what waits at a reload runs as it was; its end is told") {
+    std::string d = dir.path();
+    use("parallel: 1, ban: [/bin/sh, -c, 'echo old >> " + d + "/told; sleep 0.05; exit 1']");
+    CHECK(run(3).empty());
+    use("ban: [/bin/sh, -c, 'echo new >> " + d + "/told']");
+    CHECK(run().empty());
+    REQUIRE(wait_ends(4));
+    std::string told = read_file(dir / "told");
+    CHECK(std::count(told.begin(), told.end(), 'o') == 3);
+    CHECK(std::count(told.begin(), told.end(), 'w') == 1);
+    CHECK(std::ranges::count_if(completions, [](const Completion& one) {
+              return one.error && one.target == UINT16_MAX;
+          }) == 3);
+}
+
+TEST_CASE_METHOD(ExecSetup, "exec: bandd-programs is away: each ban fails, and says so") {
+    use("ban: [/bin/sleep, '1000']");
+    CHECK(run().empty());
+    must("kill -9 $(pgrep -x bandd-programs -P $(pgrep -x bandd-root -P " +
+         std::to_string(getpid()) + "))");
     REQUIRE(wait_ends(1));
-    REQUIRE(completions[0].error);
-    CHECK(to_line(*completions[0].error) == "exec /bin/sh: exit code 1: nobody");
+    CHECK(to_line(*completions[0].error) == "exec /bin/sleep: bandd-programs ended while it ran");
+    CHECK(run().empty());
+    REQUIRE(wait_ends(2));
+    CHECK(to_line(*completions[1].error).find("it has ended") != std::string::npos);
 }
 
 TEST_CASE("syslog: facility, severity, tag and text, at a ban and at its end") {

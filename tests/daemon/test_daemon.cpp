@@ -262,10 +262,53 @@ TEST_CASE_METHOD(AppSetup,
     configure(
         "  app:\n    logpath: app.log\n    maxretry: 1\n    bantime: 1s\n    action:\n      - "
         "nftables\n"
-        "      - exec: {ban: [/bin/sh, -c, 'echo \"ban $1 $2\" >> " +
+        "      - exec: {user: root, ban: [/bin/sh, -c, 'echo \"ban $1 $2\" >> " +
         told + "', sh, <ip>, <F-USER>], unban: [/bin/sh, -c, 'echo \"unban $1\" >> " + told +
         "', sh, <ip>]}\n");
     REQUIRE(daemon.start());
     denied("203.0.113.9");
     CHECK(wait_for([&] { return read_file(told) == "ban 203.0.113.9 bob\nunban 203.0.113.9\n"; }));
+}
+
+TEST_CASE_METHOD(AppSetup,
+                 "programs: a reload that adds the first one starts it, one that takes the last one "
+                 "away still runs what undoes its bans") {
+    std::string told = dir / "told";
+    auto has_process = [&] {
+        return sh("ps -eo args | grep '^bandd-programs ' | grep -qF " + dir.path()).code == 0;
+    };
+    configure_app();
+    REQUIRE(daemon.start());
+    CHECK_FALSE(has_process());
+    configure(
+        "  app: {logpath: app.log, maxretry: 2}\n  other:\n    logpath: other.log\n    filter: app\n"
+        "    maxretry: 1\n    action:\n      - exec: {user: root, ban: [/bin/sh, -c, 'id -u > " +
+        told + "'], unban: [/bin/sh, -c, 'sleep 0.1; echo \"unban $1\" >> " + told +
+        "', sh, <ip>]}\n");
+    write_file(dir / "other.log", "");
+    CHECK(daemon.ctl("reload").code == 0);
+    CHECK(has_process());
+    denied("203.0.113.9", dir / "other.log");
+    REQUIRE(wait_for([&] { return read_file(told) == "0\n"; }));
+    configure_app();
+    CHECK(daemon.ctl("reload").code == 0);
+    CHECK(wait_for([&] { return read_file(told) == "0\nunban 203.0.113.9\n"; }));
+    CHECK(wait_for([&] { return !has_process(); }));
+}
+
+TEST_CASE_METHOD(AppSetup, "programs: a configuration that others may write is not reloaded") {
+    std::string keys = "    action: [nftables, {exec: {ban: [/bin/true]}}]\n";
+    configure_app(keys);
+    std::filesystem::permissions(dir / "bandd.yaml", std::filesystem::perms{0666});
+    REQUIRE(daemon.start());
+    CHECK(daemon.said("bandd.yaml\": others than root may write to it"));
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    CHECK(bans_become("203.0.113.9 app active\n"));
+    CHECK(daemon.said("configuration that bandd-programs has not read"));
+    Ran reload = daemon.ctl("reload");
+    CHECK(reload.code != 0);
+    CHECK(has(reload.out, "others than root may write to it"));
+    std::filesystem::permissions(dir / "bandd.yaml", std::filesystem::perms{0644});
+    CHECK(daemon.ctl("reload").code == 0);
 }

@@ -114,7 +114,7 @@ TEST_CASE_METHOD(AskingSetup, "host names in ignoreip are looked up before a ban
 TEST_CASE_METHOD(AskingSetup, "ignorecommand: exit code 0 exempts, another one does not") {
     program("echo \"$1 $2 $3\" >> " + dir / "asked" + "\n[ \"$1\" = 198.51.100.7 ]\n");
     configure("  app: {logpath: app.log, maxretry: 2, ignorecommand: {run: [" + dir / "asked.sh" +
-              ", <ip>, <family>, <jail>]}}\n");
+              ", <ip>, <family>, <jail>], user: root}}\n");
     REQUIRE(daemon.start());
     for (const char* host : {"198.51.100.7", "203.0.113.5", "2001:db8::5"})
         for (int i = 0; i < 2; ++i) denied(host);

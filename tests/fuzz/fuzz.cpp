@@ -31,6 +31,7 @@
 #include "import/to_yaml.h"
 #include "protocols/http.h"
 #include "protocols/postfix.h"
+#include "programs/arguments.h"
 #include "protocols/remote.h"
 #include "source/framing.h"
 
@@ -134,6 +135,24 @@ void run_remote(const std::string& bytes) {
             abort();
         for (const std::string& answer : {text_reply(line, reply), json_reply(reply)})
             if (answer.find('\n') != answer.size() - 1) abort();
+    }
+}
+// What bandd-programs gets is what was written, or no request; no value becomes an option.
+void run_programs(const std::string& bytes) {
+    auto request = parse_program_request(bytes);
+    if (!request) return;
+    if (to_packet(*request) != bytes) abort();
+    const auto* run = std::get_if<RunRequest>(&*request);
+    if (run == nullptr) return;
+    for (ProgramTags tags : {ProgramTags::ban, ProgramTags::account}) {
+        ConfiguredProgram program{tags, "sshd", {{"/bin/tell"}, "nobody", {}, {}}};
+        for (const auto& [tag, value] : run->values)
+            if (tag_kind(tags, tag) && tag != "bantime")
+                program.program.argv.push_back("<" + tag + ">");
+        auto argv = arguments_of(program, run->values);
+        if (!argv) continue;
+        for (const std::string& word : *argv)
+            if (word.starts_with('-') || word.find('\0') != std::string::npos) abort();
     }
 }
 void run_http(const std::string& bytes) {
@@ -346,6 +365,11 @@ Target target_of_this_program() {
              R"({"v":1,"command":"add","arguments":{"ip":"192.0.2.1","for":"1h","reason":"x"}})",
              R"({"v":1,"command":"auth","arguments":{"token":"0123456789abcdef"}})"},
             run_remote};
+    if (name == "programs")
+        return {{to_packet(RunRequest{1, 2, 3, {{"ip", "::1"}, {"F-USER", "joe"}}}),
+                 to_packet(RunRequest{1, 2, 3, {{"user", "-x"}, {"country", "DE"}}}),
+                 to_packet(ReadRequest{1})},
+                run_programs};
     if (name == "http")
         return {{R"({"login":"joe","remote":"192.0.2.1","protocol":"imap","success":true})",
                  "joe%40example.orgimap", "Bearer 0123456789abcdef"},

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config/program_tags.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/base/tags.h"
+
+namespace bandd {
+namespace {
+
+using NamedKind = std::pair<std::string_view, TagKind>;
+
+constexpr std::array<NamedKind, 11> ban_tags{{
+    {"ip", TagKind::address},
+    {"prefix", TagKind::prefix},
+    {"family", TagKind::family},
+    {"jail", TagKind::jail},
+    {"name", TagKind::jail},
+    {"bantime", TagKind::number},
+    {"failures", TagKind::number},
+    {"bancount", TagKind::number},
+    {"time", TagKind::number},
+    {"reason", TagKind::text},
+    {"matches", TagKind::lines},
+}};
+constexpr std::array<NamedKind, 6> account_tags{{
+    {"user", TagKind::text},
+    {"ip", TagKind::address},
+    {"country", TagKind::country},
+    {"countries", TagKind::number},
+    {"addresses", TagKind::number},
+    {"reason", TagKind::text},
+}};
+
+template <class Kinds>
+std::optional<TagKind> find_kind(const Kinds& kinds, std::string_view name) {
+    auto found = std::ranges::find(kinds, name, &NamedKind::first);
+    if (found == kinds.end()) return {};
+    return found->second;
+}
+
+constexpr std::array<std::string_view, 6> shells{"sh", "bash", "dash", "ksh", "mksh", "zsh"};
+
+}  // namespace
+
+std::optional<TagKind> tag_kind(ProgramTags tags, std::string_view name) {
+    if (tags == ProgramTags::account) return find_kind(account_tags, name);
+    // Whatever the filter captured.
+    if (name.starts_with("F-")) return TagKind::text;
+    return find_kind(ban_tags, name);
+}
+
+std::vector<std::string> tags_of(const ConfiguredProgram& program) {
+    std::vector<std::string> names;
+    auto note = [&](std::string_view name) -> std::optional<std::string> {
+        auto kind = tag_kind(program.tags, name);
+        if (!kind) return {};
+        if (*kind != TagKind::jail && std::ranges::find(names, name) == names.end())
+            names.emplace_back(name);
+        return "";
+    };
+    for (const std::string& word : program.program.argv) fill_in_tags(word, note);
+    return names;
+}
+
+std::optional<std::size_t> shell_text(const std::vector<std::string>& argv) {
+    if (argv.size() < 3 || argv[1] != "-c") return {};
+    std::string_view name = argv.front();
+    name = name.substr(name.rfind('/') + 1);
+    if (std::ranges::find(shells, name) == shells.end()) return {};
+    return 2;
+}
+
+std::size_t first_operand(const std::vector<std::string>& argv) {
+    if (auto text = shell_text(argv)) return *text + 1;
+    auto dashes = std::ranges::find(argv, "--");
+    return dashes == argv.end() ? argv.size() : static_cast<std::size_t>(dashes - argv.begin()) + 1;
+}
+
+}  // namespace bandd
