@@ -190,3 +190,37 @@ TEST_CASE("a link that root made is followed") {
     setup.start();
     CHECK(has(read_file(setup.dir / "disk/log"), "started"));
 }
+
+TEST_CASE("a reload opens what bandd itself may no longer: a port below 1024") {
+    AppSetup setup;
+    setup.write_config_as("bandd", "jails:\n  app: {logpath: app.log, maxretry: 1}\n");
+    setup.start();
+    const std::string listening =
+        "policy: {listen: \"tcp://127.0.0.1:777\"}\nhttp: {listen: \"tcp://127.0.0.1:778\"}\n"
+        "jails:\n  app: {maxretry: 1, syslog: {listen: [\"udp://127.0.0.1:514\"], "
+        "from: [127.0.0.0/8]}}\n";
+    SECTION("and answers there") {
+        setup.write_config_as("bandd", listening);
+        CHECK(setup.daemon.ctl("reload").code == 0);
+        CHECK(wait_for([&] { return sh("curl -sf http://127.0.0.1:778/health").out == "ok\n"; }));
+        must("printf '<38>app: denied bob 203.0.113.9' | nc -u -q0 -w1 127.0.0.1 514");
+        CHECK(setup.bans_become("203.0.113.9 app active\n"));
+        CHECK(has(must("printf 'request=smtpd_access_policy\n\n' | nc -w1 127.0.0.1 777"), "DUNNO"));
+        // Once more: what is open stays so; what is not wanted is closed.
+        CHECK(setup.daemon.ctl("reload").code == 0);
+        CHECK(sh("curl -sf http://127.0.0.1:778/health").out == "ok\n");
+        setup.write_config_as("bandd", "jails:\n  app: {logpath: app.log, maxretry: 1}\n");
+        CHECK(setup.daemon.ctl("reload").code == 0);
+        CHECK(wait_for([&] { return sh("curl -s http://127.0.0.1:778/health").code != 0; }));
+    }
+    SECTION("a port that somebody else has refuses the reload") {
+        Background other("exec nc -lk 127.0.0.1 778");
+        REQUIRE(wait_for([] { return has(sh("cat /proc/net/tcp").out, ":030A"); }));
+        setup.write_config_as("bandd", listening);
+        Ran reload = setup.daemon.ctl("reload");
+        CHECK(reload.code != 0);
+        CHECK(has(reload.out, "http: cannot listen at tcp://127.0.0.1:778"));
+        setup.denied("203.0.113.5");
+        CHECK(setup.bans_become("203.0.113.5 app active\n"));
+    }
+}
