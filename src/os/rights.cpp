@@ -47,7 +47,7 @@ RoleRights rights_of(Role role) {
         case Role::resolver:
             return {"bandd-net",
                     {},
-                    {.read_files = true, .netlink = true, .local = true, .internet = true},
+                    {.read_files = true, .netlink = true, .internet = true},
                     files_to_resolve(),
                     256,
                     256 * mebibyte};
@@ -114,7 +114,6 @@ Result<> enter_role(Role role) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("prctl no_new_privs");
     prctl(PR_SET_DUMPABLE, 0);
     limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_FSIZE, 0);
     limit(RLIMIT_NOFILE, rights.descriptors);
     if (!sanitized) limit(RLIMIT_AS, rights.memory);
     auto forbidden = forbid(rights.files, rights.calls);

@@ -236,7 +236,9 @@ TEST_CASE_METHOD(Uses, "stream server: a handshake that is not finished is cut o
     ListenAddress address = tcp();
     address.kind = ListenAddress::Kind::tls;
     address.tls = {dir / "c.pem", dir / "k.pem", ""};
-    auto server = SyslogListener::open(loop, address, 1000);
+    auto socket = listen_at(address, "syslog");
+    REQUIRE(socket);
+    auto server = SyslogListener::open(loop, std::move(*socket), address, 1000);
     REQUIRE(server);
     (*server)->set_believed(PrefixSet(std::vector<Prefix>{*parse_prefix("127.0.0.0/8")}));
     Use use{.name = "syslog", .request = "", .clients = 0};
