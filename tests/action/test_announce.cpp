@@ -134,7 +134,7 @@ TEST_CASE_METHOD(ExecSetup, "exec: what waits at a reload runs as it was; its en
 TEST_CASE_METHOD(ExecSetup, "exec: bandd-programs is away: each ban fails, and says so") {
     use("ban: [/bin/sleep, '1000']");
     CHECK(run().empty());
-    must("kill -9 $(pgrep -x bandd-programs -P $(pgrep -x bandd-root -P " +
+    must("kill -9 $(pgrep -x bandd-programs -P $(pgrep -nx bandd-root -P " +
          std::to_string(getpid()) + "))");
     REQUIRE(wait_ends(1));
     CHECK(to_line(*completions[0].error) == "exec /bin/sleep: bandd-programs ended while it ran");

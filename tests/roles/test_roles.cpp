@@ -42,6 +42,7 @@ std::string value_of(const std::string& status, const std::string& key) {
 // bandd with another program in place of one of its own.
 struct TakenOver : AppSetup {
     TempDirectory programs;
+    Background victim{"rm -f /run/attacked; umask 0; exec nc -lkU /run/attacked"};
 
     explicit TakenOver(const std::string& role) {
         for (const char* name : {"bandd", "bandd-root", "bandd-http", "bandd-resolver",
@@ -49,7 +50,6 @@ struct TakenOver : AppSetup {
             sh("cp " + built(name) + " " + programs / name);
         must("cp " + built("attacker") + " " + programs / role);
         daemon.set_program(programs / "bandd");
-        must("nc -lU /run/attacked >/dev/null 2>&1 & sleep 0.2; chmod 666 /run/attacked || true");
         write_config_as("bandd", "http: {listen: \"tcp://127.0.0.1:9180\"}\njails:\n"
                                  "  app: {logpath: app.log, maxretry: 1, ignoreip: [a.example]}\n");
     }
@@ -79,8 +79,8 @@ ATTACK_CASE("a taken-over bandd-resolver can ask the network, and read what ever
 
 ATTACK_CASE("a taken-over daemon reads files and writes its own, and runs nothing") {
     AppSetup setup;
-    must("mkdir " + setup.dir / "run; chown bandd " + setup.dir / "run; touch " +
-         setup.dir / "run/state.db; chown bandd " + setup.dir / "run/state.db");
+    must("rm -f /run/attacked; mkdir " + setup.dir / "run; chown bandd " + setup.dir /
+         "run; touch " + setup.dir / "run/state.db; chown bandd " + setup.dir / "run/state.db");
     setup.write_config("jails:\n  app: {logpath: app.log}\n");
     Attacks attacks = succeeded(must(built("attacker") + " " + setup.dir.path()));
     CHECK(attacks == Attacks{"read the state", "write the state", "read the configuration",
