@@ -140,7 +140,7 @@ TEST_CASE_METHOD(ExecSetup, "exec: bandd-programs is away: each ban fails, and s
     CHECK(to_line(*completions[0].error) == "exec /bin/sleep: bandd-programs ended while it ran");
     CHECK(run().empty());
     REQUIRE(wait_ends(2));
-    CHECK(to_line(*completions[1].error).find("it has ended") != std::string::npos);
+    CHECK(to_line(*completions[1].error).find("has ended") != std::string::npos);
 }
 
 TEST_CASE("syslog: facility, severity, tag and text, at a ban and at its end") {
