@@ -223,6 +223,8 @@ class JailWriter {
         bool plain = command.find_first_of("\"'\\$`|&;()*?[]{}~#\n") == std::string::npos;
         if (!plain || !argv.front().starts_with('/'))
             argv = {"/bin/sh", "-c", command, "ignorecommand"};
+        note("ignorecommand runs as " + std::string(default_program_user) +
+             ", without root's rights; give it \"user: root\" if it needs them");
         text_ += "  ignorecommand:\n";
         for (const std::string& word : argv) text_ += "    - " + yaml_block(word, "      ") + "\n";
     }

@@ -204,6 +204,23 @@ TEST_CASE_METHOD(Tree,
     CHECK(has(text, "            six <ip>\n"));
 }
 
+TEST_CASE_METHOD(Tree, "import: programs get root's rights only where they are known to need them") {
+    write_file(dir / "action.d/hole.conf",
+               "[Definition]\nactionban = /sbin/ip route add blackhole <ip>\n");
+    write_file(dir / "action.d/own.conf", "[Definition]\nactionban = sudo iptables -A <ip> 2>&1\n");
+    write_file(dir / "action.d/deny.conf",
+               "[Definition]\nactionban = echo \"ALL: <ip>\" >> /etc/hosts.deny\n");
+    CHECK(has(jail("action = hole\n"), "'hole'\n        capabilities: [net_admin]\n"));
+    CHECK(has(jail("action = own\n"),
+              "'own'\n        user: root\n        capabilities: [net_admin, net_raw]\n"));
+    CHECK(has(jail("action = deny\n"), "'deny'\n        user: root\n"));
+    std::string text = jail("action = fw\nignorecommand = /bin/friend <ip>\n");
+    CHECK_FALSE(has(text, "user:"));
+    CHECK(noted("action fw runs as bandd-exec, without root's rights; write \"user: root\" if it "
+                "needs them"));
+    CHECK(noted("ignorecommand runs as bandd-exec, without root's rights"));
+}
+
 TEST_CASE_METHOD(Tree, "import: a firewall's jail with all ports, several protocols, drop") {
     std::string text = jail(
         "action = iptables[port=\"25\", protocol=tcp, blocktype=DROP]\n"
