@@ -37,7 +37,7 @@ Key<T> capabilities(std::optional<Capabilities> T::* member) {
         target.*member = read_capabilities(field);
     };
     return {"capabilities", "list of capabilities",
-            "rights that the program has, whoever its user is: net_admin, net_raw, …", read,
+            "the rights that the program has, net_admin for instance, whoever its user is", read,
             [](T&) { return std::string("none"); }};
 }
 

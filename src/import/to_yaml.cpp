@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "config/names.h"
+#include "config/types.h"
 #include "core/base/address.h"
 #include "core/base/ascii.h"
 #include "core/base/instant.h"
