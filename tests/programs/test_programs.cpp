@@ -61,8 +61,9 @@ pid_t process() {
     std::string found = sh("pgrep -n -x bandd-programs -r R,S,D -P " + parent).out;
     return found.empty() ? 0 : std::stoi(found);
 }
+// A queue of a million requests may be before it.
 bool process_ends() {
-    return wait_for([] { return process() == 0; });
+    return wait_for([] { return process() == 0; }, 60);
 }
 
 // Holds the socket, and says what it likes.
@@ -266,7 +267,9 @@ TEST_CASE_METHOD(
     CHECK(turn_until([&] { return ended.size() == 3; }));
     CHECK(ended.front().message == "took too long and was killed: y");
     std::string status = read_file("/proc/" + std::to_string(process()) + "/status");
+#if !defined(BANDD_ADDRESS_SANITIZER) && !defined(BANDD_THREAD_SANITIZER)
     CHECK(std::stol(status.substr(status.find("VmHWM:") + 6)) < 100'000);  // kB
+#endif
 }
 
 TEST_CASE_METHOD(Running, "a program that closes its error output costs no time while it runs") {
