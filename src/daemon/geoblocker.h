@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "action/geoblock.h"
+#include "kernel/geoblock.h"
 #include "os/loop.h"
 
 namespace bandd {

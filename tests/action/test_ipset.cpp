@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <sstream>
 
-#include "action/ipset.h"
+#include "kernel/ipset.h"
 #include "support/common.h"
 #include "support/machine.h"
 

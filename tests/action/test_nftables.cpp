@@ -2,7 +2,7 @@
 // Against the kernel's own nf_tables, in a namespace.
 #include <algorithm>
 
-#include "action/nftables.h"
+#include "kernel/nftables.h"
 #include "support/common.h"
 #include "support/machine.h"
 

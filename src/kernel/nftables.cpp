@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Every change is one transaction. Chains are rewritten whole, so that no packet sees half a rule
 // set; sets are never recreated, so that bans hold meanwhile.
-#include "action/nftables.h"
+#include "kernel/nftables.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -11,7 +11,7 @@
 #include <cstring>
 #include <set>
 
-#include "action/nft_batch.h"
+#include "kernel/nft_batch.h"
 
 namespace bandd {
 namespace {

@@ -2,7 +2,7 @@
 // libipset is driven by lines as ipset(8) takes them. Single orders go as single lines, which tells
 // each one's error; many go as one stream, which libipset packs into few netlink messages, and only
 // if that fails are they tried one by one.
-#include "action/ipset.h"
+#include "kernel/ipset.h"
 
 #include <fmt/format.h>
 
