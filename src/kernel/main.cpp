@@ -3,13 +3,10 @@
 // nothing but the daemon's packets. A program of its own also because libipset is under GPL 2 only,
 // which libmaxminddb and OpenSSL (Apache 2.0) may not be linked with.
 //
-// Descriptor 3: the daemon (SOCK_SEQPACKET).
-#include <csignal>
-
 #include "kernel/server.h"
+#include "os/rights.h"
 
 int main() {
-    constexpr int daemon_fd = 3;
-    std::signal(SIGPIPE, SIG_IGN);
-    return bandd::kernel::Server(bandd::Fd(daemon_fd)).run() ? 0 : 1;
+    if (!bandd::enter_role(bandd::Role::kernel)) return 1;
+    return bandd::kernel::Server(bandd::Fd(bandd::role_socket)).run() ? 0 : 1;
 }

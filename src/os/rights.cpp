@@ -123,7 +123,7 @@ Result<> enter_role(Role role) {
 }
 
 Result<Missing> enter_daemon(const SystemUser& account, const std::vector<std::string>& writes) {
-    constexpr std::array<unsigned, 2> kept{CAP_NET_ADMIN, CAP_DAC_READ_SEARCH};
+    constexpr std::array<unsigned, 1> kept{CAP_DAC_READ_SEARCH};
     if (geteuid() == 0)
         if (auto dropped = drop_privileges(account, kept); !dropped)
             return std::unexpected(dropped.error());

@@ -25,7 +25,7 @@ Result<> enter_role(Role role);
 Result<SystemUser> find_role_user(Role role);
 const char* role_user_name(Role role);
 
-// The daemon's: becomes `account`, with what it needs to read logs and to reach the kernel's sets.
+// The daemon's: becomes `account`, with what it needs to read logs.
 // Files: it reads all that its account may, writes in `writes` only. Call before any thread is
 // started.
 Result<Missing> enter_daemon(const SystemUser& account, const std::vector<std::string>& writes);
