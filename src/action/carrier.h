@@ -81,7 +81,10 @@ class Carrier {
     std::vector<Notice> take_notices() { return std::exchange(notices_, {}); }
 
   protected:
-    void tell(Notice notice) { notices_.push_back(std::move(notice)); }
+    template <class One>
+    void tell(One notice) {
+        notices_.emplace_back(std::in_place_type<One>, std::move(notice));
+    }
 
   private:
     std::vector<Notice> notices_;

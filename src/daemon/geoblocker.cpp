@@ -125,8 +125,8 @@ void Geoblocker::clear() {
     if (thread_.joinable()) thread_.join();
     running_ = false;
     ignore();
-    [[maybe_unused]] auto said_by_nobody =
-        kernel_.start().and_then([this] { return kernel_.put({}); });
+    if (kernel_.start()) [[maybe_unused]]
+        auto said_by_nobody = kernel_.put({});
 }
 
 }  // namespace bandd

@@ -25,9 +25,8 @@ Result<> enter_role(Role role);
 Result<SystemUser> find_role_user(Role role);
 const char* role_user_name(Role role);
 
-// The daemon's: becomes `account`, with what it needs to read logs.
-// Files: it reads all that its account may, writes in `writes` only. Call before any thread is
-// started.
+// The daemon's: becomes `account`, with what it needs to read logs. Files: it reads all that its
+// account may, writes in `writes` only. Call before any thread is started.
 Result<Missing> enter_daemon(const SystemUser& account, const std::vector<std::string>& writes);
 
 }  // namespace bandd
