@@ -27,6 +27,16 @@ void print_ban(const Json& ban) {
     print_matches(ban);
 }
 
+void print_wider(const Json& wider) {
+    const Json& offenders = list(wider, "offenders");
+    std::string names;
+    for (const Json& offender : offenders)
+        names += (names.empty() ? "" : ", ") + offender.get<std::string>();
+    fmt::print("  {} has {} of {} offenders in {}: {}\n", text(wider, "prefix"), offenders.size(),
+               text(wider, "needed"), text(wider, "findtime"), names);
+    if (wider.contains("never")) fmt::print("    never banned: {}\n", text(wider, "never"));
+}
+
 void print_jail(const Json& jail) {
     fmt::print("{}\n", bold("jail " + text(jail, "jail")));
     if (jail.contains("where"))
@@ -38,6 +48,7 @@ void print_jail(const Json& jail) {
                    text(*counted, "maxretry"), text(*counted, "of"), text(*counted, "findtime"));
         print_matches(*counted);
     }
+    for (const Json& wider : list(jail, "wider")) print_wider(wider);
     if (auto earlier = jail.find("earlier"); earlier != jail.end())
         fmt::print("  banned {} so far, the last at {}\n", count(*earlier, "bans", "time"),
                    local_time(text(*earlier, "last")));

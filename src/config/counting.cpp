@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 
 namespace bandd {
 namespace {
@@ -131,6 +132,46 @@ void read_count(const Field& field, JailConfig& jail) {
         return field.error("needs a maxretry of 2 or more",
                            "maxretry is how many different ones lead to a ban");
     jail.rules.distinct = std::move(count);
+}
+
+void read_ipv6_escalation(const Field& field, JailRules& rules) {
+    constexpr std::size_t most_steps = 4;
+    const Value& value = field.value();
+    std::vector<EscalationStep> steps;
+    if (value.kind == Value::Kind::map) {
+        for (const Entry& entry : value.entries) {
+            auto length = Field(field.section(), field.key(), entry.first).whole_number({16, 63});
+            auto offenders =
+                Field(field.section(), field.key(), entry.second).whole_number({2, 1000});
+            if (!length || !offenders) return;
+            steps.push_back({static_cast<int>(*length), static_cast<std::uint32_t>(*offenders)});
+        }
+        if (steps.size() > most_steps)
+            return field.error("has more than " + std::to_string(most_steps) + " steps");
+    } else if (value.kind != Value::Kind::scalar || value.text != "off") {
+        return field.error("is not understood", "write off, or {56: 8, 48: 4}");
+    }
+    std::ranges::sort(steps, std::greater{}, &EscalationStep::length);
+    int longer = rules.v6_length;
+    for (const EscalationStep& step : steps) {
+        if (step.length >= longer) continue;  // no wider than what is counted
+        int bits = longer - step.length;
+        if (bits < 10 && step.offenders > std::uint32_t{1} << bits)
+            return field.error("a /" + std::to_string(step.length) + " has only " +
+                               std::to_string(1 << bits) + " of /" + std::to_string(longer));
+        longer = step.length;
+    }
+    rules.ipv6_escalation = std::move(steps);
+}
+
+std::string written_ipv6_escalation(JailRules& rules) {
+    std::vector<EscalationStep> steps(default_escalation.begin(), default_escalation.end());
+    if (rules.ipv6_escalation) steps = *rules.ipv6_escalation;
+    std::string text;
+    for (const EscalationStep& step : steps)
+        text += (text.empty() ? "{" : ", ") + std::to_string(step.length) + ": " +
+                std::to_string(step.offenders);
+    return text.empty() ? "off" : text + "}";
 }
 
 }  // namespace bandd

@@ -182,6 +182,11 @@ std::vector<Key<JailDraft>> counting_keys() {
                      "time zone"),
         key::special("ban_prefix", read_ban_prefix, "map", default_ban_prefix,
                      "address block that is counted and banned as one"),
+        key::special("ipv6_escalation", read_ipv6_escalation, "map | off", written_ipv6_escalation,
+                     "`56: 8`: an IPv6 /56 is banned once 8 of its /64 had a hit within findtime "
+                     "(as the default: maxretry of them, if that is more); `48: 4`: a /48, once 4 "
+                     "of its /56 came to that; the default holds for `ban_prefix` 64; never with "
+                     "`count: distinct`, with `ignorecommand`, or for a `ban_prefix` over 64"),
         key::special("count", read_count, "hits | distinct WHAT by ip, net/LENGTH or user", "hits",
                      "`distinct user by ip`: maxretry different users (password spraying); "
                      "`distinct ip by net/24`: maxretry different addresses of a block, which is "
@@ -287,7 +292,8 @@ void read_jail(const Value& map, std::string what, Reading& reading, JailDraft& 
         jail.logs[i].path = std::move(path);
     }
     drop_looked_up_fields(jail);
-    jail.rules.asks = !jail.ignore_names.empty() || !jail.ignorecommand.argv.empty();
+    jail.rules.asks_program = !jail.ignorecommand.argv.empty();
+    jail.rules.asks = !jail.ignore_names.empty() || jail.rules.asks_program;
 }
 
 }  // namespace bandd

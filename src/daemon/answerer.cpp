@@ -145,15 +145,18 @@ void Answerer::go_on(const Question& question, Instant now) {
     }
     const Exemptions& exemptions = jails_[question.jail];
     bool all_known = true;
+    std::vector<Address> exempt;
     for (const std::string& name : exemptions.names) {
         const Name* found = find_name(name, question, now);
         all_known = all_known && found != nullptr;
         if (found != nullptr &&
             std::ranges::find(found->addresses, question.address) != found->addresses.end())
             return answer(question, {}, true);
+        if (found != nullptr)
+            exempt.insert(exempt.end(), found->addresses.begin(), found->addresses.end());
     }
     if (!all_known) return;
-    if (exemptions.program.argv.empty()) return answer(question, {}, false);
+    if (exemptions.program.argv.empty()) return answer(question, std::move(exempt), false);
     auto verdict = verdicts_.find(question);
     if (verdict != verdicts_.end() && verdict->second.until > now) {
         ++counts_.from_memory;

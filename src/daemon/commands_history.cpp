@@ -36,6 +36,25 @@ std::string counted_text(const JailRules& rules) {
     return "hits";
 }
 
+// The wider IPv6 prefixes that `key` counts to, with their offenders so far.
+Json wider_prefixes(const Engine& engine, JailIndex jail, const Prefix& key) {
+    Json all = Json::array();
+    const Escalation& escalation = engine.escalation(jail);
+    escalation.for_wider(key, [&](const Prefix& wider, std::uint32_t needed) {
+        std::vector<Prefix> offenders = escalation.offenders(wider);
+        if (offenders.empty()) return;
+        Json names = Json::array();
+        for (const Prefix& offender : offenders) names.push_back(to_string(offender));
+        Json one{{"prefix", to_string(wider)},
+                 {"offenders", std::move(names)},
+                 {"needed", needed},
+                 {"findtime", findtime_text(engine.rules(jail))}};
+        if (engine.holds_exempt(jail, wider)) one["never"] = "it holds an ignored or own address";
+        all.push_back(std::move(one));
+    });
+    return all;
+}
+
 // What one jail knows of `prefix`, with only its name if that is nothing. `on_disk` gets bans of
 // before the last start: their lines are not in memory.
 Json explain_jail(const CommandParts& parts, JailIndex jail, const Prefix& prefix,
@@ -60,6 +79,7 @@ Json explain_jail(const CommandParts& parts, JailIndex jail, const Prefix& prefi
                             {"findtime", findtime_text(rules)},
                             {"matches", matches_to_json(engine.kept_lines(jail, key))}};
     }
+    if (Json wider = wider_prefixes(engine, jail, key); !wider.empty()) entry["wider"] = wider;
     if (engine.is_own(jail, prefix.network))
         entry["ignored"] = "it is an address of this machine";
     else if (engine.is_ignored(jail, prefix.network))

@@ -121,7 +121,8 @@ const Row<JailSubject> of_jail[] = {
      [](const JailSubject& jail) { return jail.counts().unbans; }},
     {{"evicted", "bandd_evicted_total", counter, "Addresses that made room for others."},
      [](const JailSubject& jail) -> std::uint64_t {
-         return jail.engine.windows(jail.jail).evicted();
+         return jail.engine.windows(jail.jail).evicted() +
+                jail.engine.escalation(jail.jail).evicted();
      }},
 };
 

@@ -7,7 +7,9 @@
 //              read (offset, bytes), whether the rest of a line that was too long is left out
 //              (skipping), and a hash of its first bytes, which tells a reused inode
 //   windows    a row a key that is counted and not banned: the times of its hits. `last` is the
-//              newest of them. `vals` has as many hashes if different values count, else nothing
+//              newest of them. `vals` has as many hashes if different values count, else nothing.
+//              Of a wider IPv6 prefix (ipv6_escalation) `vals` are the first 64 bits of its
+//              offenders, `times` those of their last hits
 //   bans       a row a ban that is in force
 //   history    a row a ban that has ended: `ended` says when, `why` is Unbanned::Why
 //   matches    the lines that led to a ban, numbered from 0

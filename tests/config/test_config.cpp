@@ -181,6 +181,7 @@ TEST_CASE("the reference tells ranges and defaults, which the structs hold") {
     CHECK(find("jail", "maxretry").fallback == "5");
     CHECK(find("jail", "start").type == "findtime | end | beginning");
     CHECK(find("jail", "ban_prefix").fallback == "{ipv4: 32, ipv6: 64}");
+    CHECK(find("jail", "ipv6_escalation").fallback == "{56: 8, 48: 4}");
     CHECK(find("action syslog", "facility").fallback == "local7");
     CHECK(find("peer", "jail").fallback == "manual");
     // Words of old are understood, but not told.
@@ -193,6 +194,20 @@ TEST_CASE("bandd.yaml(5) and docs/configuration.md hold every key, as the tables
     INFO("to mend it: packaging/man/update");
     CHECK(page.find("\n" + keys_man() + ".SH SEE ALSO\n") != std::string::npos);
     CHECK(read_file(BANDD_SOURCE "/docs/configuration.md") == keys_markdown());
+}
+
+TEST_CASE_METHOD(
+    Directory, "ipv6_escalation: the steps come widest last; off is none; absent is the default") {
+    load(
+        "defaults: {ipv6_escalation: {40: 3, 56: 2}}\njails:\n  a: {logpath: /a, filter: app}\n"
+        "  b: {logpath: /a, filter: app, ipv6_escalation: off}\n"
+        "  c: {logpath: /a, filter: app, ignorecommand: [/bin/true]}\n");
+    using Steps = std::vector<EscalationStep>;
+    CHECK(jail("a").rules.ipv6_escalation == Steps{{56, 2}, {40, 3}});
+    CHECK(jail("b").rules.ipv6_escalation == Steps{});
+    CHECK(jail("c").rules.asks_program);
+    load("jails: {a: {logpath: /a, filter: app}}\n");
+    CHECK_FALSE(jail("a").rules.ipv6_escalation);
 }
 
 TEST_CASE_METHOD(Directory, "words of old still work: finds: log-ons, enabled: yes and no") {

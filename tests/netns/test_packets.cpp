@@ -220,6 +220,66 @@ TEST_CASE_METHOD(Network,
     CHECK(reach("203.0.113.9").empty());
 }
 
+TEST_CASE_METHOD(Network,
+                 "who takes another IPv6 /64 for each try is stopped as a /48, also over a kill") {
+    std::string action;
+    SECTION("nftables") { action = "nftables"; }
+    SECTION("ipset") {
+        action = "{ipset: {set6: block6}}";
+        must(
+            "ip netns exec router sh -ec 'ipset create block6 hash:net family inet6;"
+            "ip6tables -I FORWARD -m set --match-set block6 src -j DROP;"
+            "ip6tables -I INPUT -m set --match-set block6 src -j DROP'");
+    }
+    // ...:c:fedc is never seen; the /48 of :a holds an address of the router.
+    must(R"(set -e
+        for a in c:fedc::9 d::9; do ip -n attacker address add 2001:db8:$a/128 dev out nodad; done
+        ip -n router route add 2001:db8:c::/48 dev wan
+        ip -n router route add 2001:db8:d::/48 dev wan)");
+    write_config("jails: {mail: {logpath: attacks.log, filter: attack, bantime: 1h, action: [" +
+                 action + "]}}\n");
+    REQUIRE(wait_for([&] { return reach("2001:db8:c:fedc::9") == "server+router"; }));
+    REQUIRE(wait_for([&] { return reach("2001:db8:d::9") == "server+router"; }));
+    REQUIRE(router.start());
+    auto attack_from = [&](const std::string& site, int block) {
+        for (int i = 0; i < 8; ++i) {
+            char subnet[32];
+            std::snprintf(subnet, sizeof subnet, "%x", block << 8 | i);
+            attack("2001:db8:" + site + ":" + subnet + "::1");
+        }
+    };
+    for (int block = 0; block < 2; ++block)
+        for (const char* site : {"a", "c"}) attack_from(site, block);
+    REQUIRE(banned("2001:db8:c:100::/56"));
+    REQUIRE(banned("2001:db8:a:100::/56"));
+    CHECK(reach("2001:db8:c:fedc::9") == "server+router");
+    router.stop(SIGKILL);
+    for (const char* site : {"a", "c"}) attack_from(site, 2);
+    REQUIRE(router.start());
+    for (const char* site : {"a", "c"}) attack_from(site, 3);
+    REQUIRE(banned("2001:db8:c::/48"));
+    CHECK(reach("2001:db8:c:fedc::9").empty());
+    CHECK(wait_for([&] { return reach("2001:db8:d::9") == "server+router"; }));
+    // Of the neighbours of an own address only what does not hold it.
+    REQUIRE(banned("2001:db8:a:300::/56"));
+    CHECK_FALSE(router.ctl("bans --prefix 2001:db8:a::/48").out.find("2001:db8:a::/48 ") !=
+                std::string::npos);
+    std::string why = router.ctl("explain 2001:db8:c:fedc::9").out;
+    INFO(why);
+    CHECK(why.find("2001:db8:c::/48 is banned (active)") != std::string::npos);
+    CHECK(why.find("reason: attack: 4 of its /56 offended within 10m") != std::string::npos);
+    CHECK(why.find("offenders: 2001:db8:c::/56, 2001:db8:c:100::/56, 2001:db8:c:200::/56, "
+                   "2001:db8:c:300::/56") != std::string::npos);
+    attack("2001:db8:d:1::1");
+    CHECK(wait_for([&] {
+        return router.ctl("explain 2001:db8:d:1::1")
+                   .out.find("2001:db8:d::/56 has 1 of 8 offenders in 10m: 2001:db8:d:1::/64") !=
+               std::string::npos;
+    }));
+    CHECK(router.ctl("unban 2001:db8:c:fedc::9").code == 0);
+    CHECK(wait_for([&] { return reach("2001:db8:c:fedc::9") == "server+router"; }));
+}
+
 // The document that bandd grew from: NXLog -> rsyslog -> /var/log/hmail.log, a jail of one strike,
 // an ipset of the user's own without timeouts, two lines back into the mail server's log.
 TEST_CASE_METHOD(Network, "hMailServer behind a router, with hmailblock and both log messages") {

@@ -112,6 +112,7 @@ void BanLedger::forget_ended(Instant now) {
 }
 
 bool BanLedger::count_late_hit(const BanKey& key, Instant at) {
+    if (recent_.empty()) return false;
     auto found = recent_.find(key);
     if (found == recent_.end()) return false;
     Unbanned& ended = found->second;

@@ -56,6 +56,8 @@ class BanLedger {
     void forget_ended(Instant now);
     std::optional<Instant> next_deadline() const;
 
+    // Whether there are bans that expired of late, see `lateness`.
+    bool remembers() const { return !recent_.empty(); }
     // Was `key` banned at `at`, by a ban that has expired since? Then the hit is counted to it.
     bool count_late_hit(const BanKey& key, Instant at);
 

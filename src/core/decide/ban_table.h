@@ -31,11 +31,15 @@ class BanTable {
     Ban& put(Ban ban);
     void erase(const BanKey& key);
 
+    // False: no ban, of any jail, has a prefix of this length.
+    bool any_of_length(bool v4, int length) const {
+        return of_length_[length_index(v4, length)] != 0;
+    }
     // Calls `visit` with the key of every ban that holds all of `prefix`, of this jail.
     template <class Visit>
     void for_covering(JailIndex jail, const Prefix& prefix, const Visit& visit) const {
         for (int length = 0; length <= prefix.length; ++length) {
-            if (of_length_[length_index(prefix.is_v4(), length)] == 0) continue;
+            if (!any_of_length(prefix.is_v4(), length)) continue;
             BanKey key{jail, make_prefix(prefix.network, length)};
             if (find(key) != nullptr) visit(key);
         }

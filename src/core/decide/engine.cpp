@@ -24,13 +24,15 @@ bool Engine::is_ignored(JailIndex jail, const Address& address) const {
     return jails_[jail].rules.ignoreip.contains(address);
 }
 
+bool Engine::holds_exempt(JailIndex jail, const Prefix& prefix) const {
+    const JailRules& rules = jails_[jail].rules;
+    return rules.ignoreip.overlaps(prefix) || (rules.ignoreself && own_addresses_.overlaps(prefix));
+}
+
 Prefix Engine::key_for(JailIndex jail, const Address& address) const {
     const JailRules& rules = jails_[jail].rules;
     Prefix key = make_prefix(address, address.is_v4() ? rules.v4_length : rules.v6_length);
-    // A prefix with an ignored host in it is never banned as a whole.
-    if (!key.is_single() &&
-        (rules.ignoreip.overlaps(key) || (rules.ignoreself && own_addresses_.overlaps(key))))
-        key = make_prefix(address, address.bits());
+    if (!key.is_single() && holds_exempt(jail, key)) key = make_prefix(address, address.bits());
     return key;
 }
 
@@ -130,6 +132,7 @@ void Engine::on_answer(const Answer& answer, Instant now, Outcome& outcome) {
                 continue;
             }
             counted.asked = true;
+            counted.exempt = answer.addresses;
             count(question.jail, counted);
             continue;
         }
@@ -157,7 +160,9 @@ void Engine::look_ahead(std::span<const Hit> hits, std::size_t number) const {
     if (!hit.address) return;
     for (JailIndex jail : hit.rule->jails) {
         Prefix prefix = key_for(jail, *hit.address);
-        if (!bans().fetch({jail, prefix})) jails_[jail].windows.fetch(prefix);
+        if (bans().fetch({jail, prefix})) continue;
+        jails_[jail].windows.fetch(prefix);
+        jails_[jail].escalation.fetch(prefix);
     }
 }
 
@@ -233,32 +238,40 @@ void Engine::count_by_address(JailIndex index, const Counted& hit, Instant at,
         value = hash64(*counted);
     }
     Prefix prefix = key_for(index, address);
-    if (rules.asks && !hit.asked) {
-        const Ban* ban = bans().find({index, prefix});
-        bool banned = ban != nullptr && ban->until > at;
-        if (!banned && jail.windows.would_fill(prefix, at, jail.window_start(at), value))
-            return ask_if_exempt(index, hit, at, outcome);
-    }
+    Instant start = jail.window_start(at);
+    if (rules.asks && !hit.asked && !is_banned(index, prefix, at) &&
+        (jail.windows.would_fill(prefix, at, start, value) ||
+         jail.escalation.would_reach(prefix, at, start)))
+        return ask_if_exempt(index, hit, at, outcome);
     ++jail.counts.hits;
     if (count_to_ban(index, prefix, at, address, outcome)) return;
+    bool escalates = jail.escalation.counts(prefix);
+    if (escalates && count_to_wider_ban(index, prefix, at, address, outcome)) return;
 
     jail.windows.expire(std::max(at, hit.arrival) - rules.findtime);
-    if (rules.today) jail.windows.forget_before(prefix, jail.window_start(at));
+    if (rules.today) jail.windows.forget_before(prefix, start);
     std::uint64_t previous = 0;
     if (auto view = jail.windows.find(prefix)) previous = view->note;
     std::uint64_t note = lines_.add(at, hit.pattern, hit.line, previous);
     auto added = jail.windows.add(prefix, at, note, value);
     outcome.events.emplace_back(Found{index, address, std::string(hit.pattern), at, added.hits});
-    if (!added.full) return;
+    if (added.full) ban_for_hits(index, prefix, hit, note, added.hits, subject, outcome);
+    if (escalates) escalate(index, prefix, hit, at, note, outcome);
+}
 
+// Of a key that came to maxretry.
+void Engine::ban_for_hits(JailIndex index, const Prefix& prefix, const Counted& hit,
+                          std::uint64_t note, std::uint32_t hits, const Subject& subject,
+                          Outcome& outcome) {
+    const JailRules& rules = jails_[index].rules;
     auto story = std::make_shared<Story>();
     story->reason = hit.pattern;
-    story->matches = lines_.up_to(note, std::min(rules.maxmatches, added.hits));
+    story->matches = lines_.up_to(note, std::min(rules.maxmatches, hits));
     story->fields = hit.fields;
     if (rules.where)
         for (const auto& [name, fact] : rules.where->used_facts(subject))
             story->fields.add(name, fact);
-    ban_for(index, prefix, address, hit, added.hits, std::move(story), outcome);
+    ban_for(index, prefix, hit.address, hit, hits, std::move(story), outcome);
 }
 
 // Whether a hit is one of an address that is banned, or was when the line was written.
@@ -388,6 +401,7 @@ std::size_t Engine::unban(std::optional<JailIndex> jail, const Prefix& prefix, I
     for (JailIndex one : order_) {
         if (jail && *jail != one) continue;
         jails_[one].windows.erase(prefix.is_single() ? key_for(one, prefix.network) : prefix);
+        jails_[one].escalation.forget(prefix);
     }
     return ending.size();
 }
@@ -404,11 +418,13 @@ std::size_t Engine::unban_all(std::optional<JailIndex> jail, Unbanned::Why why, 
 Changes Engine::take_changes() {
     Changes changes;
     for (std::size_t i = 0; i < jails_.size(); ++i) {
-        jails_[i].windows.take_changes([&](const Prefix& key, const WindowTable::View& view) {
+        auto take = [&](const Prefix& key, const WindowTable::View& view) {
             changes.windows.push_back({{static_cast<JailIndex>(i), key},
                                        {view.times.begin(), view.times.end()},
                                        {view.values.begin(), view.values.end()}});
-        });
+        };
+        jails_[i].windows.take_changes(take);
+        jails_[i].escalation.take_changes(take);
     }
     ledger_.take_changes(changes);
     for (std::size_t i = 0; i < jails_.size(); ++i)
@@ -432,7 +448,9 @@ void Engine::restore_ban(Ban ban) {
 }
 
 void Engine::restore_window(const WindowChange& window) {
-    jails_[window.key.jail].windows.restore(window.key.prefix, window.times, window.values, true);
+    Jail& jail = jails_[window.key.jail];
+    if (!jail.escalation.restore(window.key.prefix, window.times, window.values))
+        jail.windows.restore(window.key.prefix, window.times, window.values, true);
 }
 
 void Engine::restore_account(AccountChange account) {

@@ -128,10 +128,13 @@ class Engine {
     std::optional<JailIndex> find_jail(std::string_view name) const;
     const JailCounts& counts(JailIndex jail) const { return jails_[jail].counts; }
     const WindowTable& windows(JailIndex jail) const { return jails_[jail].windows; }
+    const Escalation& escalation(JailIndex jail) const { return jails_[jail].escalation; }
     const BanTable& bans() const { return ledger_.bans(); }
     Prefix key_for(JailIndex jail, const Address& address) const;
     bool is_ignored(JailIndex jail, const Address& address) const;
     bool is_own(JailIndex jail, const Address& address) const;
+    // Whether an ignored address or one of our own is in it: then it is never banned as a whole.
+    bool holds_exempt(JailIndex jail, const Prefix& prefix) const;
     std::optional<Offences> offences(JailIndex jail, const Prefix& prefix) const {
         return ledger_.offences({jail, prefix});
     }
@@ -150,15 +153,26 @@ class Engine {
         std::string_view pattern;
         std::string_view line;
         const Fields& fields;
-        bool asked = false;  // the world has said that it is not exempt
+        bool asked = false;                    // the world has said that it is not exempt
+        std::span<const Address> exempt = {};  // and which addresses are, by names in ignoreip
     };
     void count_hit(JailIndex jail, const Counted& hit, Outcome& outcome);
     void count_by_address(JailIndex jail, const Counted& hit, Instant at, const Subject& subject,
                           Outcome& outcome);
     void count_by_user(JailIndex jail, const Counted& hit, Instant at, Outcome& outcome);
     void count_login(JailIndex jail, const Counted& hit, Instant at, Outcome& outcome);
+    void ban_for_hits(JailIndex jail, const Prefix& prefix, const Counted& hit, std::uint64_t note,
+                      std::uint32_t hits, const Subject& subject, Outcome& outcome);
     bool count_to_ban(JailIndex jail, const Prefix& prefix, Instant at, const Address& address,
                       Outcome& outcome);
+    bool count_to_wider_ban(JailIndex jail, const Prefix& key, Instant at, const Address& address,
+                            Outcome& outcome);
+    bool is_banned(JailIndex jail, const Prefix& key, Instant at) const;
+    void escalate(JailIndex jail, const Prefix& key, const Counted& hit, Instant at,
+                  std::uint64_t note, Outcome& outcome);
+    std::shared_ptr<const Story> story_of(JailIndex jail, const Escalation::Reached& reached,
+                                          const Counted& hit) const;
+    std::optional<Match> last_match(JailIndex jail, const Prefix& offender) const;
     void ignore(JailIndex jail, const Address& address, Instant at, Ignored::Why why,
                 Outcome& outcome);
     static Instant counted_time(const Counted& hit);

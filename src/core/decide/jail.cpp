@@ -19,6 +19,7 @@ AccountLimits limits_of(const JailRules& rules) {
 Jail::Jail(const JailRules& from)
     : rules(from),
       windows(from.maxretry, from.findtime, from.track_limit, from.distinct.has_value()),
+      escalation(from),
       attacked(limits_of(from)) {}
 
 void Jail::set_rules(JailRules fresh) {
@@ -30,6 +31,7 @@ void Jail::set_rules(JailRules fresh) {
         was.track_limit != fresh.track_limit)
         windows.resize(fresh.maxretry, fresh.findtime, fresh.track_limit,
                        fresh.distinct.has_value());
+    escalation.set_rules(fresh);
     if (was.distinct != fresh.distinct) attacked.clear();
     attacked.set_limits(limits_of(fresh));
     rules = std::move(fresh);
@@ -38,6 +40,7 @@ void Jail::set_rules(JailRules fresh) {
 
 void Jail::forget_hits() {
     windows.clear();
+    escalation.forget_hits();
     attacked.clear();
 }
 

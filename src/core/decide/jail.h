@@ -8,6 +8,7 @@
 #include "core/decide/accounts.h"
 #include "core/decide/changes.h"
 #include "core/decide/decision.h"
+#include "core/decide/escalation.h"
 #include "core/decide/rules.h"
 #include "core/decide/window.h"
 
@@ -29,6 +30,7 @@ struct Jail {
     JailRules rules;
     bool configured = true;  // false: gone
     WindowTable windows;
+    Escalation escalation;  // of the windows' keys that are neighbours
     AccountTable attacked;  // by user, if the jail counts so
     JailCounts counts;
     JailCounts stored_counts;  // as of the last checkpoint

@@ -27,7 +27,8 @@ struct Question {
 
 struct Answer {
     Question question;
-    std::vector<Address> addresses;  // none: not known, or no answer in time
+    // Of the name; none: not known, or no answer in time. To `exempt`: all that are exempt by name.
+    std::vector<Address> addresses;
     bool exempt = false;
     std::string hostname;  // that leads back to the address; empty: none does
 };

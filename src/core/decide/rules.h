@@ -2,6 +2,7 @@
 // What a jail decides by. Values only; `config/compile` makes them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -28,6 +29,17 @@ struct DistinctCount {
     bool operator==(const DistinctCount&) const = default;
 };
 
+// `ipv6_escalation`: an IPv6 prefix of this length is banned once so many of the next longer ones
+// that are counted offend within findtime (core/decide/escalation).
+struct EscalationStep {
+    int length = 0;
+    std::uint32_t offenders = 2;
+    bool operator==(const EscalationStep&) const = default;
+};
+
+// Homes get a /56, sites a /48 (RFC 6177, RIPE-690).
+inline constexpr std::array<EscalationStep, 2> default_escalation{{{56, 8}, {48, 4}}};
+
 struct JailRules {
     std::string name;
     std::uint32_t maxretry = 5;
@@ -40,11 +52,14 @@ struct JailRules {
     BantimePolicy bantime;
     int v4_length = 32;  // ban_prefix; windows are keyed by it, too
     int v6_length = ipv6_host_length;
+    // The narrowest first; none: off. Absent: `default_escalation`.
+    std::optional<std::vector<EscalationStep>> ipv6_escalation;
     PrefixSet ignoreip;
     bool ignoreself = true;
     // Before a ban is decided, the world is asked whether the address is exempt: by a program, or
     // by host names in ignoreip.
     bool asks = false;
+    bool asks_program = false;  // which tells of single addresses only
     // Where `where` needs a host name that the line does not tell, the world is asked for it.
     bool reverse_lookup = false;
     bool simulate = false;

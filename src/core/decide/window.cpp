@@ -140,7 +140,7 @@ bool WindowTable::would_fill(const Prefix& key, Instant at, Instant from,
 WindowTable::Added WindowTable::add(const Prefix& key, Instant at, std::uint64_t note,
                                     std::uint64_t value) {
     Added added;
-    if (maxretry_ <= 1) return {1, true, 0};
+    if (maxretry_ <= 1) return {1, true, 0, {}};
     std::uint32_t slot = slot_of(key);
     if (slot == none) slot = insert(key);
     Slot& s = slots_[slot];
@@ -165,6 +165,7 @@ WindowTable::Added WindowTable::add(const Prefix& key, Instant at, std::uint64_t
     if (is_full(s.count, newest, at)) {
         added.hits = s.count + 1U;
         added.full = true;
+        if (distinct_) added.others = {&values_[std::size_t{slot} * stride_], s.count};
         remove(slot);
         return added;
     }
@@ -246,7 +247,7 @@ void WindowTable::resize(std::uint32_t maxretry, Duration findtime, std::size_t 
 void WindowTable::restore(const Prefix& key, std::span<const Instant> times,
                           std::span<const std::uint64_t> values, bool stored) {
     if (maxretry_ <= 1 || times.empty()) return;
-    if (distinct_ && values.size() != times.size()) return;
+    if (values.size() != (distinct_ ? times.size() : 0)) return;
     if (slot_of(key) != none) return;
     std::uint32_t slot = insert(key);
     std::size_t count = std::min(times.size(), stride_);

@@ -31,6 +31,8 @@ class WindowTable {
         std::uint32_t hits = 0;           // of this key within findtime, this one included
         bool full = false;                // maxretry reached; the key is forgotten
         std::uint64_t previous_note = 0;  // the note given with the key's last hit, 0 if none
+        // If full and distinct: the values of its other hits, oldest first; until the next call.
+        std::span<const std::uint64_t> others;
     };
     // `note` is the caller's own mark for this hit (never 0), handed back with the next one.
     // `value`: a hash of what must be distinct.
@@ -66,7 +68,8 @@ class WindowTable {
                 visit(slots_[slot].key, view(slot));
     }
     // As `add`, for a key read back from a checkpoint; `times` ascending. `stored`: it is in the
-    // checkpoint as it is. Times without values are nothing to a table that wants these.
+    // checkpoint as it is. Times without values are nothing to a table that wants these, nor the
+    // other way round.
     void restore(const Prefix& key, std::span<const Instant> times,
                  std::span<const std::uint64_t> values, bool stored);
 
