@@ -256,7 +256,7 @@ constexpr std::array kinds{
     Kind{"exec", parse_as<parse_exec>},
     Kind{"syslog", parse_as<parse_syslog>},
 };
-static_assert(kinds.size() == std::variant_size_v<ActionConfig>);
+static_assert(kinds.size() == std::variant_size_v<ActionConfig>, "a kind of action has no row");
 
 class ActionReader {
   public:
