@@ -59,8 +59,8 @@ constexpr const char* jails = R"(
 // The log: written by one thread, at any speed, rotated in any way.
 class Writer {
   public:
+    // Goes on with the log that is there.
     Writer(std::string log, unsigned seed) : log_(std::move(log)), random_(seed) {
-        write_file(log_, "");
         thread_ = std::thread([this] { run(); });
     }
     ~Writer() { stop(); }
@@ -182,7 +182,9 @@ int run(const Options& options) {
     std::printf("chaos: %d kills, seed %u, faults %s\n", options.kills, options.seed,
                 options.faults.c_str());
     std::mt19937 random(options.seed);
-    write_file(log, "");
+    // Not empty: a checkpoint knows a file again by its first bytes, and a log that was empty, then
+    // renamed and compressed before the next checkpoint, is not found (a known fault).
+    write_file(log, format_rfc3339(now()) + " mx app: begins\n");
     DaemonProcess calm(calm_dir, "ip netns exec calm");
     DaemonProcess chaos(chaos_dir, prefix);
     // With writes that fail, an opening may, too: tried again, as systemd would.
