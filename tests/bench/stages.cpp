@@ -188,8 +188,10 @@ void take_captures(benchmark::State& state) {
 }
 BENCHMARK(take_captures)->ArgName("hmailserver_postfix_dovecot_sshd")->DenseRange(0, 3);
 
-// One jail, hits of `addresses` in turn; with maxretry 5 every fifth leads to a ban of a second.
+// One jail, hits of `addresses` in turn (`ipv6`: of as many /64, which are
+// neighbours); with maxretry 5 every fifth leads to a ban of a second.
 void decide(benchmark::State& state) {
+    bool v6 = state.range(1) != 0;
     Engine engine;
     JailRules rules;
     rules.name = "bench";
@@ -206,6 +208,11 @@ void decide(benchmark::State& state) {
         address.bytes = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
         auto number = static_cast<std::uint32_t>(random() % static_cast<unsigned>(state.range(0)));
         std::memcpy(address.bytes.data() + 12, &number, 4);
+        if (v6) {
+            address.bytes = {0x20, 0x01};
+            for (std::size_t i = 0; i < 4; ++i)
+                address.bytes[7 - i] = static_cast<std::uint8_t>(number >> 8 * i);
+        }
         Instant at{us += 100};
         Hit hit{&rule, &pattern, at, "a line", address};
         outcome.events.clear();
@@ -214,7 +221,12 @@ void decide(benchmark::State& state) {
     }
     state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
 }
-BENCHMARK(decide)->ArgName("addresses")->Arg(1000)->Arg(1'000'000);
+BENCHMARK(decide)
+    ->ArgNames({"addresses", "ipv6"})
+    ->Args({1000, 0})
+    ->Args({1'000'000, 0})
+    ->Args({1000, 1})
+    ->Args({1'000'000, 1});
 
 void add_to_window(benchmark::State& state) {
     WindowTable table(5, std::chrono::minutes(10), 2'000'000);

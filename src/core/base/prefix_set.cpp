@@ -33,12 +33,20 @@ bool PrefixSet::overlaps(const Number& first, const Number& last) const {
 }
 
 bool PrefixSet::contains(const Address& address) const {
+    if (empty()) return false;
     Number number(address);
     return overlaps(number, number);
 }
 
+// Asked for every hit of an IPv6 address, so the last address is not made byte by byte.
 bool PrefixSet::overlaps(const Prefix& prefix) const {
-    return overlaps(Number(prefix.network), Number(last_address(prefix)));
+    if (empty()) return false;
+    Number first(prefix.network);
+    Number last = first;
+    int host_bits = prefix.network.bits() - prefix.length;
+    if (host_bits > 64) last.high |= ~std::uint64_t{0} >> (128 - host_bits);
+    if (host_bits > 0) last.low |= ~std::uint64_t{0} >> (64 - std::min(host_bits, 64));
+    return overlaps(first, last);
 }
 
 }  // namespace bandd

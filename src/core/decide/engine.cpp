@@ -238,18 +238,19 @@ void Engine::count_by_address(JailIndex index, const Counted& hit, Instant at,
         value = hash64(*counted);
     }
     Prefix prefix = key_for(index, address);
-    Instant start = jail.window_start(at);
-    if (rules.asks && !hit.asked && !is_banned(index, prefix, at) &&
-        (jail.windows.would_fill(prefix, at, start, value) ||
-         jail.escalation.would_reach(prefix, at, start)))
-        return ask_if_exempt(index, hit, at, outcome);
+    if (rules.asks && !hit.asked && !is_banned(index, prefix, at)) {
+        Instant start = jail.window_start(at);
+        if (jail.windows.would_fill(prefix, at, start, value) ||
+            jail.escalation.would_reach(prefix, at, start))
+            return ask_if_exempt(index, hit, at, outcome);
+    }
     ++jail.counts.hits;
     if (count_to_ban(index, prefix, at, address, outcome)) return;
     bool escalates = jail.escalation.counts(prefix);
     if (escalates && count_to_wider_ban(index, prefix, at, address, outcome)) return;
 
     jail.windows.expire(std::max(at, hit.arrival) - rules.findtime);
-    if (rules.today) jail.windows.forget_before(prefix, start);
+    if (rules.today) jail.windows.forget_before(prefix, jail.window_start(at));
     std::uint64_t previous = 0;
     if (auto view = jail.windows.find(prefix)) previous = view->note;
     std::uint64_t note = lines_.add(at, hit.pattern, hit.line, previous);

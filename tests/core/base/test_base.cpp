@@ -84,6 +84,34 @@ TEST_CASE("a prefix set answers as a walk over its list would") {
     CHECK_FALSE(PrefixSet{}.contains(ip("1.2.3.4")));
 }
 
+TEST_CASE("a prefix set says of blocks of every length whether something of it is in them") {
+    std::mt19937 random(7);
+    auto some = [&] {
+        Address address = random() % 2 == 0 ? ip("10.0.0.0") : ip("2001:db8::");
+        // Few different bytes, so that many blocks meet.
+        for (std::size_t i = address.is_v4() ? 13 : 4; i < 16; ++i)
+            address.bytes[i] = static_cast<std::uint8_t>(random() % 3 * 127);
+        auto shortest = static_cast<int>(3 + random() % 9);
+        return make_prefix(
+            address, shortest + static_cast<int>(random() % 128) % (address.bits() - shortest + 1));
+    };
+    std::size_t met = 0;
+    for (int round = 0; round < 2000; ++round) {
+        std::vector<Prefix> list{some(), some(), some()};
+        Prefix block = some();
+        bool expected = false;
+        for (const Prefix& one : list)
+            if (one.is_v4() == block.is_v4())
+                expected = expected || contains(one, block.network) || contains(block, one.network);
+        INFO(to_string(block) << " " << to_string(list[0]) << " " << to_string(list[1]) << " "
+                              << to_string(list[2]));
+        REQUIRE(PrefixSet(list).overlaps(block) == expected);
+        met += expected ? 1 : 0;
+    }
+    CHECK(met > 200);
+    CHECK(met < 1800);
+}
+
 TEST_CASE("durations are read as fail2ban reads them") {
     CHECK(parse_duration("90") == 90s);
     CHECK(parse_duration("10m") == 10min);
