@@ -183,17 +183,8 @@ class Replay {
         LogSpec spec;
         if (!jails.empty() && !config_.jails[jails.front()].logs.empty())
             spec = config_.jails[jails.front()].logs.front();
-        Result<Tail> tail = fail("");
-        if (is_archive(path)) {
-            std::error_code fault;
-            auto content = unpack_archive(path, fs::temp_directory_path(fault).string());
-            if (!content) return std::unexpected(content.error());
-            auto id = file_id(path);
-            tail = Tail::adopt(std::move(*content), path, id.value_or(FileId{}), spec.encoding,
-                               config_.line_limit);
-        } else {
-            tail = Tail::open(path, spec.encoding, config_.line_limit);
-        }
+        auto tail = is_archive(path) ? Tail::open_archive(path, spec.encoding, config_.line_limit)
+                                     : Tail::open(path, spec.encoding, config_.line_limit);
         if (!tail) return std::unexpected(tail.error());
         tail->seek(0);
         auto file = std::make_unique<Replayed>(Replayed{path, std::move(*tail), {}, {}});

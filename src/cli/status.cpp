@@ -65,6 +65,7 @@ int print_jail(const Json& jail) {
 void print_troubles(const Json& status) {
     static constexpr std::pair<const char*, const char*> counters[] = {
         {"cut_lines", "lines were over the limit and cut"},
+        {"cut_archives", "compressed logs held too much and were not read to their end"},
         {"no_address", "lines matched with no address in them"},
         {"undated", "hits had no date and count at arrival"},
         {"matcher_fallbacks", "times the matcher ran out of memory and went on more slowly"},

@@ -48,6 +48,7 @@ class Pipeline : private LineTaker {
     const std::map<std::string, ScanCounts, std::less<>>& counts_by_source() const {
         return counts_by_source_;
     }
+    std::uint64_t cut_archives() const { return sources_.files().watch().cut_archives(); }
     std::uint64_t cut_lines() const { return sources_.files().watch().cut_lines() + counts().cut; }
 
   private:

@@ -5,7 +5,6 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "os/clock.h"
 
@@ -19,7 +18,6 @@ LogFiles::~LogFiles() {
 Result<> LogFiles::start(const Config& config) {
     Watch::Limits limits;
     limits.line_limit = config.line_limit;
-    limits.scratch = std::filesystem::path(config.state).parent_path().string();
     auto watch = Watch::create(limits);
     if (!watch) return std::unexpected(watch.error());
     watch_ = std::make_unique<Watch>(std::move(*watch));

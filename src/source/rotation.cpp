@@ -30,9 +30,12 @@ bool is_rotation_mark(std::string_view mark) {
 }
 
 std::string head_of(const std::string& path) {
-    if (is_archive(path)) return archive_head(path, Fingerprint::longest).value_or("");
-    // O_NONBLOCK: it may have become a FIFO meanwhile.
-    Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+    if (is_archive(path)) {
+        auto archive = Archive::open(path);
+        return archive ? archive_head(*archive, Fingerprint::longest).value_or("") : "";
+    }
+    // It may have become a FIFO meanwhile, or a link.
+    Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW));
     std::string head(Fingerprint::longest, '\0');
     ssize_t got = fd ? pread(fd.get(), head.data(), head.size(), 0) : 0;
     head.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
@@ -92,8 +95,9 @@ std::vector<Rotated> find_rotated(const std::string& path, const Tail* current,
         if (!is_rotated_name(name, log)) return;
         Candidate candidate;
         candidate.rotated.path = join_path(directory, name);
-        struct stat status{};
-        if (::stat(candidate.rotated.path.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
+        struct stat status {};
+        // A link is nothing that rotation makes, and could lead anywhere.
+        if (::lstat(candidate.rotated.path.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
             return;
         candidate.rotated.id = {status.st_dev, status.st_ino};
         candidate.rotated.modified =
@@ -123,12 +127,9 @@ std::vector<Rotated> find_rotated(const std::string& path, const Tail* current,
     return found;
 }
 
-Result<Tail> open_rotated(const std::string& path, const Rotated& rotated, Encoding encoding,
-                          std::size_t line_limit, const std::string& scratch) {
-    if (!is_archive(rotated.path)) return Tail::open(rotated.path, encoding, line_limit);
-    auto content = unpack_archive(rotated.path, scratch);
-    if (!content) return std::unexpected(content.error());
-    return Tail::adopt(std::move(*content), path, rotated.id, encoding, line_limit);
+Result<Tail> open_rotated(const Rotated& rotated, Encoding encoding, std::size_t line_limit) {
+    return is_archive(rotated.path) ? Tail::open_archive(rotated.path, encoding, line_limit)
+                                    : Tail::open(rotated.path, encoding, line_limit);
 }
 
 bool is_the_same(const Tail& opened, const Rotated& listed) {

@@ -32,9 +32,8 @@ std::vector<Rotated> find_rotated(const std::string& path, const Tail* current,
 // included.
 inline constexpr std::size_t most_rotated = 200;
 
-// Opens it, to be read as lines of the log `path`. Compressed files are unpacked into `scratch`.
-Result<Tail> open_rotated(const std::string& path, const Rotated& rotated, Encoding encoding,
-                          std::size_t line_limit, const std::string& scratch);
+// Opens it, to be read as lines of its log.
+Result<Tail> open_rotated(const Rotated& rotated, Encoding encoding, std::size_t line_limit);
 
 // True if the name that was listed still means the same inode.
 bool still_there(const Rotated& rotated);

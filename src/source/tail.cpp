@@ -20,7 +20,7 @@ FileId id_of(const struct stat& status) { return {status.st_dev, status.st_ino};
 }  // namespace
 
 std::optional<FileId> file_id(const std::string& path) {
-    struct stat status{};
+    struct stat status {};
     if (::stat(path.c_str(), &status) != 0) return {};
     return id_of(status);
 }
@@ -31,7 +31,7 @@ Result<Tail> Tail::open(const std::string& path, Encoding encoding, std::size_t 
     Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     if (!fd)
         return fail_errno(what, errno == EACCES ? "give the user bandd the right to read it" : "");
-    struct stat status{};
+    struct stat status {};
     if (fstat(fd.get(), &status) != 0) return fail_errno(what);
     if (!S_ISREG(status.st_mode)) return fail(what, "it is not a regular file");
     Tail tail;
@@ -44,15 +44,23 @@ Result<Tail> Tail::open(const std::string& path, Encoding encoding, std::size_t 
     return tail;
 }
 
-Tail Tail::adopt(Fd fd, const std::string& path, FileId id, Encoding encoding,
-                 std::size_t line_limit) {
+Result<Tail> Tail::open_archive(const std::string& path, Encoding encoding,
+                                std::size_t line_limit) {
+    auto archive = Archive::open(path);
+    if (!archive) return std::unexpected(archive.error());
+    struct stat status {};
+    if (fstat(archive->fd(), &status) != 0) return fail_errno("cannot read \"" + path + "\"");
+    auto head = bandd::archive_head(*archive, Fingerprint::longest);
+    if (!head) return std::unexpected(head.error());
+    archive->rewind();
     Tail tail;
     tail.path_ = path;
-    tail.id_ = id;
-    tail.fd_ = std::move(fd);
+    tail.id_ = id_of(status);
+    tail.archive_ = std::move(*archive);
+    tail.archive_head_ = std::move(*head);
+    tail.fingerprint_ = Fingerprint::of(tail.archive_head_);
     tail.wanted_ = tail.encoding_ = encoding;
     tail.line_limit_ = line_limit;
-    tail.look();
     return tail;
 }
 
@@ -68,7 +76,7 @@ Tail Tail::dormant(const std::string& path, FileId id, std::uint64_t size, Encod
 }
 
 Result<> Tail::wake() {
-    if (fd_) return {};
+    if (is_open()) return {};
     auto opened = open(path_, wanted_, line_limit_);
     if (!opened) return std::unexpected(opened.error());
     if (opened->id_ != id_) return fail("\"" + path_ + "\"", "is another file now");
@@ -78,14 +86,15 @@ Result<> Tail::wake() {
 }
 
 std::uint64_t Tail::size() const {
-    struct stat status{};
+    if (archive_) return UINT64_MAX;
+    struct stat status {};
     int failed = fd_ ? fstat(fd_.get(), &status) : ::stat(path_.c_str(), &status);
     return failed != 0 ? offset_ : static_cast<std::uint64_t>(status.st_size);
 }
 
 std::int64_t Tail::modified() const {
-    struct stat status{};
-    if (!fd_ || fstat(fd_.get(), &status) != 0) return 0;
+    struct stat status {};
+    if (!is_open() || fstat(fd(), &status) != 0) return 0;
     return status.st_mtim.tv_sec * std::int64_t{1'000'000'000} + status.st_mtim.tv_nsec;
 }
 
@@ -120,19 +129,19 @@ void Tail::look() {
     fingerprint_ = Fingerprint::of({head.data(), static_cast<std::size_t>(got)});
 }
 
-bool Tail::begins_with(std::string_view head) const {
-    std::array<char, Fingerprint::longest> own{};
-    if (head.size() > own.size() || !fd_) return false;
-    ssize_t got = pread(fd_.get(), own.data(), head.size(), 0);
-    return got >= 0 && head == std::string_view(own.data(), static_cast<std::size_t>(got));
+// The first bytes, at most as many as a fingerprint is of.
+std::string Tail::head(std::size_t length) const {
+    if (archive_) return archive_head_.substr(0, length);
+    std::string head(std::min<std::size_t>(length, Fingerprint::longest), '\0');
+    ssize_t got = fd_ ? pread(fd_.get(), head.data(), head.size(), 0) : 0;
+    head.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    return head;
 }
 
+bool Tail::begins_with(std::string_view head) const { return this->head(head.size()) == head; }
+
 bool Tail::matches(const Fingerprint& fingerprint) const {
-    if (fingerprint.length == 0) return true;
-    std::array<char, Fingerprint::longest> head{};
-    if (fingerprint.length > head.size() || !fd_) return false;
-    ssize_t got = pread(fd_.get(), head.data(), fingerprint.length, 0);
-    return got > 0 && fingerprint.matches({head.data(), static_cast<std::size_t>(got)});
+    return fingerprint.length == 0 || fingerprint.matches(head(fingerprint.length));
 }
 
 void Tail::detect_encoding() {
@@ -144,10 +153,9 @@ void Tail::detect_encoding() {
         }
         return;
     }
-    std::array<char, 4> head{};
-    ssize_t got = pread(fd_.get(), head.data(), head.size(), 0);
-    if (got < 2) return;  // one byte says nothing yet
-    auto mark = detect_byte_order_mark({head.data(), static_cast<std::size_t>(got)});
+    std::string begin = head(4);
+    if (begin.size() < 2) return;  // one byte says nothing yet
+    auto mark = detect_byte_order_mark(begin);
     encoding_ = mark.encoding;
     if (offset_ == raw_.size()) raw_.erase(0, std::min(mark.length, raw_.size()));
 }
@@ -220,7 +228,8 @@ bool Tail::skip_cut_line() {
 Result<Tail::Read> Tail::read(std::size_t most) {
     leave_handed();
     took_nothing_ = false;
-    struct stat status{};
+    if (archive_) return read_archive(most);
+    struct stat status {};
     if (fstat(fd_.get(), &status) != 0) return fail_errno("fstat \"" + path_ + "\"");
     auto size = static_cast<std::uint64_t>(status.st_size);
     // Shrunk, or shrunk and grown past us again (copytruncate with a busy writer).
@@ -247,9 +256,41 @@ Result<Tail::Read> Tail::read(std::size_t most) {
     if (got < 0) return fail_errno("read \"" + path_ + "\"");
     offset_ += static_cast<std::uint64_t>(got);
     look();
-    detect_encoding();
-    bool more = offset_ < size;
+    return hand_on_lines(offset_ < size);
+}
 
+Result<Tail::Read> Tail::read_archive(std::size_t most) {
+    if (archive_->unpacked() > offset_) archive_->rewind();
+    std::uint64_t read_before = offset_ - archive_->unpacked();  // to be passed over
+    std::size_t kept = raw_.size();
+    std::size_t room = read_before > 0 ? std::min<std::uint64_t>(most, read_before) : most;
+    Result<Archive::Piece> piece;
+    raw_.resize_and_overwrite(kept + room, [&](char* bytes, std::size_t) {
+        piece = archive_->read(bytes + kept, room);
+        return kept + (piece ? piece->bytes : 0);
+    });
+    if (!piece) {
+        counts_.cut_archives = archive_->was_cut() ? 1 : 0;
+        give_up();
+        return std::unexpected(piece.error());
+    }
+    counts_.unpacked += piece->bytes;
+    if (read_before > 0) {
+        raw_.resize(kept);
+        return Read{{}, !piece->ended};
+    }
+    offset_ += piece->bytes;
+    return hand_on_lines(!piece->ended);
+}
+
+void Tail::give_up() {
+    offset_ -= raw_.size() - handed_;
+    raw_.clear();
+    handed_ = 0;
+}
+
+Tail::Read Tail::hand_on_lines(bool more) {
+    detect_encoding();
     if (skipping_ && !skip_cut_line()) return Read{{}, more};
     std::size_t whole = last_line_end(encoding_, raw_);
     if (whole == 0 && raw_.size() >= line_limit_ * unit_size(encoding_)) {

@@ -13,6 +13,7 @@
 #include "core/base/zone.h"
 #include "core/text/encoding.h"
 #include "os/fd.h"
+#include "source/archive.h"
 #include "source/lines.h"
 
 namespace bandd {
@@ -21,6 +22,8 @@ std::optional<FileId> file_id(const std::string& path);
 
 struct TailCounts {
     std::uint64_t bytes = 0, cut_lines = 0, truncations = 0;
+    std::uint64_t unpacked = 0;      // bytes of an archive, those that were passed over included
+    std::uint64_t cut_archives = 0;  // 1: it held too much, the rest was not read
 };
 
 class Tail {
@@ -35,10 +38,10 @@ class Tail {
                         std::size_t line_limit);
     Result<> wake();
 
-    // A file that is open already, and holds the content of the one that `path` and `id` name (an
-    // archive, unpacked).
-    static Tail adopt(Fd fd, const std::string& path, FileId id, Encoding encoding,
-                      std::size_t line_limit);
+    // The content of a compressed log. Nobody adds to it; each `read` unpacks at most what it may
+    // give, also where it only passes over what was read before.
+    static Result<Tail> open_archive(const std::string& path, Encoding encoding,
+                                     std::size_t line_limit);
 
     struct Read {
         std::string_view bytes;  // whole lines, valid until the call after the next
@@ -67,6 +70,8 @@ class Tail {
     // was cut, in UTF-16; or at the end.
     std::optional<FilePart> ahead(std::size_t most);
     void took(std::size_t bytes, std::string_view left);
+    // Reads no further: a line that was begun is forgotten, since the rest of it is not known.
+    void give_up();
     // What is left without a line end, once nothing can be added to it any more.
     std::string_view flush_partial();
 
@@ -91,13 +96,17 @@ class Tail {
     const std::string& path() const { return path_; }
     void set_path(std::string path) { path_ = std::move(path); }
     const FileId& id() const { return id_; }
-    bool is_open() const { return static_cast<bool>(fd_); }
-    int fd() const { return fd_.get(); }
-    std::uint64_t size() const;
+    bool is_open() const { return fd_ || archive_; }
+    bool is_archive() const { return archive_.has_value(); }
+    int fd() const { return archive_ ? archive_->fd() : fd_.get(); }
+    std::uint64_t size() const;     // of an archive: more than it can be
     std::int64_t modified() const;  // nanoseconds, by the file system's clock
     const TailCounts& counts() const { return counts_; }
 
   private:
+    std::string head(std::size_t length) const;
+    Result<Read> read_archive(std::size_t most);
+    Read hand_on_lines(bool more);
     void leave_handed();
     void detect_encoding();
     bool skip_cut_line();
@@ -106,7 +115,9 @@ class Tail {
 
     std::string path_;
     FileId id_;
-    Fd fd_;
+    Fd fd_;                           // of a file that is no archive
+    std::optional<Archive> archive_;  // in place of that
+    std::string archive_head_;        // its first bytes, unpacked
     Encoding wanted_ = Encoding::automatic;
     Encoding encoding_ = Encoding::automatic;  // automatic: not known before the first bytes
     std::size_t line_limit_ = 65536;

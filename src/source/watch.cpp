@@ -31,12 +31,12 @@ bool has_wildcard(const std::string& text) {
 }
 
 bool is_symlink(const std::string& path) {
-    struct stat status{};
+    struct stat status {};
     return lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode);
 }
 
 bool is_directory(const std::string& path) {
-    struct stat status{};
+    struct stat status {};
     return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
@@ -213,8 +213,7 @@ std::vector<Watch::Opened> Watch::open_all(std::size_t log, const std::string& p
             names.emplace_back(one.path, one.id);
             if (!wanted(one) || is_opened(one)) continue;
             if (find_reader(one.id, logs_[log].spec) != nullptr) continue;
-            auto tail = open_rotated(path, one, logs_[log].spec.encoding, limits_.line_limit,
-                                     limits_.scratch);
+            auto tail = open_rotated(one, logs_[log].spec.encoding, limits_.line_limit);
             if (!still_there(one) || (tail && !is_the_same(*tail, one)))
                 all = false;
             else if (!tail)
@@ -299,7 +298,7 @@ bool Watch::note_dormant(std::size_t log, const std::string& path, FileId id, In
     if (!starting_ || known || wanted.spec.start == Start::beginning ||
         !has_wildcard(wanted.spec.path))
         return false;
-    struct stat status{};
+    struct stat status {};
     if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode) ||
         Instant::from_seconds(status.st_mtim.tv_sec) >= now - wanted.findtime)
         return false;
@@ -562,9 +561,12 @@ void Watch::look(Instant now) {
 
 std::vector<Reader*> Watch::ready() {
     std::vector<Reader*> ready;
+    bool unpacking = false;
     for (Reader& reader : readers_) {
         if (!reader.ready) continue;
         if (reader.after != nullptr && reader.after->ready) continue;
+        // One archive at a time: each takes memory, and a turn of the loop.
+        if (reader.tail.is_archive() && std::exchange(unpacking, true)) continue;
         if (!reader.tail.is_open()) {
             if (auto woken = reader.tail.wake(); !woken) {
                 reader.ready = false;
@@ -603,9 +605,31 @@ Result<bool> Watch::read_on(Reader& reader, const Visitor& visitor, Instant now)
     return more;
 }
 
+// As `read_on`, within the day's limit.
+Result<bool> Watch::read_archive(Reader& reader, const Visitor& visitor, Instant now) {
+    constexpr Duration day = std::chrono::hours(24);
+    if (unpacking_since_ == never || now < unpacking_since_ || now >= unpacking_since_ + day) {
+        unpacking_since_ = now;
+        unpacked_ = 0;
+    }
+    if (unpacked_ >= limits_.unpacked_a_day) {
+        reader.tail.give_up();
+        ++cut_archives_gone_;
+        return fail("rotated logs of \"" + reader.tail.path() + "\"",
+                    "compressed ones held more than " +
+                        std::to_string(limits_.unpacked_a_day >> 30) + " GiB in a day",
+                    "the rest of this one is not read");
+    }
+    std::uint64_t before = reader.tail.counts().unpacked;
+    auto more = read_on(reader, visitor, now);
+    unpacked_ += reader.tail.counts().unpacked - before;
+    return more;
+}
+
 void Watch::read_ready(const Visitor& visitor, Instant now) {
     for (Reader* reader : ready()) {
-        auto more = read_on(*reader, visitor, now);
+        auto more = reader->tail.is_archive() ? read_archive(*reader, visitor, now)
+                                              : read_on(*reader, visitor, now);
         if (!more && visitor.on_error) visitor.on_error(more.error());
         reader->ready = more && *more;
         if (!reader->ready) reader->backlog.reset();
@@ -670,6 +694,7 @@ std::optional<Instant> Watch::next_deadline() const {
 void Watch::drop(Reader& reader) {
     ++version_;
     cut_lines_gone_ += reader.tail.counts().cut_lines;
+    cut_archives_gone_ += reader.tail.counts().cut_archives;
     unwatch_file(reader);
     for (Reader& other : readers_)
         if (other.after == &reader) other.after = nullptr;
@@ -679,6 +704,12 @@ void Watch::drop(Reader& reader) {
 std::uint64_t Watch::cut_lines() const {
     std::uint64_t cut = cut_lines_gone_;
     for (const Reader& reader : readers_) cut += reader.tail.counts().cut_lines;
+    return cut;
+}
+
+std::uint64_t Watch::cut_archives() const {
+    std::uint64_t cut = cut_archives_gone_;
+    for (const Reader& reader : readers_) cut += reader.tail.counts().cut_archives;
     return cut;
 }
 

@@ -44,7 +44,8 @@ class Watch {
         // A writer may hold a rotated file open for a while (until it gets its SIGHUP).
         Duration linger = std::chrono::seconds(60);
         std::size_t readers = 4096;
-        std::string scratch = "/tmp";  // where compressed logs are unpacked to
+        // Of all compressed logs together, content that was read before included.
+        std::uint64_t unpacked_a_day = std::uint64_t{16} << 30;
     };
     static Result<Watch> create(Limits limits);
 
@@ -90,7 +91,8 @@ class Watch {
     bool waiting(std::size_t log) const;
     // Moves whenever `error` or `waiting` may have.
     std::uint64_t version() const { return version_; }
-    std::uint64_t cut_lines() const;  // over line_limit, so far
+    std::uint64_t cut_lines() const;     // over line_limit, so far
+    std::uint64_t cut_archives() const;  // that held too much, so far
     std::uint64_t overflows() const { return overflows_; }
 
   private:
@@ -108,6 +110,7 @@ class Watch {
     };
     std::vector<Reader*> ready();
     Result<bool> read_on(Reader& reader, const Visitor& visitor, Instant now);
+    Result<bool> read_archive(Reader& reader, const Visitor& visitor, Instant now);
     void find_copy(Reader& reader, const TailPosition& before, Instant now);
     void drop_expired(const Visitor& visitor, Instant now);
     void drop(Reader& reader);
@@ -158,7 +161,10 @@ class Watch {
     std::optional<FileId> forbidden_;
     bool starting_ = false;  // files seen now were there before us
     std::uint64_t overflows_ = 0;
-    std::uint64_t cut_lines_gone_ = 0;  // of readers that were dropped
+    std::uint64_t cut_lines_gone_ = 0;     // of readers that were dropped
+    std::uint64_t cut_archives_gone_ = 0;  // the same, and those over the day's limit
+    Instant unpacking_since_ = never;      // when this day began
+    std::uint64_t unpacked_ = 0;           // in it
     std::uint64_t version_ = 1;
 };
 

@@ -3,6 +3,7 @@
 // descriptors. docs/faults.md promises these.
 #include <csignal>
 
+#include "support/archives.h"
 #include "support/setup.h"
 
 using namespace bandd;
@@ -43,6 +44,39 @@ TEST_CASE_METHOD(AppSetup, "a missing log is said and waited for; its own log is
     denied("203.0.113.9", dir / "later/app.log");
     CHECK(bans_become("203.0.113.9 app active\n"));
     CHECK(said("log \"" + dir / "later/app.log" + "\" is read now"));
+}
+
+TEST_CASE_METHOD(AppSetup,
+                 "archives beside a log that hold gigabytes are cut, said and counted; nothing "
+                 "waits for them") {
+    configure(
+        "  app: {logpath: app.log, maxretry: 1}\n"
+        "  other: {logpath: other.log, filter: app, maxretry: 1}\n");
+    write_file(dir / "other.log", "");
+    denied("203.0.113.1");
+    REQUIRE(daemon.start());
+    REQUIRE(bans_become("203.0.113.1 app active\n"));
+    CHECK(daemon.stop(SIGTERM) == 0);
+    must("mv " + log + " " + log + ".1; sleep 0.05");
+    std::string bomb;
+    for (std::string frame = packed(".zst", repeated_line(64 << 20)); bomb.size() < 85'000;)
+        bomb += frame;
+    for (const char* name : {".2.zst", ".3.zst"}) write_file(log + name, bomb);
+    write_file(log, "");
+    denied("203.0.113.2");
+    denied("203.0.113.3", dir / "other.log");
+    REQUIRE(daemon.start());
+    REQUIRE(
+        bans_become("203.0.113.1 app active\n203.0.113.2 app active\n203.0.113.3 other active\n"));
+    for (const char* name : {".2.zst", ".3.zst"})
+        CHECK(daemon.said("\"" + log + name +
+                          "\": holds more than 1100 times its size; the rest "
+                          "of it is not read"));
+    CHECK(json("status")["cut_archives"] == 2);
+    CHECK(has(daemon.ctl("status").out,
+              "2 compressed logs held too much and were not read to their end"));
+    CHECK(std::stoi(must("du -s --block-size=M " + dir / "run")) <=
+          8);  // nothing is unpacked to it
 }
 
 TEST_CASE_METHOD(AppSetup, "started without rights, it says what it lacks") {

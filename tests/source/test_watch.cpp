@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "source/watch.h"
+#include "support/archives.h"
 #include "support/common.h"
 #include "support/machine.h"
 
@@ -678,4 +679,153 @@ TEST_CASE("watch: a file written to by another process at full speed loses no li
     std::set<std::string> distinct(all.begin(), all.end());
     CHECK(distinct.size() == 20'000);
     CHECK(all.size() == 20'000);
+}
+
+namespace {
+
+// Of a log that was read before, and was rotated into archives since: turn by turn.
+struct ArchiveReading {
+    TempDirectory dir;
+    std::string log = dir / "app.log", other = dir / "other.log";
+    std::optional<Watch> watch;
+    Instant now = at(0);
+    bool takes_parts = false;
+    std::vector<std::string> errors;
+    std::string of_log, of_other;  // what was read
+    std::size_t most_in_a_turn = 0;
+
+    ArchiveReading() {
+        write_file(log, "current\n");
+        write_file(other, "other\n");
+    }
+    void start(Watch::Limits limits = {}, std::vector<TailPosition> saved = {}) {
+        auto made = Watch::create(limits);
+        REQUIRE(made);
+        watch.emplace(std::move(*made));
+        if (saved.empty()) {
+            TailPosition gone;  // the name was another file once
+            gone.path = log;
+            gone.id = {1, 1};
+            saved.push_back(gone);
+        }
+        std::vector<WatchedLog> logs(2);
+        logs[0].spec.path = log;
+        logs[1].spec.path = other;
+        for (WatchedLog& one : logs) one.spec.start = Start::beginning;
+        watch->set_logs(logs, {std::move(saved), Instant{0}}, {}, now);
+    }
+    void turn() {
+        std::size_t before = of_log.size();
+        Watch::Visitor visitor{
+            [this](Reader& reader, const Readable& what) {
+                std::string& read = reader.logs.contains(0) ? of_log : of_other;
+                if (const auto* chunk = std::get_if<Chunk>(&what)) {
+                    read += chunk->bytes;
+                    return PartRead{};
+                }
+                const auto& part = std::get<FilePart>(what);
+                std::string bytes(part.size, '\0');
+                ssize_t got =
+                    pread(part.fd, bytes.data(), part.size, static_cast<off_t>(part.offset));
+                REQUIRE(got == static_cast<ssize_t>(part.size));
+                read += std::string(part.begun) + bytes;
+                return PartRead{part.size, {}};
+            },
+            [this](const Error& error) { errors.push_back(to_line(error)); }, takes_parts};
+        watch->read_ready(visitor, now);
+        most_in_a_turn = std::max(most_in_a_turn, of_log.size() - before);
+    }
+    void read_all() {
+        for (int turns = 0; watch->is_ready(); ++turns) {
+            REQUIRE(turns < 10'000);
+            turn();
+        }
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(ArchiveReading, "watch: bombs beside one log hold no other log up, and are cut") {
+    takes_parts = GENERATE(false, true);
+    std::string frame = packed(".zst", repeated_line(64 << 20));
+    std::string bomb;
+    while (bomb.size() < 85'000) bomb += frame;
+    write_file(log + ".1.zst", bomb);
+    write_file(log + ".2.zst", bomb);
+    start();
+    CHECK(of_log.empty());
+    turn();
+    CHECK(of_other == "other\n");
+    CHECK(watch->is_ready());
+    CHECK(of_log.size() < bomb.size() * 1'000);
+    read_all();
+    // And the line that was begun before.
+    CHECK(most_in_a_turn <= (takes_parts ? 8 << 20 : Tail::read_size) + 100);
+    REQUIRE(errors.size() == 2);
+    for (const std::string& error : errors)
+        CHECK(error.ends_with("holds more than 1100 times its size; the rest of it is not read"));
+    CHECK(watch->cut_archives() == 2);
+    CHECK(of_log.size() < 2 * 1'100 * (bomb.size() + (128 << 10)));
+    // The log goes on, and of a line that was cut off nothing is read.
+    std::string line = repeated_line(200);
+    line.resize(line.find('\n') + 1);
+    CHECK(of_log.ends_with(line + "current\n"));
+    now = at(100);  // the archives are done with
+    turn();
+    CHECK(of_log.ends_with(line + "current\n"));
+    CHECK(watch->cut_archives() == 2);
+}
+
+TEST_CASE_METHOD(ArchiveReading,
+                 "watch: an archive is read on where it was left, in bounded turns") {
+    std::string format = GENERATE(".gz", ".zst");
+    std::string text;
+    for (unsigned i = 0; text.size() < 3'000'000; ++i)
+        text += "line " + std::to_string(i * 2654435761U) + "\n";
+    write_file(log + ".1" + format, packed(format, text));
+    start();
+    for (int turns = 0; turns < 5; ++turns) turn();
+    REQUIRE(of_log.size() > 500'000);
+    REQUIRE(of_log.size() < 2'000'000);
+    // As if bandd were killed now.
+    std::vector<TailPosition> saved;
+    for (const Reader& reader : watch->readers())
+        if (reader.logs.contains(0)) saved.push_back(reader.tail.position());
+    start({}, saved);
+    std::size_t before = of_log.size();
+    turn();
+    CHECK(of_log.size() == before);  // what was read is unpacked again, and passed over
+    read_all();
+    CHECK(of_log == text + "current\n");
+    CHECK(errors.empty());
+}
+
+TEST_CASE_METHOD(ArchiveReading, "watch: all archives together are bounded, a day") {
+    std::string text = repeated_line(1 << 20);
+    for (const char* name : {".1.gz", ".2.gz", ".3.gz"}) {
+        write_file(log + name, packed(".gz", text));
+        must("sleep 0.02");  // of another time
+    }
+    Watch::Limits limits;
+    limits.unpacked_a_day = (1 << 20) + 1;
+    start(limits);
+    read_all();
+    CHECK(watch->cut_archives() == 1);
+    REQUIRE(errors.size() == 1);
+    CHECK(errors[0] == "rotated logs of \"" + log +
+                           "\": compressed ones held more than 0 GiB in a day; the rest of this "
+                           "one is not read");
+    CHECK(of_log.ends_with("current\n"));
+    CHECK(of_log.size() < (2 << 20) + 100);
+}
+
+TEST_CASE_METHOD(ArchiveReading, "watch: a link with a rotated log's name is not followed") {
+    write_file(dir / "secret", "secret\n");
+    write_file(dir / "secret.gz", packed(".gz", "secret\n"));
+    fs::create_symlink(dir / "secret", log + ".1");
+    fs::create_symlink(dir / "secret.gz", log + ".2.gz");
+    start();
+    read_all();
+    CHECK(of_log == "current\n");
+    CHECK(errors.empty());
 }
