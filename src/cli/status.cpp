@@ -88,15 +88,16 @@ void print_logins(const Json& status) {
                                                   name, count)));
     }
     for (const Json& one : list(status, "endpoints"))
-        if (number(one, "refused") + number(one, "too_many") + number(one, "cut_off") +
-                number(one, "bad_tls") >
+        if (number(one, "refused") + number(one, "too_many") + number(one, "made_room") +
+                number(one, "cut_off") + number(one, "bad_tls") >
             0)
-            fmt::print("{}\n", yellow(fmt::format(
-                                   "{} at {}: {} refused, {} too many, {} cut off, {} TLS "
-                                   "failures (last: {})",
-                                   text(one, "what"), text(one, "listen"), text(one, "refused"),
-                                   text(one, "too_many"), text(one, "cut_off"),
-                                   text(one, "bad_tls"), text(one, "last_failure"))));
+            fmt::print("{}\n",
+                       yellow(fmt::format(
+                           "{} at {}: {} refused, {} too many, {} made room, {} cut off, "
+                           "{} TLS failures (last: {})",
+                           text(one, "what"), text(one, "listen"), text(one, "refused"),
+                           text(one, "too_many"), text(one, "made_room"), text(one, "cut_off"),
+                           text(one, "bad_tls"), text(one, "last_failure"))));
 }
 
 std::string state_of_jail(const Json& jail) {

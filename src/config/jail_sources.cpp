@@ -15,6 +15,10 @@ template <>
 SyslogSpec& inside(SyslogDraft& draft) {
     return draft.spec;
 }
+template <>
+SocketFile& inside(SyslogDraft& draft) {
+    return draft.file;
+}
 
 namespace {
 
@@ -72,6 +76,7 @@ void read_syslog_listen(const Field& field, SyslogDraft& draft) {
             continue;
         }
         address->path = field.reading().absolute(address->path);
+        if (address->kind == ListenAddress::Kind::unix_datagram) address->file = draft.file;
         if (address->kind == ListenAddress::Kind::tls) {
             address->tls = draft.tls;
             if (draft.tls.certificate.empty() || draft.tls.key.empty())
@@ -112,7 +117,7 @@ const Table<JournalSpec>& journal_keys() {
 }
 
 const Table<SyslogDraft>& syslog_keys() {
-    // The TLS files come before the addresses, which take them.
+    // The files of TLS and sockets come before the addresses, which take them.
     static const Table<SyslogDraft> table = [] {
         std::vector<Key<SyslogDraft>> keys{
             key::special(
@@ -122,7 +127,8 @@ const Table<SyslogDraft>& syslog_keys() {
             key::prefixes("from", &SyslogSpec::from,
                           "whose messages are believed; needed for all but Unix sockets"),
         };
-        return Table<SyslogDraft>{"syslog", joined<SyslogDraft>(tls_keys(), keys), check_syslog};
+        return Table<SyslogDraft>{
+            "syslog", joined<SyslogDraft>(tls_keys(), socket_file_keys(), keys), check_syslog};
     }();
     return table;
 }

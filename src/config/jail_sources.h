@@ -9,7 +9,8 @@ namespace bandd {
 // A syslog listener while it is read.
 struct SyslogDraft {
     SyslogSpec spec;
-    TlsFiles tls;  // of its tls addresses
+    TlsFiles tls;     // of its tls addresses
+    SocketFile file;  // of its Unix sockets
 };
 
 void read_logpath(const Field& field, JailConfig& jail);

@@ -38,6 +38,30 @@ std::vector<Key<TlsFiles>> tls_keys() {
     };
 }
 
+namespace {
+
+void read_mode(const Field& field, SocketFile& file) {
+    auto text = field.text();
+    if (!text) return;
+    unsigned mode = 0;
+    const char* end = text->data() + text->size();
+    auto [rest, fault] = std::from_chars(text->data(), end, mode, 8);
+    if (fault == std::errc{} && rest == end && mode > 0 && mode <= 0777)
+        file.mode = mode;
+    else
+        field.error("is no mode of a file", "write 0660");
+}
+
+}  // namespace
+
+std::vector<Key<SocketFile>> socket_file_keys() {
+    return {
+        key::special("mode", read_mode, "octal mode", "0666; 0660 with a group",
+                     "of Unix sockets that are made here"),
+        key::text("group", &SocketFile::group, "group name", "of Unix sockets that are made here"),
+    };
+}
+
 std::string to_string(const ListenAddress& address) {
     if (address.kind == ListenAddress::Kind::unix_datagram ||
         address.kind == ListenAddress::Kind::unix_stream)

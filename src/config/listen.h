@@ -19,6 +19,8 @@ std::string to_string_with_port(const Address& address, std::uint16_t port);
 
 // certificate, key and clients.
 std::vector<Key<TlsFiles>> tls_keys();
+// mode and group.
+std::vector<Key<SocketFile>> socket_file_keys();
 
 // "udp://192.0.2.1:514", "tcp://[::]:601", "unix:/run/x.sock", "unix:///run/x.sock" (a datagram
 // socket). Ports that are not given are `port`, and `tls_port` for tls.

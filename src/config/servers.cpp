@@ -14,6 +14,10 @@ template <>
 TlsFiles& inside(RemoteConfig& remote) {
     return remote.tls;
 }
+template <>
+SocketFile& inside(PolicyConfig& policy) {
+    return policy.file;
+}
 
 namespace {
 
@@ -61,6 +65,7 @@ void read_policy_listen(const Field& field, PolicyConfig& policy) {
             continue;
         }
         address->path = field.reading().absolute(address->path);
+        if (address->kind == Kind::unix_stream) address->file = policy.file;
         policy.listen.push_back(std::move(*address));
     }
 }
@@ -151,13 +156,18 @@ void read_peers(const Field& field, RemoteConfig& remote) {
 }  // namespace
 
 const Table<PolicyConfig>& policy_keys() {
-    static const Table<PolicyConfig> table{
-        "policy",
-        {
+    // A socket's mode and group come before the addresses, which take them.
+    static const Table<PolicyConfig> table = [] {
+        std::vector<Key<PolicyConfig>> keys{
             key::special("listen", read_policy_listen, "address, or a list", "",
                          "unix:/PATH or tcp://ADDRESS:PORT (10040); opened when bandd starts"),
-            key::prefixes("from", &PolicyConfig::from, "who may ask, besides this machine"),
-        }};
+            key::prefixes("from", &PolicyConfig::from, "other machines that may ask"),
+            key::words("users", &PolicyConfig::users, "list of user names or numbers",
+                       "users of this machine that may ask; so may members of `group`, by a Unix "
+                       "socket"),
+        };
+        return Table<PolicyConfig>{"policy", joined<PolicyConfig>(socket_file_keys(), keys)};
+    }();
     return table;
 }
 
@@ -168,7 +178,11 @@ const Table<HttpConfig>& http_keys() {
         {
             key::special("token", read_token<HttpConfig>, "text, or file:PATH", "",
                          "asked for in `Authorization: Bearer TOKEN` or `X-Auth-Key: TOKEN`; "
-                         "without one only this machine may ask"),
+                         "without one only this machine may ask, and only `users` for more than "
+                         "numbers"),
+            key::words("users", &HttpConfig::users, "list of user names or numbers",
+                       "users of this machine that may ask without a token; everybody on it may "
+                       "read /metrics and /health"),
             key::special("listen", read_http_listen, "address", "",
                          "tcp://ADDRESS:PORT (10041); opened when bandd starts"),
             key::special("imap", read_mail_server, "address:port", "",
@@ -194,7 +208,9 @@ const Table<RemoteConfig>& remote_keys() {
                           "who may connect by tls, besides this machine; 0.0.0.0/0 and ::/0: "
                           "everybody"),
             key::prefixes("text_from", &RemoteConfig::text_from,
-                          "who may speak the plain text dialect, besides this machine"),
+                          "other machines that may speak the plain text dialect"),
+            key::words("text_users", &RemoteConfig::text_users, "list of user names or numbers",
+                       "users of this machine that may speak the plain text dialect"),
             key::text("text_jail", &RemoteConfig::text_jail, "jail",
                       "where bans of the text dialect go"),
             key::special("peers", read_peers, "map of peers", "", "who may do what, by name"),

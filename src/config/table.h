@@ -225,6 +225,22 @@ Key<T> prefixes(std::string_view name, std::vector<Prefix> T::* member, std::str
     return {name, "list of addresses and CIDRs", help, read, [](T&) { return std::string(); }};
 }
 
+// Words, by themselves or in a list.
+template <class T>
+Key<T> words(std::string_view name, std::vector<std::string> T::* member, std::string values,
+             std::string_view help) {
+    auto read = [member](const Field& field, T& target) {
+        (target.*member).clear();
+        for (const Value* word : field.words()) (target.*member).push_back(word->text);
+    };
+    auto list = [member](T& target) {
+        std::string text;
+        for (const std::string& word : target.*member) text += (text.empty() ? "" : ", ") + word;
+        return text.empty() ? text : "[" + text + "]";
+    };
+    return {name, std::move(values), help, read, list};
+}
+
 // A map with keys of its own. A struct with a `where` is told where the map is.
 template <class T, class M>
 Key<T> map(std::string_view name, M T::* member, const Table<M>& table, std::string_view help) {

@@ -93,6 +93,13 @@ struct TlsFiles {
     auto operator<=>(const TlsFiles&) const = default;
 };
 
+// Who may open a Unix socket.
+struct SocketFile {
+    unsigned mode = 0;  // 0: 0660 with a group, 0666 without
+    std::string group;  // empty: the group of who made it
+    auto operator<=>(const SocketFile&) const = default;
+};
+
 // Where something is listened for.
 struct ListenAddress {
     enum class Kind { udp, tcp, tls, unix_datagram, unix_stream };
@@ -100,6 +107,7 @@ struct ListenAddress {
     Address address;         // of udp, tcp and tls
     std::uint16_t port = 0;  // the same
     std::string path;        // of a Unix socket
+    SocketFile file;         // the same
     TlsFiles tls;
     auto operator<=>(const ListenAddress&) const = default;
 };
@@ -184,7 +192,9 @@ struct AccessConfig {
 // Postfix's policy delegation.
 struct PolicyConfig {
     std::vector<ListenAddress> listen;
-    std::vector<Prefix> from;  // who may ask, besides this machine
+    std::vector<Prefix> from;                           // other machines that may ask
+    std::vector<std::string> users{"root", "postfix"};  // of this machine, the same
+    SocketFile file;                                    // whose group may ask, too
 };
 
 struct HostAndPort {
@@ -196,7 +206,9 @@ struct HostAndPort {
 // nginx, Dovecot and Prometheus ask by HTTP.
 struct HttpConfig {
     std::optional<ListenAddress> listen;
-    std::string token;                                             // empty: this machine only
+    std::string token;  // empty: this machine only
+    // Who may change something without a token. Debian's names, nginx.org's and Dovecot's.
+    std::vector<std::string> users{"root", "www-data", "nginx", "dovecot", "dovenull", "vmail"};
     std::map<std::string, HostAndPort, std::less<>> mail_servers;  // by protocol: where nginx goes
     // Somebody says that the server behind nginx checks the passwords of SMTP logins.
     bool backend_checks = false;
@@ -218,8 +230,10 @@ struct PeerConfig {
 struct RemoteConfig {
     std::vector<ListenAddress> listen;
     TlsFiles tls;
-    std::vector<Prefix> from;       // who may connect at all, besides this machine
-    std::vector<Prefix> text_from;  // who may speak the plain text dialect, besides this machine
+    std::vector<Prefix> from;  // who may connect at all, besides this machine
+    // Who may speak the plain text dialect: other machines, and users of this one.
+    std::vector<Prefix> text_from;
+    std::vector<std::string> text_users{"root"};
     std::vector<PeerConfig> peers;
     std::string text_jail{manual_jail};  // where bans of the text dialect go
     std::uint32_t rate = 600;            // requests a minute of one peer

@@ -47,27 +47,42 @@ Result<Fd> ControlServer::listen(const std::string& path, uid_t uid, gid_t group
 }
 
 ControlServer::ControlServer(Loop& loop, Fd listening, std::string path, gid_t group, uid_t own_uid,
-                             Handler handler)
+                             Handler handler, std::function<void(const Error&)> on_trouble)
     : path_(std::move(path)),
       group_(group),
       own_uid_(own_uid),
       handler_(std::move(handler)),
       server_(loop, std::move(listening), socket_address(path_),
-              {.clients = most_clients, .request = largest_request, .unread = most_unread}, use()) {
-}
+              {.clients = most_clients,
+               .share = most_of_one_user,
+               .request = largest_request,
+               .unread = most_unread,
+               .proof = first_request,
+               .silence = most_silence},
+              use(std::move(on_trouble))) {}
 
 ControlServer::~ControlServer() { ::unlink(path_.c_str()); }
 
-StreamUse ControlServer::use() {
+Result<> ControlServer::may_connect(const Fd& socket, StreamClient& client) const {
+    auto peer = peer_of(socket);
+    if (!peer) return std::unexpected(peer.error());
+    client.user = peer->uid;
+    if (peer->uid == 0 || peer->uid == own_uid_ || peer->gid == group_ ||
+        std::ranges::find(peer->groups, group_) != peer->groups.end())
+        return {};
+    return fail("user " + std::to_string(peer->uid), "may not control bandd",
+                "make it a member of bandd's group if it is to");
+}
+
+StreamUse ControlServer::use(std::function<void(const Error&)> on_trouble) {
     StreamUse use;
     use.on_bytes = [this](StreamClient& client, std::string_view bytes, std::string& answer) {
         return on_bytes(client, bytes, answer);
     };
-    use.may_connect = [this](const Fd& socket, const Address&) {
-        auto peer = peer_of(socket);
-        return peer && (peer->uid == 0 || peer->uid == own_uid_ || peer->gid == group_ ||
-                        std::ranges::find(peer->groups, group_) != peer->groups.end());
+    use.may_connect = [this](const Fd& socket, StreamClient& client) {
+        return may_connect(socket, client);
     };
+    use.on_trouble = std::move(on_trouble);
     use.on_end = [this](const StreamClient& client, StreamUse::End) {
         watchers_.erase(client.number);
     };
@@ -105,7 +120,11 @@ std::optional<Json> ControlServer::take_request(StreamClient& client, std::strin
     std::string command = request["command"];
     Json arguments = request.value("arguments", Json::object());
     if (!arguments.is_object()) arguments = Json::object();
-    if (command == "watch") watchers_.insert(client.number);
+    client.known = true;
+    if (command == "watch") {
+        watchers_.insert(client.number);
+        client.listens = true;
+    }
     client.waiting = true;
     auto reply = handler_(command, arguments, [this, number = client.number](const Json& later) {
         server_.answer(number, to_line_of_json(later));

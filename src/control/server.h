@@ -16,6 +16,10 @@ namespace bandd {
 class ControlServer {
   public:
     static constexpr std::size_t most_clients = 64;
+    static constexpr std::size_t most_of_one_user = 48;
+    // In which a client says what it wants, and says something again. Watchers only listen.
+    static constexpr Duration first_request = std::chrono::seconds(10);
+    static constexpr Duration most_silence = std::chrono::minutes(10);
     static constexpr std::size_t most_unread = 64 << 20;        // bytes of answers to one client
     static constexpr std::size_t most_unread_events = 1 << 20;  // of a watching one
 
@@ -29,8 +33,9 @@ class ControlServer {
     using Handler = std::function<std::optional<Json>(const std::string& command,
                                                       const Json& arguments, Reply reply)>;
     // Root, `own_uid` and members of `group` may connect.
+    // `on_trouble`: clients were refused; not each time.
     ControlServer(Loop& loop, Fd listening, std::string path, gid_t group, uid_t own_uid,
-                  Handler handler);
+                  Handler handler, std::function<void(const Error&)> on_trouble = {});
     ~ControlServer();  // takes the socket away
     ControlServer(const ControlServer&) = delete;
     ControlServer& operator=(const ControlServer&) = delete;
@@ -38,8 +43,9 @@ class ControlServer {
     bool has_watchers() const { return !watchers_.empty(); }
     // A watcher that does not keep up is cut off.
     void tell_watchers(const Json& event);
-    // Clients that might not connect, or were too many.
+    // Clients that may not connect, or found no place.
     std::uint64_t refused() const { return server_.counts().refused + server_.counts().too_many; }
+    std::uint64_t made_room() const { return server_.counts().made_room; }
     std::uint64_t cut_off() const { return server_.counts().cut_off; }
 
     // To be called at `next_deadline`.
@@ -47,7 +53,8 @@ class ControlServer {
     void on_time(Instant now) { server_.on_time(now); }
 
   private:
-    StreamUse use();
+    StreamUse use(std::function<void(const Error&)> on_trouble);
+    Result<> may_connect(const Fd& socket, StreamClient& client) const;
     std::optional<std::size_t> on_bytes(StreamClient& client, std::string_view bytes,
                                         std::string& answer);
     std::optional<Json> take_request(StreamClient& client, std::string_view line);

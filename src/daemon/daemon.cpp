@@ -160,7 +160,8 @@ void Daemon::make_request_parts() {
         opened_.account.user.uid,
         [this](const std::string& command, const Json& arguments, ControlServer::Reply reply) {
             return commands_->run(command, arguments, reply);
-        });
+        },
+        [this](const Error& error) { log_.put(Severity::warning, "control: " + to_line(error)); });
     announcer_ = std::make_unique<Announcer>(log_, *engine_, *dispatch_, *control_);
     logins_ = std::make_unique<Logins>(Logins::Parts{config(), log_, *engine_, *pipeline_,
                                                      *announcer_, *programs_, geoip_->facts(),
@@ -194,6 +195,7 @@ void Daemon::serve_requests() {
     };
     calls.metrics = [this] { return status_to_prometheus(status()); };
     calls.on_error = [this](const Error& error) { say(error); };
+    calls.on_warning = [this](const Error& error) { log_.put(Severity::warning, to_line(error)); };
     calls.audit = [this](std::string line) { log_.put(Severity::notice, std::move(line)); };
     opened_.endpoints->set_calls(std::move(calls));
 }

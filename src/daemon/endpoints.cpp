@@ -6,80 +6,130 @@
 #include <algorithm>
 
 #include "os/clock.h"
+#include "os/credentials.h"
 #include "protocols/postfix.h"
 
 namespace bandd {
 namespace {
 
-constexpr StreamLimits policy_limits{512, 64 << 10, 256 << 10, std::chrono::seconds(10),
-                                     Duration{0}};
+// Postfix closes a connection that it has not used for 300 s (smtpd_policy_service_max_idle).
+constexpr StreamLimits policy_limits{.clients = 512,
+                                     .share = 448,
+                                     .proof = std::chrono::seconds(10),
+                                     .silence = std::chrono::minutes(10)};
 // Strangers may be among these: they have little room, and little time.
-constexpr StreamLimits remote_limits{128, 4096, 64 << 10, std::chrono::seconds(10),
-                                     std::chrono::seconds(60)};
+constexpr StreamLimits remote_limits{.clients = 128,
+                                     .share = 32,
+                                     .request = 4096,
+                                     .unread = 64 << 10,
+                                     .proof = std::chrono::seconds(10),
+                                     .silence = std::chrono::seconds(60)};
 
 // Whom the plain text dialect's clients are taken for.
 constexpr std::string_view text_peer = "text";
 
 }  // namespace
 
-Result<> Endpoints::configure(const Config& config, Loop& loop, ListeningSockets& sockets) {
-    http_config_ = config.http;
-    remote_config_ = config.remote;
-    message_ = config.access.message;
-    place_message_ = config.access.place_message;
-    rate_ = RateLimit(config.remote.rate);
-    auto set_up = [&](std::map<std::string, std::unique_ptr<StreamServer>>& servers,
-                      const std::vector<ListenAddress>& wanted, const char* what,
-                      const auto& make) -> Result<> {
-        std::erase_if(servers, [&](const auto& entry) {
-            return std::ranges::none_of(wanted, [&](const ListenAddress& address) {
-                return to_string(address) == entry.first;
-            });
-        });
-        for (const ListenAddress& address : wanted) {
-            auto known = servers.find(to_string(address));
-            if (known == servers.end()) {
-                auto fd = sockets.extract(to_string(address));
-                if (fd.empty()) {
-                    calls_.on_error({std::string(what) + ": " + to_string(address),
-                                     "is not open", "try bandctl reload again", {}});
-                    continue;
-                }
-                known = servers.emplace(fd.key(), make(address, std::move(fd.mapped()))).first;
+// One server for each address; those that are no longer wanted are closed.
+Result<> Endpoints::set_up(Servers& servers, const std::vector<ListenAddress>& wanted,
+                           const char* what, ListeningSockets& sockets, const MakeServer& make) {
+    std::erase_if(servers, [&](const auto& entry) {
+        return std::ranges::none_of(
+            wanted, [&](const ListenAddress& one) { return to_string(one) == entry.first; });
+    });
+    for (const ListenAddress& address : wanted) {
+        auto known = servers.find(to_string(address));
+        if (known == servers.end()) {
+            auto fd = sockets.extract(to_string(address));
+            if (fd.empty()) {
+                calls_.on_error({std::string(what) + ": " + to_string(address),
+                                 "is not open",
+                                 "try bandctl reload again",
+                                 {}});
+                continue;
             }
-            if (address.kind == ListenAddress::Kind::tls)
-                if (auto loaded = known->second->load_tls(address.tls); !loaded) return loaded;
+            known = servers.emplace(fd.key(), make(address, std::move(fd.mapped()))).first;
         }
-        return {};
+        if (address.kind == ListenAddress::Kind::tls)
+            if (auto loaded = known->second->load_tls(address.tls); !loaded) return loaded;
+    }
+    return {};
+}
+
+std::function<void(const Error&)> Endpoints::warn_of(const char* what) {
+    return [this, what](Error error) {
+        error.what = std::string(what) + ": " + error.what;
+        calls_.on_warning(error);
     };
-    auto done =
-        set_up(policy_, config.policy.listen, "policy", [&](const ListenAddress& address, Fd fd) {
-            return std::make_unique<StreamServer>(
-                loop, std::move(fd), address, policy_limits,
-                StreamUse{
-                    [this](StreamClient& client, std::string_view bytes, std::string& answer) {
-                        return on_policy(client, bytes, answer);
-                    }});
-        });
-    if (!done) return done;
-    done =
-        set_up(remote_, config.remote.listen, "remote", [&](const ListenAddress& address, Fd fd) {
-            bool tls = address.kind == ListenAddress::Kind::tls;
-            StreamUse use{
-                [this, tls](StreamClient& client, std::string_view bytes, std::string& answer) {
-                    return tls ? on_json(client, bytes, answer) : on_text(client, bytes, answer);
-                }};
-            if (!tls) use.greeting = text_greeting;
-            return std::make_unique<StreamServer>(loop, std::move(fd), address, remote_limits,
-                                                  std::move(use));
-        });
-    if (!done) return done;
-    for (auto& [address, server] : policy_) server->set_believed(PrefixSet(config.policy.from));
-    for (auto& [address, server] : remote_)
-        server->set_believed(PrefixSet(server->address().kind == ListenAddress::Kind::tls
-                                           ? config.remote.from
-                                           : config.remote.text_from));
-    return configure_http(config, loop, sockets);
+}
+
+Result<> Endpoints::may_ask(const Askers& askers, const ListenAddress& address, const Fd& socket,
+                            StreamClient& client) {
+    Result<std::optional<uid_t>> user;
+    if (address.kind == ListenAddress::Kind::unix_stream) {
+        user = check_asker(askers, socket);
+    } else {
+        auto connection = connection_of(socket.get());
+        if (!connection) return std::unexpected(connection.error());
+        user = check_asker(askers, *owners_, *connection);
+    }
+    if (!user) return std::unexpected(user.error());
+    client.user = *user;
+    return {};
+}
+
+std::unique_ptr<StreamServer> Endpoints::make_policy(Loop& loop, const ListenAddress& address,
+                                                     Fd fd) {
+    StreamUse use;
+    use.on_bytes = [this](StreamClient& client, std::string_view bytes, std::string& answer) {
+        return on_policy(client, bytes, answer);
+    };
+    use.may_connect = [this, address](const Fd& socket, StreamClient& client) {
+        return may_ask(policy_askers_, address, socket, client);
+    };
+    use.on_trouble = warn_of("policy");
+    return std::make_unique<StreamServer>(loop, std::move(fd), address, policy_limits,
+                                          std::move(use));
+}
+
+std::unique_ptr<StreamServer> Endpoints::make_remote(Loop& loop, const ListenAddress& address,
+                                                     Fd fd) {
+    bool tls = address.kind == ListenAddress::Kind::tls;
+    StreamUse use;
+    use.on_bytes = [this, tls](StreamClient& client, std::string_view bytes, std::string& answer) {
+        return tls ? on_json(client, bytes, answer) : on_text(client, bytes, answer);
+    };
+    use.on_trouble = warn_of("remote");
+    if (!tls) {
+        use.greeting = text_greeting;
+        use.may_connect = [this, address](const Fd& socket, StreamClient& client) {
+            return may_ask(text_askers_, address, socket, client);
+        };
+    }
+    return std::make_unique<StreamServer>(loop, std::move(fd), address, remote_limits,
+                                          std::move(use));
+}
+
+void Endpoints::take_askers(const Config& config) {
+    auto read = [&](const std::vector<std::string>& users, const std::vector<std::string>& usual) {
+        // Whom bandd runs as can do all of this by its control socket.
+        Askers askers{{}, {geteuid()}, {}};
+        for (const std::string& user : users) {
+            auto known = find_uid(user);
+            if (known)
+                askers.users.push_back(*known);
+            else if (std::ranges::find(usual, user) == usual.end())
+                calls_.on_warning(known.error());
+        }
+        return askers;
+    };
+    policy_askers_ = read(config.policy.users, PolicyConfig{}.users);
+    policy_askers_.machines = PrefixSet(config.policy.from);
+    if (const std::string& group = config.policy.file.group; !group.empty())
+        if (auto known = find_group(group)) policy_askers_.group = *known;
+    text_askers_ = read(config.remote.text_users, RemoteConfig{}.text_users);
+    text_askers_.machines = PrefixSet(config.remote.text_from);
+    http_askers_ = read(config.http.users, HttpConfig{}.users);
 }
 
 Result<> Endpoints::configure_http(const Config& config, Loop& loop,
@@ -99,6 +149,32 @@ Result<> Endpoints::configure_http(const Config& config, Loop& loop,
         roles_, loop, std::move(fd.mapped()), [this] { on_http(); }, calls_.on_error);
     http_->start(now());
     return {};
+}
+
+Result<> Endpoints::configure(const Config& config, Loop& loop, ListeningSockets& sockets) {
+    http_config_ = config.http;
+    remote_config_ = config.remote;
+    message_ = config.access.message;
+    place_message_ = config.access.place_message;
+    rate_ = RateLimit(config.remote.rate);
+    if (!owners_) {
+        auto owners = TcpOwners::open();
+        if (!owners) return std::unexpected(owners.error());
+        owners_ = std::move(*owners);
+    }
+    take_askers(config);
+    auto done = set_up(policy_, config.policy.listen, "policy", sockets,
+                       [&](const ListenAddress& address, Fd fd) {
+                           return make_policy(loop, address, std::move(fd));
+                       });
+    if (!done) return done;
+    done = set_up(remote_, config.remote.listen, "remote", sockets,
+                  [&](const ListenAddress& address, Fd fd) {
+                      return make_remote(loop, address, std::move(fd));
+                  });
+    if (!done) return done;
+    for (auto& [address, server] : remote_) server->set_believed(PrefixSet(config.remote.from));
+    return configure_http(config, loop, sockets);
 }
 
 std::optional<Instant> Endpoints::next_deadline() const {
@@ -145,6 +221,7 @@ std::optional<std::size_t> Endpoints::on_policy(StreamClient& client, std::strin
         ++counts.bad;
         return {};
     }
+    client.known = true;
     // Nobody logged on, or by a way that has no address: nothing to say.
     if (request->user.empty() || !request->address) {
         answer += policy_reply("DUNNO");
@@ -201,6 +278,7 @@ std::optional<std::size_t> Endpoints::on_text(StreamClient& client, std::string_
     auto request = parse_text_request(line);
     RemoteReply reply;
     if (request) {
+        client.known = true;
         PeerConfig peer;
         peer.name = text_peer;
         peer.may_add = peer.may_delete = peer.may_check = true;
@@ -232,7 +310,10 @@ std::optional<std::size_t> Endpoints::on_json(StreamClient& client, std::string_
     auto request = parse_json_request(bytes.substr(0, end));
     auto refuse = [&](const char* what, const char* why, const char* hint) {
         ++remote_counts_.refused;
-        calls_.audit("remote from=" + to_string(client.address) + " refused: " + what + ": " + why);
+        if (std::uint64_t times = unknown_peer_said_.happened(now()))
+            calls_.audit("remote from=" + to_string(client.address) + " refused: " + what + ": " +
+                         why +
+                         (times > 1 ? " (" + std::to_string(times) + " since this was said)" : ""));
         reply.error = Error{what, why, hint, {}};
         answer += json_reply(reply);
         return std::optional<std::size_t>{};
@@ -249,6 +330,7 @@ std::optional<std::size_t> Endpoints::on_json(StreamClient& client, std::string_
             if (!peer.token.empty() && is_same_secret(request->token, peer.token))
                 client.name = peer.name;
         if (client.name.empty()) return refuse("token", "is not known", "");
+        client.known = true;
         answer += json_reply(reply);
         return end + 1;
     }
@@ -256,6 +338,7 @@ std::optional<std::size_t> Endpoints::on_json(StreamClient& client, std::string_
     if (peer == nullptr)
         return refuse("peer", "is not known",
                       "show the certificate, or send the token, of one of its peers");
+    client.known = true;
     answer += json_reply(ask_remote(*peer, *request, client.address));
     return end + 1;
 }
@@ -297,11 +380,29 @@ HttpReply Endpoints::refuse_unchecked_login(const HttpLogin& login) {
     return refuse_unchecked();
 }
 
+// What changes nothing may be read by all of this machine.
+bool Endpoints::may_change(const HttpRequest& request) {
+    if (!http_config_.token.empty()) return true;
+    auto user = check_asker(http_askers_, *owners_, request.connection);
+    if (user) return true;
+    ++http_refused_;
+    if (std::uint64_t times = http_refused_said_.happened(now())) {
+        Error error = user.error();
+        error.what = "http: " + error.what;
+        if (times > 1)
+            error.reason += " (" + std::to_string(times) + " times since it was said last)";
+        calls_.on_warning(error);
+    }
+    return false;
+}
+
 HttpReply Endpoints::reply_to_http(const HttpRequest& request) {
     constexpr const char* plain = "text/plain; charset=utf-8";
     if (!is_authorized(request, http_config_.token))
         return {401, plain, {{"WWW-Authenticate", "Bearer"}}, "a token is needed\n"};
     bool get = request.method == "GET" || request.method == "HEAD";
+    if (request.path.starts_with("/auth/") && !may_change(request))
+        return {403, plain, {}, "this user may not ask: see bandd's log\n"};
     if (request.path == "/auth/nginx" && get)
         return reply_to_login("nginx", parse_nginx(request), true);
     if (request.path == "/auth/dovecot" && request.method == "POST")

@@ -15,6 +15,7 @@
 #include "config/types.h"
 #include "core/base/rarely.h"
 #include "daemon/latency.h"
+#include "net/askers.h"
 #include "net/listening_sockets.h"
 #include "net/stream_server.h"
 #include "os/credentials.h"
@@ -43,7 +44,7 @@ class Endpoints {
         std::function<RemoteReply(const PeerConfig&, const RemoteRequest&, const Address& from)>
             on_remote;
         std::function<std::string()> metrics;
-        std::function<void(const Error&)> on_error;
+        std::function<void(const Error&)> on_error, on_warning;
         std::function<void(std::string line)> audit;
     };
 
@@ -68,8 +69,21 @@ class Endpoints {
     };
     std::vector<Listening> servers() const;
     const HttpHelper* http() const { return http_.get(); }
+    // HTTP requests of users of this machine who may not ask.
+    std::uint64_t http_refused() const { return http_refused_; }
 
   private:
+    using Servers = std::map<std::string, std::unique_ptr<StreamServer>>;  // by `to_string`
+    using MakeServer = std::function<std::unique_ptr<StreamServer>(const ListenAddress&, Fd)>;
+    Result<> set_up(Servers& servers, const std::vector<ListenAddress>& wanted, const char* what,
+                    ListeningSockets& sockets, const MakeServer& make);
+    std::unique_ptr<StreamServer> make_policy(Loop& loop, const ListenAddress& address, Fd fd);
+    std::unique_ptr<StreamServer> make_remote(Loop& loop, const ListenAddress& address, Fd fd);
+    void take_askers(const Config& config);
+    Result<> may_ask(const Askers& askers, const ListenAddress& address, const Fd& socket,
+                     StreamClient& client);
+    std::function<void(const Error&)> warn_of(const char* what);
+    bool may_change(const HttpRequest& request);
     std::optional<std::size_t> on_policy(StreamClient& client, std::string_view bytes,
                                          std::string& answer);
     std::optional<std::size_t> on_text(StreamClient& client, std::string_view bytes,
@@ -92,13 +106,16 @@ class Endpoints {
     HttpConfig http_config_;
     RemoteConfig remote_config_;
     std::string message_, place_message_;  // to Postfix
-    std::map<std::string, std::unique_ptr<StreamServer>> policy_, remote_;  // by `to_string`
+    std::optional<TcpOwners> owners_;
+    Askers policy_askers_, http_askers_, text_askers_;
+    Servers policy_, remote_;
     std::unique_ptr<HttpHelper> http_;
     std::optional<ListenAddress> http_address_;
     RateLimit rate_{1};
     std::map<std::string, EndpointCounts, std::less<>> counts_;
     RemoteCounts remote_counts_;
-    Rarely unchecked_;
+    std::uint64_t http_refused_ = 0;
+    Rarely unchecked_, http_refused_said_, unknown_peer_said_;
 };
 
 }  // namespace bandd

@@ -76,6 +76,14 @@ const Row<All> of_daemon[] = {
     {{"refused_bans", "bandd_refused_bans_total", counter, "Bans over ban_limit."},
      [](const All& from) { return from.engine.refused_bans(); }},
     {{"refused_clients", ""}, [](const All& from) { return from.control.refused(); }},
+    {{"http_refused", "bandd_http_refused_total", counter,
+      "HTTP requests of users who may not ask."},
+     [](const All& from) { return from.endpoints.http_refused(); }},
+    {{"http_put_out", "bandd_http_put_out_total", counter,
+      "HTTP connections that kept silent, or made room for others."},
+     [](const All& from) -> std::uint64_t {
+         return from.endpoints.http() == nullptr ? 0 : from.endpoints.http()->put_out();
+     }},
     {{"lost_log_lines", "bandd_lost_log_lines_total", counter,
       "Lines of bandd's own log that were lost."},
      [](const All& from) { return from.log.lost(); }},
@@ -168,6 +176,8 @@ const Row<SyslogListener> of_syslog[] = {
      [](const SyslogListener& listener) -> std::uint64_t { return listener.clients(); }},
     {{"clients_refused", ""},
      [](const SyslogListener& listener) { return listener.counts().clients_refused; }},
+    {{"clients_made_room", ""},
+     [](const SyslogListener& listener) { return listener.counts().clients_made_room; }},
 };
 
 const Row<ScanCounts> of_source[] = {
@@ -187,13 +197,18 @@ const Row<StreamServer> of_listening[] = {
       "Clients that were refused or cut off, or whose TLS was wrong."},
      [](const StreamServer& server) {
          const StreamCounts& counts = server.counts();
-         return counts.refused + counts.too_many + counts.cut_off + counts.bad_tls;
+         return counts.refused + counts.too_many + counts.made_room + counts.cut_off +
+                counts.bad_tls;
      }},
     {{"accepted", ""}, [](const StreamServer& server) { return server.counts().accepted; }},
     {{"refused", ""}, [](const StreamServer& server) { return server.counts().refused; }},
     {{"too_many", ""}, [](const StreamServer& server) { return server.counts().too_many; }},
+    {{"made_room", ""}, [](const StreamServer& server) { return server.counts().made_room; }},
     {{"cut_off", ""}, [](const StreamServer& server) { return server.counts().cut_off; }},
     {{"bad_tls", ""}, [](const StreamServer& server) { return server.counts().bad_tls; }},
+    {{"no_descriptors", "bandd_accept_paused_total", counter,
+      "Times that there was no descriptor left for a client."},
+     [](const StreamServer& server) { return server.counts().no_descriptors; }},
 };
 
 const Row<EndpointCounts> of_decisions[] = {

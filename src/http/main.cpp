@@ -5,13 +5,15 @@
 //
 // Descriptor 3: the daemon (SOCK_SEQPACKET). Descriptor 4: the socket that is listened at.
 #include <microhttpd.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <csignal>
-#include <cstring>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -19,9 +21,10 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/reserved.h"
 #include "os/packet.h"
 #include "os/rights.h"
-#include "os/socket_address.h"
+#include "os/tcp_connection.h"
 
 namespace bandd {
 namespace {
@@ -29,7 +32,10 @@ namespace {
 constexpr int daemon_fd = role_socket;
 constexpr int listening_fd = role_extra;
 constexpr unsigned most_connections = 256;
-constexpr unsigned most_silence = 10;         // seconds
+constexpr std::size_t most_places = 240;  // then the oldest of those that request nothing goes
+constexpr std::size_t most_of_one_machine = 64;  // not of this one
+// Within it a whole request must be there, and its answer be fetched.
+constexpr std::chrono::seconds most_time{10};
 constexpr std::size_t header_memory = 32768;  // bytes of one connection
 constexpr std::size_t largest_body = 65536;
 
@@ -52,9 +58,79 @@ struct Exchange {
     Answer answer;
 };
 
-std::mutex mutex;
+using Clock = std::chrono::steady_clock;
+// Where a connection is.
+struct Place {
+    int fd = -1;
+    TcpConnection connection;
+    Clock::time_point since;  // since when we wait for it: for a request, or to fetch its answer
+    bool asked = false;       // it waits for us
+    bool put_out = false;
+};
+
+std::mutex mutex;                                      // of all that follows
 std::unordered_map<std::uint64_t, Exchange*> waiting;  // for the daemon
 std::uint64_t next_id = 0;
+std::list<Place> places;
+std::uint32_t put_out = 0;  // that the daemon was not told of
+
+Place& place_of(MHD_Connection* connection) {
+    return *static_cast<Place*>(
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context);
+}
+
+// libmicrohttpd finds that the other side has gone, and forgets it.
+void put_out_of(Place& place) {
+    ::shutdown(place.fd, SHUT_RDWR);
+    place.put_out = true;
+    ++put_out;
+}
+
+// Makes room for a new connection: the one that we have waited for longest goes. One machine has a
+// share of the places; a local address is that of all programs here, and says nothing.
+void make_room(const Place& fresh) {
+    bool local = is_loopback(fresh.connection.theirs);
+    auto is_same = [&](const Place& place) {
+        return !local &&
+               host_prefix(place.connection.theirs) == host_prefix(fresh.connection.theirs);
+    };
+    std::size_t all = 0, same = 0;
+    for (const Place& place : places) {
+        if (place.put_out) continue;
+        ++all;
+        if (is_same(place)) ++same;
+    }
+    bool over_share = same > most_of_one_machine;
+    if (!over_share && all <= most_places) return;
+    Place* longest = nullptr;
+    for (Place& place : places)
+        if (!place.asked && !place.put_out && (!over_share || is_same(place)) &&
+            (longest == nullptr || place.since < longest->since))
+            longest = &place;
+    if (longest != nullptr) put_out_of(*longest);
+}
+
+void put_out_late(Clock::time_point now) {
+    std::lock_guard hold(mutex);
+    for (Place& place : places)
+        if (!place.asked && !place.put_out && now - place.since > most_time) put_out_of(place);
+}
+
+void on_connection(void*, MHD_Connection* connection, void** kept,
+                   MHD_ConnectionNotificationCode what) {
+    std::lock_guard hold(mutex);
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        places.remove_if([&](const Place& place) { return &place == *kept; });
+        return;
+    }
+    const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    Place& place = places.emplace_back();
+    place.fd = info->connect_fd;
+    place.connection = connection_of(place.fd).value_or(TcpConnection{});
+    place.since = Clock::now();
+    *kept = &place;
+    make_room(place);
+}
 
 MHD_Result answer_with(MHD_Connection* connection, const Answer& answer) {
     MHD_Response* response = MHD_create_response_from_buffer(
@@ -99,18 +175,17 @@ MHD_Result ask(Exchange& exchange, const char* method, const char* path) {
     Collected collected;
     MHD_get_connection_values(exchange.connection, MHD_HEADER_KIND, &collect, &collected);
     MHD_get_connection_values(exchange.connection, MHD_GET_ARGUMENT_KIND, &collect, &collected);
-    sockaddr_storage from{};
-    if (const auto* info =
-            MHD_get_connection_info(exchange.connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)) {
-        bool six = info->client_addr->sa_family == AF_INET6;
-        std::memcpy(&from, info->client_addr, six ? sizeof(sockaddr_in6) : sizeof(sockaddr_in));
-    }
-    Address peer = address_of(from);
     std::string packet;
     std::lock_guard hold(mutex);
+    Place& place = place_of(exchange.connection);
+    place.asked = true;
     exchange.id = ++next_id;
     append_field(packet, as_bytes(exchange.id));
-    append_field(packet, {reinterpret_cast<const char*>(peer.bytes.data()), peer.bytes.size()});
+    append_field(packet, as_bytes(std::exchange(put_out, 0)));
+    append_field(packet, as_bytes(place.connection.theirs.bytes));
+    append_field(packet, as_bytes(place.connection.their_port));
+    append_field(packet, as_bytes(place.connection.ours.bytes));
+    append_field(packet, as_bytes(place.connection.our_port));
     append_field(packet, method);
     append_field(packet, path);
     append_field(packet, collected.query);
@@ -125,6 +200,14 @@ MHD_Result ask(Exchange& exchange, const char* method, const char* path) {
         MHD_resume_connection(exchange.connection);
     }
     return MHD_YES;
+}
+
+// Its next step is the client's.
+void wait_for_client(MHD_Connection* connection) {
+    std::lock_guard hold(mutex);
+    Place& place = place_of(connection);
+    place.asked = false;
+    place.since = Clock::now();
 }
 
 MHD_Result on_request(void*, MHD_Connection* connection, const char* path, const char* method,
@@ -142,12 +225,14 @@ MHD_Result on_request(void*, MHD_Connection* connection, const char* path, const
         return exchange->too_large ? MHD_NO : MHD_YES;
     }
     if (!exchange->asked) return ask(*exchange, method, path);
+    wait_for_client(connection);
     return answer_with(connection, exchange->answer);
 }
 
-void on_done(void*, MHD_Connection*, void** kept, MHD_RequestTerminationCode) {
+void on_done(void*, MHD_Connection* connection, void** kept, MHD_RequestTerminationCode) {
     auto* exchange = static_cast<Exchange*>(*kept);
     if (exchange == nullptr) return;
+    wait_for_client(connection);
     {
         std::lock_guard hold(mutex);
         waiting.erase(exchange->id);
@@ -182,12 +267,17 @@ int run() {
     MHD_Daemon* http = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, nullptr, nullptr,
         &on_request, nullptr, MHD_OPTION_LISTEN_SOCKET, listening_fd, MHD_OPTION_CONNECTION_LIMIT,
-        most_connections, MHD_OPTION_CONNECTION_TIMEOUT, most_silence,
+        most_connections, MHD_OPTION_CONNECTION_TIMEOUT, static_cast<unsigned>(most_time.count()),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, header_memory, MHD_OPTION_NOTIFY_COMPLETED, &on_done,
-        nullptr, MHD_OPTION_END);
+        nullptr, MHD_OPTION_NOTIFY_CONNECTION, &on_connection, nullptr, MHD_OPTION_END);
     if (http == nullptr) return 1;
     std::string packet(8 << 20, '\0');
     while (true) {
+        pollfd daemon{daemon_fd, POLLIN, 0};
+        constexpr int look_around = 1000;  // ms
+        bool any = ::poll(&daemon, 1, look_around) > 0;
+        put_out_late(Clock::now());
+        if (!any) continue;
         ssize_t got = ::recv(daemon_fd, packet.data(), packet.size(), 0);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) _exit(0);  // the daemon has ended

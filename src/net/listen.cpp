@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "os/credentials.h"
 #include "os/socket_address.h"
 
 namespace bandd {
@@ -39,6 +40,22 @@ const char* hint_for(int error) {
         default:
             return "";
     }
+}
+
+// Nobody but us can use it before this, as bind leaves others no right to write.
+Result<> set_access(const ListenAddress& address, const std::string& place) {
+    const SocketFile& file = address.file;
+    if (!file.group.empty()) {
+        auto group = find_group(file.group);
+        if (!group) return std::unexpected(group.error());
+        constexpr auto unchanged = static_cast<uid_t>(-1);
+        if (::chown(address.path.c_str(), unchanged, *group) != 0)
+            return fail_errno(place + ": group \"" + file.group + "\"",
+                              "start bandd as root, or as a member of that group");
+    }
+    mode_t mode = file.mode != 0 ? file.mode : file.group.empty() ? 0666 : 0660;
+    if (::chmod(address.path.c_str(), mode) != 0) return fail_errno(place);
+    return {};
 }
 
 }  // namespace
@@ -82,7 +99,8 @@ Result<Fd> listen_at(const ListenAddress& address, const std::string& what) {
         setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &datagram_buffer, sizeof datagram_buffer);
     if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&to), size) != 0)
         return fail_errno(place, hint_for(errno));
-    if (is_local(address)) ::chmod(address.path.c_str(), 0666);
+    if (is_local(address))
+        if (auto set = set_access(address, place); !set) return std::unexpected(set.error());
     if (stream && ::listen(fd.get(), SOMAXCONN) != 0) return fail_errno(place);
     return fd;
 }

@@ -13,8 +13,8 @@ namespace bandd {
 inline constexpr int datagram_buffer = 8 << 20;  // bytes
 
 // A socket that is bound, not blocking, and listening if it is one of streams. Network sockets and
-// ports below 1024 are to be opened before rights are dropped. A Unix socket may be used by
-// everybody who reaches its directory; one that an earlier run left there is replaced. `what` (say
+// ports below 1024 are to be opened before rights are dropped. A Unix socket has the mode and the
+// group that its address says; one that an earlier run left there is replaced. `what` (say
 // "policy") begins the error's text.
 Result<Fd> listen_at(const ListenAddress& address, const std::string& what);
 

@@ -5,7 +5,9 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -14,6 +16,18 @@
 #include "os/socket_address.h"
 
 namespace bandd {
+namespace {
+
+// For which nobody is accepted once there are no descriptors left.
+constexpr Duration accept_pause = std::chrono::seconds(1);
+
+// Whether they have one share of the places. Who has an address of a /64 has all of them.
+bool share_places(const StreamClient& one, const StreamClient& other) {
+    return one.user || other.user ? one.user == other.user
+                                  : host_prefix(one.address) == host_prefix(other.address);
+}
+
+}  // namespace
 
 StreamServer::StreamServer(Loop& loop, Fd listening, const ListenAddress& address,
                            StreamLimits limits, StreamUse use)
@@ -49,47 +63,132 @@ void StreamServer::accept_all() {
         socklen_t size = sizeof from;
         Fd fd(::accept4(listening_.get(), reinterpret_cast<sockaddr*>(&from), &size,
                         SOCK_CLOEXEC | SOCK_NONBLOCK));
-        if (!fd) return;
+        if (!fd && errno == EAGAIN) return;
+        if (!fd && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+            return pause_accepting(errno);
+        // Other errors are those of a connection that has ended already (accept(2)).
+        if (!fd) continue;
         bool local = address_.kind == ListenAddress::Kind::unix_stream;
         accept(std::move(fd), local ? *parse_address("::1") : address_of(from));
     }
 }
 
+// The connection stays where it is, and would wake the loop again at once.
+void StreamServer::pause_accepting(int fault) {
+    ++counts_.no_descriptors;
+    counts_.last_failure = std::strerror(fault);
+    tell_trouble(full_, {"nobody can connect for a second", std::strerror(fault), {}, {}});
+    loop_.modify(listening_.get(), 0);
+    paused_ = now();
+}
+
+Result<> StreamServer::may_connect(const Fd& fd, StreamClient& about) const {
+    if (use_.may_connect) return use_.may_connect(fd, about);
+    if (is_loopback(about.address) || believed_.contains(about.address)) return {};
+    return fail(to_string(about.address), "may not connect");
+}
+
+void StreamServer::refuse(const Fd& fd, const std::string& text, const Error& why) {
+    counts_.last_failure = to_line(why);
+    [[maybe_unused]] auto ignored = ::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL);
+}
+
+// Says it with the number of times since it was said last.
+void StreamServer::tell_trouble(Rarely& rarely, Error error) const {
+    std::uint64_t times = rarely.happened(now());
+    if (times == 0 || !use_.on_trouble) return;
+    error.what = to_string(address_) + ": " + error.what;
+    if (times > 1) error.reason += " (" + std::to_string(times) + " times since it was said last)";
+    use_.on_trouble(error);
+}
+
 void StreamServer::accept(Fd fd, const Address& peer) {
-    bool may = use_.may_connect ? use_.may_connect(fd, peer)
-                                : is_loopback(peer) || believed_.contains(peer);
-    if (!may || clients_.size() >= limits_.clients) {
-        ++(may ? counts_.too_many : counts_.refused);
-        const std::string& text = may ? use_.too_many : use_.not_allowed;
-        [[maybe_unused]] auto ignored = ::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL);
-        return;
+    StreamClient about;
+    about.number = next_number_;
+    about.address = peer;
+    if (auto may = may_connect(fd, about); !may) {
+        ++counts_.refused;
+        refuse(fd, use_.not_allowed, may.error());
+        return tell_trouble(refused_, may.error());
+    }
+    if (!make_room(about)) {
+        Error full{to_string(peer), "is refused: all places are taken", {}, {}};
+        ++counts_.too_many;
+        refuse(fd, use_.too_many, full);
+        return tell_trouble(full_, full);
     }
     int on = 1;
-    setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    std::uint64_t number = next_number_;
-    auto added = loop_.add(fd.get(), EPOLLIN,
-                           [this, number](std::uint32_t events) { serve(number, events); });
-    if (!added) return;
+    if (address_.kind != ListenAddress::Kind::unix_stream) {
+        setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        // Who is gone without a word is noticed, in some hours.
+        setsockopt(fd.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    }
+    auto added = loop_.add(fd.get(), EPOLLIN, [this, number = about.number](std::uint32_t events) {
+        serve(number, events);
+    });
+    if (!added) {
+        ++counts_.too_many;
+        return refuse(fd, use_.too_many, added.error());
+    }
     ++next_number_;
     ++counts_.accepted;
-    Client& client = clients_[number];
+    Client& client = clients_[about.number];
     client.fd = std::move(fd);
     client.events = EPOLLIN;
-    client.about.number = number;
-    client.about.address = peer;
-    if (tls_) {
+    client.about = std::move(about);
+    client.connected = client.served = now();
+    if (tls_)
         client.tls.emplace(*tls_);
-        client.until = now() + limits_.handshake;
-    } else {
+    else
         client.out = use_.greeting;
-        restart_silence(client);
-    }
+    set_deadline(client);
     settle(client, send(client));
 }
 
-void StreamServer::restart_silence(Client& client) {
-    bool counts = limits_.silence != Duration{0} && !client.about.waiting;
-    client.until = counts ? now() + limits_.silence : never;
+// The client that gives way to another: of those that share places with one, or of all. Clients are
+// in the order in which they connected.
+StreamServer::Client* StreamServer::find_dispensable(const StreamClient* sharing) {
+    Client* found = nullptr;
+    Instant latest = now() - limits_.recent;
+    for (auto& [number, client] : clients_) {
+        if (sharing != nullptr && !share_places(client.about, *sharing)) continue;
+        if (!client.about.known) return &client;
+        bool silent = client.out.empty() && !client.about.waiting && !client.about.listens &&
+                      client.served <= latest;
+        if (silent && (found == nullptr || client.served < found->served)) found = &client;
+    }
+    return found;
+}
+
+bool StreamServer::make_room(const StreamClient& fresh) {
+    auto of_same = std::ranges::count_if(
+        clients_, [&](const auto& entry) { return share_places(entry.second.about, fresh); });
+    bool over_share = static_cast<std::size_t>(of_same) >= limits_.share;
+    if (!over_share && clients_.size() < limits_.clients) return true;
+    Client* out = find_dispensable(over_share ? &fresh : nullptr);
+    if (out == nullptr) return false;
+    Error why{to_string(out->about.address),
+              out->about.known ? "made room for another client, as it kept silent"
+                               : "made room for another client, as it had not shown whom it is",
+              {},
+              {}};
+    ++counts_.made_room;
+    counts_.last_failure = to_line(why);
+    settle(*out, State::cut_off);
+    tell_trouble(full_, std::move(why));
+    return true;
+}
+
+// Until a client is known its time runs from its connection on, whatever it sends.
+void StreamServer::set_deadline(Client& client) {
+    bool handshake = client.tls && !client.tls->is_ready();
+    auto bound = [](Instant from, Duration time) {
+        return time == Duration{0} ? never : from + time;
+    };
+    client.until = client.about.waiting || client.about.listens ? never
+                   : client.about.known ? bound(client.served, limits_.silence)
+                                        : bound(client.connected, limits_.proof);
+    if (handshake) client.until = std::min(client.until, client.connected + limits_.handshake);
 }
 
 // Whoever has left or was cut off is forgotten.
@@ -152,7 +251,8 @@ StreamServer::State StreamServer::take(Client& client) {
             break;
         } else {
             client.in.erase(0, *taken);
-            restart_silence(client);
+            client.served = now();
+            set_deadline(client);
         }
     }
     if (client.in.size() <= limits_.request || client.closing) return State::goes_on;
@@ -179,7 +279,7 @@ StreamServer::State StreamServer::receive(Client& client, std::string_view bytes
     }
     if (was_ready || !client.tls->is_ready()) return State::goes_on;
     client.about.certificate = client.tls->client_name();
-    restart_silence(client);
+    set_deadline(client);
     return say(client, use_.greeting);
 }
 
@@ -216,7 +316,8 @@ void StreamServer::answer(std::uint64_t number, std::string_view text) {
     if (found == clients_.end() || !found->second.about.waiting) return;
     Client& client = found->second;
     client.about.waiting = false;
-    restart_silence(client);
+    client.served = now();
+    set_deadline(client);
     State state = say(client, text);
     if (client.taking) return;  // `take` goes on with its next request
     if (state == State::goes_on) state = take(client);
@@ -239,12 +340,18 @@ void StreamServer::tell(std::uint64_t number, std::string_view text, std::size_t
 
 std::optional<Instant> StreamServer::next_deadline() const {
     std::optional<Instant> next;
+    // A clock that was set back must not keep everybody out until it is there again.
+    if (paused_) next = now() < *paused_ ? now() : *paused_ + accept_pause;
     for (const auto& [number, client] : clients_)
         if (client.until != never && (!next || client.until < *next)) next = client.until;
     return next;
 }
 
 void StreamServer::on_time(Instant at) {
+    if (paused_ && (at < *paused_ || at >= *paused_ + accept_pause)) {
+        paused_.reset();
+        loop_.modify(listening_.get(), EPOLLIN);
+    }
     std::vector<Client*> late;
     for (auto& [number, client] : clients_)
         if (client.until <= at) late.push_back(&client);

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 
 #include <array>
+#include <charconv>
 
 namespace bandd {
 
@@ -20,6 +21,16 @@ Result<SystemUser> find_user(const std::string& user) {
         return fail("user \"" + user + "\"", errno != 0 ? std::strerror(errno) : "does not exist",
                     "create it: adduser --system --group --no-create-home " + user);
     return SystemUser{user, entry->pw_uid, entry->pw_gid};
+}
+
+Result<uid_t> find_uid(const std::string& user) {
+    uid_t number = 0;
+    const char* end = user.data() + user.size();
+    auto [rest, fault] = std::from_chars(user.data(), end, number);
+    if (fault == std::errc{} && rest == end) return number;
+    auto found = find_user(user);
+    if (!found) return std::unexpected(found.error());
+    return found->uid;
 }
 
 Result<gid_t> find_group(const std::string& group) {

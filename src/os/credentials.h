@@ -19,6 +19,8 @@ struct SystemUser {
 };
 Result<SystemUser> find_user(const std::string& user);
 Result<gid_t> find_group(const std::string& group);
+// By name, or by number ("1000"), whether there is such a user or not.
+Result<uid_t> find_uid(const std::string& user);
 
 struct Peer {
     pid_t pid = 0;

@@ -25,6 +25,14 @@ inline Address address_of(const sockaddr_storage& from) {
     return address;
 }
 
+inline std::uint16_t port_of(const sockaddr_storage& from) {
+    if (from.ss_family == AF_INET6)
+        return ntohs(reinterpret_cast<const sockaddr_in6&>(from).sin6_port);
+    if (from.ss_family == AF_INET)
+        return ntohs(reinterpret_cast<const sockaddr_in&>(from).sin_port);
+    return 0;
+}
+
 inline socklen_t to_sockaddr(const Address& address, std::uint16_t port, sockaddr_storage& to) {
     if (address.is_v4()) {
         auto& four = reinterpret_cast<sockaddr_in&>(to);

@@ -48,7 +48,7 @@ bool is_same_secret(std::string_view given, std::string_view secret) {
 }
 
 bool is_authorized(const HttpRequest& request, std::string_view token) {
-    if (token.empty()) return is_loopback(request.peer);
+    if (token.empty()) return is_loopback(request.connection.theirs);
     std::string_view given = request.header("authorization");
     constexpr std::string_view bearer = "Bearer ";
     if (given.starts_with(bearer)) return is_same_secret(given.substr(bearer.size()), token);

@@ -11,14 +11,15 @@
 
 #include "config/types.h"
 #include "core/decide/access.h"
+#include "os/tcp_connection.h"
 
 namespace bandd {
 
 struct HttpRequest {
     std::uint64_t id = 0;  // of the helper
     std::string method, path;
-    std::string query;  // after the "?", as it came
-    Address peer;
+    std::string query;                                         // after the "?", as it came
+    TcpConnection connection;                                  // that it came by
     std::vector<std::pair<std::string, std::string>> headers;  // names in small letters
     std::string body;
 
@@ -33,7 +34,8 @@ struct HttpReply {
 
 // Compares in a time that does not tell how much of it was right.
 bool is_same_secret(std::string_view given, std::string_view secret);
-// By `Authorization: Bearer …` or `X-Auth-Key: …`, or from this machine if there is no token.
+// By `Authorization: Bearer …` or `X-Auth-Key: …`, or from this machine if there is no token. Then
+// it remains to be asked which of its users that is.
 bool is_authorized(const HttpRequest& request, std::string_view token);
 
 // "%41" is A; empty if it is broken. nginx encodes what is in Auth-User.

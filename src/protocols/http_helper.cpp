@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "protocols/http_helper.h"
 
-#include <cstring>
-
 #include "os/packet.h"
 
 namespace bandd {
@@ -32,18 +30,26 @@ std::optional<HttpRequest> HttpHelper::take_request(Instant now) {
     while (auto packet = process_.receive(largest_request, now)) {
         std::string_view rest = *packet;
         auto id = take_field(rest);
-        auto peer = take_field(rest);
+        auto put_out = take_field(rest);
+        auto theirs = take_field(rest);
+        auto their_port = take_field(rest);
+        auto ours = take_field(rest);
+        auto our_port = take_field(rest);
         auto method = take_field(rest);
         auto path = take_field(rest);
         auto query = take_field(rest);
         auto body = take_field(rest);
         HttpRequest request;
-        if (!body || id->size() != sizeof request.id || peer->size() != request.peer.bytes.size()) {
+        if (!body || id->size() != sizeof request.id) {
             ++lost_;
             continue;
         }
         request.id = from_bytes<std::uint64_t>(*id);
-        std::memcpy(request.peer.bytes.data(), peer->data(), peer->size());
+        put_out_ += from_bytes<std::uint32_t>(*put_out);
+        request.connection.theirs.bytes = from_bytes<decltype(Address::bytes)>(*theirs);
+        request.connection.their_port = from_bytes<std::uint16_t>(*their_port);
+        request.connection.ours.bytes = from_bytes<decltype(Address::bytes)>(*ours);
+        request.connection.our_port = from_bytes<std::uint16_t>(*our_port);
         request.method = *method;
         request.path = *path;
         request.query = *query;

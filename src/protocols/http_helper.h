@@ -27,10 +27,13 @@ class HttpHelper {
     // A reply that the helper does not take is lost, and its client hears of a fault.
     void reply(std::uint64_t id, const HttpReply& reply, Instant now);
     std::uint64_t lost() const { return lost_; }
+    // Connections that kept silent or gave their place to others.
+    std::uint64_t put_out() const { return put_out_; }
 
   private:
     RoleProcess process_;
     std::uint64_t lost_ = 0;
+    std::uint64_t put_out_ = 0;
 };
 
 }  // namespace bandd

@@ -21,13 +21,16 @@ constexpr int most_datagrams = 2000;  // one after the other, before the rest of
 
 Result<std::unique_ptr<SyslogListener>> SyslogListener::open(Loop& loop, Fd socket,
                                                              const ListenAddress& address,
-                                                             std::size_t line_limit) {
+                                                             std::size_t line_limit,
+                                                             OnTrouble on_trouble) {
     std::unique_ptr<SyslogListener> made(new SyslogListener(loop, address, line_limit));
     if (is_stream(address)) {
-        StreamLimits limits{.clients = most_clients, .at_once = read_size};
-        made->server_ =
-            std::make_unique<StreamServer>(loop, std::move(socket), address, limits, made->use());
-        if (auto loaded = made->load_tls(address.tls); !loaded) return std::unexpected(loaded.error());
+        StreamLimits limits{
+            .clients = most_clients, .share = most_of_one_sender, .at_once = read_size};
+        made->server_ = std::make_unique<StreamServer>(loop, std::move(socket), address, limits,
+                                                       made->use(std::move(on_trouble)));
+        if (auto loaded = made->load_tls(address.tls); !loaded)
+            return std::unexpected(loaded.error());
         return made;
     }
     made->datagrams_ = std::move(socket);
@@ -43,13 +46,19 @@ SyslogListener::~SyslogListener() {
     if (datagrams_) loop_.remove(datagrams_.get());
 }
 
-StreamUse SyslogListener::use() {
+StreamUse SyslogListener::use(OnTrouble on_trouble) {
     StreamUse use;
+    use.on_trouble = std::move(on_trouble);
     use.on_bytes = [this](StreamClient& client, std::string_view bytes, std::string&) {
+        client.known = true;
         take_bytes(client, bytes, false);
         return std::optional(bytes.size());
     };
-    use.may_connect = [this](const Fd&, const Address& peer) { return believed_.contains(peer); };
+    use.may_connect = [this](const Fd&, StreamClient& client) -> Result<> {
+        if (believed_.contains(client.address)) return {};
+        return fail(to_string(client.address), "is not believed",
+                    "name it in \"from\" if it is to be");
+    };
     use.on_end = [this](const StreamClient& client, StreamUse::End end) {
         // A message that was not ended by a line end is a message all the same.
         if (end == StreamUse::End::left) take_bytes(client, {}, true);
@@ -160,6 +169,7 @@ SyslogCounts SyslogListener::counts() const {
     const StreamCounts& clients = server_->counts();
     counts.refused += clients.refused;
     counts.clients_refused = clients.too_many;
+    counts.clients_made_room = clients.made_room;
     counts.failed_handshakes = clients.bad_tls + clients.cut_off;
     counts.last_failure = clients.last_failure;
     return counts;

@@ -21,10 +21,11 @@ namespace bandd {
 
 struct SyslogCounts {
     std::uint64_t messages = 0;
-    std::uint64_t refused = 0;  // from senders that are not believed
-    std::uint64_t dropped = 0;  // by the kernel, as its buffer was full (udp)
-    std::uint64_t cut = 0;      // longer than line_limit
-    std::uint64_t clients_refused = 0;
+    std::uint64_t refused = 0;            // from senders that are not believed
+    std::uint64_t dropped = 0;            // by the kernel, as its buffer was full (udp)
+    std::uint64_t cut = 0;                // longer than line_limit
+    std::uint64_t clients_refused = 0;    // there was no place
+    std::uint64_t clients_made_room = 0;  // they were silent when another one needed their place
     std::uint64_t failed_handshakes = 0;  // and other breaches of TLS; `last_failure` is why
     std::string last_failure;
 };
@@ -32,13 +33,16 @@ struct SyslogCounts {
 class SyslogListener {
   public:
     static constexpr std::size_t most_clients = 256;
+    static constexpr std::size_t most_of_one_sender = 192;
     // Read from one socket in one go: then the others have their turn.
     static constexpr std::size_t read_size = 256 << 10;
 
-    // `socket`: from `listen_at`.
+    // `socket`: from `listen_at`. `on_trouble`: clients were refused; not each time.
+    using OnTrouble = std::function<void(const Error&)>;
     static Result<std::unique_ptr<SyslogListener>> open(Loop& loop, Fd socket,
                                                         const ListenAddress& address,
-                                                        std::size_t line_limit);
+                                                        std::size_t line_limit,
+                                                        OnTrouble on_trouble = {});
     ~SyslogListener();
     SyslogListener(const SyslogListener&) = delete;
     SyslogListener& operator=(const SyslogListener&) = delete;
@@ -66,7 +70,7 @@ class SyslogListener {
     SyslogListener(Loop& loop, const ListenAddress& address, std::size_t line_limit)
         : loop_(loop), address_(address), line_limit_(line_limit) {}
 
-    StreamUse use();
+    StreamUse use(OnTrouble on_trouble);
     void take_bytes(const StreamClient& client, std::string_view bytes, bool ended);
     std::optional<std::size_t> read_datagram(char* buffer);
     void count_dropped(msghdr& message);

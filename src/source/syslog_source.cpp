@@ -22,8 +22,12 @@ Result<> SyslogSource::open(const Config& config, ListeningSockets& sockets, boo
             on_error_({"syslog: " + name, "is not open", "try bandctl reload again", {}});
             continue;
         }
-        auto opened =
-            SyslogListener::open(loop_, std::move(socket.mapped()), address, config.line_limit);
+        auto on_trouble = [this](Error error) {
+            error.what = "syslog: " + error.what;
+            on_error_(error);
+        };
+        auto opened = SyslogListener::open(loop_, std::move(socket.mapped()), address,
+                                           config.line_limit, on_trouble);
         if (opened)
             listening_.emplace(name, Listening{std::move(*opened), {}});
         else if (starting)

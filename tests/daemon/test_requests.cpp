@@ -43,6 +43,13 @@ std::string exchange(std::uint16_t port, const std::string& text, int answers,
     return heard;
 }
 
+// For the shell.
+std::string quoted(const std::string& text) {
+    std::string out = "'";
+    for (char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
+    return out + "'";
+}
+
 std::string policy_request(const std::string& user, const std::string& address,
                            const std::string& instance) {
     return "request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address=" + address +
@@ -385,4 +392,224 @@ TEST_CASE_METHOD(Remote, "remote: the plain text of old, from this machine and t
         has(sh("echo 'add 203.0.113.21' | nc -q1 -s 192.0.2.78 192.0.2.77 7070").out, "OK"));
     CHECK(bans() == "203.0.113.20 mail\n");
     CHECK(exchange(7070, std::string(10'000, 'a'), 2, "\n").ends_with(">"));
+}
+
+// Other users of this machine, and whoever only holds connections.
+
+namespace {
+
+// `command` as another user than root and than bandd (which is nobody here).
+Ran as_games(const std::string& command, const std::string& group = "games") {
+    return sh("setpriv --reuid=games --regid=" + group + " --clear-groups " + command);
+}
+
+// A program of Python's, with a socket `s` at the address `from`.
+std::string with_socket(const std::string& from, const std::string& then) {
+    return "timeout 20 python3 -c 'import socket; s = socket.socket(); s.settimeout(10)\n"
+           "s.bind((\"" +
+           from + "\", 0))\n" + then + "' 2>&1; true";
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(Remote, "remote: no other user of this machine has hosts banned by plain text") {
+    configure_remote(
+        "  listen: tcp://0.0.0.0:7070\n  text_jail: mail\n  text_from: [192.0.2.0/24]\n");
+    must("ip address replace 192.0.2.77/32 dev lo; ip address replace 192.0.2.78/32 dev lo");
+    start();
+    CHECK(has(exchange(7070, "add 203.0.113.7\n", 2, "\n"), "OK ++"));
+    CHECK(bans() == "203.0.113.7 mail\n");
+    const std::string text = "s.send(b\"add 203.0.113.0/24\\ndel 203.0.113.7\\n\"); ";
+    for (const char* address : {"127.0.0.1", "127.0.0.9", "192.0.2.77"})
+        for (const char* to : {"127.0.0.1", "192.0.2.77", "192.0.2.78"}) {
+            INFO(address << " to " << to);
+            auto attack = [&](const std::string& first, const std::string& last) {
+                std::string connect = "s.connect((\"" + std::string(to) + "\", 7070)); ";
+                return as_games("bash -c " +
+                                quoted(with_socket(address, first + connect + text + last)))
+                    .out;
+            };
+            CHECK_FALSE(has(attack("", "print(s.recv(1000), s.recv(1000))"), "OK"));
+            // A socket that is bound to an interface is found only by who names it.
+            attack("s.setsockopt(socket.SOL_SOCKET, 25, b\"lo\"); ",
+                   "print(s.recv(1000), s.recv(1000))");
+            // One that is closed is root's, the kernel says.
+            ::kill(daemon.pid(), SIGSTOP);
+            attack("", "s.close()");
+            ::kill(daemon.pid(), SIGCONT);
+            attack("", "s.close()");
+        }
+    CHECK(bans() == "203.0.113.7 mail\n");
+    Json remote = json("status")["endpoints"][1];
+    CHECK(remote["what"] == "remote");
+    CHECK(remote["refused"].get<int>() >= 18);
+    std::string log = daemon.log();
+    const std::string said = "warning: remote: tcp://0.0.0.0:7070: ";
+    CHECK(has(log, said + "user 5 of this machine: may not ask; name it in \"users\""));
+    CHECK(has(exchange(7070, "del 203.0.113.7\n", 2, "\n"), "OK ++"));
+    // Those who are listed may.
+    configure_remote(
+        "  listen: tcp://0.0.0.0:7070\n  text_jail: mail\n  text_users: [5, no-such-user]\n");
+    CHECK(daemon.ctl("reload").code == 0);
+    CHECK(daemon.said("user \"no-such-user\": does not exist"));
+    CHECK(has(as_games("bash -c 'echo add 203.0.113.8 | nc -q1 127.0.0.1 7070'").out, "OK ++"));
+    CHECK_FALSE(has(exchange(7070, "add 203.0.113.9\n", 2, "\n"), "OK"));
+}
+
+TEST_CASE_METHOD(AskedSetup, "policy: no other user of this machine gets an account refused") {
+    configure("accounts: {countries: 2}\njails: {}\n");
+    start();
+    write_file(dir / "queries", policy_request("joe", "8.1.0.1", "") +
+                                    policy_request("joe", "8.2.0.1", "") +
+                                    policy_request("joe", "8.3.0.1", ""));
+    CHECK(as_games("bash -c 'nc -q1 127.0.0.1 10040 < " + dir / "queries" + "'").out == "");
+    CHECK(postfix_asks("joe", "8.1.0.1") == pass);
+    CHECK(has(daemon.ctl("account joe").out, "1 login"));
+    CHECK(has(sh("setpriv --reuid=postfix --clear-groups bash -c 'nc -q1 127.0.0.1 10040 < " +
+                 dir / "queries" + "'")
+                  .out,
+              "554 5.7.1"));
+}
+
+TEST_CASE_METHOD(AskedSetup, "policy: a Unix socket is for its users and its group") {
+    auto configure_socket = [&](const std::string& keys) {
+        write_config(
+            "geoip: geo.mmdb\naccess: {countries: [US]}\njails: {}\npolicy: {listen: 'unix:" +
+            dir / "policy.sock" + "'" + keys + "}\n");
+    };
+    write_file(dir / "query", policy_request("joe", "8.1.0.1", ""));
+    std::string ask = "bash -c 'nc -q1 -U " + dir / "policy.sock" + " < " + dir / "query" + "'";
+    configure_socket("");
+    start();
+    CHECK(sh(ask).out == pass);
+    CHECK(sh("setpriv --reuid=postfix --clear-groups " + ask).out == pass);
+    CHECK(as_games(ask).out == "");
+    CHECK(daemon.said("policy: unix:" + dir / "policy.sock" +
+                      ": user 5 of this machine: may not ask"));
+    daemon.stop(SIGTERM);
+    configure_socket(", group: games");
+    start();
+    CHECK(sh("stat -c '%a %G' " + dir / "policy.sock").out == "660 games\n");
+    CHECK(as_games(ask).out == pass);
+    CHECK(as_games(ask, "mail").out != pass);
+    daemon.stop(SIGTERM);
+    configure_socket(", mode: 0600");
+    start();
+    CHECK(sh("stat -c '%a %U' " + dir / "policy.sock").out == "600 root\n");
+    daemon.stop(SIGTERM);
+    configure_socket(", mode: 888");
+    CHECK(has(daemon.ctl("check").out, "\"mode: 888\": is no mode of a file"));
+    configure_socket(", group: no-such-group");
+    CHECK_FALSE(daemon.start());
+    CHECK(has(daemon.log(), "group \"no-such-group\": does not exist"));
+}
+
+TEST_CASE_METHOD(AskedSetup, "http: no other user of this machine has hosts banned by reports") {
+    configure(
+        "http: {listen: tcp://127.0.0.1:10041, imap: 127.0.0.1:143}\n"
+        "jails:\n  wrong: {source: access, maxretry: 3}\n");
+    start();
+    write_file(dir / "report", R"({"login":"joe","remote":"203.0.113.9","protocol":"imap",)"
+                               R"("success":false,"policy_reject":false})");
+    std::string report = "curl -s -o /dev/null -w '%{http_code}' -d @" + dir / "report" +
+                         " 'http://127.0.0.1:10041/auth/dovecot?command=report'";
+    for (int i = 0; i < 5; ++i) CHECK(as_games(report).out == "403");
+    CHECK(
+        as_games("curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:10041/auth/nginx").out ==
+        "403");
+    CHECK(has(as_games("curl -s http://127.0.0.1:10041/metrics").out,
+              "bandd_http_refused_total 6\n"));
+    CHECK(daemon.said("http: user 5 of this machine: may not ask"));
+    // Closed before anybody could ask whose it was.
+    std::string raw = "POST /auth/dovecot?command=report HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+                      std::to_string(read_file(dir / "report").size()) + "\r\n\r\n" +
+                      read_file(dir / "report");
+    write_file(dir / "raw", raw);
+    for (int i = 0; i < 5; ++i)
+        as_games(
+            "timeout 10 python3 -c 'import socket; s = socket.create_connection((\"127.0.0.1\", "
+            "10041)); s.send(open(\"" +
+            dir / "raw" + "\", \"rb\").read()); s.close()'");
+    CHECK(bans() == "");
+    for (int i = 0; i < 3; ++i)
+        CHECK(sh("setpriv --reuid=www-data --clear-groups " + report).out == "200");
+    CHECK(wait_for([&] { return bans() == "203.0.113.9 wrong\n"; }));
+}
+
+namespace {
+
+// Connections that keep silent, until the end of the scope.
+struct Silent {
+    std::string out;
+    Background program;
+    Silent(const TempDirectory& dir, const std::string& arguments)
+        : out(dir / "silent.out"), program("exec support/hold_connections " + arguments, out) {
+        CHECK(wait_for([&] { return has(sh("cat " + out).out, "ready"); }, 60));
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(AskedSetup, "policy: silent connections do not keep Postfix out") {
+    configure("jails: {}\n");
+    start();
+    Silent silent(dir, "600 tcp:10040");
+    for (int i = 0; i < 20; ++i) CHECK(postfix_asks("joe", "8.1.0.1") == pass);
+    Json policy = json("status")["endpoints"][0];
+    CHECK(policy["made_room"].get<int>() > 0);
+    CHECK(daemon.said("made room for another client"));
+}
+
+TEST_CASE_METHOD(Remote, "remote: silent connections do not keep peers out") {
+    configure_remote(
+        "  listen: tls://127.0.0.1\n  peers: {mx: {token: 'file:token', jail: mail}}\n");
+    start();
+    for (const char* kind : {"tls", "tcp"}) {
+        INFO(kind);
+        Silent silent(dir, "150 " + std::string(kind) + ":7071 --sources 8");
+        for (int i = 1; i <= 3; ++i) {
+            Ran banned = remote("--token-file token ban 203.0.113.1", "");
+            INFO(banned.out);
+            CHECK(banned.code == 0);
+        }
+    }
+    CHECK(json("status")["endpoints"][1]["made_room"].get<int>() > 0);
+}
+
+TEST_CASE_METHOD(AskedSetup, "http: silent and slow connections do not keep others out") {
+    configure("http: {listen: tcp://127.0.0.1:10041, imap: 127.0.0.1:143}\njails: {}\n");
+    start();
+    std::string ask =
+        "curl -s -o /dev/null -w '%{http_code}' --max-time 20 http://127.0.0.1:10041/";
+    for (const char* how : {"", " --drip"}) {
+        INFO(how);
+        Silent silent(dir, "400 tcp:10041" + std::string(how));
+        for (int i = 0; i < 20; ++i) CHECK(sh(ask + "health").out == "200");
+    }
+    CHECK(json("status")["http_put_out"].get<int>() > 0);
+    // A request that comes byte by byte has its time.
+    CHECK(sh("timeout 60 python3 -c 'import socket, time; s = "
+             "socket.create_connection((\"127.0.0.1\","
+             " 10041)); s.setblocking(False)\n"
+             "for _ in range(500):\n"
+             "  try:\n"
+             "    s.send(b\"G\"); time.sleep(0.1)\n"
+             "    if s.recv(1000) == b\"\": break\n"
+             "  except BlockingIOError: pass\n"
+             "  except OSError: break\n"
+             "else: print(\"still there\")'")
+              .out == "");
+}
+
+TEST_CASE_METHOD(AskedSetup, "control: silent connections of its group do not keep root out") {
+    configure("jails: {}\n");
+    start();
+    Background silent(
+        "exec setpriv --reuid=games --regid=nogroup --clear-groups "
+        "support/hold_connections 100 unix:" +
+            dir / "run/socket",
+        dir / "silent.out");
+    CHECK(wait_for([&] { return has(sh("cat " + dir / "silent.out").out, "ready"); }, 60));
+    for (int i = 0; i < 20; ++i) CHECK(daemon.ctl("status").code == 0);
+    CHECK(has(daemon.log(), "control: unix:"));
 }

@@ -2,6 +2,7 @@
 // The limits of the stream server, over all that uses it: the control socket, lines that are asked
 // and answered (as Postfix and other machines do), and senders of syslog messages. Sockets are
 // real; the loop is turned by hand, and time is an argument.
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -35,7 +36,7 @@ ListenAddress tcp() {
 struct Use {
     std::string name;
     std::string request;  // is answered, or counted
-    std::size_t clients;  // at most
+    std::size_t clients;  // of one peer, at most
     bool answers = true;
     std::function<StreamCounts()> counts;
     std::function<void(Instant)> on_time;
@@ -45,8 +46,13 @@ struct Use {
 struct Uses {
     Loop loop = std::move(*Loop::create());
     TempDirectory dir;
-    StreamLimits limits{
-        .clients = 3, .request = 1000, .unread = 64 << 10, .silence = std::chrono::seconds(60)};
+    StreamLimits limits{.clients = 3,
+                        .request = 1000,
+                        .unread = 64 << 10,
+                        .proof = std::chrono::seconds(10),
+                        .silence = std::chrono::seconds(60),
+                        .recent = std::chrono::hours(1)};
+    std::vector<std::string> troubles;
 
     void spin() {
         for (int i = 0; i < 30; ++i) {
@@ -65,11 +71,12 @@ struct Uses {
         ControlServer* one = server.get();
         return {"control",
                 "{\"v\":1,\"command\":\"a\"}\n",
-                ControlServer::most_clients,
+                ControlServer::most_of_one_user,
                 true,
                 [one] {
                     StreamCounts counts;
                     counts.too_many = one->refused();
+                    counts.made_room = one->made_room();
                     counts.cut_off = one->cut_off();
                     return counts;
                 },
@@ -79,12 +86,14 @@ struct Uses {
     Use lines() {
         auto fd = listen_at(tcp(), "test");
         REQUIRE(fd);
-        StreamUse use{[](StreamClient&, std::string_view bytes, std::string& answer) {
+        StreamUse use{[](StreamClient& client, std::string_view bytes, std::string& answer) {
             auto end = bytes.find('\n');
             if (end == std::string_view::npos) return std::optional<std::size_t>(0);
+            client.known = bytes.starts_with("ask");
             answer += std::string(1000, 'x') + "\n";
             return std::optional(end + 1);
         }};
+        use.on_trouble = [this](const Error& error) { troubles.push_back(to_line(error)); };
         auto server =
             std::make_shared<StreamServer>(loop, std::move(*fd), tcp(), limits, std::move(use));
         StreamServer* one = server.get();
@@ -106,19 +115,20 @@ struct Uses {
         SyslogListener* one = server.get();
         return {"syslog",
                 "<13>app: one\n",
-                SyslogListener::most_clients,
+                SyslogListener::most_of_one_sender,
                 false,
                 [one] {
                     StreamCounts counts;
                     counts.accepted = one->counts().messages;
                     counts.too_many = one->counts().clients_refused;
+                    counts.made_room = one->counts().clients_made_room;
                     counts.refused = one->counts().refused;
                     return counts;
                 },
                 [one](Instant now) { one->on_time(now); },
                 server};
     }
-    Fd connect(const Use& use) {
+    Fd connect(const Use& use, const std::string& from = "127.0.0.1") {
         sockaddr_storage to{};
         socklen_t size = 0;
         if (use.name == "control") {
@@ -130,6 +140,11 @@ struct Uses {
             size = to_sockaddr(ip("127.0.0.1"), port, to);
         }
         Fd fd(::socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0));
+        if (use.name != "control") {
+            sockaddr_storage source{};
+            socklen_t length = to_sockaddr(ip(from), 0, source);
+            REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr*>(&source), length) == 0);
+        }
         ::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), size);
         spin();
         return fd;
@@ -157,21 +172,122 @@ struct Uses {
 
 }  // namespace
 
-TEST_CASE_METHOD(Uses, "stream server: clients over the limit are refused, the others are served") {
+TEST_CASE_METHOD(Uses, "stream server: clients that keep silent keep nobody out") {
     for (auto make : {&Uses::control, &Uses::lines, &Uses::syslog}) {
         Use use = (this->*make)();
         INFO(use.name);
-        std::deque<Fd> inside;
-        for (std::size_t i = 0; i < use.clients; ++i) inside.push_back(connect(use));
-        Fd outside = connect(use);
-        CHECK(is_closed(outside));
-        CHECK(use.counts().too_many == 1);
-        CHECK(is_served(use, inside.front()));
-        inside.pop_back();  // a place is free again
-        spin();
-        Fd next = connect(use);
-        CHECK(is_served(use, next));
+        std::deque<Fd> silent;
+        for (std::size_t i = 0; i < use.clients; ++i) silent.push_back(connect(use));
+        Fd fresh = connect(use);
+        CHECK(is_served(use, fresh));
+        CHECK(use.counts().made_room == 1);
+        // The oldest one made room.
+        CHECK(is_closed(silent.front()));
+        CHECK_FALSE(is_closed(silent[1]));
+        // However many come, who has shown whom it is stays.
+        for (std::size_t i = 0; i < 3 * use.clients; ++i) silent.push_back(connect(use));
+        CHECK(is_served(use, fresh));
+        CHECK(use.counts().too_many == 0);
     }
+}
+
+TEST_CASE_METHOD(Uses,
+                 "stream server: who is served keeps its place, who was silent for long not") {
+    Use use = lines();
+    std::deque<Fd> inside;
+    for (std::size_t i = 0; i < use.clients; ++i) {
+        inside.push_back(connect(use));
+        CHECK(is_served(use, inside.back()));
+    }
+    CHECK(is_closed(connect(use)));
+    CHECK(use.counts().too_many == 1);
+    CHECK(troubles == std::vector<std::string>{
+                          "tcp://127.0.0.1:15514: 127.0.0.1: is refused: all places are taken"});
+    for (const Fd& client : inside) CHECK(is_served(use, client));
+    inside.pop_back();  // a place is free again
+    spin();
+    CHECK(is_served(use, connect(use)));
+    use = {};
+    limits.recent = Duration{0};
+    use = lines();
+    inside.clear();
+    for (std::size_t i = 0; i < use.clients; ++i) {
+        inside.push_back(connect(use));
+        CHECK(is_served(use, inside.back()));
+    }
+    CHECK(is_served(use, inside[0]));
+    Fd fresh = connect(use);
+    CHECK(is_served(use, fresh));
+    CHECK_FALSE(is_closed(inside[0]));
+    CHECK(is_closed(inside[1]));  // whose last request is the oldest
+    CHECK(use.counts().made_room == 1);
+}
+
+TEST_CASE_METHOD(Uses, "stream server: one peer has no more than its share of the places") {
+    limits.share = 2;
+    Use use = lines();
+    Fd other = connect(use, "127.0.0.2");
+    std::deque<Fd> many;
+    for (int i = 0; i < 10; ++i) many.push_back(connect(use));
+    CHECK(use.counts().made_room == 8);
+    CHECK(troubles.size() == 1);  // not each time
+    CHECK(is_served(use, other));
+    CHECK(is_closed(many[7]));
+    CHECK(is_served(use, many[8]));
+    CHECK(is_served(use, many[9]));
+    // These two are served, so there is no place for a third one.
+    CHECK(is_closed(connect(use)));
+    CHECK(use.counts().too_many == 1);
+}
+
+TEST_CASE_METHOD(Uses,
+                 "stream server: a client has its time to show whom it is, whatever it sends") {
+    Use use = lines();
+    Fd good = connect(use);
+    CHECK(is_served(use, good));
+    Fd drips = connect(use);
+    Fd chatters = connect(use);
+    for (int i = 1; i <= 5; ++i) {
+        say(drips, "x");
+        say(chatters, "nonsense\n");
+        spin();
+        use.on_time(now() + std::chrono::seconds(i));
+    }
+    CHECK_FALSE(is_closed(drips));
+    CHECK_FALSE(is_closed(chatters));
+    use.on_time(now() + std::chrono::seconds(11));
+    CHECK(is_closed(drips));
+    CHECK(is_closed(chatters));
+    CHECK(use.counts().cut_off == 2);
+    CHECK(is_served(use, good));
+}
+
+TEST_CASE_METHOD(Uses, "stream server: no descriptors left is no reason to spin, and passes") {
+    Use use = lines();
+    Fd inside = connect(use);
+    // A connection for which there will be no descriptor.
+    Fd waits(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    sockaddr_storage to{};
+    socklen_t size = to_sockaddr(ip("127.0.0.1"), port, to);
+    rlimit before{};
+    getrlimit(RLIMIT_NOFILE, &before);
+    rlimit few{64, before.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &few);
+    std::deque<Fd> taken;
+    for (Fd fd(::dup(0)); fd; fd = Fd(::dup(0))) taken.push_back(std::move(fd));
+    ::connect(waits.get(), reinterpret_cast<sockaddr*>(&to), size);
+    spin();
+    taken.clear();
+    setrlimit(RLIMIT_NOFILE, &before);
+    CHECK(use.counts().no_descriptors == 1);
+    CHECK(troubles.size() == 1);
+    CHECK(is_served(use, inside));
+    spin();
+    CHECK_FALSE(is_served(use, waits));
+    use.on_time(now() + std::chrono::seconds(2));
+    spin();
+    char byte = 0;
+    CHECK(::recv(waits.get(), &byte, 1, 0) == 1);
 }
 
 TEST_CASE_METHOD(Uses, "stream server: a request without end is cut off, the others are served") {
@@ -209,7 +325,8 @@ TEST_CASE_METHOD(Uses, "stream server: a client that fetches nothing is cut off,
 TEST_CASE_METHOD(Uses, "stream server: the time between requests is bounded where it is to be") {
     Use quick = lines();
     Fd silent = connect(quick);
-    quick.on_time(now() + std::chrono::seconds(59));
+    CHECK(is_served(quick, silent));
+    quick.on_time(now() + std::chrono::seconds(30));
     CHECK(is_served(quick, silent));
     quick.on_time(now() + std::chrono::seconds(61));
     CHECK(is_closed(silent));
