@@ -116,7 +116,8 @@ void check_owners(const std::string& path, const Config& config, Findings& found
         return read_trusted_file(file, largest_text);
     });
     if (!programs)
-        found.warnings.push_back({"programs are not run", to_line(programs.error().front()), {}, {}});
+        found.warnings.push_back(
+            {"programs are not run", to_line(programs.error().front()), {}, {}});
 }
 
 Findings check_configuration(const std::string& path) {

@@ -95,10 +95,11 @@ void read_mail_server(const Field& field, HttpConfig& http) {
 
 void check_http(const Section& section, HttpConfig& http) {
     if (http.mail_servers.contains("smtp") && !http.backend_checks)
-        section.warning("nginx may let clients send mail without a password, so every login by smtp "
-                        "is refused",
-                        "once the server behind nginx checks passwords (docs/logins.md says how), "
-                        "add \"backend_checks: true\"");
+        section.warning(
+            "nginx may let clients send mail without a password, so every login by smtp "
+            "is refused",
+            "once the server behind nginx checks passwords (docs/logins.md says how), "
+            "add \"backend_checks: true\"");
 }
 
 void read_may(const Field& field, PeerConfig& peer) {
@@ -189,9 +190,10 @@ const Table<HttpConfig>& http_keys() {
                          "the mail server that nginx hands clients on to, for IMAP"),
             key::special("pop3", read_mail_server, "address:port", "", "the same for POP3"),
             key::special("smtp", read_mail_server, "address:port", "", "the same for SMTP"),
-            key::boolean("backend_checks", &HttpConfig::backend_checks,
-                      "the server behind nginx checks the passwords of SMTP logins: bandd does not, "
-                      "and without this it refuses all of them"),
+            key::boolean(
+                "backend_checks", &HttpConfig::backend_checks,
+                "the server behind nginx checks the passwords of SMTP logins: bandd does not, "
+                "and without this it refuses all of them"),
         },
         check_http};
     return table;

@@ -41,7 +41,8 @@ Result<Fd> ControlServer::listen(const std::string& path, uid_t uid, gid_t group
     int bound = bind(fd.get(), generic, sizeof address);
     ::umask(mask);
     if (bound != 0) return fail_errno(what, "check \"socket:\" in bandd.yaml");
-    if (auto given = give_socket(path, uid, group, 0660); !given) return std::unexpected(given.error());
+    if (auto given = give_socket(path, uid, group, 0660); !given)
+        return std::unexpected(given.error());
     if (::listen(fd.get(), 16) != 0) return fail_errno(what);
     return fd;
 }

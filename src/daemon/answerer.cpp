@@ -22,7 +22,8 @@ void make_room(Map& map, std::size_t most, Instant now, Spare&& spare) {
 
 Answerer::Answerer(Roles& roles, Loop& loop, const std::string& dns_servers, Programs& programs,
                    OnError on_error)
-    : resolver_(roles, loop, dns_servers, [this] { on_resolver(now()); }, on_error),
+    : resolver_(
+          roles, loop, dns_servers, [this] { on_resolver(now()); }, on_error),
       programs_(programs),
       on_error_(std::move(on_error)) {}
 
@@ -156,8 +157,7 @@ void Answerer::go_on(const Question& question, Instant now) {
             exempt.insert(exempt.end(), found->addresses.begin(), found->addresses.end());
     }
     if (!all_known) return;
-    if (exemptions.program.program.argv.empty())
-        return answer(question, std::move(exempt), false);
+    if (exemptions.program.program.argv.empty()) return answer(question, std::move(exempt), false);
     auto verdict = verdicts_.find(question);
     if (verdict != verdicts_.end() && verdict->second.until > now) {
         ++counts_.from_memory;

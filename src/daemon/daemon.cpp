@@ -202,8 +202,8 @@ void Daemon::serve_requests() {
 
 Status Daemon::status() const {
     return collect_status({options_.config, started_, config(), *engine_, *dispatch_, *pipeline_,
-                           *opened_.sources, *answerer_, *programs_, *opened_.endpoints, *control_, log_,
-                           turns_, checkpointer_->error()});
+                           *opened_.sources, *answerer_, *programs_, *opened_.endpoints, *control_,
+                           log_, turns_, checkpointer_->error()});
 }
 
 Result<> Daemon::listen() {
@@ -263,7 +263,8 @@ Result<> Daemon::begin() {
     if (auto made = make_backends(config()); !made) return made;
     dispatch_->hold_removals();
     apply_config(std::move(*saved), at);
-    if (auto set_up = opened_.endpoints->configure(config(), *opened_.loop, opened_.sockets); !set_up)
+    if (auto set_up = opened_.endpoints->configure(config(), *opened_.loop, opened_.sockets);
+        !set_up)
         return set_up;
     if (auto prepared = geoip_->prepare_blocks(config()); !prepared) return prepared;
     geoip_->make_blocks();
@@ -354,12 +355,12 @@ void Daemon::take(Prepared prepared, Instant at) {
     programs_->take(config());
     geoip_->take(std::move(prepared.databases));
     engine_->set_own_addresses(PrefixSet(own_addresses()));
-    [[maybe_unused]] auto said_by_sources = opened_.sources->open(config(), prepared.sockets, false);
+    [[maybe_unused]] auto said_by_sources =
+        opened_.sources->open(config(), prepared.sockets, false);
     users_file_->configure(false);
     apply_config({}, at);
     auto set_up = opened_.endpoints->configure(config(), *opened_.loop, prepared.sockets);
-    if (!set_up)
-        say(set_up.error());
+    if (!set_up) say(set_up.error());
     geoip_->make_blocks();
     checkpointer_->changed();
 }

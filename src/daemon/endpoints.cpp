@@ -132,16 +132,17 @@ void Endpoints::take_askers(const Config& config) {
     http_askers_ = read(config.http.users, HttpConfig{}.users);
 }
 
-Result<> Endpoints::configure_http(const Config& config, Loop& loop,
-                                   ListeningSockets& sockets) {
+Result<> Endpoints::configure_http(const Config& config, Loop& loop, ListeningSockets& sockets) {
     if (config.http.listen == http_address_) return {};
     http_.reset();
     http_address_.reset();
     if (!config.http.listen) return {};
     auto fd = sockets.extract(to_string(*config.http.listen));
     if (fd.empty()) {
-        calls_.on_error({"http: " + to_string(*config.http.listen), "is not open",
-                         "try bandctl reload again", {}});
+        calls_.on_error({"http: " + to_string(*config.http.listen),
+                         "is not open",
+                         "try bandctl reload again",
+                         {}});
         return {};
     }
     http_address_ = config.http.listen;

@@ -25,8 +25,7 @@ TagValues values_of(const AccountOver& over, const ConfiguredProgram& program) {
     for (const std::string& tag : tags_of(program)) {
         auto known = std::ranges::find(all, tag, &TagValues::value_type::first);
         auto kind = *tag_kind(program.tags, tag);
-        std::string value =
-            kind == TagKind::text ? as_value(kind, known->second) : known->second;
+        std::string value = kind == TagKind::text ? as_value(kind, known->second) : known->second;
         // A database may call a country anything.
         if (kind == TagKind::country && !is_value(kind, value)) value.clear();
         values.emplace_back(tag, std::move(value));
@@ -71,8 +70,7 @@ void Logins::run_action(const AccountOver& over) {
     };
     ConfiguredProgram configured = account_program(parts_.config.access);
     auto started = parts_.programs.run(configured, values_of(over, configured), on_end);
-    if (!started)
-        return say(started.error());
+    if (!started) return say(started.error());
     ++running_;
 }
 

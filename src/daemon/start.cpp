@@ -12,8 +12,8 @@
 #include "daemon/run.h"
 #include "os/log.h"
 #include "os/loop.h"
-#include "os/trusted_path.h"
 #include "os/signals.h"
+#include "os/trusted_path.h"
 #include "source/sources.h"
 #include "store/store.h"
 
@@ -173,7 +173,8 @@ std::expected<Opened, Errors> open_all(const DaemonOptions& options, Log& log) {
         log.put(Severity::warning, to_line(warning));
     Opened opened;
     opened.configuration = std::move(*configuration);
-    if (auto done = open_in_order(opened, options.config, log); !done) return std::unexpected(Errors{done.error()});
+    if (auto done = open_in_order(opened, options.config, log); !done)
+        return std::unexpected(Errors{done.error()});
     return opened;
 }
 

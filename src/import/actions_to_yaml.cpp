@@ -92,12 +92,14 @@ std::vector<std::string> argv_of(const ActionDefinition& action, const char* eve
     return argv;
 }
 
-// A shell's text that writes a file: fail2ban's own actions do so as root (hosts.deny, a map of nginx's).
+// A shell's text that writes a file: fail2ban's own actions do so as root (hosts.deny, a map of
+// nginx's).
 bool writes_files(std::string_view text) {
     // Tags are no redirections.
     std::string script = fill_in_tags(text, [](std::string_view tag) {
-        return tag.find_first_of(" \t\n/") == std::string_view::npos ? std::optional<std::string>("")
-                                                                    : std::nullopt;
+        return tag.find_first_of(" \t\n/") == std::string_view::npos
+                   ? std::optional<std::string>("")
+                   : std::nullopt;
     });
     for (const char* nothing : {">/dev/null", "> /dev/null", "2>&1", ">&2"})
         replace_all(script, nothing, "");

@@ -28,8 +28,8 @@ using Names = std::initializer_list<const char*>;
 constexpr Names always{
     // Open descriptors.
     "read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "close",
-    "close_range", "lseek", "_llseek", "fstat", "fstat64", "fcntl", "fcntl64", "dup", "dup2", "dup3",
-    "pipe", "pipe2", "poll", "ppoll", "ppoll_time64", "select", "_newselect", "pselect6",
+    "close_range", "lseek", "_llseek", "fstat", "fstat64", "fcntl", "fcntl64", "dup", "dup2",
+    "dup3", "pipe", "pipe2", "poll", "ppoll", "ppoll_time64", "select", "_newselect", "pselect6",
     "pselect6_time64", "epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait",
     "epoll_pwait2", "eventfd", "eventfd2", "timerfd_create", "timerfd_settime", "timerfd_settime64",
     "timerfd_gettime", "timerfd_gettime64", "signalfd", "signalfd4", "fadvise64", "fadvise64_64",
@@ -54,38 +54,138 @@ constexpr Names always{
     "setsockopt", "send", "sendto", "sendmsg", "sendmmsg", "recv", "recvfrom", "recvmsg",
     "recvmmsg", "recvmmsg_time64", "shutdown"};
 
-constexpr Names to_read_files{
-    "open", "openat", "openat2", "stat", "stat64", "lstat", "lstat64", "fstatat64", "newfstatat",
-    "statx", "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents",
-    "getdents64", "statfs", "statfs64", "fstatfs", "fstatfs64", "getcwd", "flock", "inotify_init",
-    "inotify_init1", "inotify_add_watch", "inotify_rm_watch", "name_to_handle_at", "getxattr",
-    "memfd_create"};
+constexpr Names to_read_files{"open",
+                              "openat",
+                              "openat2",
+                              "stat",
+                              "stat64",
+                              "lstat",
+                              "lstat64",
+                              "fstatat64",
+                              "newfstatat",
+                              "statx",
+                              "access",
+                              "faccessat",
+                              "faccessat2",
+                              "readlink",
+                              "readlinkat",
+                              "getdents",
+                              "getdents64",
+                              "statfs",
+                              "statfs64",
+                              "fstatfs",
+                              "fstatfs64",
+                              "getcwd",
+                              "flock",
+                              "inotify_init",
+                              "inotify_init1",
+                              "inotify_add_watch",
+                              "inotify_rm_watch",
+                              "name_to_handle_at",
+                              "getxattr",
+                              "memfd_create"};
 
 constexpr Names to_write_files{
-    "ftruncate", "ftruncate64", "fallocate", "fsync", "fdatasync", "sync_file_range",
-    "sync_file_range2", "rename", "renameat", "renameat2", "unlink", "unlinkat", "mkdir", "mkdirat",
-    "rmdir", "fchmod", "fchown", "fchown32", "chmod", "fchmodat", "utimensat", "utimensat_time64",
-    "utime", "utimes", "umask"};
+    "ftruncate",       "ftruncate64",      "fallocate", "fsync",    "fdatasync",
+    "sync_file_range", "sync_file_range2", "rename",    "renameat", "renameat2",
+    "unlink",          "unlinkat",         "mkdir",     "mkdirat",  "rmdir",
+    "fchmod",          "fchown",           "fchown32",  "chmod",    "fchmodat",
+    "utimensat",       "utimensat_time64", "utime",     "utimes",   "umask"};
 
-// An attacker's calls, for which "no such call" would be a lie that sends a reader of strace astray.
-constexpr Names refused{
-    "execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv", "process_vm_writev", "kill",
-    "tkill", "pidfd_open", "pidfd_getfd", "pidfd_send_signal", "mount", "umount2", "pivot_root",
-    "chroot", "fsopen", "fsmount", "fsconfig", "open_tree", "move_mount", "mount_setattr", "unshare",
-    "setns", "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setgroups",
-    "setfsuid", "setfsgid", "capset", "mknod", "mknodat", "link", "linkat", "symlink", "symlinkat",
-    "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "init_module", "finit_module",
-    "delete_module", "kexec_load", "kexec_file_load", "keyctl", "add_key", "request_key", "reboot",
-    "swapon", "swapoff", "sethostname", "setdomainname", "settimeofday", "clock_settime",
-    "clock_adjtime", "adjtimex", "personality", "open_by_handle_at", "quotactl", "acct", "syslog"};
+// An attacker's calls, for which "no such call" would be a lie that sends a reader of strace
+// astray.
+constexpr Names refused{"execve",
+                        "execveat",
+                        "fork",
+                        "vfork",
+                        "ptrace",
+                        "process_vm_readv",
+                        "process_vm_writev",
+                        "kill",
+                        "tkill",
+                        "pidfd_open",
+                        "pidfd_getfd",
+                        "pidfd_send_signal",
+                        "mount",
+                        "umount2",
+                        "pivot_root",
+                        "chroot",
+                        "fsopen",
+                        "fsmount",
+                        "fsconfig",
+                        "open_tree",
+                        "move_mount",
+                        "mount_setattr",
+                        "unshare",
+                        "setns",
+                        "setuid",
+                        "setgid",
+                        "setreuid",
+                        "setregid",
+                        "setresuid",
+                        "setresgid",
+                        "setgroups",
+                        "setfsuid",
+                        "setfsgid",
+                        "capset",
+                        "mknod",
+                        "mknodat",
+                        "link",
+                        "linkat",
+                        "symlink",
+                        "symlinkat",
+                        "bpf",
+                        "perf_event_open",
+                        "userfaultfd",
+                        "io_uring_setup",
+                        "init_module",
+                        "finit_module",
+                        "delete_module",
+                        "kexec_load",
+                        "kexec_file_load",
+                        "keyctl",
+                        "add_key",
+                        "request_key",
+                        "reboot",
+                        "swapon",
+                        "swapoff",
+                        "sethostname",
+                        "setdomainname",
+                        "settimeofday",
+                        "clock_settime",
+                        "clock_adjtime",
+                        "adjtimex",
+                        "personality",
+                        "open_by_handle_at",
+                        "quotactl",
+                        "acct",
+                        "syslog"};
 
 #if defined(BANDD_ADDRESS_SANITIZER) || defined(BANDD_THREAD_SANITIZER)
 constexpr bool sanitized = true;
 // What the sanitizers' own threads and reports need: LeakSanitizer traces its process.
-constexpr Names to_sanitize{"ptrace", "clone",    "clone3", "wait4", "kill",     "open",
-                            "openat", "readlink", "stat",   "prctl", "newfstatat", "statx",
-                            "mmap",   "mmap2",    "mprotect", "personality", "process_vm_readv",
-                            "access", "getdents64", "sched_getscheduler", "setrlimit", "prlimit64"};
+constexpr Names to_sanitize{"ptrace",
+                            "clone",
+                            "clone3",
+                            "wait4",
+                            "kill",
+                            "open",
+                            "openat",
+                            "readlink",
+                            "stat",
+                            "prctl",
+                            "newfstatat",
+                            "statx",
+                            "mmap",
+                            "mmap2",
+                            "mprotect",
+                            "personality",
+                            "process_vm_readv",
+                            "access",
+                            "getdents64",
+                            "sched_getscheduler",
+                            "setrlimit",
+                            "prlimit64"};
 #else
 constexpr bool sanitized = false;
 constexpr Names to_sanitize{};
@@ -99,7 +199,8 @@ class List {
   public:
     List() : filter_(seccomp_init(SCMP_ACT_ERRNO(ENOSYS))) {}
 
-    void add(const char* name, std::uint32_t action, std::initializer_list<scmp_arg_cmp> when = {}) {
+    void add(const char* name, std::uint32_t action,
+             std::initializer_list<scmp_arg_cmp> when = {}) {
         int number = seccomp_syscall_resolve_name(name);
         if (number == __NR_SCMP_ERROR) return;  // of a later kernel than this library's
         int failed = seccomp_rule_add_array(filter_.get(), action, number,
@@ -144,7 +245,8 @@ void allow_own_threads(List& list) {
     for (auto option : {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_CAPBSET_READ})
         list.allow_if("prctl", {SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(option))});
     // Not TIOCSTI, which types into the administrator's terminal.
-    for (auto request : {FIONREAD, FIONBIO, TCGETS, TIOCGWINSZ, SIOCOUTQ, SIOCGIFINDEX, SIOCGIFNAME})
+    for (auto request :
+         {FIONREAD, FIONBIO, TCGETS, TIOCGWINSZ, SIOCOUTQ, SIOCGIFINDEX, SIOCGIFNAME})
         list.allow_if("ioctl", {SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(request))});
     // Its own limits, and only to read them.
     list.allow_if("prlimit64", {SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0)});
@@ -152,8 +254,7 @@ void allow_own_threads(List& list) {
 
 void allow_sockets(List& list, const AllowedCalls& allowed) {
     auto allow = [&](int family) {
-        list.allow_if("socket",
-                      {SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family))});
+        list.allow_if("socket", {SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family))});
     };
     if (allowed.local) {
         allow(AF_UNIX);

@@ -8,12 +8,12 @@ namespace bandd {
 
 // Reading and writing open descriptors, memory, time, own threads and signals go without saying.
 struct AllowedCalls {
-    bool read_files = false;   // opening, listing and watching them
-    bool write_files = false;  // making, renaming and removing them
-    bool netlink = false;      // sockets to the kernel
-    bool local = false;        // Unix sockets
-    bool internet = false;     // IPv4 and IPv6
-    bool machine_code = false; // memory that is both written and executed: PCRE2's compiler
+    bool read_files = false;    // opening, listing and watching them
+    bool write_files = false;   // making, renaming and removing them
+    bool netlink = false;       // sockets to the kernel
+    bool local = false;         // Unix sockets
+    bool internet = false;      // IPv4 and IPv6
+    bool machine_code = false;  // memory that is both written and executed: PCRE2's compiler
 };
 
 // For this process and all its threads, for ever. A call that is not on the list fails with ENOSYS,

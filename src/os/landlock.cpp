@@ -40,13 +40,14 @@ Result<> allow(const Fd& rules, const std::string& path, std::uint64_t rights) {
 }  // namespace
 
 Result<bool> allow_only_files(const OpenableFiles& files) {
-    long version = syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    long version =
+        syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (version < 1) return false;
     landlock_ruleset_attr handled{};
     handled.handled_access_fs = of_first | (version >= 2 ? LANDLOCK_ACCESS_FS_REFER : 0);
     // Only as large as Debian 12's header knows it, whatever the header here knows.
-    Fd rules(static_cast<int>(syscall(SYS_landlock_create_ruleset, &handled,
-                                      sizeof handled.handled_access_fs, 0)));
+    Fd rules(static_cast<int>(
+        syscall(SYS_landlock_create_ruleset, &handled, sizeof handled.handled_access_fs, 0)));
     if (!rules) return fail_errno("landlock_create_ruleset");
     for (const std::string& path : files.read)
         if (auto done = allow(rules, path, reading); !done) return std::unexpected(done.error());

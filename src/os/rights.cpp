@@ -45,20 +45,13 @@ OpenableFiles files_to_resolve() {
 RoleRights rights_of(Role role) {
     switch (role) {
         case Role::resolver:
-            return {"bandd-net",
-                    {},
-                    {.read_files = true, .netlink = true, .internet = true},
-                    files_to_resolve(),
-                    256,
-                    256 * mebibyte};
+            return {
+                "bandd-net",        {},  {.read_files = true, .netlink = true, .internet = true},
+                files_to_resolve(), 256, 256 * mebibyte};
         case Role::http:
             return {"bandd-http", {}, {}, {}, 1024, 512 * mebibyte};
         case Role::kernel:
-            return {"bandd-kernel",
-                    {CAP_NET_ADMIN},
-                    {.read_files = true, .netlink = true},
-                    {},
-                    64,
+            return {"bandd-kernel", {CAP_NET_ADMIN}, {.read_files = true, .netlink = true}, {}, 64,
                     RLIM_INFINITY};
         case Role::programs:
         case Role::sockets:
@@ -85,7 +78,8 @@ Result<Missing> forbid(const OpenableFiles& files, const AllowedCalls& calls) {
     Missing missing;
     auto by_files = allow_only_files(files);
     if (!by_files) return std::unexpected(by_files.error());
-    if (!*by_files) missing.push_back("this kernel has no Landlock: files are guarded by users only");
+    if (!*by_files)
+        missing.push_back("this kernel has no Landlock: files are guarded by users only");
     auto by_calls = allow_only_calls(calls);
     if (!by_calls) return std::unexpected(by_calls.error());
     if (!*by_calls) missing.push_back("this kernel has no seccomp: no calls are forbidden");

@@ -33,9 +33,9 @@ Result<> RoleProcess::start(Instant now) {
     std::vector<int> extra;
     for (const Fd& fd : extra_) extra.push_back(fd.get());
     auto socket = roles_.start_role(role_, extra);
-    auto added = socket ? loop_.add(socket->get(), EPOLLIN,
-                                    [this](std::uint32_t) { calls_.on_readable(); })
-                        : Result<>(std::unexpected(socket.error()));
+    auto added =
+        socket ? loop_.add(socket->get(), EPOLLIN, [this](std::uint32_t) { calls_.on_readable(); })
+               : Result<>(std::unexpected(socket.error()));
     started_ = now;
     if (!added) {
         may_start_ = now + pause_;
@@ -74,11 +74,12 @@ void RoleProcess::on_end(Instant now) {
     ++ends_;
     if (now - started_ >= longest_pause) pause_ = first_pause;
     may_start_ = now + pause_;
-    calls_.on_error({role_program(role_),
-                     "has ended",
-                     fmt::format("it is started anew in {} s; a core or the kernel's log may tell why",
-                                 pause_ / std::chrono::seconds(1)),
-                     {}});
+    calls_.on_error(
+        {role_program(role_),
+         "has ended",
+         fmt::format("it is started anew in {} s; a core or the kernel's log may tell why",
+                     pause_ / std::chrono::seconds(1)),
+         {}});
     pause_ = std::min(pause_ * 2, longest_pause);
 }
 

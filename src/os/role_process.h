@@ -26,7 +26,7 @@ class RoleProcess {
     struct Calls {
         std::function<void()> on_readable;  // a packet is there, or the process has ended
         std::function<void(const Error&)> on_error;
-        std::function<void()> on_start;     // empty, or: a new process is to be told something
+        std::function<void()> on_start;  // empty, or: a new process is to be told something
     };
     // `roles` and `loop` outlive it.
     RoleProcess(Roles& roles, Loop& loop, Role role, Calls calls);
@@ -44,8 +44,8 @@ class RoleProcess {
     // The next packet of at most `largest` bytes, until the next call; nothing if there is none. If
     // the process has ended, it no longer `is_running` then.
     std::optional<std::string_view> receive(std::size_t largest, Instant now);
-    // Waits until there is one, or the process has ended: for a start and a reload, which go on with
-    // its answer only.
+    // Waits until there is one, or the process has ended: for a start and a reload, which go on
+    // with its answer only.
     void wait(Duration most) const;
     bool is_running() const { return static_cast<bool>(socket_); }
     // From then on `start` starts it again. Nothing while it runs.

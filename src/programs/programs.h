@@ -33,7 +33,8 @@ class Programs {
     Programs(Roles& roles, Loop& loop, OnError on_error);
 
     // Before a configuration is taken: bandd-programs reads it, too, and finds the same programs.
-    // An error: it does not. What was taken before goes on. `take` follows, unless something else fails.
+    // An error: it does not. What was taken before goes on. `take` follows, unless something else
+    // fails.
     Result<> prepare(const Config& fresh);
     // From now on, `number_of` means this configuration. Without programs, the process ends with
     // its last program.

@@ -22,9 +22,7 @@ HttpHelper::HttpHelper(Roles& roles, Loop& loop, Fd listening, std::function<voi
     process_.set_extra(only(std::move(listening)));
 }
 
-void HttpHelper::start(Instant now) {
-    [[maybe_unused]] auto said_by_process = process_.start(now);
-}
+void HttpHelper::start(Instant now) { [[maybe_unused]] auto said_by_process = process_.start(now); }
 
 std::optional<HttpRequest> HttpHelper::take_request(Instant now) {
     while (auto packet = process_.receive(largest_request, now)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// bandd-resolver: looks host names up for the daemon, as the machine is set up (resolv.conf, hosts).
-// c-ares does the asking; here are only its sockets and its clock. A process without rights: what a
-// name server makes of it reaches neither the firewall nor the state.
+// bandd-resolver: looks host names up for the daemon, as the machine is set up (resolv.conf,
+// hosts). c-ares does the asking; here are only its sockets and its clock. A process without
+// rights: what a name server makes of it reaches neither the firewall nor the state.
 //
 // Descriptor 3: the daemon. One packet a question, one an answer; see os/resolver.h.
 #include <ares.h>

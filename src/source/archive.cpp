@@ -112,7 +112,7 @@ Archive::~Archive() = default;
 
 Result<Archive> Archive::open(const std::string& path, ArchiveLimits limits) {
     Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW));
-    struct stat status {};
+    struct stat status{};
     if (!file || fstat(file.get(), &status) != 0) return fail_errno(what(path));
     if (!S_ISREG(status.st_mode)) return fail(what(path), "it is not a regular file");
     return Archive(path, std::move(file), limits);

@@ -95,7 +95,7 @@ std::vector<Rotated> find_rotated(const std::string& path, const Tail* current,
         if (!is_rotated_name(name, log)) return;
         Candidate candidate;
         candidate.rotated.path = join_path(directory, name);
-        struct stat status {};
+        struct stat status{};
         // A link is nothing that rotation makes, and could lead anywhere.
         if (::lstat(candidate.rotated.path.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
             return;

@@ -46,8 +46,8 @@ void SyslogSource::configure(const Config&, std::span<const SourceJail> jails, S
         for (const SourceJail& jail : jails) {
             const auto& syslog = jail.config->syslog;
             bool reads = syslog && std::ranges::any_of(syslog->listen, [&](const auto& one) {
-                return to_string(one) == address;
-            });
+                             return to_string(one) == address;
+                         });
             if (!reads) continue;
             listening.jails.push_back(
                 {jail.number, PrefixSet(syslog->from), jail.config->log_options});

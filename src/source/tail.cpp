@@ -20,7 +20,7 @@ FileId id_of(const struct stat& status) { return {status.st_dev, status.st_ino};
 }  // namespace
 
 std::optional<FileId> file_id(const std::string& path) {
-    struct stat status {};
+    struct stat status{};
     if (::stat(path.c_str(), &status) != 0) return {};
     return id_of(status);
 }
@@ -31,7 +31,7 @@ Result<Tail> Tail::open(const std::string& path, Encoding encoding, std::size_t 
     Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     if (!fd)
         return fail_errno(what, errno == EACCES ? "give the user bandd the right to read it" : "");
-    struct stat status {};
+    struct stat status{};
     if (fstat(fd.get(), &status) != 0) return fail_errno(what);
     if (!S_ISREG(status.st_mode)) return fail(what, "it is not a regular file");
     Tail tail;
@@ -48,7 +48,7 @@ Result<Tail> Tail::open_archive(const std::string& path, Encoding encoding,
                                 std::size_t line_limit) {
     auto archive = Archive::open(path);
     if (!archive) return std::unexpected(archive.error());
-    struct stat status {};
+    struct stat status{};
     if (fstat(archive->fd(), &status) != 0) return fail_errno("cannot read \"" + path + "\"");
     auto head = bandd::archive_head(*archive, Fingerprint::longest);
     if (!head) return std::unexpected(head.error());
@@ -87,13 +87,13 @@ Result<> Tail::wake() {
 
 std::uint64_t Tail::size() const {
     if (archive_) return UINT64_MAX;
-    struct stat status {};
+    struct stat status{};
     int failed = fd_ ? fstat(fd_.get(), &status) : ::stat(path_.c_str(), &status);
     return failed != 0 ? offset_ : static_cast<std::uint64_t>(status.st_size);
 }
 
 std::int64_t Tail::modified() const {
-    struct stat status {};
+    struct stat status{};
     if (!is_open() || fstat(fd(), &status) != 0) return 0;
     return status.st_mtim.tv_sec * std::int64_t{1'000'000'000} + status.st_mtim.tv_nsec;
 }
@@ -229,7 +229,7 @@ Result<Tail::Read> Tail::read(std::size_t most) {
     leave_handed();
     took_nothing_ = false;
     if (archive_) return read_archive(most);
-    struct stat status {};
+    struct stat status{};
     if (fstat(fd_.get(), &status) != 0) return fail_errno("fstat \"" + path_ + "\"");
     auto size = static_cast<std::uint64_t>(status.st_size);
     // Shrunk, or shrunk and grown past us again (copytruncate with a busy writer).

@@ -31,12 +31,12 @@ bool has_wildcard(const std::string& text) {
 }
 
 bool is_symlink(const std::string& path) {
-    struct stat status {};
+    struct stat status{};
     return lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode);
 }
 
 bool is_directory(const std::string& path) {
-    struct stat status {};
+    struct stat status{};
     return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
@@ -298,7 +298,7 @@ bool Watch::note_dormant(std::size_t log, const std::string& path, FileId id, In
     if (!starting_ || known || wanted.spec.start == Start::beginning ||
         !has_wildcard(wanted.spec.path))
         return false;
-    struct stat status {};
+    struct stat status{};
     if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode) ||
         Instant::from_seconds(status.st_mtim.tv_sec) >= now - wanted.findtime)
         return false;

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "core/base/result.h"
-#include "os/fd.h"
 #include "os/credentials.h"
+#include "os/fd.h"
 #include "store/checkpoint.h"
 #include "store/history.h"
 

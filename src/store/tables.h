@@ -22,8 +22,8 @@ struct LoadResult {
     std::optional<Error> error;
     bool broken = false;  // the database is not whole
 };
-LoadResult load_state(const std::string& path, sqlite3* database, const std::vector<std::string>& jails,
-                  const Restore& restore);
+LoadResult load_state(const std::string& path, sqlite3* database,
+                      const std::vector<std::string>& jails, const Restore& restore);
 
 std::vector<PastBan> read_history(sqlite3* database, const HistoryQuery& query);
 std::vector<BanDetails> read_details(sqlite3* database, const std::vector<PastBan>& bans);

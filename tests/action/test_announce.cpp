@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// exec with real programs through the real bandd-programs, syslog into a real datagram socket, and tags.
+// exec with real programs through the real bandd-programs, syslog into a real datagram socket, and
+// tags.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>

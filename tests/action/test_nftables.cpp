@@ -201,8 +201,8 @@ TEST_CASE_METHOD(Fixture, "nftables: lost notifications count as a touch") {
     // More than the socket's buffer holds, in a table that is none of ours.
     std::string elements;
     for (int i = 0; i < 300'000; ++i)
-        elements += (i > 0 ? "," : "") + std::string("10.") + std::to_string(i / 65536) + "." + std::to_string(i / 256 % 256) + "." +
-                    std::to_string(i % 256);
+        elements += (i > 0 ? "," : "") + std::string("10.") + std::to_string(i / 65536) + "." +
+                    std::to_string(i / 256 % 256) + "." + std::to_string(i % 256);
     TempDirectory dir;
     write_file(dir / "rules",
                "add table inet other\nadd set inet other s { type ipv4_addr; }\n"

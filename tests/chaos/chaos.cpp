@@ -252,7 +252,8 @@ int run(const Options& options) {
             got = decided(last);
             return expected == got && expected.size() > 5;
         },
-        // The third ban of an address lasts 18 s and up to 5 s of jitter, a fourth three times that.
+        // The third ban of an address lasts 18 s and up to 5 s of jitter, a fourth three times
+        // that.
         90);
     int differences = 0;
     if (!same) {

@@ -66,7 +66,8 @@ TEST_CASE("what is shipped is without fault, and each filter carries samples tha
     }
 }
 
-TEST_CASE("check names programs that need more rights than they have, and files that others may write") {
+TEST_CASE(
+    "check names programs that need more rights than they have, and files that others may write") {
     TempDirectory dir;
     std::string file = dir / "bandd.yaml";
     auto check = [&](const std::string& keys) {
@@ -76,9 +77,11 @@ TEST_CASE("check names programs that need more rights than they have, and files 
     };
     std::string out = check("ban: [/usr/sbin/iptables, -A, <ip>], unban: [/usr/sbin/nft, list]");
     INFO(out);
-    CHECK(has(out, "warning: " + file + ":2:3: jail \"app\", action exec \"/usr/sbin/iptables\": "
-                   "\"iptables\" does nothing for the user bandd-exec without rights; write \"user: "
-                   "root\" and \"capabilities: [net_admin, net_raw]\"\n"));
+    CHECK(has(out,
+              "warning: " + file +
+                  ":2:3: jail \"app\", action exec \"/usr/sbin/iptables\": "
+                  "\"iptables\" does nothing for the user bandd-exec without rights; write \"user: "
+                  "root\" and \"capabilities: [net_admin, net_raw]\"\n"));
     CHECK(has(out, "action exec \"/usr/sbin/nft\": \"nft\" does nothing"));
     CHECK(has(out, "ignorecommand \"/bin/true\": there is no user \"no-such-user\" here\n"));
     CHECK(has(out, "usable: "));
@@ -87,7 +90,8 @@ TEST_CASE("check names programs that need more rights than they have, and files 
     fs::permissions(file, fs::perms{0666});
     out = bandctl("--config " + dir.path() + " check").out;
     INFO(out);
-    CHECK(has(out, "warning: programs are not run: \"" + file + "\": others than root may write to it"));
+    CHECK(has(out,
+              "warning: programs are not run: \"" + file + "\": others than root may write to it"));
 }
 
 TEST_CASE("the configuration that setup installs is without fault") {

@@ -270,9 +270,10 @@ TEST_CASE_METHOD(AppSetup,
     CHECK(wait_for([&] { return read_file(told) == "ban 203.0.113.9 bob\nunban 203.0.113.9\n"; }));
 }
 
-TEST_CASE_METHOD(AppSetup,
-                 "programs: a reload that adds the first one starts it, one that takes the last one "
-                 "away still runs what undoes its bans") {
+TEST_CASE_METHOD(
+    AppSetup,
+    "programs: a reload that adds the first one starts it, one that takes the last one "
+    "away still runs what undoes its bans") {
     std::string told = dir / "told";
     auto has_process = [&] {
         return sh("ps -eo args | grep '^bandd-programs ' | grep -qF " + dir.path()).code == 0;
@@ -281,7 +282,8 @@ TEST_CASE_METHOD(AppSetup,
     REQUIRE(daemon.start());
     CHECK_FALSE(has_process());
     configure(
-        "  app: {logpath: app.log, maxretry: 2}\n  other:\n    logpath: other.log\n    filter: app\n"
+        "  app: {logpath: app.log, maxretry: 2}\n  other:\n    logpath: other.log\n    filter: "
+        "app\n"
         "    maxretry: 1\n    action:\n      - exec: {user: root, ban: [/bin/sh, -c, 'id -u > " +
         told + "'], unban: [/bin/sh, -c, 'sleep 0.1; echo \"unban $1\" >> " + told +
         "', sh, <ip>]}\n");

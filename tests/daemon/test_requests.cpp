@@ -81,8 +81,10 @@ struct AskedSetup : Setup {
 
 TEST_CASE_METHOD(AskedSetup,
                  "accounts: what was counted outlives kill -9, and the action runs once") {
-    configure("accounts:\n  countries: 2\n  action: {user: root, run: [/bin/sh, -c, 'echo \"$1 $2 $3\" >> " +
-              dir / "told" + "', x, <user>, <country>, <reason>]}\njails: {}\n");
+    configure(
+        "accounts:\n  countries: 2\n  action: {user: root, run: [/bin/sh, -c, 'echo \"$1 $2 $3\" "
+        ">> " +
+        dir / "told" + "', x, <user>, <country>, <reason>]}\njails: {}\n");
     start();
     CHECK(postfix_asks("joe", "8.1.0.1") == pass);
     CHECK(postfix_asks("joe", "8.2.0.1") == pass);

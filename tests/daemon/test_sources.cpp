@@ -237,8 +237,7 @@ TEST_CASE_METHOD(
     CHECK(banned("203.0.113.3", "forwarded"));
 }
 
-TEST_CASE_METHOD(SourceSetup,
-                 "syslog: a port that is taken is said; a reload listens at another") {
+TEST_CASE_METHOD(SourceSetup, "syslog: a port that is taken is said; a reload listens at another") {
     Background other("exec nc -u -l 127.0.0.1 5514");
     REQUIRE(wait_for([&] { return has(sh("cat /proc/net/udp").out, ":158A"); }));
     configure("  app: {syslog: {listen: udp://127.0.0.1:5514, from: [127.0.0.1]}}\n");

@@ -29,9 +29,9 @@
 #include "core/text/envelope.h"
 #include "core/text/unescape.h"
 #include "import/to_yaml.h"
+#include "programs/arguments.h"
 #include "protocols/http.h"
 #include "protocols/postfix.h"
-#include "programs/arguments.h"
 #include "protocols/remote.h"
 #include "source/framing.h"
 

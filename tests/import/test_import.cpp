@@ -204,7 +204,8 @@ TEST_CASE_METHOD(Tree,
     CHECK(has(text, "            six <ip>\n"));
 }
 
-TEST_CASE_METHOD(Tree, "import: programs get root's rights only where they are known to need them") {
+TEST_CASE_METHOD(Tree,
+                 "import: programs get root's rights only where they are known to need them") {
     write_file(dir / "action.d/hole.conf",
                "[Definition]\nactionban = /sbin/ip route add blackhole <ip>\n");
     write_file(dir / "action.d/own.conf", "[Definition]\nactionban = sudo iptables -A <ip> 2>&1\n");
@@ -216,8 +217,9 @@ TEST_CASE_METHOD(Tree, "import: programs get root's rights only where they are k
     CHECK(has(jail("action = deny\n"), "'deny'\n        user: root\n"));
     std::string text = jail("action = fw\nignorecommand = /bin/friend <ip>\n");
     CHECK_FALSE(has(text, "user:"));
-    CHECK(noted("action fw runs as bandd-exec, without root's rights; write \"user: root\" if it "
-                "needs them"));
+    CHECK(
+        noted("action fw runs as bandd-exec, without root's rights; write \"user: root\" if it "
+              "needs them"));
     CHECK(noted("ignorecommand runs as bandd-exec, without root's rights"));
 }
 

@@ -150,7 +150,9 @@ constexpr const char* rights =
     "/proc/self/status | tr -d \"\\t\"";
 
 // Of the user, its group, its groups.
-std::string ids(const std::string& user) { return must("id -u " + user + "; id -g " + user + "; id -G " + user); }
+std::string ids(const std::string& user) {
+    return must("id -u " + user + "; id -g " + user + "; id -G " + user);
+}
 
 std::string capabilities(const std::string& set) {
     std::string text;
@@ -296,11 +298,10 @@ TEST_CASE_METHOD(Running,
     write_file(dir / "bandd.yaml", "jails: {}\n");
     bool ok = false;
     auto undo = [&] {
-        return programs->run(*number, {},
-                             [&](const ProgramResult& result, Instant) {
-                                 ok = result.ok;
-                                 UNSCOPED_INFO(result.message);
-                             });
+        return programs->run(*number, {}, [&](const ProgramResult& result, Instant) {
+            ok = result.ok;
+            UNSCOPED_INFO(result.message);
+        });
     };
     SECTION("begun before") {
         REQUIRE(undo());

@@ -100,7 +100,8 @@ void attack_files(const std::string& folder) {
     attempt("make a file", [&] { return opens("/tmp/bandd-attacker", O_RDWR | O_CREAT); });
     attempt("make a file in shared memory",
             [&] { return opens("/dev/shm/bandd-attacker", O_RDWR | O_CREAT); });
-    attempt("make a device", [&] { return ::mknod("/tmp/bandd-device", S_IFCHR | 0600, 0x103) == 0; });
+    attempt("make a device",
+            [&] { return ::mknod("/tmp/bandd-device", S_IFCHR | 0600, 0x103) == 0; });
     attempt("make a link", [&] { return ::symlink("/etc/shadow", "/tmp/bandd-link") == 0; });
     attempt("use the control socket", [&] { return connects(folder + "/run/socket"); });
     attempt("use another local socket", [&] { return connects("/run/attacked"); });
@@ -131,13 +132,12 @@ void attack_kernel() {
         attributes.type = PERF_TYPE_SOFTWARE;
         return ::syscall(SYS_perf_event_open, &attributes, 0, -1, -1, 0) >= 0;
     });
-    attempt("io_uring", [&] { return ::syscall(SYS_io_uring_setup, 1, nullptr) >= 0 || errno == EFAULT; });
-    attempt("a key", [&] {
-        return ::syscall(SYS_add_key, "user", "bandd", "x", 1, -3) >= 0;
-    });
+    attempt("io_uring",
+            [&] { return ::syscall(SYS_io_uring_setup, 1, nullptr) >= 0 || errno == EFAULT; });
+    attempt("a key", [&] { return ::syscall(SYS_add_key, "user", "bandd", "x", 1, -3) >= 0; });
     attempt("memory both written and executed", [&] {
-        return ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
-                      -1, 0) != MAP_FAILED;
+        return ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED;
     });
     attempt("type into the terminal", [&] {
         char key = 'x';

@@ -34,9 +34,9 @@ Attacks succeeded(const std::string& log) {
 
 std::string value_of(const std::string& status, const std::string& key) {
     auto at = status.find(key + ":");
-    return at == std::string::npos ? ""
-                                   : status.substr(at + key.size() + 2,
-                                                   status.find('\n', at) - at - key.size() - 2);
+    return at == std::string::npos
+               ? ""
+               : status.substr(at + key.size() + 2, status.find('\n', at) - at - key.size() - 2);
 }
 
 // bandd with another program in place of one of its own.
@@ -50,8 +50,9 @@ struct TakenOver : AppSetup {
             sh("cp " + built(name) + " " + programs / name);
         must("cp " + built("attacker") + " " + programs / role);
         daemon.set_program(programs / "bandd");
-        write_config_as("bandd", "http: {listen: \"tcp://127.0.0.1:9180\"}\njails:\n"
-                                 "  app: {logpath: app.log, maxretry: 1, ignoreip: [a.example]}\n");
+        write_config_as("bandd",
+                        "http: {listen: \"tcp://127.0.0.1:9180\"}\njails:\n"
+                        "  app: {logpath: app.log, maxretry: 1, ignoreip: [a.example]}\n");
     }
     Attacks attacks() {
         REQUIRE(daemon.said("ATTACKS DONE", 20));
@@ -70,7 +71,8 @@ ATTACK_CASE("a taken-over bandd-http can do nothing but answer") {
     CHECK(attack.bans_become("203.0.113.5 app active\n"));
 }
 
-ATTACK_CASE("a taken-over bandd-resolver can ask the network, and read what everybody may of /etc") {
+ATTACK_CASE(
+    "a taken-over bandd-resolver can ask the network, and read what everybody may of /etc") {
     TakenOver attack("bandd-resolver");
     attack.start();
     attack.denied("203.0.113.5");  // `ignoreip` has a name, which is looked up
@@ -79,8 +81,9 @@ ATTACK_CASE("a taken-over bandd-resolver can ask the network, and read what ever
 
 ATTACK_CASE("a taken-over daemon reads files and writes its own, and runs nothing") {
     AppSetup setup;
-    must("rm -f /run/attacked; mkdir " + setup.dir / "run; chown bandd " + setup.dir /
-         "run; touch " + setup.dir / "run/state.db; chown bandd " + setup.dir / "run/state.db");
+    must("rm -f /run/attacked; mkdir " + setup.dir / "run; chown bandd " +
+         setup.dir / "run; touch " + setup.dir / "run/state.db; chown bandd " +
+         setup.dir / "run/state.db");
     setup.write_config("jails:\n  app: {logpath: app.log}\n");
     Attacks attacks = succeeded(must(built("attacker") + " " + setup.dir.path()));
     CHECK(attacks == Attacks{"read the state", "write the state", "read the configuration",
@@ -90,20 +93,23 @@ ATTACK_CASE("a taken-over daemon reads files and writes its own, and runs nothin
 
 TEST_CASE("each process has the user, the capabilities and the descriptors of its row") {
     AppSetup setup;
-    setup.write_config_as("bandd", "http: {listen: \"tcp://127.0.0.1:9180\"}\njails:\n"
-                                   "  app: {logpath: app.log, maxretry: 1, ignoreip: [a.example]}\n");
+    setup.write_config_as("bandd",
+                          "http: {listen: \"tcp://127.0.0.1:9180\"}\njails:\n"
+                          "  app: {logpath: app.log, maxretry: 1, ignoreip: [a.example]}\n");
     setup.start();
     setup.denied("203.0.113.5");
     struct Expected {
         std::string program, user, capabilities;
         std::size_t descriptors;
     };
-    for (const Expected& expected : {Expected{"bandd-http", "bandd-http", "0000000000000000", 8},
-                                     Expected{"bandd-resolver", "bandd-net", "0000000000000000", 5}}) {
+    for (const Expected& expected :
+         {Expected{"bandd-http", "bandd-http", "0000000000000000", 8},
+          Expected{"bandd-resolver", "bandd-net", "0000000000000000", 5}}) {
         INFO(expected.program);
         REQUIRE(wait_for([&] {
             return sh("pgrep -x " + expected.program + " -P " +
-                      std::to_string(setup.daemon.role("bandd-root"))).code == 0;
+                      std::to_string(setup.daemon.role("bandd-root")))
+                       .code == 0;
         }));
         pid_t pid = setup.daemon.role(expected.program);
         std::string files = "/proc/" + std::to_string(pid);
@@ -124,8 +130,9 @@ TEST_CASE("each process has the user, the capabilities and the descriptors of it
 
 TEST_CASE("bandd-root gone: bans go on, roles end, and what cannot be started is said") {
     AppSetup setup;
-    setup.write_config_as("bandd", "http: {listen: \"tcp://127.0.0.1:9180\"}\njails:\n"
-                                   "  app: {logpath: app.log, maxretry: 1}\n");
+    setup.write_config_as("bandd",
+                          "http: {listen: \"tcp://127.0.0.1:9180\"}\njails:\n"
+                          "  app: {logpath: app.log, maxretry: 1}\n");
     setup.start();
     pid_t http = setup.daemon.role("bandd-http");
     kill(setup.daemon.role("bandd-root"), SIGKILL);
@@ -171,8 +178,8 @@ TEST_CASE("root's files do not become the daemon's by links in its directories")
         CHECK_FALSE(setup.daemon.start());
     }
     SECTION("a directory is a link") {
-        must("mkdir " + setup.dir / "roots; ln -s " + setup.dir / "roots " + setup.dir / "run/in; " +
-             "chown -h bandd " + setup.dir / "run/in");
+        must("mkdir " + setup.dir / "roots; ln -s " + setup.dir / "roots " +
+             setup.dir / "run/in; " + "chown -h bandd " + setup.dir / "run/in");
         setup.write_config_as("bandd", "log: {target: run/in/log}\n" + jails);
         CHECK_FALSE(setup.daemon.start());
         CHECK(has(setup.daemon.log(), "is a link in a directory that others may write to"));
@@ -207,7 +214,8 @@ TEST_CASE("a reload opens what bandd itself may no longer: a port below 1024") {
         CHECK(wait_for([&] { return sh("curl -sf http://127.0.0.1:778/health").out == "ok\n"; }));
         must("printf '<38>app: denied bob 203.0.113.9' | nc -u -q0 -w1 127.0.0.1 514");
         CHECK(setup.bans_become("203.0.113.9 app active\n"));
-        CHECK(has(must("printf 'request=smtpd_access_policy\n\n' | nc -w1 127.0.0.1 777"), "DUNNO"));
+        CHECK(
+            has(must("printf 'request=smtpd_access_policy\n\n' | nc -w1 127.0.0.1 777"), "DUNNO"));
         // Once more: what is open stays so; what is not wanted is closed.
         CHECK(setup.daemon.ctl("reload").code == 0);
         CHECK(sh("curl -sf http://127.0.0.1:778/health").out == "ok\n");
