@@ -18,7 +18,7 @@
 #include "core/base/printable.h"
 #include "facts/databases.h"
 #include "os/credentials.h"
-#include "os/trusted_file.h"
+#include "os/trusted_path.h"
 #include "os/zoneinfo.h"
 
 namespace bandd {
@@ -112,12 +112,11 @@ void check_owners(const std::string& path, const Config& config, Findings& found
     if (!runs_programs(config)) return;
     std::error_code fault;
     std::string absolute = std::filesystem::absolute(path, fault).string();
-    auto programs = load_programs(absolute, data_directories(), [](const std::string& file) {
+    auto keys = load_keys(absolute, data_directories(), [](const std::string& file) {
         return read_trusted_file(file, largest_text);
     });
-    if (!programs)
-        found.warnings.push_back(
-            {"programs are not run", to_line(programs.error().front()), {}, {}});
+    if (!keys)
+        found.warnings.push_back({"programs are not run", to_line(keys.error().front()), {}, {}});
 }
 
 Findings check_configuration(const std::string& path) {

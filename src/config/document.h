@@ -39,7 +39,7 @@ Place place_within(const Value& value, std::size_t offset);
 std::string_view kind_name(Value::Kind kind);  // "a list", …
 
 // The text of a file. Whoever runs as root gives one that trusts only root's files
-// (`os/trusted_file`).
+// (`os/trusted_path`).
 using TextReader = std::function<Result<std::string>(const std::string& path)>;
 Result<std::string> read_text(const std::string& path);  // up to largest_text
 

@@ -59,8 +59,8 @@ class Loader {
         return {std::move(config_), std::move(reading_.errors), std::move(reading_.warnings)};
     }
 
-    std::expected<std::vector<ConfiguredProgram>, std::vector<Error>> programs(
-        const std::string& path, const TextReader& read) {
+    std::expected<Config, std::vector<Error>> keys(const std::string& path,
+                                                   const TextReader& read) {
         reading_.read_file = read;
         if (auto root = read_root(path); !root)
             reading_.errors.push_back(root.error());
@@ -68,7 +68,7 @@ class Loader {
             load_keys(*root);
         std::ranges::stable_sort(reading_.errors, {}, &Error::where);
         if (!reading_.errors.empty()) return std::unexpected(std::move(reading_.errors));
-        return std::move(config_.programs);
+        return std::move(config_);
     }
 
   private:
@@ -270,11 +270,11 @@ Loaded load_config(const std::string& path, const std::vector<std::string>& data
     return Loader(data_directories, read_zone, samples).run(path);
 }
 
-std::expected<std::vector<ConfiguredProgram>, std::vector<Error>> load_programs(
+std::expected<Config, std::vector<Error>> load_keys(
     const std::string& path, const std::vector<std::string>& data_directories,
     const TextReader& read) {
     const ZoneReader no_zones;
-    return Loader(data_directories, no_zones, Samples::skip).programs(path, read);
+    return Loader(data_directories, no_zones, Samples::skip).keys(path, read);
 }
 
 std::vector<std::string> data_directories() {

@@ -27,9 +27,9 @@ struct Loaded {
 Loaded load_config(const std::string& path, const std::vector<std::string>& data_directories,
                    const ZoneReader& read_zone, Samples samples = Samples::skip);
 
-// Only what `ProgramTable` is made of: no filter is read, no zone, no database. `read` gives the
-// text of each file.
-std::expected<std::vector<ConfiguredProgram>, std::vector<Error>> load_programs(
+// Only what bandd.yaml and jails/ say: no filter is read, no zone, no database. For the parts of
+// bandd that stay root, which need no more: programs, sockets. `read` gives the text of each file.
+std::expected<Config, std::vector<Error>> load_keys(
     const std::string& path, const std::vector<std::string>& data_directories,
     const TextReader& read);
 

@@ -35,7 +35,7 @@ ConfiguredProgram unban_program(const ExecAction& action, const std::string& jai
 ConfiguredProgram ignore_program(const JailConfig& jail);
 ConfiguredProgram account_program(const AccessConfig& access);
 
-// Those that the jail names. (`manual` and others alike.)
+// Those that the jail names; also for the jail `manual`.
 void add_programs(const JailConfig& jail, std::vector<ConfiguredProgram>& programs);
 void add_programs(const AccessConfig& access, std::vector<ConfiguredProgram>& programs);
 

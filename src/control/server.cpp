@@ -34,7 +34,7 @@ Result<Fd> ControlServer::listen(const std::string& path, uid_t uid, gid_t group
     if (connect(probe.get(), generic, sizeof address) == 0)
         return fail(what, "another bandd is listening there",
                     "stop that one first, or give this one another \"socket:\"");
-    ::unlink(path.c_str());
+    if (auto removed = remove_socket(path); !removed) return std::unexpected(removed.error());
     Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) return fail_errno(what);
     mode_t mask = ::umask(0177);

@@ -119,6 +119,14 @@ Result<> drop_rights(const Account& account, const Config& config, Log& log) {
     return {};
 }
 
+// A role without a user of its own shares "nobody" with others.
+void warn_of_missing_users(const Config& config, const Account& account, Log& log) {
+    if (account.unprivileged) return;
+    std::vector<Role> roles{Role::resolver};
+    if (config.http.listen) roles.push_back(Role::http);
+    for (const Error& error : missing_role_users(roles)) log.put(Severity::warning, to_line(error));
+}
+
 // Signals are blocked before anything can start a thread, which would die of them, and after helper
 // processes were started, which would inherit that.
 Result<> make_loop(Opened& opened) {
@@ -150,6 +158,7 @@ Result<> open_in_order(Opened& opened, const std::string& configuration, Log& lo
     std::string warning;
     if (auto prepared = prepare_state(config, account->user, warning); !prepared) return prepared;
     if (auto own = open_own_log(config.log, *account, log); !own) return own;
+    warn_of_missing_users(config, *account, log);
     if (auto sockets = open_sockets(opened); !sockets) return sockets;
     if (auto made = make_loop(opened); !made) return made;
     if (auto sources = open_sources(opened, log); !sources) return sources;

@@ -2,7 +2,6 @@
 #include "net/listen.h"
 
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <cerrno>
@@ -10,6 +9,7 @@
 
 #include "os/credentials.h"
 #include "os/socket_address.h"
+#include "os/trusted_path.h"
 
 namespace bandd {
 namespace {
@@ -45,16 +45,16 @@ const char* hint_for(int error) {
 // Nobody but us can use it before this, as bind leaves others no right to write.
 Result<> set_access(const ListenAddress& address, const std::string& place) {
     const SocketFile& file = address.file;
+    auto group = static_cast<gid_t>(-1);
     if (!file.group.empty()) {
-        auto group = find_group(file.group);
-        if (!group) return std::unexpected(group.error());
-        constexpr auto unchanged = static_cast<uid_t>(-1);
-        if (::chown(address.path.c_str(), unchanged, *group) != 0)
-            return fail_errno(place + ": group \"" + file.group + "\"",
-                              "start bandd as root, or as a member of that group");
+        auto found = find_group(file.group);
+        if (!found) return std::unexpected(found.error());
+        group = *found;
     }
     mode_t mode = file.mode != 0 ? file.mode : file.group.empty() ? 0666 : 0660;
-    if (::chmod(address.path.c_str(), mode) != 0) return fail_errno(place);
+    constexpr auto same = static_cast<uid_t>(-1);
+    if (auto given = give_socket(address.path, same, group, mode); !given)
+        return fail(place + ": " + given.error().what, given.error().reason, given.error().hint);
     return {};
 }
 
@@ -80,10 +80,10 @@ Result<Fd> listen_at(const ListenAddress& address, const std::string& what) {
     socklen_t size = 0;
     if (is_local(address)) {
         size = to_sockaddr(address.path, to);
-        struct stat status{};
-        // Left there by an earlier run; anything but a socket is not ours to remove.
-        if (lstat(address.path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode))
-            ::unlink(address.path.c_str());
+        if (auto removed = remove_socket(address.path); !removed)
+            return fail(
+                place + ": " + removed.error().what, removed.error().reason,
+                removed.error().hint.empty() ? "make its directory first" : removed.error().hint);
     } else {
         size = to_sockaddr(address.address, address.port, to);
     }

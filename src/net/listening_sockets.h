@@ -28,13 +28,13 @@ using ListeningSockets = std::map<std::string, Fd>;
 Result<ListeningSockets> open_sockets(const std::vector<WantedSocket>& wanted,
                                       const std::vector<std::string>& known);
 
-// The same by bandd-sockets, which gives what *its* reading of the configuration names. Waits for
-// it, at most `longest_wait`.
-inline constexpr int longest_wait_ms = 5000;
+// The same by bandd-sockets, which gives what *its* reading of the configuration names. The loop
+// waits for it: a reload ends with sockets or an error. At most so long in all.
+inline constexpr double longest_wait_s = 5;  // seconds
 Result<ListeningSockets> ask_for_sockets(Roles& roles, const std::vector<std::string>& known);
 
 // As bandd-sockets: takes what is known, and gives the others. One packet each: the address, with
 // the descriptor; or an empty field and what is wrong (what, reason, hint).
-void serve_sockets(int socket, const std::vector<WantedSocket>& wanted);
+void serve_sockets(int socket, const Result<std::vector<WantedSocket>>& wanted);
 
 }  // namespace bandd

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -55,25 +56,50 @@ Result<Peer> peer_of(const Fd& unix_socket) {
     return peer;
 }
 
-Result<> drop_privileges(const SystemUser& account, std::span<const unsigned> capabilities) {
-    std::uint64_t mask = 0;
-    for (unsigned capability : capabilities) mask |= 1ULL << capability;
+Result<> bound_capabilities(CapabilityBits kept) {
+    for (unsigned i = 0; i < 64; ++i)
+        if ((kept >> i & 1) == 0 && prctl(PR_CAPBSET_DROP, i) != 0 && errno != EINVAL)
+            return fail_errno("prctl PR_CAPBSET_DROP");  // EINVAL: this kernel does not know it
+    return {};
+}
 
-    for (unsigned capability = 0; capability <= CAP_LAST_CAP; ++capability)
-        if ((mask >> capability & 1) == 0)
-            prctl(PR_CAPBSET_DROP, capability);  // EINVAL on kernels that do not know it
-    if (account.uid != 0) {
-        if (prctl(PR_SET_KEEPCAPS, 1) != 0) return fail_errno("prctl PR_SET_KEEPCAPS");
-        if (initgroups(account.name.c_str(), account.gid) != 0) return fail_errno("initgroups");
-        if (setresgid(account.gid, account.gid, account.gid) != 0) return fail_errno("setresgid");
-        if (setresuid(account.uid, account.uid, account.uid) != 0) return fail_errno("setresuid");
-    }
+Result<> change_user(const SystemUser& user) {
+    if (initgroups(user.name.c_str(), user.gid) != 0) return fail_errno("initgroups");
+    if (setresgid(user.gid, user.gid, user.gid) != 0) return fail_errno("setresgid");
+    if (setresuid(user.uid, user.uid, user.uid) != 0) return fail_errno("setresuid");
+    return {};
+}
+
+Result<> set_capabilities(CapabilityBits kept, CapabilityBits inheritable) {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     std::array<__user_cap_data_struct, 2> data{};
-    for (std::size_t i = 0; i < data.size(); ++i)
-        data[i].effective = data[i].permitted = static_cast<std::uint32_t>(mask >> (32 * i));
+    for (std::size_t i = 0; i < data.size(); ++i) {
+        data[i].effective = data[i].permitted = static_cast<std::uint32_t>(kept >> (32 * i));
+        data[i].inheritable = static_cast<std::uint32_t>(inheritable >> (32 * i));
+    }
     if (syscall(SYS_capset, &header, data.data()) != 0)
         return fail_errno("capset", "start bandd as root");
+    return {};
+}
+
+void lower_limit(int resource, rlim_t most) {
+    auto which = static_cast<__rlimit_resource>(resource);
+    rlimit limits{};
+    if (getrlimit(which, &limits) != 0) return;
+    limits.rlim_max = std::min(limits.rlim_max, most);
+    limits.rlim_cur = std::min(limits.rlim_cur, limits.rlim_max);
+    setrlimit(which, &limits);
+}
+
+Result<> drop_privileges(const SystemUser& account, std::span<const unsigned> capabilities) {
+    CapabilityBits kept = 0;
+    for (unsigned capability : capabilities) kept |= CapabilityBits{1} << capability;
+    if (auto bounded = bound_capabilities(kept); !bounded) return bounded;
+    if (account.uid != 0) {
+        if (prctl(PR_SET_KEEPCAPS, 1) != 0) return fail_errno("prctl PR_SET_KEEPCAPS");
+        if (auto changed = change_user(account); !changed) return changed;
+    }
+    if (auto set = set_capabilities(kept, 0); !set) return set;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("prctl PR_SET_NO_NEW_PRIVS");
     return {};
 }

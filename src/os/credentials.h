@@ -2,8 +2,10 @@
 // Who we are, who the other side is, and becoming less.
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,6 +31,19 @@ struct Peer {
     std::vector<gid_t> groups;
 };
 Result<Peer> peer_of(const Fd& unix_socket);
+
+// The steps of becoming less, each for itself. By number, as in linux/capability.h: bit 12 is
+// CAP_NET_ADMIN.
+using CapabilityBits = std::uint64_t;
+
+// No program that is started later, setuid or not, can have more.
+Result<> bound_capabilities(CapabilityBits kept);
+// With the user's groups.
+Result<> change_user(const SystemUser& user);
+// `inheritable`: the same, too.
+Result<> set_capabilities(CapabilityBits kept, CapabilityBits inheritable);
+// Of a limit (RLIMIT_…), hard and soft; one that is lower already stays.
+void lower_limit(int resource, rlim_t most);
 
 // Becomes `account`, keeping these capabilities (linux/capability.h) and nothing else; no program
 // started later can have more. Call as root, before any thread is started.

@@ -3,7 +3,6 @@
 
 #include <linux/capability.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -60,15 +59,6 @@ RoleRights rights_of(Role role) {
     return {"root", {}, {}, {}, 1024, RLIM_INFINITY};
 }
 
-void limit(int resource, rlim_t most) {
-    rlimit limit{most, most};
-    rlimit now{};
-    if (most == RLIM_INFINITY || getrlimit(static_cast<__rlimit_resource>(resource), &now) != 0)
-        return;
-    if (now.rlim_max < most) limit = {now.rlim_max, now.rlim_max};
-    setrlimit(static_cast<__rlimit_resource>(resource), &limit);
-}
-
 // Signals of the terminal are for the daemon. Descriptor 3 tells when to leave.
 void ignore_terminal() {
     for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(signal, SIG_IGN);
@@ -86,20 +76,31 @@ Result<Missing> forbid(const OpenableFiles& files, const AllowedCalls& calls) {
     return missing;
 }
 
+Result<SystemUser> find_role_user(const char* name) {
+    auto own = find_user(name);
+    return own ? own : find_user("nobody");
+}
+
 }  // namespace
 
-const char* role_user_name(Role role) { return rights_of(role).user; }
-
-Result<SystemUser> find_role_user(Role role) {
-    auto own = find_user(role_user_name(role));
-    return own ? own : find_user("nobody");
+std::vector<Error> missing_role_users(std::span<const Role> roles) {
+    std::vector<Error> missing;
+    for (Role role : roles) {
+        auto user = find_user(rights_of(role).user);
+        if (user) continue;
+        missing.push_back({user.error().what,
+                           user.error().reason + ", so " + role_program(role) + " runs as nobody",
+                           user.error().hint,
+                           {}});
+    }
+    return missing;
 }
 
 Result<> enter_role(Role role) {
     ignore_terminal();
     RoleRights rights = rights_of(role);
     if (geteuid() == 0) {
-        auto user = find_role_user(role);
+        auto user = find_role_user(rights.user);
         if (!user) return std::unexpected(user.error());
         if (auto dropped = drop_privileges(*user, rights.capabilities); !dropped) return dropped;
         // Changing the user took it away.
@@ -107,9 +108,9 @@ Result<> enter_role(Role role) {
     }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("prctl no_new_privs");
     prctl(PR_SET_DUMPABLE, 0);
-    limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_NOFILE, rights.descriptors);
-    if (!sanitized) limit(RLIMIT_AS, rights.memory);
+    lower_limit(RLIMIT_CORE, 0);
+    lower_limit(RLIMIT_NOFILE, rights.descriptors);
+    if (!sanitized) lower_limit(RLIMIT_AS, rights.memory);
     auto forbidden = forbid(rights.files, rights.calls);
     if (!forbidden) return std::unexpected(forbidden.error());
     return {};

@@ -3,6 +3,7 @@
 // shows.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,8 @@ using Missing = std::vector<std::string>;
 // it stays who it is, and gives up the rest. An error: it must not go on.
 Result<> enter_role(Role role);
 
-// The system user of a role. "nobody" if it does not exist.
-Result<SystemUser> find_role_user(Role role);
-const char* role_user_name(Role role);
+// Of these roles, whose user does not exist: one line each, to be said at a start.
+std::vector<Error> missing_role_users(std::span<const Role> roles);
 
 // The daemon's: becomes `account`, with what it needs to read logs and to reach the kernel's sets.
 // Files: it reads all that its account may, writes in `writes` only. Call before any thread is

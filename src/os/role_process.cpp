@@ -30,9 +30,7 @@ Result<> RoleProcess::start(Instant now) {
     if (socket_) return {};
     std::string name = role_program(role_);
     if (now < may_start_) return fail(name, "has ended, and is started anew in a moment");
-    std::vector<int> extra;
-    for (const Fd& fd : extra_) extra.push_back(fd.get());
-    auto socket = roles_.start_role(role_, extra);
+    auto socket = roles_.start_role(role_, extra_.get());
     auto added =
         socket ? loop_.add(socket->get(), EPOLLIN, [this](std::uint32_t) { calls_.on_readable(); })
                : Result<>(std::unexpected(socket.error()));

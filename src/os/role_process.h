@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "core/base/instant.h"
 #include "os/fd.h"
@@ -34,8 +33,8 @@ class RoleProcess {
     RoleProcess(const RoleProcess&) = delete;
     RoleProcess& operator=(const RoleProcess&) = delete;
 
-    // Descriptors that each new process gets, as role_extra and so on.
-    void set_extra(std::vector<Fd> extra) { extra_ = std::move(extra); }
+    // What each new process gets as `role_extra`.
+    void set_extra(Fd extra) { extra_ = std::move(extra); }
 
     // Starts it, if it does not run and its pause is over. An error: it does not run; said already.
     Result<> start(Instant now);
@@ -61,7 +60,7 @@ class RoleProcess {
     Loop& loop_;
     Role role_;
     Calls calls_;
-    std::vector<Fd> extra_;
+    Fd extra_;
     Fd socket_;
     Instant started_, may_start_;
     Duration pause_ = first_pause;

@@ -6,9 +6,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <filesystem>
+#include <string_view>
+
+#include "os/fd_packet.h"
 
 namespace bandd {
 namespace {
@@ -68,28 +70,17 @@ Result<Roles> Roles::start(const std::string& configuration) {
     return roles;
 }
 
-Result<Fd> Roles::start_role(Role role, std::span<const int> extra) {
+Result<Fd> Roles::start_role(Role role, int extra) {
     auto pair = make_pair_of_sockets();
     if (!pair) return std::unexpected(pair.error());
+    const char number = static_cast<char>(role);
+    std::string_view packet(&number, 1);
+    int theirs = pair->theirs.get();
     // Our own end goes along, as bandd-root may enlarge its buffers.
-    std::array<int, 2 + most_extra> sent{pair->theirs.get(), pair->ours.get()};
-    std::size_t count = 2 + std::min(extra.size(), most_extra);
-    std::copy_n(extra.begin(), count - 2, sent.begin() + 2);
-    auto number = static_cast<char>(role);
-    iovec bytes{&number, 1};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof sent)> control{};
-    msghdr message{};
-    message.msg_iov = &bytes;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int) * count);
-    std::memcpy(CMSG_DATA(header), sent.data(), sizeof(int) * count);
-    if (::sendmsg(socket_.get(), &message, MSG_NOSIGNAL) < 0)
-        return fail_errno("asking bandd-root for a process", "restart bandd");
+    int ours = pair->ours.get();
+    bool sent = extra >= 0 ? send_fd_packet(socket_.get(), packet, {theirs, ours, extra})
+                           : send_fd_packet(socket_.get(), packet, {theirs, ours});
+    if (!sent) return fail_errno("asking bandd-root for a process", "restart bandd");
     stop_blocking(pair->ours);
     return std::move(pair->ours);
 }

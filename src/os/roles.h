@@ -9,7 +9,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 
 #include "core/base/result.h"
@@ -20,11 +19,10 @@ namespace bandd {
 enum class Role : std::uint8_t { resolver, http, programs, sockets, kernel };
 inline constexpr std::size_t role_count = 5;
 
-// A role's process finds its end of the socket (SOCK_SEQPACKET) to the daemon here, and what else
-// it is given at the descriptors after it.
+// A role's process finds its end of the socket (SOCK_SEQPACKET) to the daemon here, and the other
+// descriptor that it is given, if any, after it.
 inline constexpr int role_socket = 3;
 inline constexpr int role_extra = 4;
-inline constexpr std::size_t most_extra = 4;  // descriptors
 
 // The name of its program.
 const char* role_program(Role role);
@@ -39,8 +37,8 @@ class Roles {
     static Result<Roles> start(const std::string& configuration);
 
     // Our end of the socket to a new process, which does not block. If the process cannot be
-    // started, the socket ends at once. `extra` stay the caller's, too.
-    Result<Fd> start_role(Role role, std::span<const int> extra = {});
+    // started, the socket ends at once. `extra`, -1 if there is none, stays the caller's, too.
+    Result<Fd> start_role(Role role, int extra = -1);
 
   private:
     Fd socket_;

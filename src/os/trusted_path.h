@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Opening and making files as root where somebody with less rights may put links in the way: the
 // daemon's own user owns the directories of its state, log and socket, and must not become the
-// owner of root's files by them.
+// owner of root's files by them. What is checked is what is used: descriptors are walked, not
+// names.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -25,11 +27,20 @@ Result<> make_own_file(const std::string& file, mode_t mode, const SystemUser& a
 // it are root's.
 Result<> make_directory(const std::string& path, mode_t mode, const SystemUser& account);
 
+// The text of `path`, which is absolute, if nobody but root (or this process's own user) can have
+// written it: the file, each directory on the way to it and each link belong to them, and nobody
+// else may write to it. A directory with the sticky bit (/tmp) may be: in it, nobody else can
+// replace what is root's.
+Result<std::string> read_trusted_file(const std::string& path, std::size_t largest);
+
 // Whether `account` may make files there.
 bool may_make_files(const std::string& directory, const SystemUser& account);
 
-// Owner, group and mode of what is there, which must be a socket.
+// Owner (if we are root) and group (-1: as they are) and mode of what is there: a socket that this
+// process has made just now.
 Result<> give_socket(const std::string& path, uid_t uid, gid_t gid, mode_t mode);
+// If a socket has the name, it loses it: an earlier run's. Anything else is not ours to remove.
+Result<> remove_socket(const std::string& path);
 
 // While it lives, this process has the rights of `account`, if it is root. Before any thread is
 // started.

@@ -10,19 +10,19 @@
 #include "core/base/result.h"
 #include "os/memory.h"
 #include "os/roles.h"
-#include "os/trusted_file.h"
+#include "os/trusted_path.h"
 #include "programs/server.h"
 
 namespace bandd {
 namespace {
 
 Result<ProgramTable> read_table(const std::string& path) {
-    auto programs = load_programs(path, data_directories(), [](const std::string& file) {
+    auto config = load_keys(path, data_directories(), [](const std::string& file) {
         return read_trusted_file(file, largest_text);
     });
     release_start_memory();
-    if (programs) return ProgramTable(std::move(*programs));
-    Error first = programs.error().front();
+    if (config) return ProgramTable(std::move(config->programs));
+    Error first = config.error().front();
     first.what = "bandd-programs: " + first.what;
     return std::unexpected(first);
 }

@@ -2,7 +2,6 @@
 #include "programs/run_as.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -10,7 +9,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <csignal>
 
@@ -29,47 +27,17 @@ void give_up(const Error& error) {
     _exit(127);
 }
 
-void limit(decltype(RLIMIT_CORE) resource, rlim_t most) {
-    rlimit limits{};
-    if (getrlimit(resource, &limits) != 0) return;
-    limits.rlim_max = std::min(limits.rlim_max, most);
-    limits.rlim_cur = std::min(limits.rlim_cur, limits.rlim_max);
-    setrlimit(resource, &limits);
-}
-
 Result<SystemUser> user_of(const ProgramConfig& program) {
     auto user = find_user(program.user);
     if (!user && program.user == default_program_user) return find_user("nobody");
     return user;
 }
 
-using CapabilityData = std::array<__user_cap_data_struct, 2>;
-
 Capabilities permitted() {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    CapabilityData data{};
+    std::array<__user_cap_data_struct, 2> data{};
     if (syscall(SYS_capget, &header, data.data()) != 0) return 0;
     return data[0].permitted | Capabilities{data[1].permitted} << 32;
-}
-
-Result<> set_capabilities(Capabilities kept) {
-    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    CapabilityData data{};
-    for (std::size_t i = 0; i < data.size(); ++i)
-        data[i].effective = data[i].permitted = data[i].inheritable =
-            static_cast<std::uint32_t>(kept >> (32 * i));
-    if (syscall(SYS_capset, &header, data.data()) != 0) return fail_errno("capset");
-    return {};
-}
-
-// No program that it executes, setuid or not, can have more.
-Result<> bound_capabilities(Capabilities kept) {
-    for (unsigned i = 0; i < most_capabilities; ++i) {
-        if ((kept >> i & 1) != 0) continue;
-        if (prctl(PR_CAPBSET_DROP, i) != 0 && errno != EINVAL)  // which this kernel does not know
-            return fail_errno("prctl PR_CAPBSET_DROP");
-    }
-    return {};
 }
 
 // They survive execve.
@@ -78,13 +46,6 @@ Result<> hand_down(Capabilities kept) {
     for (unsigned i = 0; i < most_capabilities; ++i)
         if ((kept >> i & 1) != 0 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0) != 0)
             return fail_errno("prctl PR_CAP_AMBIENT_RAISE");
-    return {};
-}
-
-Result<> change_user(const SystemUser& user) {
-    if (initgroups(user.name.c_str(), user.gid) != 0) return fail_errno("initgroups");
-    if (setresgid(user.gid, user.gid, user.gid) != 0) return fail_errno("setresgid");
-    if (setresuid(user.uid, user.uid, user.uid) != 0) return fail_errno("setresuid");
     return {};
 }
 
@@ -99,7 +60,7 @@ Result<> change_rights(const ProgramConfig& program) {
     if (auto bounded = bound_capabilities(kept); !bounded) return bounded;
     prctl(PR_SET_KEEPCAPS, 1);  // execve undoes it
     if (auto changed = change_user(*user); !changed) return changed;
-    if (auto set = set_capabilities(kept); !set) return set;
+    if (auto set = set_capabilities(kept, kept); !set) return set;
     return hand_down(kept);
 }
 
@@ -114,8 +75,8 @@ void reset_process(int standard_error) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
-    limit(RLIMIT_NOFILE, most_files);
-    limit(RLIMIT_CORE, 0);
+    lower_limit(RLIMIT_NOFILE, most_files);
+    lower_limit(RLIMIT_CORE, 0);
 }
 
 }  // namespace

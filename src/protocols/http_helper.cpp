@@ -8,18 +8,12 @@ namespace {
 
 constexpr std::size_t largest_request = 256 << 10;  // bytes of a packet
 
-std::vector<Fd> only(Fd fd) {
-    std::vector<Fd> fds;
-    fds.push_back(std::move(fd));
-    return fds;
-}
-
 }  // namespace
 
 HttpHelper::HttpHelper(Roles& roles, Loop& loop, Fd listening, std::function<void()> on_ready,
                        std::function<void(const Error&)> on_error)
     : process_(roles, loop, Role::http, {std::move(on_ready), std::move(on_error), {}}) {
-    process_.set_extra(only(std::move(listening)));
+    process_.set_extra(std::move(listening));
 }
 
 void HttpHelper::start(Instant now) { [[maybe_unused]] auto said_by_process = process_.start(now); }

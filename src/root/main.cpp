@@ -6,22 +6,19 @@
 //
 //   bandd-root CONFIGURATION      descriptor 3: the daemon
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <deque>
 #include <string>
 #include <vector>
 
-#include "os/fd.h"
+#include "os/fd_packet.h"
 #include "os/roles.h"
 
 namespace bandd {
@@ -44,41 +41,10 @@ constexpr std::array<Row, role_count> rows{{
 constexpr const char* data_variable = "BANDD_DATA";
 constexpr int buffer_size = 8 << 20;  // bytes: numbers of a thousand jails for Prometheus
 
-struct Request {
-    std::size_t role = 0;
-    std::vector<Fd> descriptors;
-};
-
-// False: the daemon has gone. A packet that is no request has no descriptors.
-bool take_request(Request& request) {
-    char number = 0;
-    iovec bytes{&number, 1};
-    constexpr std::size_t most = 2 + most_extra;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * most)> control{};
-    msghdr message{};
-    message.msg_iov = &bytes;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    ssize_t got = ::recvmsg(role_socket, &message, MSG_CMSG_CLOEXEC);
-    if (got < 0 && errno == EINTR) return true;
-    if (got <= 0) return false;
-    request.role = static_cast<unsigned char>(number);
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-         header = CMSG_NXTHDR(&message, header)) {
-        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-        std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (std::size_t i = 0; i < count; ++i) {
-            int fd = -1;
-            std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-            request.descriptors.emplace_back(fd);
-        }
-    }
-    if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || request.role >= rows.size() ||
-        request.descriptors.size() < 2)
-        request.descriptors.clear();
-    return true;
-}
+// Descriptors of a request, in this order.
+constexpr std::size_t theirs = 0;  // for the role
+constexpr std::size_t ours = 1;    // the daemon's end, which stays the daemon's
+constexpr std::size_t extra = 2;   // for the role, if it is there
 
 // In the child: nothing but its own descriptors, and no environment that matters.
 [[noreturn]] void become(Role role, const std::string& program, const std::string& settings,
@@ -86,8 +52,8 @@ bool take_request(Request& request) {
     const Row& row = rows[static_cast<std::size_t>(role)];
     // Above those that they go to.
     std::vector<int> high;
-    for (std::size_t i = 0; i < descriptors.size(); ++i)
-        if (i != 1) high.push_back(fcntl(descriptors[i].get(), F_DUPFD, 32));
+    for (std::size_t i : {theirs, extra})
+        if (i < descriptors.size()) high.push_back(fcntl(descriptors[i].get(), F_DUPFD, 32));
     for (std::size_t i = 0; i < high.size(); ++i)
         if (dup2(high[i], role_socket + static_cast<int>(i)) < 0) _exit(1);
     int null = ::open("/dev/null", O_RDWR);
@@ -118,33 +84,34 @@ class Parent {
             programs_[i] = find_own_program(role_program(static_cast<Role>(i)));
     }
 
+    // Until the daemon has gone.
     void run() {
-        while (true) {
-            Request request;
-            if (!take_request(request)) return;
+        while (auto packet = receive_fd_packet(role_socket, 1)) {
             reap();
-            if (!request.descriptors.empty()) start(request);
+            if (packet->bytes.empty() || packet->fds.size() <= ours) continue;
+            std::size_t role = static_cast<unsigned char>(packet->bytes.front());
+            if (role < rows.size()) start(role, packet->fds);
         }
     }
 
   private:
-    void start(const Request& request) {
-        auto& running = running_[request.role];
-        if (running.size() >= rows[request.role].most) {
+    void start(std::size_t role, const std::vector<Fd>& descriptors) {
+        auto& running = running_[role];
+        if (running.size() >= rows[role].most) {
             kill(running.front(), SIGKILL);
             waitpid(running.front(), nullptr, 0);
             running.pop_front();
         }
-        for (std::size_t i = 0; i < 2; ++i)
-            if (setsockopt(request.descriptors[i].get(), SOL_SOCKET, SO_SNDBUFFORCE, &buffer_size,
-                           sizeof buffer_size) != 0)
-                setsockopt(request.descriptors[i].get(), SOL_SOCKET, SO_SNDBUF, &buffer_size,
-                           sizeof buffer_size);
+        for (std::size_t i : {theirs, ours}) enlarge(descriptors[i]);
         pid_t pid = fork();
-        if (pid == 0)
-            become(static_cast<Role>(request.role), programs_[request.role], settings_,
-                   request.descriptors);
+        if (pid == 0) become(static_cast<Role>(role), programs_[role], settings_, descriptors);
         if (pid > 0) running.push_back(pid);
+    }
+
+    static void enlarge(const Fd& socket) {
+        if (setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUFFORCE, &buffer_size,
+                       sizeof buffer_size) != 0)
+            setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &buffer_size, sizeof buffer_size);
     }
 
     // What has ended stays a zombie until the next request, so that no number of a process is

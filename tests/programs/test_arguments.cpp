@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The table of programs, what may be put into their arguments, and what is no request.
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "config/load.h"
 #include "config/program_table.h"
 #include "os/packet.h"
-#include "os/trusted_file.h"
 #include "programs/arguments.h"
 #include "programs/request.h"
 #include "support/common.h"
@@ -71,12 +67,12 @@ TEST_CASE("the table is the same for all who read the files, with what is automa
                "action: [tell]\n");
     write_file(dir / "actions/tell.yaml", "action: [{exec: {unban: [/bin/tell, <ip>]}}]\n");
     std::vector<std::string> read;
-    auto programs = load_programs(dir.path(), {}, [&](const std::string& path) {
+    auto config = load_keys(dir.path(), {}, [&](const std::string& path) {
         read.push_back(path.substr(dir.path().size()));
         return read_text(path);
     });
-    if (!programs) FAIL(to_line(programs.error().front()));
-    ProgramTable table(*programs);
+    if (!config) FAIL(to_line(config.error().front()));
+    ProgramTable table(config->programs);
     std::string names;
     for (std::uint32_t i = 0; i < table.size(); ++i)
         names += table.at(i)->jail + ":" + table.at(i)->program.argv.front() + " ";
@@ -95,10 +91,11 @@ TEST_CASE("capabilities: names of Linux, nothing else") {
                    "jails: {on: {source: stdin, action: [{exec: {ban: [/bin/on], "
                    "capabilities: " +
                        capabilities + "}}]}}\n");
-        return load_programs(dir.path(), {}, read_text);
+        return load_keys(dir.path(), {}, read_text);
     };
-    CHECK(load("[]")->front().program.capabilities == Capabilities{0});
-    CHECK(load("[checkpoint_restore]")->front().program.capabilities == Capabilities{1} << 40);
+    CHECK(load("[]")->programs.front().program.capabilities == Capabilities{0});
+    CHECK(load("[checkpoint_restore]")->programs.front().program.capabilities == Capabilities{1}
+                                                                                     << 40);
     auto wrong = load("[net_admn]");
     REQUIRE_FALSE(wrong);
     CHECK(to_line(wrong.error().front()).find("did you mean \"net_admin\"?") != std::string::npos);
@@ -218,61 +215,4 @@ TEST_CASE("packets: what was written is read; cut, longer or changed ones are no
     REQUIRE(answer);
     CHECK((answer->id == 5 && answer->outcome == ProgramAnswer::Outcome::refused &&
            answer->generation == 6 && answer->message == "no"));
-}
-
-TEST_CASE("only files that nobody else can have written are believed") {
-    if (geteuid() != 0) return;
-    TempDirectory dir;
-    auto reads = [&](const std::string& name) {
-        auto text = read_trusted_file(dir / name, 1000);
-        return text ? *text : to_line(text.error());
-    };
-    auto mode = [&](const std::string& name, mode_t bits) { chmod((dir / name).c_str(), bits); };
-    auto owner = [&](const std::string& name, uid_t uid) {
-        REQUIRE(lchown((dir / name).c_str(), uid, 0) == 0);
-    };
-    write_file(dir / "conf/jails/a", "text");
-    mode("conf/jails/a", 0644);
-    CHECK(reads("conf/jails/a") == "text");
-    std::string file = dir / "conf/jails/a";
-    SECTION("the file") {
-        mode("conf/jails/a", 0664);
-        CHECK(reads("conf/jails/a") ==
-              "\"" + file +
-                  "\": others than root may write to it; programs are named there, which "
-                  "root starts: chown root and chmod go-w it");
-        mode("conf/jails/a", 0646);
-        CHECK(reads("conf/jails/a").starts_with("\"" + file + "\": others"));
-        mode("conf/jails/a", 0644);
-        owner("conf/jails/a", 65534);
-        CHECK(reads("conf/jails/a").starts_with("\"" + file + "\": it belongs to user 65534"));
-    }
-    SECTION("a directory between") {
-        mode("conf", 0777);
-        CHECK(reads("conf/jails/a").starts_with("\"" + dir / "conf" + "\": others"));
-        mode("conf", 01777);  // as /tmp
-        CHECK(reads("conf/jails/a") == "text");
-        owner("conf", 65534);
-        CHECK(reads("conf/jails/a").starts_with("\"" + dir / "conf" + "\": it belongs"));
-    }
-    SECTION("links") {
-        REQUIRE(symlink("conf/jails", (dir / "link").c_str()) == 0);
-        CHECK(reads("link/a") == "text");
-        owner("link", 65534);
-        CHECK(reads("link/a").starts_with("\"" + dir / "link" + "\": it belongs"));
-        REQUIRE(symlink("../loop/x", (dir / "loop").c_str()) == 0);
-        CHECK(reads("loop").find("cannot read") != std::string::npos);
-        // Absolute, and over the root.
-        REQUIRE(symlink(("/../.." + file).c_str(), (dir / "over").c_str()) == 0);
-        CHECK(reads("over") == "text");
-    }
-    SECTION("what is no file, or too large") {
-        CHECK(reads("conf/jails").find("it is no file") != std::string::npos);
-        CHECK(reads("none").find("No such file") != std::string::npos);
-        REQUIRE(mkfifo((dir / "fifo").c_str(), 0600) == 0);
-        CHECK(reads("fifo").find("it is no file") != std::string::npos);
-        write_file(dir / "large", std::string(1001, 'x'));
-        CHECK(reads("large").find("larger") != std::string::npos);
-        CHECK_FALSE(read_trusted_file("relative", 10));
-    }
 }

@@ -200,6 +200,22 @@ TEST_CASE("a link that root made is followed") {
     CHECK(std::filesystem::exists(setup.dir / "disk/state.db"));
 }
 
+TEST_CASE("sockets of a reload are opened only if nobody but root wrote what names them") {
+    AppSetup setup;
+    setup.write_config_as("bandd", "jails:\n  app: {logpath: app.log, maxretry: 1}\n");
+    setup.start();
+    setup.write_config_as("bandd",
+                          "policy: {listen: \"tcp://127.0.0.1:777\"}\n"
+                          "jails:\n  app: {logpath: app.log, maxretry: 1}\n");
+    must("chown bandd " + setup.dir / "bandd.yaml");
+    Run reload = setup.daemon.ctl("reload");
+    CHECK(reload.code != 0);
+    CHECK(has(reload.out, "bandd-sockets: "));
+    CHECK(has(reload.out, "bandd.yaml\": it belongs to user "));
+    must("chown root " + setup.dir / "bandd.yaml");
+    CHECK(setup.daemon.ctl("reload").code == 0);
+}
+
 TEST_CASE("a reload opens what bandd itself may no longer: a port below 1024") {
     AppSetup setup;
     setup.write_config_as("bandd", "jails:\n  app: {logpath: app.log, maxretry: 1}\n");
