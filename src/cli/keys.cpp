@@ -18,8 +18,8 @@ int keys(const CommonOptions& common, bool as_man_page) {
     for (const KeyHelp& key : all_keys())
         list.push_back({{"section", key.section},
                         {"key", key.name},
-                        {"type", key.type},
-                        {"default", key.fallback},
+                        {"type", key.values},
+                        {"default", key.default_value},
                         {"help", key.help}});
     print_json(list);
     return exit_done;

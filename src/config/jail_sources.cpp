@@ -122,8 +122,7 @@ const Table<SyslogDraft>& syslog_keys() {
         std::vector<Key<SyslogDraft>> keys{
             key::special(
                 "listen", read_syslog_listen, "address, or a list", "",
-                "udp://ADDRESS:PORT, tcp://ADDRESS:PORT, tls://ADDRESS:PORT or unix:/PATH; "
-                "opened when bandd starts"),
+                "udp://ADDRESS:PORT, tcp://ADDRESS:PORT, tls://ADDRESS:PORT or unix:/PATH"),
             key::prefixes("from", &SyslogSpec::from,
                           "whose messages are believed; needed for all but Unix sockets"),
         };

@@ -94,8 +94,8 @@ std::string keys_markdown() {
                 "\n## {}\n\n| key | value | default | meaning |\n|---|---|---|---|\n", section);
         }
         std::string fallback =
-            key.fallback.empty() ? "" : fmt::format("`{}`", markdown_cell(key.fallback));
-        page += fmt::format("| `{}` | {} | {} | {} |\n", key.name, markdown_cell(key.type),
+            key.default_value.empty() ? "" : fmt::format("`{}`", markdown_cell(key.default_value));
+        page += fmt::format("| `{}` | {} | {} | {} |\n", key.name, markdown_cell(key.values),
                             fallback, markdown_cell(key.help));
     }
     return page;
@@ -113,9 +113,9 @@ std::string keys_man() {
             page += fmt::format(".SS {}\n", man_text(section));
         }
         std::string fallback =
-            key.fallback.empty() ? "" : fmt::format(" [{}]", man_text(key.fallback));
-        page += fmt::format(".TP\n\\fB{}\\fR: {}{}\n{}.\n", man_text(key.name), man_text(key.type),
-                            fallback, man_text(key.help));
+            key.default_value.empty() ? "" : fmt::format(" [{}]", man_text(key.default_value));
+        page += fmt::format(".TP\n\\fB{}\\fR: {}{}\n{}.\n", man_text(key.name),
+                            man_text(key.values), fallback, man_text(key.help));
     }
     return page;
 }

@@ -161,7 +161,7 @@ const Table<PolicyConfig>& policy_keys() {
     static const Table<PolicyConfig> table = [] {
         std::vector<Key<PolicyConfig>> keys{
             key::special("listen", read_policy_listen, "address, or a list", "",
-                         "unix:/PATH or tcp://ADDRESS:PORT (10040); opened when bandd starts"),
+                         "unix:/PATH or tcp://ADDRESS:PORT (10040)"),
             key::prefixes("from", &PolicyConfig::from, "other machines that may ask"),
             key::words("users", &PolicyConfig::users, "list of user names or numbers",
                        "users of this machine that may ask; so may members of `group`, by a Unix "
@@ -179,13 +179,12 @@ const Table<HttpConfig>& http_keys() {
         {
             key::special("token", read_token<HttpConfig>, "text, or file:PATH", "",
                          "asked for in `Authorization: Bearer TOKEN` or `X-Auth-Key: TOKEN`; "
-                         "without one only this machine may ask, and only `users` for more than "
-                         "numbers"),
+                         "without one only this machine may ask: `users` for logins, everybody for "
+                         "/metrics and /health"),
             key::words("users", &HttpConfig::users, "list of user names or numbers",
                        "users of this machine that may ask without a token; everybody on it may "
                        "read /metrics and /health"),
-            key::special("listen", read_http_listen, "address", "",
-                         "tcp://ADDRESS:PORT (10041); opened when bandd starts"),
+            key::special("listen", read_http_listen, "address", "", "tcp://ADDRESS:PORT (10041)"),
             key::special("imap", read_mail_server, "address:port", "",
                          "the mail server that nginx hands clients on to, for IMAP"),
             key::special("pop3", read_mail_server, "address:port", "", "the same for POP3"),
@@ -205,7 +204,7 @@ const Table<RemoteConfig>& remote_keys() {
         std::vector<Key<RemoteConfig>> keys{
             key::special("listen", read_remote_listen, "address, or a list", "",
                          "tls://ADDRESS:PORT (7071), or tcp://ADDRESS:PORT (7070) for the plain "
-                         "text dialect; opened when bandd starts"),
+                         "text dialect"),
             key::prefixes("from", &RemoteConfig::from,
                           "who may connect by tls, besides this machine; 0.0.0.0/0 and ::/0: "
                           "everybody"),

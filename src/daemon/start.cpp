@@ -38,7 +38,7 @@ Result<Account> find_account(const Config& config) {
     return account;
 }
 
-Result<> start_helpers(Opened& opened, const std::string& configuration) {
+Result<> start_roles(Opened& opened, const std::string& configuration) {
     auto roles = Roles::start(configuration);
     if (!roles) return std::unexpected(roles.error());
     opened.roles = std::make_unique<Roles>(std::move(*roles));
@@ -53,14 +53,20 @@ void allow_many_files() {
     setrlimit(RLIMIT_NOFILE, &files);
 }
 
-// The state's files exist afterwards, and are the account's. `warning`: as Store::open says it.
-Result<> prepare_state(const Config& config, const SystemUser& user, std::string& warning) {
+Result<> make_directories(const Config& config, const SystemUser& user) {
     for (const std::string& file : {config.state, config.socket})
         if (auto made = make_directory(fs::path(file).parent_path().string(), 0750, user); !made)
             return made;
+    return {};
+}
+
+// The state's files exist afterwards, and are the account's. `warning`: not empty if the state was
+// broken, and a new one is in its place.
+Result<> prepare_state(const Config& config, const SystemUser& user, std::string& warning) {
     if (auto prepared = Store::prepare(config.state, user); !prepared) return prepared;
-    // Where the account may make no files, the first opening has to: for a new state in place of a
-    // broken one. Where it may, root opens nothing that it made.
+    // A broken state is moved aside at the first opening, and a new one is made. If the account may
+    // make files there, this is done with its rights: root opens nothing that the account made. If
+    // it may not, nobody but root made what is there, and root does it.
     std::optional<ActingAs> guard;
     if (may_make_files(fs::path(config.state).parent_path().string(), user)) guard.emplace(user);
     {
@@ -80,7 +86,7 @@ Result<> open_own_log(const LogConfig& config, const Account& account, Log& log)
     return open_log(log, config);
 }
 
-Result<> open_sockets(Opened& opened) {
+Result<> open_listening(Opened& opened) {
     const Config& config = opened.configuration.config;
     const Account& account = opened.account;
     auto control = ControlServer::listen(config.socket, account.user.uid, account.group);
@@ -127,8 +133,8 @@ void warn_of_missing_users(const Config& config, const Account& account, Log& lo
     for (const Error& error : missing_role_users(roles)) log.put(Severity::warning, to_line(error));
 }
 
-// Signals are blocked before anything can start a thread, which would die of them, and after helper
-// processes were started, which would inherit that.
+// Signals are blocked late: a helper process would inherit that. And early: a thread that is
+// started before would not block them, and the first signal would end bandd.
 Result<> make_loop(Opened& opened) {
     auto signals = open_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
     if (!signals) return std::unexpected(signals.error());
@@ -140,7 +146,7 @@ Result<> make_loop(Opened& opened) {
     return {};
 }
 
-Result<> open_rest(Opened& opened, std::string& warning) {
+Result<> open_without_rights(Opened& opened, std::string& warning) {
     const Config& config = opened.configuration.config;
     auto store = Store::open(config.state, warning);
     if (!store) return std::unexpected(store.error());
@@ -153,17 +159,18 @@ Result<> open_in_order(Opened& opened, const std::string& configuration, Log& lo
     auto account = find_account(config);
     if (!account) return std::unexpected(account.error());
     opened.account = *account;
-    if (auto started = start_helpers(opened, configuration); !started) return started;
+    if (auto started = start_roles(opened, configuration); !started) return started;
     allow_many_files();
     std::string warning;
+    if (auto made = make_directories(config, account->user); !made) return made;
     if (auto prepared = prepare_state(config, account->user, warning); !prepared) return prepared;
     if (auto own = open_own_log(config.log, *account, log); !own) return own;
     warn_of_missing_users(config, *account, log);
-    if (auto sockets = open_sockets(opened); !sockets) return sockets;
+    if (auto sockets = open_listening(opened); !sockets) return sockets;
     if (auto made = make_loop(opened); !made) return made;
     if (auto sources = open_sources(opened, log); !sources) return sources;
     if (auto dropped = drop_rights(*account, config, log); !dropped) return dropped;
-    if (auto rest = open_rest(opened, warning); !rest) return rest;
+    if (auto rest = open_without_rights(opened, warning); !rest) return rest;
     opened.state_lost = !warning.empty();
     if (opened.state_lost) log.put(Severity::warning, warning);
     return {};

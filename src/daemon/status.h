@@ -55,7 +55,7 @@ struct NumberName {
     std::string_view json;    // empty if bandctl does not show it
     std::string_view metric;  // empty if Prometheus does not get it
     Kind kind = Kind::counter;
-    std::string_view help = {};   // of the metric
+    std::string_view help = {};   // of the metric; empty if the row before belongs to it, too
     std::string_view label = {};  // what tells it from others of its metric: `verdict="pass"`
 };
 struct Number {

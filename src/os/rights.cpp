@@ -7,6 +7,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 
 #include "os/calls.h"
@@ -15,7 +16,7 @@ namespace bandd {
 namespace {
 
 #if defined(BANDD_ADDRESS_SANITIZER) || defined(BANDD_THREAD_SANITIZER)
-constexpr bool sanitized = true;  // which reserves memory without end
+constexpr bool sanitized = true;  // a sanitizer reserves terabytes of addresses
 #else
 constexpr bool sanitized = false;
 #endif
@@ -40,7 +41,6 @@ OpenableFiles files_to_resolve() {
     return files;
 }
 
-// Not here: bandd-programs and bandd-sockets, which read nothing of strangers and stay root.
 RoleRights rights_of(Role role) {
     switch (role) {
         case Role::resolver:
@@ -54,17 +54,17 @@ RoleRights rights_of(Role role) {
                     RLIM_INFINITY};
         case Role::programs:
         case Role::sockets:
-            break;
+            break;  // they read nothing of strangers, stay root, and never ask
     }
-    return {"root", {}, {}, {}, 1024, RLIM_INFINITY};
+    std::abort();
 }
 
-// Signals of the terminal are for the daemon. Descriptor 3 tells when to leave.
-void ignore_terminal() {
+// Ctrl-C and kill are for the daemon. A role ends when its socket does.
+void ignore_signals() {
     for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(signal, SIG_IGN);
 }
 
-Result<Missing> forbid(const OpenableFiles& files, const AllowedCalls& calls) {
+Result<Missing> allow_only(const OpenableFiles& files, const AllowedCalls& calls) {
     Missing missing;
     auto by_files = allow_only_files(files);
     if (!by_files) return std::unexpected(by_files.error());
@@ -97,13 +97,13 @@ std::vector<Error> missing_role_users(std::span<const Role> roles) {
 }
 
 Result<> enter_role(Role role) {
-    ignore_terminal();
+    ignore_signals();
     RoleRights rights = rights_of(role);
     if (geteuid() == 0) {
         auto user = find_role_user(rights.user);
         if (!user) return std::unexpected(user.error());
         if (auto dropped = drop_privileges(*user, rights.capabilities); !dropped) return dropped;
-        // Changing the user took it away.
+        // bandd-root has set it, but a change of the user clears it.
         prctl(PR_SET_PDEATHSIG, SIGKILL);
     }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("prctl no_new_privs");
@@ -111,8 +111,8 @@ Result<> enter_role(Role role) {
     lower_limit(RLIMIT_CORE, 0);
     lower_limit(RLIMIT_NOFILE, rights.descriptors);
     if (!sanitized) lower_limit(RLIMIT_AS, rights.memory);
-    auto forbidden = forbid(rights.files, rights.calls);
-    if (!forbidden) return std::unexpected(forbidden.error());
+    auto allowed = allow_only(rights.files, rights.calls);
+    if (!allowed) return std::unexpected(allowed.error());
     return {};
 }
 
@@ -122,11 +122,11 @@ Result<Missing> enter_daemon(const SystemUser& account, const std::vector<std::s
         if (auto dropped = drop_privileges(account, kept); !dropped)
             return std::unexpected(dropped.error());
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("prctl no_new_privs");
-    return forbid({{"/"}, writes}, {.read_files = true,
-                                    .write_files = true,
-                                    .netlink = true,
-                                    .local = true,
-                                    .machine_code = true});
+    return allow_only({{"/"}, writes}, {.read_files = true,
+                                        .write_files = true,
+                                        .netlink = true,
+                                        .local = true,
+                                        .machine_code = true});
 }
 
 }  // namespace bandd

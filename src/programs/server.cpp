@@ -52,22 +52,22 @@ Result<> ProgramServer::run() {
 }
 
 void ProgramServer::wait(const Fd& signals) {
-    // While bandd does not take answers it gets nothing started: so what is unsent is bounded.
+    // While bandd takes no answers, its requests are not read: so the unsent ones are bounded.
     short wanted = unsent_.empty() ? POLLIN : POLLOUT;
     std::vector<pollfd> polled{{signals.get(), POLLIN, 0}, {socket_.get(), wanted, 0}};
-    std::int64_t wait = -1;
+    std::int64_t longest = -1;
     std::int64_t time = monotonic_ms();
     for (const Running& program : running_) {
         polled.push_back({program.standard_error.get(), POLLIN, 0});
         if (program.killed) continue;
         std::int64_t left = std::max<std::int64_t>(program.deadline - time, 0);
-        wait = wait < 0 ? left : std::min(wait, left);
+        longest = longest < 0 ? left : std::min(longest, left);
     }
-    poll(polled.data(), polled.size(), static_cast<int>(std::min<std::int64_t>(wait, 1 << 30)));
+    poll(polled.data(), polled.size(), static_cast<int>(std::min<std::int64_t>(longest, 1 << 30)));
 }
 
 void ProgramServer::take_request() {
-    // One byte more than a request may have, so that a longer one is seen to be none.
+    // One byte more than a request may have: then one that was cut is known as too long.
     std::string packet(largest_program_request + 1, '\0');
     ssize_t got = ::recv(socket_.get(), packet.data(), packet.size(), MSG_DONTWAIT);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) socket_.reset();
@@ -78,13 +78,13 @@ void ProgramServer::carry_out(std::string_view packet) {
     auto request =
         packet.size() > largest_program_request ? std::nullopt : parse_program_request(packet);
     if (!request) return answer({0, Outcome::refused, 0, "a packet that is no request"});
-    if (const auto* again = std::get_if<ReadRequest>(&*request))
-        read_again(again->id);
+    if (const auto* read = std::get_if<ReadRequest>(&*request))
+        read_table(read->id);
     else
         start(std::get<RunRequest>(*request));
 }
 
-void ProgramServer::read_again(std::uint64_t id) {
+void ProgramServer::read_table(std::uint64_t id) {
     auto table = read_table_();
     if (!table) return answer({id, Outcome::failed, 0, to_line(table.error())});
     std::uint64_t generation = table->generation();
@@ -178,7 +178,7 @@ void ProgramServer::send_answers() {
         ssize_t sent =
             ::send(socket_.get(), packet.data(), packet.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS)) return;
-        unsent_.pop_front();  // or bandd is gone, which the next request tells
+        unsent_.pop_front();  // sent; or bandd is gone, and take_request will find that
     }
 }
 

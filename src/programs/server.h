@@ -47,7 +47,7 @@ class ProgramServer {
     void wait(const Fd& signals);
     void take_request();
     void carry_out(std::string_view packet);
-    void read_again(std::uint64_t id);
+    void read_table(std::uint64_t id);
     void start(const RunRequest& request);
     void start(std::uint64_t id, const ProgramConfig& program,
                const std::vector<std::string>& argv);

@@ -25,9 +25,9 @@ namespace bandd {
 namespace {
 
 struct Row {
-    std::size_t most;     // at one time; a further one ends the oldest
+    std::size_t most;     // at one time; one more, and the oldest is killed
     bool reads_settings;  // is told where the configuration is
-    bool ends_with_us;    // at once; else it sees its socket end, and finishes what it does
+    bool ends_with_us;    // is killed when we end; else it may finish its work when its socket ends
 };
 // In the order of Role.
 constexpr std::array<Row, role_count> rows{{
@@ -39,7 +39,8 @@ constexpr std::array<Row, role_count> rows{{
 }};
 
 constexpr const char* data_variable = "BANDD_DATA";
-constexpr int buffer_size = 8 << 20;  // bytes: numbers of a thousand jails for Prometheus
+// Bytes that a socket holds: a reply to Prometheus with the numbers of a thousand jails is 4 MiB.
+constexpr int buffer_size = 8 << 20;
 
 // Descriptors of a request, in this order.
 constexpr std::size_t theirs = 0;  // for the role
@@ -50,7 +51,7 @@ constexpr std::size_t extra = 2;   // for the role, if it is there
 [[noreturn]] void become(Role role, const std::string& program, const std::string& settings,
                          const std::vector<Fd>& descriptors) {
     const Row& row = rows[static_cast<std::size_t>(role)];
-    // Above those that they go to.
+    // First out of the way of the places that they go to.
     std::vector<int> high;
     for (std::size_t i : {theirs, extra})
         if (i < descriptors.size()) high.push_back(fcntl(descriptors[i].get(), F_DUPFD, 32));
@@ -114,8 +115,8 @@ class Parent {
             setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &buffer_size, sizeof buffer_size);
     }
 
-    // What has ended stays a zombie until the next request, so that no number of a process is
-    // somebody else's.
+    // A process that has ended stays a zombie until the next request, so that its number is not
+    // given to another process, which we might kill.
     void reap() {
         for (auto& running : running_)
             std::erase_if(running, [](pid_t pid) { return waitpid(pid, nullptr, WNOHANG) == pid; });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Paths and globs to tails: finds files, notices when they are rotated, replaced or appear, and
-// says which have something to read. inotify only; nothing is polled.
+// From paths and globs to open files: finds the files, notices when they appear, are rotated or
+// replaced, and says which have something to read. inotify only; nothing is polled.
 #pragma once
 
 #include <functional>
@@ -44,7 +44,8 @@ class Watch {
         // A writer may hold a rotated file open for a while (until it gets its SIGHUP).
         Duration linger = std::chrono::seconds(60);
         std::size_t readers = 4096;
-        // Of all compressed logs together, content that was read before included.
+        // Bytes that all compressed logs together may unpack to in a day. What was read before, and
+        // is only unpacked to get past it, counts, too.
         std::uint64_t unpacked_a_day = std::uint64_t{16} << 30;
     };
     static Result<Watch> create(Limits limits);
@@ -66,7 +67,8 @@ class Watch {
     void look_again(Instant now) { rescan_all(now); }
     std::optional<Instant> next_deadline() const;
 
-    // Takes note of what every file begins with now: to be called before positions are saved.
+    // Reads the first bytes of each file again, so that a saved position knows its file by them. To
+    // be called before positions are saved.
     void look(Instant now);
 
     struct Visitor {
@@ -75,9 +77,9 @@ class Watch {
         std::function<void(const Error&)> on_error = {};  // of a file that cannot be read
         bool takes_parts = false;                         // of files that are a backlog
     };
-    // Reads a share of every file that has something, oldest file first, and the rest of those that
-    // had their name long ago. Everything that reading a file takes is done here: its copy is
-    // looked for if it was truncated, and it is dropped once it is finished.
+    // Reads a share of every file that has something, the oldest file first. A file that lost its
+    // name `linger` ago is read to its end and dropped. If a file was truncated, its copy is looked
+    // for.
     void read_ready(const Visitor& visitor, Instant now);
     bool is_ready() const;
     // While files are read in the time of their log: how far the slowest of them has come.
@@ -89,7 +91,7 @@ class Watch {
     // What is wrong with a log; null if nothing is. Missing files are not an error: `waiting`.
     const Error* error(std::size_t log) const;
     bool waiting(std::size_t log) const;
-    // Moves whenever `error` or `waiting` may have.
+    // Another number whenever `error` or `waiting` may have changed.
     std::uint64_t version() const { return version_; }
     std::uint64_t cut_lines() const;     // over line_limit, so far
     std::uint64_t cut_archives() const;  // that held too much, so far

@@ -164,7 +164,7 @@ TEST_CASE_METHOD(Directory, "named actions of actions/, and the syslog and exec 
 TEST_CASE("every key of the reference has a type and a meaning") {
     for (const KeyHelp& key : all_keys()) {
         INFO(key.section << "." << key.name);
-        CHECK_FALSE(key.type.empty());
+        CHECK_FALSE(key.values.empty());
         CHECK_FALSE(key.help.empty());
     }
 }
@@ -176,17 +176,17 @@ TEST_CASE("the reference tells ranges and defaults, which the structs hold") {
         FAIL("no key " << name);
         return KeyHelp{};
     };
-    CHECK(find("jail", "findtime").fallback == "10m");
-    CHECK(find("jail", "maxretry").type == "1 to 1000");
-    CHECK(find("jail", "maxretry").fallback == "5");
-    CHECK(find("jail", "start").type == "findtime | end | beginning");
-    CHECK(find("jail", "ban_prefix").fallback == "{ipv4: 32, ipv6: 64}");
-    CHECK(find("jail", "ipv6_escalation").fallback == "{56: 8, 48: 4}");
-    CHECK(find("action syslog", "facility").fallback == "local7");
-    CHECK(find("peer", "jail").fallback == "manual");
+    CHECK(find("jail", "findtime").default_value == "10m");
+    CHECK(find("jail", "maxretry").values == "1 to 1000");
+    CHECK(find("jail", "maxretry").default_value == "5");
+    CHECK(find("jail", "start").values == "findtime | end | beginning");
+    CHECK(find("jail", "ban_prefix").default_value == "{ipv4: 32, ipv6: 64}");
+    CHECK(find("jail", "ipv6_escalation").default_value == "{56: 8, 48: 4}");
+    CHECK(find("action syslog", "facility").default_value == "local7");
+    CHECK(find("peer", "jail").default_value == "manual");
     // Words of old are understood, but not told.
-    CHECK(find("jail", "enabled").type == "true | false | auto");
-    CHECK(find("filter", "finds").type == "attacks | logins");
+    CHECK(find("jail", "enabled").values == "true | false | auto");
+    CHECK(find("filter", "finds").values == "attacks | logins");
 }
 
 TEST_CASE("bandd.yaml(5) and docs/configuration.md hold every key, as the tables tell it") {

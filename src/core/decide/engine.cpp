@@ -131,7 +131,7 @@ void Engine::on_answer(const Answer& answer, Instant now, Outcome& outcome) {
                 ignore(question.jail, question.address, hit.time, Ignored::Why::exempt, outcome);
                 continue;
             }
-            counted.asked = true;
+            counted.answered = true;
             counted.exempt = answer.addresses;
             count(question.jail, counted);
             continue;
@@ -238,7 +238,7 @@ void Engine::count_by_address(JailIndex index, const Counted& hit, Instant at,
         value = hash64(*counted);
     }
     Prefix prefix = key_for(index, address);
-    if (rules.asks && !hit.asked && !is_banned(index, prefix, at)) {
+    if (rules.asks && !hit.answered && !is_banned(index, prefix, at)) {
         Instant start = jail.window_start(at);
         if (jail.windows.would_fill(prefix, at, start, value) ||
             jail.escalation.would_reach(prefix, at, start))
@@ -246,7 +246,7 @@ void Engine::count_by_address(JailIndex index, const Counted& hit, Instant at,
     }
     ++jail.counts.hits;
     if (count_to_ban(index, prefix, at, address, outcome)) return;
-    bool escalates = jail.escalation.counts(prefix);
+    bool escalates = jail.escalation.escalates(prefix);
     if (escalates && count_to_wider_ban(index, prefix, at, address, outcome)) return;
 
     jail.windows.expire(std::max(at, hit.arrival) - rules.findtime);

@@ -32,8 +32,8 @@ struct EngineLimits {
     Duration offence_memory = LedgerLimits{}.offence_memory;  // dbpurgeage
 };
 
-// A line may be written after its turn's time was taken and still be read in that turn; its own
-// time is right then.
+// How much later than the turn's time a line's own time may be and still be believed: a line can be
+// written after the turn began, and be read in the same turn.
 inline constexpr Duration future_tolerance = std::chrono::seconds(1);
 
 class Engine {
@@ -50,8 +50,8 @@ class Engine {
     // that is gone the bans end and the windows are forgotten; offences and counts stay, in case it
     // comes back.
     void set_rules(std::vector<JailRules> rules, Instant now, Outcome& outcome);
-    // Must live until the next call of this, or as long as the engine. Null: nothing is known of
-    // any address.
+    // `facts` must outlive the engine, or live until `set_facts` is called again. Null: nothing is
+    // known of any address.
     void set_facts(const Facts* facts) { facts_ = facts; }
     void set_own_addresses(PrefixSet addresses) { own_addresses_ = std::move(addresses); }
 
@@ -66,14 +66,15 @@ class Engine {
     const AccountTable& accounts() const { return accounts_; }
     const AccessRules& access() const { return access_; }
 
-    // `arrival`: now, or of a backlog what LogTime says.
+    // `arrival`: when the line was written, as far as we know. Live, that is now; for a backlog it
+    // is what LogTime says.
     void on_hit(const Hit& hit, Instant arrival, Outcome& outcome);
     // The same for a line that is a hit only together with those before it.
     void on_line(const LineToJoin& line, Instant arrival, Outcome& outcome);
     // All of them, in the order of their lines.
     void on_hits(const Hits& hits, Instant now, Outcome& outcome, LogTime* backlog = nullptr);
-    // To be called before each `on_hit` with its number among `hits`: has memory fetch what is
-    // known of an address that comes soon, as it lies in another place for each.
+    // To be called before each `on_hit`, with its number among `hits`. Tells the processor to fetch
+    // what is known of an address that comes soon: each one's is at another place in memory.
     void look_ahead(std::span<const Hit> hits, std::size_t number) const;
     void on_answer(const Answer& answer, Instant now, Outcome& outcome);
     void on_time(Instant now, Outcome& outcome);
@@ -97,8 +98,8 @@ class Engine {
     std::optional<Instant> next_deadline() const { return ledger_.next_deadline(); }
     Changes take_changes();
 
-    // From a checkpoint, before the first turn. Bans that are over by `now` end at once, so that
-    // their unban is heard.
+    // From a checkpoint, before the first turn. Bans that are over meanwhile are restored, too: the
+    // first `on_time` ends them, so that their unban is told as any other.
     void restore_ban(Ban ban);
     void restore_window(const WindowChange& window);
     // A ban that ended less than `lateness` ago.
@@ -146,14 +147,14 @@ class Engine {
     std::uint64_t conversations_evicted() const { return conversations_.evicted(); }
 
   private:
-    // What of a hit one jail counts.
+    // A hit as one jail counts it.
     struct Counted {
         Address address;
         Instant time, arrival;
         std::string_view pattern;
         std::string_view line;
         const Fields& fields;
-        bool asked = false;                    // the world has said that it is not exempt
+        bool answered = false;                 // ignorecommand and names said: not exempt
         std::span<const Address> exempt = {};  // and which addresses are, by names in ignoreip
     };
     void count_hit(JailIndex jail, const Counted& hit, Outcome& outcome);
@@ -198,7 +199,8 @@ class Engine {
     KeptLines lines_;  // a window's note is the number of its last line
     Conversations conversations_;
     WaitingHits waiting_;
-    std::uint64_t hits_of_names_ = 0;  // hits of host names that are not looked up
+    std::uint64_t hits_of_names_ =
+        0;  // hits of host names that gave no address: usedns is no, or the look-up failed
     std::vector<Hit> joined_;
     Hit joined_hit_;
 };

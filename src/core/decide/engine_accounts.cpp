@@ -53,7 +53,7 @@ void Engine::count_by_user(JailIndex index, const Counted& hit, Instant at, Outc
     auto user = hit.fields.find("user");
     if (!user || user->empty())
         return ignore(index, hit.address, at, Ignored::Why::nothing_to_count, outcome);
-    if (jail.rules.asks && !hit.asked) return ask_if_exempt(index, hit, at, outcome);
+    if (jail.rules.asks && !hit.answered) return ask_if_exempt(index, hit, at, outcome);
     BanKey key{index, key_for(index, hit.address)};
     if (const Ban* found = bans().find(key); found != nullptr && found->until <= at)
         end(key, Unbanned::Why::expired, found->until, outcome);

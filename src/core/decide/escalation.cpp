@@ -100,7 +100,7 @@ std::vector<Escalation::Reached> Escalation::add(const Prefix& key, Instant at,
 }
 
 bool Escalation::would_reach(const Prefix& key, Instant at, Instant from) const {
-    if (!counts(key)) return false;
+    if (!escalates(key)) return false;
     const Step& first = steps_.front();
     return first.windows.would_fill(make_prefix(key.network, first.length), at, from,
                                     value_of(key));
@@ -118,7 +118,8 @@ void Escalation::forget(const Prefix& prefix) {
 }
 
 void Escalation::fetch(const Prefix& key) const {
-    if (counts(key)) steps_.front().windows.fetch(make_prefix(key.network, steps_.front().length));
+    if (escalates(key))
+        steps_.front().windows.fetch(make_prefix(key.network, steps_.front().length));
 }
 
 std::vector<Prefix> Escalation::offenders(const Prefix& wider) const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Offenders of one jail that are neighbours. Who has an IPv6 /48 has 65,536 of /64, and can take
-// another one for each try, so that none of them ever comes to maxretry. So wider prefixes are
-// counted, too: a /56 by its /64s, a /48 by such /56s.
+// Offenders of one jail that are neighbours. An attacker who has an IPv6 /48 has 65,536 prefixes of
+// length 64. If each try comes from another one, none of them reaches maxretry. So wider prefixes
+// are counted, too: a /56 by its /64s, and a /48 by its /56s.
 //
 // An offender of a /56 is a /64 that had at least one hit within findtime. How many hits it had
 // does not matter. A /48's offenders are those /56s that had enough of them.
@@ -23,15 +23,15 @@ namespace bandd {
 class Escalation {
   public:
     explicit Escalation(const JailRules& rules) { set_rules(rules); }
-    // What is counted stays, where the prefixes are the same. By default only /64 are escalated,
-    // and never for fewer hits than one address may have.
+    // Steps that stay the same keep what they have counted. Without settings (`ipv6_escalation`),
+    // only jails that count by /64 escalate, and a prefix is never banned for fewer hits than
+    // maxretry.
     void set_rules(const JailRules& rules);
     void forget_hits();
 
-    // Whether hits of this key count to wider prefixes: IPv6, and of the length that the jail
-    // counts by. A single address is not, that is counted alone because its block holds an ignored
-    // one.
-    bool counts(const Prefix& key) const {
+    // Whether hits of this key count to wider prefixes: it is IPv6, and has the length that the
+    // jail counts by. (A key is a single address if its /64 holds an ignored address: then not.)
+    bool escalates(const Prefix& key) const {
         return !steps_.empty() && key.length == key_length_ && !key.is_v4();
     }
 
@@ -40,8 +40,8 @@ class Escalation {
         Prefix prefix;
         std::vector<Prefix> offenders;  // the one hit last is the last
     };
-    // One more hit of `key`, that `counts`; `note` as for WindowTable. Gives the prefixes that have
-    // enough offenders now, the narrowest first; what was counted of these is forgotten.
+    // One more hit of `key`, which `escalates`; `note` as for WindowTable. Gives the prefixes that
+    // have enough offenders now, the narrowest first; what was counted of these is forgotten.
     // `from`: hits before it do not count together with this one.
     std::vector<Reached> add(const Prefix& key, Instant at, std::optional<Instant> from,
                              std::uint64_t note);
@@ -57,13 +57,13 @@ class Escalation {
     // The prefixes that a hit of `key` counts to, the narrowest first.
     template <class Visit>
     void for_wider(const Prefix& key, Visit&& visit) const {
-        if (!counts(key)) return;
+        if (!escalates(key)) return;
         for (const Step& step : steps_) visit(make_prefix(key.network, step.length), step.needed);
     }
     // What is counted of one of these.
     std::vector<Prefix> offenders(const Prefix& wider) const;
 
-    // False: no prefix of this length is counted here, or not so.
+    // False: no step counts prefixes of this length any more, and the values are dropped.
     bool restore(const Prefix& prefix, std::span<const Instant> times,
                  std::span<const std::uint64_t> values);
     // As of WindowTable.

@@ -29,7 +29,7 @@ std::size_t first_of(const ByteSet& set) {
     return first;
 }
 
-// The parts of a sequence, with those of sequences within it that are no groups.
+// The parts of a sequence. A sequence within it that is no group is replaced by its own parts.
 void flatten(const Node& node, std::vector<const Node*>& parts) {
     if (node.kind != Kind::concat) {
         parts.push_back(&node);
@@ -98,8 +98,8 @@ bool requires_begin(const Node& node) {
 
 }  // namespace
 
-// The program is made from the end to the beginning, so that each part knows what follows it. Then
-// it is turned round, so that most instructions are followed by the one to go on with.
+// The program is made from the end to the beginning, so that each part knows what follows it. At
+// the end the order is reversed: then the next instruction to run is mostly the next in memory.
 class CaptureCompiler {
   public:
     static std::optional<CaptureProgram> compile(const Node& tree) {
@@ -202,7 +202,8 @@ class CaptureCompiler {
         return made;
     }
 
-    // An instruction that takes no bytes: what follows it is what follows the next one.
+    // Puts an instruction that takes no bytes before `next`. The bytes that may follow stay the
+    // same.
     Part mark(const Instruction& instruction, Part next) {
         next.at = add(instruction, next.at);
         return next;
@@ -210,7 +211,7 @@ class CaptureCompiler {
     Part save(int end, const Part& next) {
         Instruction made = of(Op::save);
         made.value = static_cast<std::uint16_t>(end);
-        made.once = options_ == 0;
+        made.once = optional_depth_ == 0;
         return mark(made, next);
     }
 
@@ -233,7 +234,7 @@ class CaptureCompiler {
             case Kind::begin:
             case Kind::end:
             case Kind::boundary:
-                return condition(node, std::move(next));
+                return assertion(node, std::move(next));
             case Kind::host:
                 break;
         }
@@ -241,7 +242,7 @@ class CaptureCompiler {
         return next;
     }
 
-    Part condition(const Node& node, Part next) {
+    Part assertion(const Node& node, Part next) {
         Op op = node.kind == Kind::begin ? Op::begin
                 : node.kind == Kind::end ? Op::end
                 : node.negative          ? Op::no_boundary
@@ -271,11 +272,12 @@ class CaptureCompiler {
                 continue;
             }
             const Node& part = *parts[--end];
-            // The whole's own group is its caller's.
+            // `node` has made the group of `whole` itself.
             bool bytes = part.kind == Kind::bytes && (part.group == 0 || &part == &whole);
             auto letter = bytes ? letter_of(part.set) : std::nullopt;
             if (letter) {
-                // Within a text that is compared in both cases, all letters have both.
+                // A text is compared with or without regard to case as a whole. A letter that needs
+                // the other way begins another text.
                 bool single_case = !letter->folded && is_letter(letter->byte);
                 bool has_letters = std::ranges::any_of(backwards, is_letter);
                 if (!backwards.empty() &&
@@ -316,7 +318,7 @@ class CaptureCompiler {
         made.next_first = set_of(rest.follow.first);
         made.next_at_end = rest.follow.at_end;
         made.value = static_cast<std::uint16_t>(2 * group);
-        made.once = options_ == 0;
+        made.once = optional_depth_ == 0;
         return mark(made, all);
     }
 
@@ -354,13 +356,13 @@ class CaptureCompiler {
 
     Part alternate(const Node& whole, const Part& next) {
         std::optional<Part> made;
-        ++options_;
+        ++optional_depth_;
         for (auto it = whole.children.rbegin(); it != whole.children.rend(); ++it) {
             Part part = node(*it, next);
             if (failed_) return next;
             made = made ? choice(part, *made) : part;
         }
-        --options_;
+        --optional_depth_;
         return made.value_or(next);
     }
 
@@ -372,9 +374,9 @@ class CaptureCompiler {
             failed_ = true;
             return next;
         }
-        ++options_;
+        ++optional_depth_;
         Part made = whole.most == Node::unlimited ? loop(whole, next) : few(whole, next);
-        --options_;
+        --optional_depth_;
         return made;
     }
 
@@ -382,7 +384,9 @@ class CaptureCompiler {
         return whole.lazy ? choice(enough, more) : choice(more, enough);
     }
 
-    // "x{3,}" is x x, then a loop that begins with the third x.
+    // "x{3,}" is x x, then a loop that begins with the third x. The loop's body has to know the
+    // place of the choice that follows it, and the choice the place of the body. So a place is kept
+    // free for the choice (`again`), which is copied there once it is made.
     Part loop(const Node& whole, const Part& next) {
         const Node& body = whole.children[0];
         Part again = next;
@@ -437,7 +441,7 @@ class CaptureCompiler {
     std::vector<Made> made_;
     std::vector<ByteSet> sets_;
     bool failed_ = false;
-    int options_ = 0;  // alternatives and repeats around what is made
+    int optional_depth_ = 0;  // alternatives and repeats around what is made
 };
 
 std::optional<CaptureProgram> CaptureProgram::compile(std::string_view regex, bool dot_nl) {
