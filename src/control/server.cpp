@@ -11,18 +11,16 @@
 #include "os/trusted_path.h"
 
 namespace bandd {
-namespace {
 
-ListenAddress socket_address(const std::string& path) {
+ListenAddress ControlServer::address(const std::string& path) {
     ListenAddress address;
     address.kind = ListenAddress::Kind::unix_stream;
     address.path = path;
     return address;
 }
 
-}  // namespace
-
-Result<Fd> ControlServer::listen(const std::string& path, uid_t uid, gid_t group) {
+Result<ControlServer::Socket> ControlServer::listen(const std::string& path, uid_t uid,
+                                                    gid_t group) {
     std::string what = "socket \"" + path + "\"";
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -44,16 +42,16 @@ Result<Fd> ControlServer::listen(const std::string& path, uid_t uid, gid_t group
     if (auto given = give_socket(path, uid, group, 0660); !given)
         return std::unexpected(given.error());
     if (::listen(fd.get(), 16) != 0) return fail_errno(what);
-    return fd;
+    return Socket{std::move(fd), path, true};
 }
 
-ControlServer::ControlServer(Loop& loop, Fd listening, std::string path, gid_t group, uid_t own_uid,
-                             Handler handler, std::function<void(const Error&)> on_trouble)
-    : path_(std::move(path)),
+ControlServer::ControlServer(Loop& loop, Socket socket, gid_t group, uid_t own_uid, Handler handler,
+                             std::function<void(const Error&)> on_trouble)
+    : path_(socket.ours ? socket.path : std::string()),
       group_(group),
       own_uid_(own_uid),
       handler_(std::move(handler)),
-      server_(loop, std::move(listening), socket_address(path_),
+      server_(loop, std::move(socket.fd), address(socket.path),
               {.clients = most_clients,
                .share = most_of_one_user,
                .request = largest_request,
@@ -62,7 +60,9 @@ ControlServer::ControlServer(Loop& loop, Fd listening, std::string path, gid_t g
                .silence = most_silence},
               use(std::move(on_trouble))) {}
 
-ControlServer::~ControlServer() { ::unlink(path_.c_str()); }
+ControlServer::~ControlServer() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+}
 
 Result<> ControlServer::may_connect(const Fd& socket, StreamClient& client) const {
     auto peer = peer_of(socket);

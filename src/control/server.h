@@ -23,9 +23,16 @@ class ControlServer {
     static constexpr std::size_t most_unread = 64 << 20;        // bytes of answers to one client
     static constexpr std::size_t most_unread_events = 1 << 20;  // of a watching one
 
+    // What it listens at. `ours`: we have made it, and take it away at the end; else a supervisor.
+    struct Socket {
+        Fd fd;
+        std::string path;
+        bool ours = true;
+    };
+    static ListenAddress address(const std::string& path);
     // Binds `path`, readable for root and `group` only. A dead daemon's socket is replaced; a live
     // one's is an error.
-    static Result<Fd> listen(const std::string& path, uid_t uid, gid_t group);
+    static Result<Socket> listen(const std::string& path, uid_t uid, gid_t group);
 
     // Gives the answer, or nothing and calls `reply` later, on the loop. A client that is gone by
     // then hears nothing; its further requests wait until it has its answer.
@@ -34,9 +41,9 @@ class ControlServer {
                                                       const Json& arguments, Reply reply)>;
     // Root, `own_uid` and members of `group` may connect.
     // `on_trouble`: clients were refused; not each time.
-    ControlServer(Loop& loop, Fd listening, std::string path, gid_t group, uid_t own_uid,
-                  Handler handler, std::function<void(const Error&)> on_trouble = {});
-    ~ControlServer();  // takes the socket away
+    ControlServer(Loop& loop, Socket socket, gid_t group, uid_t own_uid, Handler handler,
+                  std::function<void(const Error&)> on_trouble = {});
+    ~ControlServer();
     ControlServer(const ControlServer&) = delete;
     ControlServer& operator=(const ControlServer&) = delete;
 
@@ -59,7 +66,7 @@ class ControlServer {
                                         std::string& answer);
     std::optional<Json> take_request(StreamClient& client, std::string_view line);
 
-    std::string path_;
+    std::string path_;  // of a socket that we take away; else empty
     gid_t group_;
     uid_t own_uid_;
     Handler handler_;

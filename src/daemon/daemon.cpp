@@ -156,7 +156,7 @@ Result<> Daemon::make_parts() {
 // What others request of us.
 void Daemon::make_request_parts() {
     control_ = std::make_unique<ControlServer>(
-        *opened_.loop, std::move(opened_.control), config().socket, opened_.account.group,
+        *opened_.loop, std::move(opened_.control), opened_.account.group,
         opened_.account.user.uid,
         [this](const std::string& command, const Json& arguments, ControlServer::Reply reply) {
             return commands_->run(command, arguments, reply);

@@ -86,16 +86,31 @@ Result<> open_own_log(const LogConfig& config, const Account& account, Log& log)
     return open_log(log, config);
 }
 
-Result<> open_listening(Opened& opened) {
+Result<> open_listening(Opened& opened, Log& log) {
     const Config& config = opened.configuration.config;
     const Account& account = opened.account;
-    auto control = ControlServer::listen(config.socket, account.user.uid, account.group);
-    if (!control) return std::unexpected(control.error());
-    opened.control = std::move(*control);
+    if (Fd given = opened.inherited.take(ControlServer::address(config.socket))) {
+        opened.control = {std::move(given), config.socket, false};
+    } else {
+        auto control = ControlServer::listen(config.socket, account.user.uid, account.group);
+        if (!control) return std::unexpected(control.error());
+        opened.control = std::move(*control);
+    }
     opened.endpoints = std::make_unique<Endpoints>(*opened.roles);
-    auto sockets = open_sockets(wanted_sockets(config), {});
+    auto wanted = wanted_sockets(config);
+    opened.sockets = take_sockets(opened.inherited, wanted);
+    std::vector<std::string> known;
+    for (const auto& [name, socket] : opened.sockets) known.push_back(name);
+    auto sockets = open_sockets(wanted, known);
     if (!sockets) return std::unexpected(sockets.error());
-    opened.sockets = std::move(*sockets);
+    opened.sockets.merge(*sockets);
+    for (const std::string& name : opened.inherited.names())
+        log.put(Severity::warning,
+                to_line({"socket " + name + ", which bandd was handed at its start",
+                         "is named nowhere in the configuration",
+                         "name it with \"listen:\" (or \"socket:\"), or take it out of the unit",
+                         {}}));
+    opened.inherited = {};
     return {};
 }
 
@@ -166,7 +181,7 @@ Result<> open_in_order(Opened& opened, const std::string& configuration, Log& lo
     if (auto prepared = prepare_state(config, account->user, warning); !prepared) return prepared;
     if (auto own = open_own_log(config.log, *account, log); !own) return own;
     warn_of_missing_users(config, *account, log);
-    if (auto sockets = open_listening(opened); !sockets) return sockets;
+    if (auto sockets = open_listening(opened, log); !sockets) return sockets;
     if (auto made = make_loop(opened); !made) return made;
     if (auto sources = open_sources(opened, log); !sources) return sources;
     if (auto dropped = drop_rights(*account, config, log); !dropped) return dropped;
@@ -183,12 +198,14 @@ Opened::Opened(Opened&&) noexcept = default;
 Opened::~Opened() = default;
 
 std::expected<Opened, Errors> open_all(const DaemonOptions& options, Log& log) {
+    auto inherited = InheritedSockets::find();
     auto configuration = load_configuration(options.config);
     if (!configuration) return std::unexpected(std::move(configuration.error()));
     for (const Error& warning : configuration->compiled.warnings)
         log.put(Severity::warning, to_line(warning));
     Opened opened;
     opened.configuration = std::move(*configuration);
+    opened.inherited = std::move(inherited);
     if (auto done = open_in_order(opened, options.config, log); !done)
         return std::unexpected(Errors{done.error()});
     return opened;

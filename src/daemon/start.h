@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "control/server.h"
 #include "daemon/configuration.h"
 #include "net/listening_sockets.h"
 #include "os/credentials.h"
@@ -43,10 +44,11 @@ struct Opened {
     Account account;
     Fd signals;
     std::unique_ptr<Loop> loop;  // of what follows, which goes before it
+    InheritedSockets inherited;  // until all sockets are open
     // Helper processes.
     std::unique_ptr<Roles> roles;
     // Sockets, and what is read.
-    Fd control;
+    ControlServer::Socket control;
     ListeningSockets sockets;
     std::unique_ptr<Endpoints> endpoints;
     std::unique_ptr<Sources> sources;

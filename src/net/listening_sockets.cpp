@@ -43,6 +43,15 @@ std::vector<WantedSocket> wanted_sockets(const Config& config) {
     return wanted;
 }
 
+ListeningSockets take_sockets(InheritedSockets& inherited,
+                              const std::vector<WantedSocket>& wanted) {
+    ListeningSockets taken;
+    for (const auto& [address, what] : wanted)
+        if (Fd socket = inherited.take(address))
+            taken.emplace(to_string(address), std::move(socket));
+    return taken;
+}
+
 Result<ListeningSockets> open_sockets(const std::vector<WantedSocket>& wanted,
                                       const std::vector<std::string>& known) {
     ListeningSockets opened;

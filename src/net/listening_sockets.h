@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The sockets that bandd listens at, but for bandctl's: at a start the daemon opens them while it
-// is root; at a reload bandd-sockets does, which is started for that, reads the configuration for
-// itself, and hands them over.
+// is root, but for those that a supervisor hands on; at a reload bandd-sockets does, which is
+// started for that, reads the configuration for itself, and hands them over.
 #pragma once
 
 #include <map>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/types.h"
+#include "net/inherited_sockets.h"
 #include "os/fd.h"
 #include "os/roles.h"
 
@@ -23,6 +24,9 @@ std::vector<WantedSocket> wanted_sockets(const Config& config);
 
 // By `to_string` of the address.
 using ListeningSockets = std::map<std::string, Fd>;
+
+// Those of `wanted` that a supervisor has opened.
+ListeningSockets take_sockets(InheritedSockets& inherited, const std::vector<WantedSocket>& wanted);
 
 // Opens those of `wanted` that are not in `known`.
 Result<ListeningSockets> open_sockets(const std::vector<WantedSocket>& wanted,

@@ -33,7 +33,7 @@ class Server {
             if (byte == 'q') quit_ = true;
         }));
         server_ = std::make_unique<ControlServer>(
-            loop_, std::move(*listening), path, getegid(), geteuid(),
+            loop_, std::move(*listening), getegid(), geteuid(),
             [this](const std::string& command, const Json& arguments,
                    ControlServer::Reply reply) -> std::optional<Json> {
                 if (command == "later") {

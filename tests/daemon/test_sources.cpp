@@ -59,6 +59,37 @@ TEST_CASE_METHOD(SourceSetup,
     CHECK(has(text, "log tcp://127.0.0.1:5514: listening, 2 messages"));
 }
 
+// By systemd's own program, which waits for the first client and then starts bandd.
+TEST_CASE_METHOD(SourceSetup, "sockets that a supervisor opened are used, and left to it") {
+    configure(
+        "  app: {maxretry: 1, syslog: {listen: \"udp://127.0.0.1:5514\", from: [127.0.0.0/8]}}\n");
+    SECTION("syslog: the message that woke bandd is its first one") {
+        DaemonProcess woken(
+            dir.path(), "systemd-socket-activate --datagram -l 127.0.0.1:5514 -l 127.0.0.1:5515");
+        Background sender(
+            "sleep 1; logger --udp -n 127.0.0.1 -P 5514 -t app 'denied bob 203.0.113.1'");
+        INFO(woken.log());
+        REQUIRE(woken.start());
+        CHECK(wait_for([&] { return has(woken.ctl("bans").out, "203.0.113.1"); }));
+        CHECK(
+            woken.said("socket udp://127.0.0.1:5515, which bandd was handed at its start: is "
+                       "named nowhere in the configuration"));
+        CHECK(sh("ss -Hlun sport = 5515").out.empty());
+    }
+    SECTION("bandctl's: its file stays when bandd ends, and the next bandd takes it up") {
+        must("mkdir -p " + dir / "run");
+        DaemonProcess woken(dir.path(), "systemd-socket-activate -l " + dir / "run/socket");
+        Background asker("for i in 1 2 3 4 5; do sleep 0.5; " + built("bandctl") + " --socket " +
+                         dir / "run/socket" + " status; done");
+        INFO(woken.log());
+        REQUIRE(woken.start());
+        CHECK(woken.ctl("status").code == 0);
+        asker.end();
+        woken.stop(SIGTERM);
+        CHECK(fs::is_socket(dir / "run/socket"));
+    }
+}
+
 TEST_CASE_METHOD(SourceSetup, "syslog: senders that are not named are refused, and counted") {
     must("ip addr replace 192.0.2.77/32 dev lo");
     configure(

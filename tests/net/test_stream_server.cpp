@@ -64,7 +64,7 @@ struct Uses {
         auto fd = ControlServer::listen(dir / "socket", geteuid(), getegid());
         REQUIRE(fd);
         auto server = std::make_shared<ControlServer>(
-            loop, std::move(*fd), dir / "socket", getegid(), geteuid(),
+            loop, std::move(*fd), getegid(), geteuid(),
             [](const std::string&, const Json&, ControlServer::Reply) {
                 return success(std::string(1000, 'x'));
             });

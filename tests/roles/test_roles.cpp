@@ -208,7 +208,7 @@ TEST_CASE("sockets of a reload are opened only if nobody but root wrote what nam
                           "policy: {listen: \"tcp://127.0.0.1:777\"}\n"
                           "jails:\n  app: {logpath: app.log, maxretry: 1}\n");
     must("chown bandd " + setup.dir / "bandd.yaml");
-    Run reload = setup.daemon.ctl("reload");
+    auto reload = setup.daemon.ctl("reload");
     CHECK(reload.code != 0);
     CHECK(has(reload.out, "bandd-sockets: "));
     CHECK(has(reload.out, "bandd.yaml\": it belongs to user "));
