@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "os/fd_packet.h"
 
-#include <dirent.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include "support/common.h"
