@@ -67,12 +67,12 @@ TEST_CASE("the table is the same for all who read the files, with what is automa
                "action: [tell]\n");
     write_file(dir / "actions/tell.yaml", "action: [{exec: {unban: [/bin/tell, <ip>]}}]\n");
     std::vector<std::string> read;
-    auto config = load_keys(dir.path(), {}, [&](const std::string& path) {
+    auto keys = load_keys(dir.path(), {}, [&](const std::string& path) {
         read.push_back(path.substr(dir.path().size()));
         return read_text(path);
     });
-    if (!config) FAIL(to_line(config.error().front()));
-    ProgramTable table(config->programs);
+    if (!keys) FAIL(to_line(keys.error().front()));
+    ProgramTable table(keys->programs);
     std::string names;
     for (std::uint32_t i = 0; i < table.size(); ++i)
         names += table.at(i)->jail + ":" + table.at(i)->program.argv.front() + " ";

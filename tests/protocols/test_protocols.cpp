@@ -100,13 +100,13 @@ TEST_CASE("dovecot: what it asks and reports, and what it is told") {
 
 TEST_CASE("http: a token is asked of everybody, or this machine's own programs need none") {
     HttpRequest request;
-    request.peer = ip("127.0.0.1");
+    request.connection.theirs = ip("127.0.0.1");
     CHECK(is_authorized(request, ""));
     CHECK_FALSE(is_authorized(request, "0123456789abcdef"));
     request.headers = {{"authorization", "Bearer 0123456789abcdef"}};
     CHECK(is_authorized(request, "0123456789abcdef"));
     request.headers = {{"x-auth-key", "0123456789abcdef"}};
-    request.peer = ip("192.0.2.1");
+    request.connection.theirs = ip("192.0.2.1");
     CHECK(is_authorized(request, "0123456789abcdef"));
     CHECK_FALSE(is_authorized(request, ""));
     request.headers = {{"x-auth-key", "0123456789abcde"}};
