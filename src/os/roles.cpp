@@ -41,8 +41,10 @@ const char* role_program(Role role) {
 std::string find_own_program(const std::string& name) {
     namespace fs = std::filesystem;
     std::error_code fault;
-    fs::path beside = fs::read_symlink("/proc/self/exe", fault).parent_path() / name;
-    if (!fault && fs::exists(beside, fault)) return beside.string();
+    fs::path own = fs::read_symlink("/proc/self/exe", fault).parent_path();
+    // In the build directory, and wherever PREFIX/sbin and PREFIX/libexec were put.
+    for (const fs::path& place : {own / name, own.parent_path() / "libexec/bandd" / name})
+        if (!own.empty() && fs::exists(place, fault)) return place.string();
     return BANDD_LIBEXEC_DIR "/" + name;
 }
 

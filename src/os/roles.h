@@ -27,7 +27,8 @@ inline constexpr int role_extra = 4;
 // The name of its program.
 const char* role_program(Role role);
 
-// The path of one of bandd's own programs: beside the running one, or where they are installed.
+// The path of one of bandd's own programs: beside the running one, in ../libexec/bandd
+// seen from it, or where they were configured to be installed.
 std::string find_own_program(const std::string& name);
 
 class Roles {
