@@ -158,7 +158,9 @@ Result<> Endpoints::configure(const Config& config, Loop& loop, ListeningSockets
     message_ = config.access.message;
     place_message_ = config.access.place_message;
     rate_ = RateLimit(config.remote.rate);
-    if (!owners_) {
+    bool listens =
+        !config.policy.listen.empty() || !config.remote.listen.empty() || config.http.listen;
+    if (listens && !owners_) {
         auto owners = TcpOwners::open();
         if (!owners) return std::unexpected(owners.error());
         owners_ = std::move(*owners);

@@ -106,7 +106,7 @@ class Endpoints {
     HttpConfig http_config_;
     RemoteConfig remote_config_;
     std::string message_, place_message_;  // to Postfix
-    std::optional<TcpOwners> owners_;
+    std::optional<TcpOwners> owners_;  // once something listens
     Askers policy_askers_, http_askers_, text_askers_;
     Servers policy_, remote_;
     std::unique_ptr<HttpHelper> http_;

@@ -53,8 +53,8 @@ TEST_CASE_METHOD(AppSetup,
         "  app: {logpath: app.log, maxretry: 1}\n"
         "  other: {logpath: other.log, filter: app, maxretry: 1}\n");
     write_file(dir / "other.log", "");
-    denied("203.0.113.1");
     REQUIRE(daemon.start());
+    denied("203.0.113.1");
     REQUIRE(bans_become("203.0.113.1 app active\n"));
     CHECK(daemon.stop(SIGTERM) == 0);
     must("mv " + log + " " + log + ".1; sleep 0.05");
