@@ -70,7 +70,7 @@ TEST_CASE_METHOD(SourceSetup, "sockets that a supervisor opened are used, and le
             "sleep 1; logger --udp -n 127.0.0.1 -P 5514 -t app 'denied bob 203.0.113.1'");
         INFO(woken.log());
         REQUIRE(woken.start());
-        CHECK(wait_for([&] { return has(woken.ctl("bans").out, "203.0.113.1"); }));
+        CHECK(wait_for([&] { return has(daemon.ctl("bans").out, "203.0.113.1"); }));
         CHECK(
             woken.said("socket udp://127.0.0.1:5515, which bandd was handed at its start: is "
                        "named nowhere in the configuration"));
@@ -83,7 +83,7 @@ TEST_CASE_METHOD(SourceSetup, "sockets that a supervisor opened are used, and le
                          dir / "run/socket" + " status; done");
         INFO(woken.log());
         REQUIRE(woken.start());
-        CHECK(woken.ctl("status").code == 0);
+        CHECK(daemon.ctl("status").code == 0);
         asker.end();
         woken.stop(SIGTERM);
         CHECK(fs::is_socket(dir / "run/socket"));
