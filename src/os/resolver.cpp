@@ -19,6 +19,24 @@ std::string question(std::string_view id, std::string_view kind, std::string_vie
 
 }  // namespace
 
+std::optional<LookUpResult> parse_look_up(std::string_view packet) {
+    LookUpResult result;
+    auto id = take_field(packet);
+    if (!id || id->size() != sizeof result.id) return {};
+    result.id = from_bytes<std::uint64_t>(*id);
+    while (auto bytes = take_field(packet)) {
+        if (bytes->empty()) {
+            auto name = take_field(packet);
+            if (name && name->size() <= Resolver::longest_name) result.name = std::move(*name);
+            break;
+        }
+        auto address = address_of(*bytes);
+        if (address && result.addresses.size() < Resolver::most_addresses)
+            result.addresses.push_back(*address);
+    }
+    return result;
+}
+
 Resolver::Resolver(Roles& roles, Loop& loop, std::string servers, std::function<void()> on_ready,
                    std::function<void(const Error&)> on_error)
     : servers_(std::move(servers)),
@@ -42,22 +60,9 @@ Result<> Resolver::look_up(std::uint64_t id, const Address& address, Instant now
 }
 
 std::optional<LookUpResult> Resolver::take_result(Instant now) {
-    auto packet = process_.receive(largest_answer, now);
-    if (!packet) return {};
-    std::string_view rest = *packet;
-    auto id = take_field(rest);
-    LookUpResult result;
-    if (id) result.id = from_bytes<std::uint64_t>(*id);
-    while (auto bytes = take_field(rest)) {
-        if (bytes->empty()) {
-            result.name = take_field(rest).value_or("");
-            break;
-        }
-        auto address = address_of(*bytes);
-        if (address && result.addresses.size() < most_addresses)
-            result.addresses.push_back(*address);
-    }
-    return result;
+    while (auto packet = process_.receive(largest_answer, now))
+        if (auto result = parse_look_up(*packet)) return result;
+    return {};
 }
 
 }  // namespace bandd

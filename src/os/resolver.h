@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/address.h"
@@ -21,6 +22,8 @@ struct LookUpResult {
     std::vector<Address> addresses;  // empty if there are none, or nobody answered in time
     std::string name;                // of an address, if it leads back to it
 };
+// An answer of bandd-resolver; nothing if it is none.
+std::optional<LookUpResult> parse_look_up(std::string_view packet);
 
 class Resolver {
   public:

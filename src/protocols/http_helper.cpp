@@ -10,6 +10,48 @@ constexpr std::size_t largest_request = 256 << 10;  // bytes of a packet
 
 }  // namespace
 
+std::optional<HttpPacket> parse_http_packet(std::string_view packet) {
+    auto id = take_field(packet);
+    auto put_out = take_field(packet);
+    auto theirs = take_field(packet);
+    auto their_port = take_field(packet);
+    auto ours = take_field(packet);
+    auto our_port = take_field(packet);
+    auto method = take_field(packet);
+    auto path = take_field(packet);
+    auto query = take_field(packet);
+    auto body = take_field(packet);
+    HttpPacket parsed;
+    HttpRequest& request = parsed.request;
+    if (!body || id->size() != sizeof request.id) return {};
+    request.id = from_bytes<std::uint64_t>(*id);
+    parsed.put_out = from_bytes<std::uint32_t>(*put_out);
+    request.connection.theirs.bytes = from_bytes<decltype(Address::bytes)>(*theirs);
+    request.connection.their_port = from_bytes<std::uint16_t>(*their_port);
+    request.connection.ours.bytes = from_bytes<decltype(Address::bytes)>(*ours);
+    request.connection.our_port = from_bytes<std::uint16_t>(*our_port);
+    request.method = *method;
+    request.path = *path;
+    request.query = *query;
+    request.body = *body;
+    while (auto name = take_field(packet))
+        request.headers.emplace_back(*name, take_field(packet).value_or(""));
+    return parsed;
+}
+
+std::string to_packet(std::uint64_t id, const HttpReply& reply) {
+    std::string packet;
+    append_field(packet, as_bytes(id));
+    append_field(packet, std::to_string(reply.status));
+    append_field(packet, reply.type);
+    append_field(packet, reply.body);
+    for (const auto& [name, value] : reply.headers) {
+        append_field(packet, name);
+        append_field(packet, header_text(value));
+    }
+    return packet;
+}
+
 HttpHelper::HttpHelper(Roles& roles, Loop& loop, Fd listening, std::function<void()> on_ready,
                        std::function<void(const Error&)> on_error)
     : process_(roles, loop, Role::http, {std::move(on_ready), std::move(on_error), {}}) {
@@ -20,49 +62,18 @@ void HttpHelper::start(Instant now) { [[maybe_unused]] auto said_by_process = pr
 
 std::optional<HttpRequest> HttpHelper::take_request(Instant now) {
     while (auto packet = process_.receive(largest_request, now)) {
-        std::string_view rest = *packet;
-        auto id = take_field(rest);
-        auto put_out = take_field(rest);
-        auto theirs = take_field(rest);
-        auto their_port = take_field(rest);
-        auto ours = take_field(rest);
-        auto our_port = take_field(rest);
-        auto method = take_field(rest);
-        auto path = take_field(rest);
-        auto query = take_field(rest);
-        auto body = take_field(rest);
-        HttpRequest request;
-        if (!body || id->size() != sizeof request.id) {
-            ++lost_;
-            continue;
+        auto parsed = parse_http_packet(*packet);
+        if (parsed) {
+            put_out_ += parsed->put_out;
+            return std::move(parsed->request);
         }
-        request.id = from_bytes<std::uint64_t>(*id);
-        put_out_ += from_bytes<std::uint32_t>(*put_out);
-        request.connection.theirs.bytes = from_bytes<decltype(Address::bytes)>(*theirs);
-        request.connection.their_port = from_bytes<std::uint16_t>(*their_port);
-        request.connection.ours.bytes = from_bytes<decltype(Address::bytes)>(*ours);
-        request.connection.our_port = from_bytes<std::uint16_t>(*our_port);
-        request.method = *method;
-        request.path = *path;
-        request.query = *query;
-        request.body = *body;
-        while (auto name = take_field(rest))
-            request.headers.emplace_back(*name, take_field(rest).value_or(""));
-        return request;
+        ++lost_;
     }
     return {};
 }
 
 void HttpHelper::reply(std::uint64_t id, const HttpReply& reply, Instant now) {
-    std::string packet;
-    append_field(packet, as_bytes(id));
-    append_field(packet, std::to_string(reply.status));
-    append_field(packet, reply.type);
-    append_field(packet, reply.body);
-    for (const auto& [name, value] : reply.headers) {
-        append_field(packet, name);
-        append_field(packet, header_text(value));
-    }
+    std::string packet = to_packet(id, reply);
     if (!process_.is_running() || !process_.send(packet, now)) ++lost_;
 }
 

@@ -6,11 +6,22 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "os/role_process.h"
 #include "protocols/http.h"
 
 namespace bandd {
+
+// A request as bandd-http sends it, and how many connections it put out since the one before. A
+// bandd-http that was taken over can send anything: what is no request is nothing.
+struct HttpPacket {
+    HttpRequest request;
+    std::uint32_t put_out = 0;
+};
+std::optional<HttpPacket> parse_http_packet(std::string_view packet);
+// The reply to the request of this number.
+std::string to_packet(std::uint64_t id, const HttpReply& reply);
 
 class HttpHelper {
   public:

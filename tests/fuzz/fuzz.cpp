@@ -29,8 +29,10 @@
 #include "core/text/envelope.h"
 #include "core/text/unescape.h"
 #include "import/to_yaml.h"
+#include "os/resolver.h"
 #include "programs/arguments.h"
 #include "protocols/http.h"
+#include "protocols/http_helper.h"
 #include "protocols/postfix.h"
 #include "protocols/remote.h"
 #include "source/framing.h"
@@ -154,6 +156,40 @@ void run_programs(const std::string& bytes) {
         for (const std::string& word : *argv)
             if (word.starts_with('-') || word.find('\0') != std::string::npos) abort();
     }
+}
+// What bandd-http and bandd-resolver send, if strangers have taken them over.
+void run_helpers(const std::string& bytes) {
+    if (auto parsed = parse_http_packet(bytes)) {
+        use(parsed->request.path);
+        if (auto login = parse_nginx(parsed->request)) reply_to_nginx(*login, {}, {});
+        if (auto login = parse_dovecot(parsed->request)) use(login->user);
+        is_authorized(parsed->request, "0123456789abcdef");
+    }
+    if (auto result = parse_look_up(bytes))
+        if (result->addresses.size() > Resolver::most_addresses ||
+            result->name.size() > Resolver::longest_name)
+            abort();
+}
+std::string http_packet_seed(const char* path, const char* header) {
+    std::string packet;
+    append_field(packet, as_bytes(std::uint64_t{1}));
+    append_field(packet, as_bytes(std::uint32_t{2}));
+    append_field(packet, std::string(16, '\1'));
+    append_field(packet, as_bytes(std::uint16_t{1000}));
+    append_field(packet, std::string(16, '\2'));
+    append_field(packet, as_bytes(std::uint16_t{80}));
+    for (const char* text :
+         {"POST", path, "", "{\"login\":\"joe\",\"remote\":\"192.0.2.1\"}", header, "joe"})
+        append_field(packet, text);
+    return packet;
+}
+std::string look_up_seed(bool name) {
+    std::string packet;
+    append_field(packet, as_bytes(std::uint64_t{1}));
+    if (!name) append_field(packet, std::string(16, '\3'));
+    append_field(packet, {});
+    append_field(packet, "mail.example.org");
+    return packet;
 }
 void run_http(const std::string& bytes) {
     HttpRequest request;
@@ -370,6 +406,11 @@ Target target_of_this_program() {
                  to_packet(RunRequest{1, 2, 3, {{"user", "-x"}, {"country", "DE"}}}),
                  to_packet(ReadRequest{1})},
                 run_programs};
+    if (name == "helpers")
+        return {{http_packet_seed("/auth/nginx", "auth-user"),
+                 http_packet_seed("/auth/dovecot", "authorization"), look_up_seed(true),
+                 look_up_seed(false)},
+                run_helpers};
     if (name == "http")
         return {{R"({"login":"joe","remote":"192.0.2.1","protocol":"imap","success":true})",
                  "joe%40example.orgimap", "Bearer 0123456789abcdef"},
