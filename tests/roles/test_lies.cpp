@@ -16,7 +16,7 @@
 #include "os/roles.h"
 #include "protocols/http_helper.h"
 #include "support/common.h"
-#include "support/machine.h"
+#include "support/setup.h"
 
 using namespace bandd;
 
