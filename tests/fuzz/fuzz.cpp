@@ -31,7 +31,6 @@
 #include "import/to_yaml.h"
 #include "os/resolver.h"
 #include "programs/arguments.h"
-#include "programs/arguments.h"
 #include "protocols/http.h"
 #include "protocols/http_helper.h"
 #include "protocols/postfix.h"
