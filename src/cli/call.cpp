@@ -10,19 +10,23 @@
 
 namespace bandd {
 
-std::string find_socket(const CommonOptions& common) {
-    if (!common.socket.empty()) return common.socket;
+FoundSocket find_socket(const CommonOptions& common) {
+    if (!common.socket.empty()) return {common.socket, {}};
     namespace fs = std::filesystem;
     std::error_code ignored;
     fs::path file = common.config;
     if (fs::is_directory(file, ignored)) file /= "bandd.yaml";
-    if (auto root = read_document(file.string()))
-        if (const Value* socket = root->find("socket");
-            socket != nullptr && !socket->text.empty()) {
-            if (socket->text.starts_with('/')) return socket->text;
-            return (fs::absolute(file).parent_path() / socket->text).lexically_normal().string();
-        }
-    return "/run/bandd/bandd.sock";
+    FoundSocket found{"/run/bandd/bandd.sock", {}};
+    if (!fs::exists(file, ignored)) return found;
+    auto root = read_document(file.string());
+    if (!root) {
+        found.fault = root.error();
+        return found;
+    }
+    const Value* socket = root->find("socket");
+    if (socket == nullptr || socket->text.empty()) return found;
+    found.path = (fs::absolute(file).parent_path() / socket->text).lexically_normal().string();
+    return found;
 }
 
 std::expected<Call, int> begin_call(const CommonOptions& common, const std::string& command,
@@ -31,7 +35,16 @@ std::expected<Call, int> begin_call(const CommonOptions& common, const std::stri
         print_error(error);
         return std::unexpected<int>(exit_no_daemon);
     };
-    auto client = ControlClient::connect(find_socket(common));
+    FoundSocket socket = find_socket(common);
+    auto client = ControlClient::connect(socket.path);
+    if (!client && socket.fault) {
+        print_error(*socket.fault);
+        print_error({"bandctl",
+                     "cannot tell where bandd's socket is",
+                     "mend that first, or give --socket; bandd itself goes on as it was",
+                     {}});
+        return std::unexpected<int>(exit_usage);
+    }
     if (!client) return no_daemon(client.error());
     if (auto sent = client->send(command, arguments); !sent) return no_daemon(sent.error());
     auto reply = client->receive();

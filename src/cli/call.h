@@ -12,7 +12,11 @@
 namespace bandd {
 
 // The socket that bandd.yaml names, whether or not the rest of that file is right.
-std::string find_socket(const CommonOptions& common);
+struct FoundSocket {
+    std::string path;
+    std::optional<Error> fault;  // the configuration cannot be read, so `path` is a guess
+};
+FoundSocket find_socket(const CommonOptions& common);
 
 // Sends one request and gives its result to `print`, whose exit code is bandctl's. With --json the
 // result is printed as it came instead. What fails is said.

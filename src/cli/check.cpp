@@ -128,7 +128,7 @@ Findings check_configuration(const std::string& path) {
             found.errors.push_back(databases.error());
     std::vector<Error> bad_lines;
     if (auto users = read_users(loaded.config.access, bad_lines); !users)
-        found.errors.push_back(users.error());
+        found.warnings.push_back(users.error());  // bandd goes on without, and watches for it
     std::ranges::move(bad_lines, std::back_inserter(found.warnings));
     check_filters(loaded.config, found);
     check_programs(loaded.config, found);

@@ -12,8 +12,8 @@
 
 namespace bandd {
 
-std::expected<Configuration, Errors> load_configuration(const std::string& path) {
-    Loaded loaded = load_config(path, data_directories(), read_zone);
+std::expected<Configuration, Errors> load_configuration(const std::string& path, Samples samples) {
+    Loaded loaded = load_config(path, data_directories(), read_zone, samples);
     if (!loaded.errors.empty()) return std::unexpected(std::move(loaded.errors));
     Configuration made{std::move(loaded.config), {}};
     made.compiled = compile(made.config);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/compile.h"
+#include "config/filter_file.h"
 #include "config/types.h"
 
 namespace bandd {
@@ -20,8 +21,9 @@ struct Configuration {
     Config config;
     Compiled compiled;  // without errors
 };
-// `path` is what --config names.
-std::expected<Configuration, Errors> load_configuration(const std::string& path);
+// `path` is what --config names. A reload asks the filters' samples, too, as `bandctl check` does,
+// and refuses what check refuses. A start does not: it protects with what there is.
+std::expected<Configuration, Errors> load_configuration(const std::string& path, Samples samples);
 
 // For those who show one error: the first, and how many there are besides.
 Error summary_of(const Errors& errors);

@@ -313,7 +313,7 @@ struct Daemon::Prepared {
 };
 
 std::expected<Daemon::Prepared, Errors> Daemon::prepare() {
-    auto loaded = load_configuration(options_.config);
+    auto loaded = load_configuration(options_.config, Samples::read);
     if (!loaded) return std::unexpected(std::move(loaded.error()));
     Prepared prepared{std::move(*loaded), {}, {}, {}};
     Config& fresh = prepared.configuration.config;

@@ -199,7 +199,7 @@ Opened::~Opened() = default;
 
 std::expected<Opened, Errors> open_all(const DaemonOptions& options, Log& log) {
     auto inherited = InheritedSockets::find();
-    auto configuration = load_configuration(options.config);
+    auto configuration = load_configuration(options.config, Samples::skip);
     if (!configuration) return std::unexpected(std::move(configuration.error()));
     for (const Error& warning : configuration->compiled.warnings)
         log.put(Severity::warning, to_line(warning));

@@ -32,6 +32,30 @@ TEST_CASE_METHOD(AppSetup, "a reload swaps all or nothing; unchanged jails keep 
         CHECK(daemon.said("the configuration was not changed"));
         CHECK(bans() == "203.0.113.1 app active\n203.0.113.3 other active\n");
     }
+    SECTION("what check refuses, and what it only warns of, a reload refuses and takes") {
+        auto both = [&] {
+            auto check = sh(built("bandctl") + " check " + dir.path());
+            auto reload = daemon.ctl("reload");
+            INFO(check.out << reload.out);
+            CHECK(check.code == reload.code);
+            return check.out + reload.out;
+        };
+        std::string good = read_file(dir / "bandd.yaml");
+        std::string filter = read_file(dir / "filters/app.yaml");
+        write_file(dir / "filters/app.yaml",
+                   filter + "samples:\n  - {line: 'denied bob 192.0.2.1', match: none}\n");
+        CHECK(has(both(), "should be none"));
+        write_file(dir / "filters/app.yaml", filter);
+        write_file(dir / "bandd.yaml", good + "access: {users_file: none}\n");
+        CHECK(has(both(), "users_file \"" + dir / "none" + "\": cannot be read"));
+        CHECK(daemon.said("users_file \"" + dir / "none" + "\": cannot be read"));
+        write_file(dir / "bandd.yaml", good + "jails: [\n");
+        std::string broken = both();  // not "cannot reach bandd"
+        CHECK(has(broken, "bandctl: cannot tell where bandd's socket is; mend that first"));
+        CHECK_FALSE(has(broken, "cannot reach"));
+        write_file(dir / "bandd.yaml", good);
+        CHECK(has(both(), "loaded: "));
+    }
     SECTION("one whose database is broken leaves the log where it is") {
         write_file(dir / "geo.mmdb", "broken");
         write_file(dir / "elsewhere.log", "");

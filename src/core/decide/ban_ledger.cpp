@@ -98,7 +98,7 @@ void BanLedger::mark_changed(std::uint32_t slot) {
 }
 
 void BanLedger::remember(const Unbanned& ended) {
-    if (recent_.size() >= most_remembered) return;
+    if (recent_.size() >= most_remembered && !recent_.contains(ended.ban.key)) return;
     recent_.insert_or_assign(ended.ban.key, ended);
     recent_order_.emplace_back(ended.at, ended.ban.key);
 }
@@ -111,15 +111,30 @@ void BanLedger::forget_ended(Instant now) {
     }
 }
 
-bool BanLedger::count_late_hit(const BanKey& key, Instant at) {
-    if (recent_.empty()) return false;
+const Ban* BanLedger::count_late_hit(const BanKey& key, Instant at) {
+    if (recent_.empty()) return nullptr;
     auto found = recent_.find(key);
-    if (found == recent_.end()) return false;
+    if (found == recent_.end()) return nullptr;
     Unbanned& ended = found->second;
-    if (at < ended.ban.from || at >= ended.ban.until) return false;
+    if (at < ended.ban.from || at >= ended.ban.until) return nullptr;
     ++ended.ban.hits;
     ended_.push_back(ended);
-    return true;
+    return &ended.ban;
+}
+
+void BanLedger::extend_ended(const BanKey& key, Instant until) {
+    Unbanned ended = recent_.at(key);
+    ended.ban.until = ended.at = until;
+    ended_.push_back(ended);
+    remember(ended);
+}
+
+const Ban* BanLedger::begin_again(const BanKey& key, Instant until) {
+    Ban ban = recent_.at(key).ban;
+    recent_.erase(key);
+    ban.until = until;
+    if (ban.state != BanState::simulated) ban.state = BanState::pending;
+    return begin(std::move(ban));
 }
 
 std::uint32_t BanLedger::count_one(const BanKey& key, Instant from) {

@@ -58,8 +58,13 @@ class BanLedger {
 
     // Whether there are bans that expired of late, see `lateness`.
     bool remembers() const { return !recent_.empty(); }
-    // Was `key` banned at `at`, by a ban that has expired since? Then the hit is counted to it.
-    bool count_late_hit(const BanKey& key, Instant at);
+    // The ban of `key` that held at `at` and has expired since, the hit counted; null if none did.
+    // The pointer holds until the next call.
+    const Ban* count_late_hit(const BanKey& key, Instant at);
+    // Of one that `count_late_hit` gave: its end is later than it was thought to be. Over all the
+    // same; or it goes on. Null: the ledger is full.
+    void extend_ended(const BanKey& key, Instant until);
+    const Ban* begin_again(const BanKey& key, Instant until);
 
     // One more ban of `prefix`, from `from` on: which one it is, in this jail or over all of them.
     // Older ones than `offence_memory` do not count.

@@ -245,9 +245,9 @@ void Engine::count_by_address(JailIndex index, const Counted& hit, Instant at,
             return ask_if_exempt(index, hit, at, outcome);
     }
     ++jail.counts.hits;
-    if (count_to_ban(index, prefix, at, address, outcome)) return;
+    if (count_to_ban(index, prefix, at, hit, outcome)) return;
     bool escalates = jail.escalation.escalates(prefix);
-    if (escalates && count_to_wider_ban(index, prefix, at, address, outcome)) return;
+    if (escalates && count_to_wider_ban(index, prefix, at, hit, outcome)) return;
 
     jail.windows.expire(std::max(at, hit.arrival) - rules.findtime);
     if (rules.today) jail.windows.forget_before(prefix, jail.window_start(at));
@@ -275,10 +275,17 @@ void Engine::ban_for_hits(JailIndex index, const Prefix& prefix, const Counted& 
     ban_for(index, prefix, hit.address, hit, hits, std::move(story), outcome);
 }
 
+// A hit during a ban restarts its time, if the jail says so.
+std::optional<Instant> Engine::extended_until(const Ban& ban, Instant at) const {
+    const BantimePolicy& policy = jails_[ban.key.jail].rules.bantime;
+    if (!policy.extend || ban.by_hand || ban.until == never) return {};
+    Instant until = at + bantime_of(policy, ban.key.prefix, ban.from, ban.offence);
+    return until > ban.until ? std::optional(until) : std::nullopt;
+}
+
 // Whether a hit is one of an address that is banned, or was when the line was written.
-bool Engine::count_to_ban(JailIndex index, const Prefix& prefix, Instant at, const Address& address,
+bool Engine::count_to_ban(JailIndex index, const Prefix& prefix, Instant at, const Counted& hit,
                           Outcome& outcome) {
-    const JailRules& rules = jails_[index].rules;
     BanKey key{index, prefix};
     std::uint32_t slot = bans().slot_of(key);
     const Ban* ban = bans().at(slot);
@@ -286,22 +293,34 @@ bool Engine::count_to_ban(JailIndex index, const Prefix& prefix, Instant at, con
         end(key, Unbanned::Why::expired, ban->until, outcome);
         ban = nullptr;
     }
-    if (ban == nullptr) {
-        if (!ledger_.count_late_hit(key, at)) return false;
-        ignore(index, address, at, Ignored::Why::already_banned, outcome);
+    if (ban == nullptr) return count_to_late_ban(key, at, hit, outcome);
+    ledger_.count_hit(slot);
+    if (auto until = extended_until(*ban, at)) {
+        ++jails_[index].counts.already_banned;
+        ledger_.extend(slot, *until);
+        outcome.events.emplace_back(Extended{*ban});
+    } else {
+        ignore(index, hit.address, at, Ignored::Why::already_banned, outcome);
+    }
+    return true;
+}
+
+// The same of a ban that has ended since. If its end would have been later, had the line been read
+// at once, the ban begins again: as it was, and not as one more offence.
+bool Engine::count_to_late_ban(const BanKey& key, Instant at, const Counted& hit,
+                               Outcome& outcome) {
+    const Ban* late = ledger_.count_late_hit(key, at);
+    if (late == nullptr) return false;
+    auto until = extended_until(*late, at);
+    if (!until) {
+        ignore(key.jail, hit.address, at, Ignored::Why::already_banned, outcome);
         return true;
     }
-    ledger_.count_hit(slot);
-    if (rules.bantime.extend && !ban->by_hand && ban->until != never) {
-        Instant until = at + bantime_of(rules.bantime, prefix, ban->from, ban->offence);
-        if (until > ban->until) {
-            ++jails_[index].counts.already_banned;
-            ledger_.extend(slot, until);
-            outcome.events.emplace_back(Extended{*ban});
-            return true;
-        }
-    }
-    ignore(index, address, at, Ignored::Why::already_banned, outcome);
+    ++jails_[key.jail].counts.already_banned;
+    if (*until <= hit.arrival)
+        ledger_.extend_ended(key, *until);
+    else if (const Ban* again = ledger_.begin_again(key, *until))
+        outcome.events.emplace_back(Banned{*again});
     return true;
 }
 

@@ -164,10 +164,12 @@ class Engine {
     void count_login(JailIndex jail, const Counted& hit, Instant at, Outcome& outcome);
     void ban_for_hits(JailIndex jail, const Prefix& prefix, const Counted& hit, std::uint64_t note,
                       std::uint32_t hits, const Subject& subject, Outcome& outcome);
-    bool count_to_ban(JailIndex jail, const Prefix& prefix, Instant at, const Address& address,
+    bool count_to_ban(JailIndex jail, const Prefix& prefix, Instant at, const Counted& hit,
                       Outcome& outcome);
-    bool count_to_wider_ban(JailIndex jail, const Prefix& key, Instant at, const Address& address,
+    bool count_to_late_ban(const BanKey& key, Instant at, const Counted& hit, Outcome& outcome);
+    bool count_to_wider_ban(JailIndex jail, const Prefix& key, Instant at, const Counted& hit,
                             Outcome& outcome);
+    std::optional<Instant> extended_until(const Ban& ban, Instant at) const;
     bool is_banned(JailIndex jail, const Prefix& key, Instant at) const;
     void escalate(JailIndex jail, const Prefix& key, const Counted& hit, Instant at,
                   std::uint64_t note, Outcome& outcome);

@@ -35,12 +35,12 @@ bool Engine::is_banned(JailIndex index, const Prefix& key, Instant at) const {
 }
 
 // Whether a hit is one of a wider prefix that is banned, or was when the line was written.
-bool Engine::count_to_wider_ban(JailIndex index, const Prefix& key, Instant at,
-                                const Address& address, Outcome& outcome) {
+bool Engine::count_to_wider_ban(JailIndex index, const Prefix& key, Instant at, const Counted& hit,
+                                Outcome& outcome) {
     bool counted = false;
     jails_[index].escalation.for_wider(key, [&](const Prefix& wider, std::uint32_t) {
         if (counted || (!bans().any_of_length(false, wider.length) && !ledger_.remembers())) return;
-        counted = count_to_ban(index, wider, at, address, outcome);
+        counted = count_to_ban(index, wider, at, hit, outcome);
     });
     return counted;
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <random>
+
 #include "core/decide/engine.h"
 #include "core/decide/reconcile.h"
 #include "support/common.h"
@@ -95,6 +97,56 @@ TEST_CASE("with bantime.extend a further hit restarts the time") {
     CHECK(machine.hit("203.0.113.9", 1800, 1800) == Said{"extended 203.0.113.9"});
     CHECK(machine.wait(3600) == Said{});
     CHECK(machine.wait(5400) == Said{"unban 203.0.113.9"});
+}
+
+TEST_CASE("with bantime.extend a hit that is read after the ban's end restarts its time, too") {
+    JailRules rules = jail();
+    rules.bantime.extend = true;
+    rules.bantime.base = 1min;
+    Machine machine({rules});
+    machine.hit("203.0.113.9", 0, 0);
+    CHECK(machine.wait(60) == Said{"unban 203.0.113.9"});
+    // It goes on, as it was; it is not a second offence.
+    CHECK(machine.hit("203.0.113.9", 50, 65) == Said{"ban 203.0.113.9 test for 1m50s"});
+    CHECK((*machine.engine.bans().begin()).offence == 1);
+    CHECK((*machine.engine.bans().begin()).hits == 2);
+    CHECK(machine.engine.counts(0).bans == 1);
+    CHECK(machine.wait(110) == Said{"unban 203.0.113.9"});
+    // So late that it is over anyway: a hit in between belonged to it all the same.
+    CHECK(machine.hit("203.0.113.9", 105, 166) == Said{});
+    CHECK(machine.hit("203.0.113.9", 160, 167) == Said{"ban 203.0.113.9 test for 3m40s"});
+}
+
+// The oracle: the same lines, read as soon as they are written.
+TEST_CASE("with bantime.extend bans end at the same time, however late lines are read") {
+    std::mt19937 random(7);
+    auto any = [&](unsigned below) { return static_cast<double>(random() % below); };
+    for (int history = 0; history < 300; ++history) {
+        JailRules rules = jail(2, std::chrono::seconds(20 + random() % 60));
+        rules.bantime.extend = true;
+        rules.bantime.increment = history % 2 == 0;
+        Machine prompt({rules}), late({rules});
+        double written = 0, read = 0;
+        for (int line = 0; line < 60; ++line) {
+            written += any(30);
+            read = std::max(read, written + any(history % 3 == 0 ? 1 : 40));
+            prompt.hit("203.0.113.9", written, written);
+            late.hit("203.0.113.9", written, read);
+        }
+        prompt.wait(read);
+        late.wait(read);
+        auto state = [](Machine& machine) {
+            std::string text;
+            for (const Ban& ban : machine.engine.bans())
+                text += std::to_string(ban.from.micros) + " " + std::to_string(ban.until.micros) +
+                        " " + std::to_string(ban.offence) + " " + std::to_string(ban.hits);
+            auto counts = machine.engine.counts(0);
+            return text + " bans " + std::to_string(counts.bans) + " hits " +
+                   std::to_string(counts.hits);
+        };
+        INFO("history " << history);
+        CHECK(state(late) == state(prompt));
+    }
 }
 
 TEST_CASE("those who come back are banned for longer, up to the maximum") {
