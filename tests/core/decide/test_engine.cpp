@@ -138,7 +138,7 @@ TEST_CASE("with bantime.extend bans end at the same time, however late lines are
         auto state = [](Machine& machine) {
             std::string text;
             for (const Ban& ban : machine.engine.bans())
-                text += std::to_string(ban.from.micros) + " " + std::to_string(ban.until.micros) +
+                text += std::to_string(ban.from.us) + " " + std::to_string(ban.until.us) +
                         " " + std::to_string(ban.offence) + " " + std::to_string(ban.hits);
             auto counts = machine.engine.counts(0);
             return text + " bans " + std::to_string(counts.bans) + " hits " +
