@@ -107,14 +107,14 @@ TEST_CASE("with bantime.extend a hit that is read after the ban's end restarts i
     machine.hit("203.0.113.9", 0, 0);
     CHECK(machine.wait(60) == Said{"unban 203.0.113.9"});
     // It goes on, as it was; it is not a second offence.
-    CHECK(machine.hit("203.0.113.9", 50, 65) == Said{"ban 203.0.113.9 test for 1m50s"});
+    CHECK(machine.hit("203.0.113.9", 50, 65) == Said{"ban 203.0.113.9 test for 1m 50s"});
     CHECK((*machine.engine.bans().begin()).offence == 1);
     CHECK((*machine.engine.bans().begin()).hits == 2);
     CHECK(machine.engine.counts(0).bans == 1);
     CHECK(machine.wait(110) == Said{"unban 203.0.113.9"});
     // So late that it is over anyway: a hit in between belonged to it all the same.
     CHECK(machine.hit("203.0.113.9", 105, 166) == Said{});
-    CHECK(machine.hit("203.0.113.9", 160, 167) == Said{"ban 203.0.113.9 test for 3m40s"});
+    CHECK(machine.hit("203.0.113.9", 160, 167) == Said{"ban 203.0.113.9 test for 3m 40s"});
 }
 
 // The oracle: the same lines, read as soon as they are written.
