@@ -43,7 +43,7 @@ TEST_CASE_METHOD(AppSetup, "a reload swaps all or nothing; unchanged jails keep 
         std::string good = read_file(dir / "bandd.yaml");
         std::string filter = read_file(dir / "filters/app.yaml");
         write_file(dir / "filters/app.yaml",
-                   filter + "samples:\n  - {line: 'denied bob 192.0.2.1', match: none}\n");
+                   filter + "  - {line: 'denied bob 192.0.2.1', match: none}\n");
         CHECK(has(both(), "should be none"));
         write_file(dir / "filters/app.yaml", filter);
         write_file(dir / "bandd.yaml", good + "access: {users_file: none}\n");
