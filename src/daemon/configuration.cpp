@@ -18,6 +18,10 @@ std::expected<Configuration, Errors> load_configuration(const std::string& path,
     Configuration made{std::move(loaded.config), {}};
     made.compiled = compile(made.config);
     if (!made.compiled.errors.empty()) return std::unexpected(std::move(made.compiled.errors));
+    if (samples == Samples::read)
+        for (const auto& [name, filter] : made.config.filters)
+            if (auto wrong = check_samples(filter, Zone{}); !wrong.empty())
+                return std::unexpected(std::move(wrong));
     std::ranges::move(loaded.warnings, std::back_inserter(made.compiled.warnings));
     return made;
 }
