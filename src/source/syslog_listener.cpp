@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/text/syslog_line.h"
 #include "net/listen.h"
 #include "os/socket_address.h"
 
@@ -87,7 +88,9 @@ void SyslogListener::append_message(const Address& sender, std::string_view mess
     ++counts_.messages;
     if (arrived_.empty() || arrived_.back().sender != sender) arrived_.push_back({sender, {}});
     std::string& lines = arrived_.back().lines;
-    for (char c : message) {
+    line_.clear();
+    append_file_line(message, line_);
+    for (char c : line_) {
         if (c == '\n')
             lines += "#012";
         else

@@ -88,6 +88,7 @@ class SyslogListener {
         Address sender;
         std::string lines;
     };
+    std::string line_;              // of the message that is being taken
     std::vector<Arrived> arrived_;  // and not handed on yet
     SyslogCounts counts_;
     std::uint32_t last_dropped_ = 0;

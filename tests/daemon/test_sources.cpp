@@ -4,6 +4,7 @@
 #include <csignal>
 #include <fstream>
 
+#include "core/text/syslog_line.h"
 #include "os/clock.h"
 #include "support/setup.h"
 
@@ -224,6 +225,69 @@ TEST_CASE_METHOD(
     INFO(heard.dump());
     CHECK(heard["messages"].get<int>() + heard["dropped"].get<int>() == 100'001);
     CHECK(heard["messages"].get<int>() > 1000);
+}
+
+TEST_CASE_METHOD(SourceSetup,
+                 "syslog: fail2ban's own filters see messages of both RFCs as lines of a file") {
+    must(built("bandctl") + " import fail2ban --all --to " + dir / "imported");
+    must("cp " + dir / "imported/filters/sshd.yaml " + dir / "filters/");
+    configure(
+        "  app: {filter: sshd, maxretry: 1, syslog: {listen: \"udp://127.0.0.1:5514\",\n"
+        "        from: [127.0.0.0/8]}}\n");
+    REQUIRE(daemon.start());
+    const std::string logger = "logger --udp -n 127.0.0.1 -P 5514 ";
+    const std::string says = " 'Failed password for root from 203.0.113.";
+    must(logger + "--rfc3164 -t 'sshd[123]'" + says + "1 port 22 ssh2'");
+    CHECK(banned("203.0.113.1"));
+    must(logger + "--rfc5424 -t sshd --id=124" + says + "2 port 22 ssh2'");
+    CHECK(banned("203.0.113.2"));
+    must(logger + "--rfc5424 --sd-id 'x@1' --sd-param 'a=\"]\"' -t sshd" + says +
+         "3 port 22 ssh2'");
+    CHECK(banned("203.0.113.3"));
+}
+
+// The oracle is rsyslogd, which writes each message to a file.
+TEST_CASE_METHOD(SourceSetup, "syslog: a message becomes the line that rsyslogd makes of it") {
+    if (!fs::exists("/usr/sbin/rsyslogd")) {
+        WARN("rsyslogd is not installed");
+        return;
+    }
+    must("touch " + dir / "out; chmod 666 " + dir / "out");
+    write_file(dir / "rsyslog.conf",
+               "module(load=\"imudp\")\ninput(type=\"imudp\" port=\"5520\")\n"
+               "action(type=\"omfile\" file=\"" +
+                   dir / "out" + "\" template=\"RSYSLOG_FileFormat\")\n");
+    Background rsyslogd(
+        "exec /usr/sbin/rsyslogd -n -i " + dir / "rsyslog.pid" + " -f " + dir / "rsyslog.conf",
+        dir / "rsyslog.out");
+    REQUIRE(wait_for([&] { return !sh("ss -Hlun sport = 5520").out.empty(); }));
+    const std::string head = "<38>1 2026-11-29T22:36:54.123456+00:00 mx sshd ";
+    const std::vector<std::string> messages{
+        head + "123 - - Failed password for root from 203.0.113.1 port 22",
+        head + "- - - Failed password",
+        head + "- ID47 - x",
+        head + "1 - [x@1 a=\"b\"] one element",
+        head + "1 - [x@1 a=\"b\"][y@1 c=\"d\"] two elements",
+        head + "1 - [x@1 a=\"]\"] a bracket in quotes",
+        head + "1 - [x@1 a=\"\\\"]\\]\"] escapes",
+        head +
+            "1 - - \xef\xbb\xbf"
+            "a mark",
+        head + "1 - -  two spaces",
+        head + "1 - - [ not data ] in brackets",
+        "<13>1 2003-10-11T22:14:15.003Z mymachine.example.com su - ID47 - 'su root' failed",
+        "<165>1 2003-08-24T05:14:15.000003-07:00 192.0.2.1 myproc 8710 - - %% It's time",
+        "<34>1 2003-10-11T22:14:15.003Z 2001:db8::1 postfix/smtpd 7 - - connect from x[192.0.2.1]",
+    };
+    std::string expected;
+    for (const std::string& message : messages) {
+        write_file(dir / "message", message);
+        must("nc -u -w1 -q0 127.0.0.1 5520 < " + dir / "message");
+        append_file_line(message, expected);
+        expected += '\n';
+    }
+    CHECK(wait_for([&] { return read_file(dir / "out") == expected; }, 5));
+    CHECK(read_file(dir / "out") == expected);
 }
 
 TEST_CASE_METHOD(

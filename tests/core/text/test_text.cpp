@@ -5,12 +5,18 @@
 #include "core/text/datetime.h"
 #include "core/text/encoding.h"
 #include "core/text/envelope.h"
+#include "core/text/syslog_line.h"
 #include "core/text/unescape.h"
 #include "support/common.h"
 
 using namespace bandd;
 
 namespace {
+std::string file_line(const std::string& message) {
+    std::string line;
+    append_file_line(message, line);
+    return line;
+}
 const Instant arrival = at(0);  // 2026-11-21 10:00:00 UTC
 
 Envelope open(const std::string& line, const Zone& zone = {}) {
@@ -206,4 +212,22 @@ TEST_CASE("UTF-16 and Latin-1 become UTF-8") {
     // U+0A00 has the byte of a line end in it, and is none
     CHECK(last_line_end(Encoding::utf16le, std::string_view("\x00\x0a\x0a\x00x\x00", 6)) == 4);
     CHECK(last_line_end(Encoding::utf16be, std::string_view("\x0a\x00x\x00", 4)) == 0);
+}
+
+TEST_CASE("a syslog message is a line of a file without its priority; what is none stays") {
+    CHECK(file_line("<34>Oct 11 22:14:15 mymachine su: 'su root' failed on /dev/pts/8") ==
+          "Oct 11 22:14:15 mymachine su: 'su root' failed on /dev/pts/8");
+    CHECK(file_line("<34>1 2003-10-11T22:14:15.003Z mx su 12 ID47 - failed") ==
+          "2003-10-11T22:14:15.003Z mx su[12]: failed");
+    CHECK(file_line("<34>1 2003-10-11T22:14:15.003Z mx su - - [a b=\"]\\\"\"] failed") ==
+          "2003-10-11T22:14:15.003Z mx su: failed");
+    CHECK(file_line("<34>1 2003-10-11T22:14:15.003Z mx su - - -") ==
+          "2003-10-11T22:14:15.003Z mx su: ");
+    for (const char* other :
+         {"", "<", "<>x", "<3", "<1234>x", "<3x>x", "no priority", "<34>1 - mx su - - - no time",
+          "<34>1 2003-10-11T22:14:15.003Z mx - - - - no program",
+          "<34>1 2003-10-11T22:14:15.003Z mx su - - [never ends",
+          "<34>1 2003-10-11T22:14:15.003Z mx su - - [x \"] never ends", "<34>1 2003",
+          "<34>1 2003-10-11T22:14:15.003Z mx su - - broken"})
+        CHECK(file_line(other) == other);
 }
