@@ -54,6 +54,16 @@ bool take_data(std::string_view& rest) {
     return true;
 }
 
+// As RFC 3164 writes it ("Nov 29 "), or RFC 3339 ("2026-"), as rsyslog forwards.
+bool begins_with_date(std::string_view text) {
+    auto digit = [](char c) { return c >= '0' && c <= '9'; };
+    auto small = [](char c) { return c >= 'a' && c <= 'z'; };
+    if (text.size() < 7) return false;
+    if (digit(text[0]) && digit(text[1]) && digit(text[2]) && digit(text[3])) return text[4] == '-';
+    return text[0] >= 'A' && text[0] <= 'Z' && small(text[1]) && small(text[2]) && text[3] == ' ' &&
+           (text[4] == ' ' || digit(text[4])) && digit(text[5]) && text[6] == ' ';
+}
+
 // The fields of RFC 5424 after "1 ".
 bool append_5424(std::string_view rest, std::string& line) {
     auto time = take_word(rest);
@@ -77,9 +87,9 @@ void append_file_line(std::string_view message, std::string& line) {
         line += message;
         return;
     }
-    if (!rest.starts_with("1 "))
+    if (begins_with_date(rest))
         line += rest;
-    else if (!append_5424(rest.substr(2), line))
+    else if (!rest.starts_with("1 ") || !append_5424(rest.substr(2), line))
         line += message;
 }
 

@@ -223,11 +223,11 @@ TEST_CASE("a syslog message is a line of a file without its priority; what is no
           "2003-10-11T22:14:15.003Z mx su: failed");
     CHECK(file_line("<34>1 2003-10-11T22:14:15.003Z mx su - - -") ==
           "2003-10-11T22:14:15.003Z mx su: ");
-    for (const char* other :
-         {"", "<", "<>x", "<3", "<1234>x", "<3x>x", "no priority", "<34>1 - mx su - - - no time",
-          "<34>1 2003-10-11T22:14:15.003Z mx - - - - no program",
-          "<34>1 2003-10-11T22:14:15.003Z mx su - - [never ends",
-          "<34>1 2003-10-11T22:14:15.003Z mx su - - [x \"] never ends", "<34>1 2003",
-          "<34>1 2003-10-11T22:14:15.003Z mx su - - broken"})
+    for (const char* other : {"", "<", "<>x", "<38>app: no date", "<38>Not 1 date", "<38>Nov", "<3",
+                              "<1234>x", "<3x>x", "no priority", "<34>1 - mx su - - - no time",
+                              "<34>1 2003-10-11T22:14:15.003Z mx - - - - no program",
+                              "<34>1 2003-10-11T22:14:15.003Z mx su - - [never ends",
+                              "<34>1 2003-10-11T22:14:15.003Z mx su - - [x \"] never ends",
+                              "<34>1 2003", "<34>1 2003-10-11T22:14:15.003Z mx su - - broken"})
         CHECK(file_line(other) == other);
 }
