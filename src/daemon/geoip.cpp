@@ -9,17 +9,6 @@
 
 namespace bandd {
 
-namespace {
-
-// Without the right to know there are none.
-bool geoblocks_stand(const StartKernel& start_kernel) {
-    KernelGeoblocks kernel(start_kernel);
-    if (!kernel.start()) return false;
-    return kernel.stand().value_or(false);
-}
-
-}  // namespace
-
 Result<std::unique_ptr<Geoip>> Geoip::start(Loop& loop, const Config& config,
                                             StartKernel start_kernel, Log& log) {
     auto files = ReplacedFiles::create();
@@ -33,7 +22,12 @@ Result<std::unique_ptr<Geoip>> Geoip::start(Loop& loop, const Config& config,
     auto added = loop.add(made->files_.fd(), EPOLLIN,
                           [geoip = made.get()](std::uint32_t) { geoip->on_notice(); });
     if (!added) return std::unexpected(added.error());
-    made->stale_ = config.geoblocks.empty() && geoblocks_stand(start_kernel);
+    // It is asked later, in `prepare_blocks`, so that nothing waits for its start. Without the
+    // right to know there are none.
+    if (config.geoblocks.empty()) {
+        made->finder_.emplace(start_kernel);
+        if (!made->finder_->connect()) made->finder_.reset();
+    }
     return made;
 }
 
@@ -56,6 +50,8 @@ void Geoip::on_notice() {
 }
 
 Result<> Geoip::prepare_blocks(const Config& fresh) {
+    if (finder_) stale_ = finder_->start() && finder_->stand().value_or(false);
+    finder_.reset();
     if (blocker_ || (fresh.geoblocks.empty() && !stale_)) return {};
     auto started = Geoblocker::start(loop_, start_kernel_,
                                      [this](const GeoblockReport& report) { say(report); });

@@ -19,9 +19,8 @@ struct Config;
 class Geoip {
   public:
     // Opens those of `config`, which is what is in force at any time. `loop`, `config` and `log`
-    // outlive it. Before anything is changed in the kernel, as it looks for geoblocks of a daemon
-    // before us: the kernel lets a socket go only once its changes are done, which takes a while.
-    // `start_kernel` starts a bandd-kernel.
+    // outlive it. `start_kernel` starts a bandd-kernel: one that looks for geoblocks of a daemon
+    // before us, if none are configured.
     static Result<std::unique_ptr<Geoip>> start(Loop& loop, const Config& config,
                                                 StartKernel start_kernel, Log& log);
 
@@ -55,7 +54,8 @@ class Geoip {
     const Config& config_;
     StartKernel start_kernel_;
     Log& log_;
-    std::unique_ptr<Geoblocker> blocker_;  // empty if there were never any geoblocks
+    std::optional<KernelGeoblocks> finder_;  // until `prepare_blocks`
+    std::unique_ptr<Geoblocker> blocker_;    // empty if there were never any geoblocks
     bool stale_ = false;  // geoblocks of a daemon before us are there, and none are configured
 };
 
