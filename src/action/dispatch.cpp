@@ -12,15 +12,7 @@ constexpr std::size_t most_actions = 64;  // of one jail: the bits of Progress::
 
 }  // namespace
 
-Backend& Dispatch::backend_of(TargetId target) const {
-    return *backends_[targets_[target].spec.action.index()];
-}
-
-bool Dispatch::enforces(TargetId target) const { return backend_of(target).enforces(); }
-
-bool Dispatch::completes_later(TargetId target) const {
-    return backend_of(target).completes_later();
-}
+Carrier& Dispatch::carrier_of(TargetId target) const { return *carriers_[kind_of(target)]; }
 
 void Dispatch::set_targets(std::vector<JailActions> jails) {
     held_.clear();
@@ -30,7 +22,7 @@ void Dispatch::set_targets(std::vector<JailActions> jails) {
         if (jail.jail >= by_jail_.size()) by_jail_.resize(jail.jail + 1U);
         std::vector<TargetId>& ids = by_jail_[jail.jail];
         for (ActionConfig& action : jail.actions) {
-            if (!backends_[action.index()] || ids.size() == most_actions) continue;
+            if (!carriers_[action.index()] || ids.size() == most_actions) continue;
             TargetStatus status;
             status.spec = {static_cast<TargetId>(targets_.size()), jail.jail, jail.name,
                            std::move(action)};
@@ -41,17 +33,21 @@ void Dispatch::set_targets(std::vector<JailActions> jails) {
     find_sharing();
     retries_.assign(targets_.size(), {});
     for (auto& orders : queued_) orders.clear();
+    for (UnderWay& under_way : under_way_) {
+        under_way.batches.clear();
+        under_way.orders = 0;
+    }
     progress_.clear();
     rearm_.clear();
-    for (std::size_t kind = 0; kind < backends_.size(); ++kind) {
-        if (!backends_[kind]) continue;
+    repairs_.assign(targets_.size(), {});
+    adding_ = 0;
+    for (std::size_t kind = 0; kind < carriers_.size(); ++kind) {
+        if (!carriers_[kind]) continue;
         std::vector<TargetSpec> specs;
         for (const TargetStatus& target : targets_)
             if (target.spec.action.index() == kind) specs.push_back(target.spec);
-        backends_[kind]->set_targets(std::move(specs));
+        carriers_[kind]->set_targets(std::move(specs));
     }
-    repairs_.assign(targets_.size(), {});
-    repairing_ = 0;
 }
 
 // Targets that write to the same set.
@@ -68,27 +64,6 @@ void Dispatch::find_sharing() {
         }
 }
 
-std::vector<Ban> Dispatch::bans_in_sets(Instant now, Report& report) {
-    auto story = std::make_shared<Story>();
-    story->reason = "found in the kernel";
-    std::vector<Ban> found;
-    for (const TargetStatus& target : targets_) {
-        TargetId id = target.spec.id;
-        if (!enforces(id) || !prepare_target(id, now, report)) continue;
-        if (!backend_of(id).traits(id).ours) continue;  // the user's own can't be told from ours
-        // A set that cannot be read is said when it is made right.
-        [[maybe_unused]] auto listed = backend_of(id).list(id, [&](const Present& present) {
-            Ban ban;
-            ban.key = {target.spec.jail, present.prefix};
-            ban.from = now;
-            ban.until = present.remaining ? now + *present.remaining : never;
-            ban.story = story;
-            found.push_back(std::move(ban));
-        });
-    }
-    return found;
-}
-
 std::uint64_t Dispatch::enforcing_bits(JailIndex jail) const {
     std::uint64_t bits = 0;
     for (std::size_t i = 0; i < by_jail_[jail].size(); ++i)
@@ -97,7 +72,7 @@ std::uint64_t Dispatch::enforcing_bits(JailIndex jail) const {
 }
 
 // One target has acknowledged its part of a ban.
-void Dispatch::holds(TargetId target, const Prefix& prefix, Report& report) {
+void Dispatch::holds(TargetId target, const Prefix& prefix, RequestId request, Report& report) {
     JailIndex jail = targets_[target].spec.jail;
     BanKey key{jail, prefix};
     auto place = std::ranges::find(by_jail_[jail], target) - by_jail_[jail].begin();
@@ -109,11 +84,12 @@ void Dispatch::holds(TargetId target, const Prefix& prefix, Report& report) {
         unproven_[slot] = false;
         std::uint64_t others = enforcing_bits(jail) & ~mine;
         if (others != 0)
-            progress_.emplace(key, Progress{others, false});
+            progress_.emplace(key, Progress{others, false, 0});
         else if (bans_.at(slot)->state != BanState::active)
             report.acknowledged.push_back({key, BanState::active});
         return;
     }
+    if (request < progress->second.since) return;  // it was of an earlier ban
     progress->second.outstanding &= ~mine;
     if (progress->second.outstanding == 0) in_force(key, report);
 }
@@ -129,11 +105,18 @@ Instant Dispatch::wanted_until(TargetId target, const Prefix& prefix) const {
 }
 
 void Dispatch::queue(Order order) {
-    queued_[targets_[order.target].spec.action.index()].push_back(std::move(order));
+    std::size_t kind = kind_of(order.target);
+    if (order.kind != Order::Kind::remove && queued_[kind].size() >= most_under_way &&
+        !has_room(kind)) {
+        ++overflows_;
+        under_way_[kind].overflowed = true;
+        return;
+    }
+    queued_[kind].push_back(std::move(order));
 }
 
 void Dispatch::arm(TargetId target, const Prefix& prefix, Instant until, Instant now) {
-    SetTraits traits = backend_of(target).traits(target);
+    SetTraits traits = carrier_of(target).traits(target);
     if (!traits.timed || traits.longest == forever) return;
     if (until == never) return;  // such elements have no timeout
     if (until - now <= traits.longest) return;
@@ -144,11 +127,13 @@ void Dispatch::arm(TargetId target, const Prefix& prefix, Instant until, Instant
 void Dispatch::enforce(const Ban& ban, Instant now) {
     if (ban.state == BanState::simulated) return;
     // The slot may have been another ban's.
-    if (std::uint32_t slot = bans_.slot_of(ban.key); slot < unproven_.size())
-        unproven_[slot] = false;
-    Progress progress{enforcing_bits(ban.key.jail)};
+    std::uint32_t slot = bans_.slot_of(ban.key);
+    if (slot < unproven_.size()) unproven_[slot] = false;
+    Progress progress{enforcing_bits(ban.key.jail), true, next_request_};
     for (TargetId target : by_jail_[ban.key.jail]) {
         if (!enforces(target)) continue;
+        // A repair need not add it as well.
+        if (auto& seen = repairs_[target].seen; slot < seen.size()) seen[slot] = true;
         Instant until = wanted_until(target, ban.key.prefix);
         Duration left = until - now;
         queue({Order::Kind::renew, target, ban.key.prefix, left, {}});
@@ -179,7 +164,7 @@ void Dispatch::lift(const Unbanned& event, Instant now) {
         if (until > now) {  // another jail wants it in the same set
             queue({Order::Kind::renew, target, ban.key.prefix, until - now, {}});
         } else if (event.why != Unbanned::Why::expired ||
-                   !backend_of(target).traits(target).timed) {
+                   !carrier_of(target).traits(target).timed) {
             queue({Order::Kind::remove, target, ban.key.prefix, forever, {}});
         }
     }
@@ -221,14 +206,12 @@ void Dispatch::in_force(const BanKey& key, Report& report) {
     if (enforced) announce(Order::Kind::add, report.in_force.back());
 }
 
-void Dispatch::acknowledged(const Order& order, Report& report) {
+void Dispatch::acknowledged(const Order& order, RequestId request, Report& report) {
     TargetStatus& status = targets_[order.target];
     ++status.applied;
     // A program was only started: its end is what tells.
-    if (!completes_later(order.target) && status.error && retries_[order.target].orders.empty()) {
-        report.troubles.push_back({order.target, *status.error, true});
-        status.error.reset();
-    }
+    if (!completes_later(order.target) && status.error && retries_[order.target].orders.empty())
+        recovered(order.target, report);
     if (!enforces(order.target)) {
         // Syslog has done it already.
         if (order.kind == Order::Kind::add && enforcing_bits(status.spec.jail) == 0 &&
@@ -237,7 +220,7 @@ void Dispatch::acknowledged(const Order& order, Report& report) {
         return;
     }
     if (order.kind == Order::Kind::remove) return;
-    holds(order.target, order.prefix, report);
+    holds(order.target, order.prefix, request, report);
 }
 
 void Dispatch::failed(Order order, Error error, Instant now, Report& report) {
@@ -245,6 +228,7 @@ void Dispatch::failed(Order order, Error error, Instant now, Report& report) {
     ++status.failures;
     bool news = !status.error || to_line(*status.error) != to_line(error);
     status.error = error;
+    retries_[order.target].lost = false;
     if (news) report.troubles.push_back({order.target, std::move(error), false});
     // What was only to be told is not told later; but a program may be all that enforces a ban.
     bool holds_ban = enforces(order.target) ||
@@ -263,42 +247,95 @@ void Dispatch::failed(Order order, Error error, Instant now, Report& report) {
     }
 }
 
-void Dispatch::flush(Instant now, Report& report) {
-    if (repairing_ > 0) continue_repairs(now, report);
-    // Announcements follow from acknowledgements, so they come in a second round.
-    for (int round = 0; round < 2; ++round) {
-        for (std::size_t kind = 0; kind < backends_.size(); ++kind) {
-            if (!backends_[kind] || queued_[kind].empty()) continue;
-            std::vector<Order> orders = std::exchange(queued_[kind], {});
-            std::vector<Order> possible;
-            for (Order& order : orders) {
-                if (!enforces(order.target) || targets_[order.target].prepared) {
-                    possible.push_back(std::move(order));
-                } else {
-                    Error error =
-                        targets_[order.target].error.value_or(Error{"not ready", {}, {}, {}});
-                    failed(std::move(order), std::move(error), now, report);
-                }
-            }
-            std::vector<Failure> failures;
-            backends_[kind]->apply(possible, failures);
-            std::vector<const Error*> errors(possible.size(), nullptr);
-            for (const Failure& failure : failures) errors[failure.index] = &failure.error;
-            for (std::size_t i = 0; i < possible.size(); ++i) {
-                if (errors[i] != nullptr)
-                    failed(std::move(possible[i]), *errors[i], now, report);
-                else
-                    acknowledged(possible[i], report);
-            }
+// A loss hits all targets of a kind, and that it is over is said once.
+void Dispatch::recovered(TargetId target, Report& report) {
+    std::optional<Error>& error = targets_[target].error;
+    bool of_loss = std::exchange(retries_[target].lost, false);
+    if (!of_loss || std::exchange(under_way_[kind_of(target)].loss_said, false))
+        report.troubles.push_back({target, *error, true});
+    error.reset();
+}
+
+bool Dispatch::has_room(std::size_t kind) const { return under_way_[kind].orders < most_under_way; }
+
+// What is being prepared will be so before it gets the order.
+bool Dispatch::may_be_sent(TargetId target) const {
+    return !enforces(target) || targets_[target].prepared ||
+           repairs_[target].stage == Repairing::Stage::looking;
+}
+
+void Dispatch::send_queued(std::size_t kind, Instant now, Report& report) {
+    UnderWay& under_way = under_way_[kind];
+    if (queued_[kind].empty() || (!under_way.lost && !has_room(kind))) return;
+    std::vector<Order> possible;
+    for (Order& order : std::exchange(queued_[kind], {})) {
+        if (under_way.lost) {
+            keep(std::move(order));
+        } else if (may_be_sent(order.target)) {
+            possible.push_back(std::move(order));
+        } else {
+            Error error = targets_[order.target].error.value_or(Error{"not ready", {}, {}, {}});
+            failed(std::move(order), std::move(error), now, report);
         }
     }
-    bool blind = false;
-    for (const TargetStatus& target : targets_)
-        if (enforces(target.spec.id) && backend_of(target.spec.id).notice_fd() < 0) blind = true;
+    under_way.orders += possible.size();
+    for (std::size_t at = 0; at < possible.size(); at += most_in_a_request) {
+        std::size_t end = std::min(possible.size(), at + most_in_a_request);
+        std::vector<Order> batch(std::make_move_iterator(possible.begin() + at),
+                                 std::make_move_iterator(possible.begin() + end));
+        RequestId request = next_request_++;
+        carriers_[kind]->apply(request, batch);
+        under_way.batches.emplace_back(request, std::move(batch));
+    }
+}
+
+void Dispatch::flush(Instant now, Report& report, Duration longest) {
+    collect(now, report);
+    if (adding_ > 0) continue_repairs(now, report);
+    // Announcements follow from acknowledgements, so they come in a second round.
+    for (int round = 0; round < 2; ++round) {
+        for (std::size_t kind = 0; kind < carriers_.size(); ++kind)
+            if (carriers_[kind]) send_queued(kind, now, report);
+        wait_for_all(longest);
+        collect(now, report);
+    }
+    expect_checks(now);
+}
+
+void Dispatch::wait_for_all(Duration longest) {
+    if (longest <= Duration{0}) return;
+    for (auto& carrier : carriers_)
+        if (carrier) carrier->wait(longest);
+}
+
+// Sets that can't tell us are to be looked at.
+void Dispatch::expect_checks(Instant now) {
+    bool blind = std::ranges::any_of(targets_, [&](const TargetStatus& target) {
+        return enforces(target.spec.id) && !carrier_of(target.spec.id).sees_touches();
+    });
     if (!blind || bans_.empty())
         check_at_ = never;
     else if (check_at_ == never)
         check_at_ = now + check_interval;
+}
+
+void Dispatch::on_applied(std::size_t kind, const Applied& applied, Instant now, Report& report) {
+    UnderWay& under_way = under_way_[kind];
+    // It may be of targets that are gone.
+    if (under_way.batches.empty() || under_way.batches.front().first != applied.request) return;
+    std::vector<Order> orders = std::move(under_way.batches.front().second);
+    under_way.batches.pop_front();
+    under_way.orders -= orders.size();
+    std::vector<const Error*> errors(orders.size(), nullptr);
+    for (const Failure& failure : applied.failed) errors[failure.index] = &failure.error;
+    for (std::size_t i = 0; i < orders.size(); ++i) {
+        if (errors[i] != nullptr)
+            failed(std::move(orders[i]), *errors[i], now, report);
+        else
+            acknowledged(orders[i], applied.request, report);
+    }
+    if (under_way.batches.empty() && std::exchange(under_way.overflowed, false))
+        repair_all(kind, false);
 }
 
 void Dispatch::on_completion(const Completion& completion, Instant now, Report& report) {
@@ -317,8 +354,7 @@ void Dispatch::on_completion(const Completion& completion, Instant now, Report& 
         return;
     }
     if (status.error && retries_[completion.target].orders.empty()) {
-        report.troubles.push_back({completion.target, *status.error, true});
-        status.error.reset();
+        recovered(completion.target, report);
         retries_[completion.target].pause = Duration{0};
     }
     if (completion.kind == Order::Kind::add) in_force(completion.ban, report);
@@ -333,15 +369,18 @@ std::optional<Instant> Dispatch::next_deadline() const {
     return next;
 }
 
-void Dispatch::clear(Instant now) {
+void Dispatch::clear(Instant now, Duration longest) {
     Report ignored;
     for (const Ban& ban : bans_)
         for (TargetId target : by_jail_[ban.key.jail])
-            if (enforces(target) && !backend_of(target).traits(target).ours)
+            if (enforces(target) && !carrier_of(target).traits(target).ours)
                 queue({Order::Kind::remove, target, ban.key.prefix, forever, {}});
-    flush(now, ignored);
-    for (auto& backend : backends_)
-        if (backend) backend->clear();
+    flush(now, ignored, longest);
+    for (auto& carrier : carriers_)
+        if (carrier) carrier->clear();
+    finish(longest);
 }
+
+void Dispatch::finish(Duration longest) { wait_for_all(longest); }
 
 }  // namespace bandd

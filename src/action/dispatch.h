@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Decisions to orders, orders to backends, once a turn; what fails is tried again with growing
-// pauses until it holds or is not wanted any more. The only caller of backends. It sees the bans
-// and changes none: what the sets acknowledge is in its reports, for the engine.
+// pauses until it holds or is not wanted any more. The only caller of carriers, and so of backends.
+// It sees the bans and changes none: what the sets acknowledge is in its reports, for the engine.
 #pragma once
 
 #include <array>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,7 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "action/backend.h"
+#include "action/carrier.h"
 #include "core/decide/ban_table.h"
 #include "core/decide/decision.h"
 
@@ -70,43 +71,58 @@ class Dispatch {
     static constexpr Duration quick = std::chrono::seconds(10);
     // Orders kept for another try, by target; beyond that, the target is reconciled instead.
     static constexpr std::size_t most_retries = 10'000;
+    // Orders in one request to a backend; and of a kind's orders that wait for its answers. Further
+    // ones are kept until it has answered: as many again, and then sets are reconciled instead.
+    static constexpr std::size_t most_in_a_request = 32768;
+    static constexpr std::size_t most_under_way = 65536;
+    // Elements that are taken out of sets after one look. What is more is found by the next one.
+    static constexpr std::size_t most_removals = 262'144;
+    // Whoever wants to know what became of a ban at once waits at most so long.
+    static constexpr Duration patience = std::chrono::milliseconds(100);
 
     // By kind; null where no jail needs one.
-    using Backends = std::array<std::unique_ptr<Backend>, action_kinds>;
+    using Carriers = std::array<std::unique_ptr<Carrier>, action_kinds>;
     // `bans` must live as long.
-    Dispatch(const BanTable& bans, Backends backends)
-        : bans_(bans), backends_(std::move(backends)) {}
+    Dispatch(const BanTable& bans, Carriers carriers)
+        : bans_(bans), carriers_(std::move(carriers)) {}
 
     // The actions of all jails, at start and on reload. `make_right` must follow.
     void set_targets(std::vector<JailActions> jails);
     // What our own sets hold, as bans: for a daemon whose state was lost.
-    std::vector<Ban> bans_in_sets(Instant now, Report& report);
-    // Prepares and reconciles all targets, whatever is in the kernel.
-    void make_right(Instant now, Report& report);
+    // Waits for it, at most so long a target.
+    std::vector<Ban> bans_in_sets(Instant now, Report& report, Duration longest = patience);
+    // Prepares and reconciles all targets, whatever is in the kernel. Waits for what is done soon.
+    void make_right(Instant now, Report& report, Duration longest = patience);
     // While a backlog is read, what sets hold and no ban wants is left there: the ban may follow
     // from lines that are yet to be read again, and its packets must not pass meanwhile.
     void hold_removals() { holding_removals_ = true; }
-    void release_removals(Instant now, Report& report);
-    void add_backend(std::size_t kind, std::unique_ptr<Backend> backend) {
-        backends_[kind] = std::move(backend);
+    void release_removals();
+    void add_carrier(std::size_t kind, std::unique_ptr<Carrier> carrier) {
+        carriers_[kind] = std::move(carrier);
     }
-    bool has_backend(std::size_t kind) const { return backends_[kind] != nullptr; }
+    bool has_carrier(std::size_t kind) const { return carriers_[kind] != nullptr; }
 
     void on_events(std::span<const Event> events, Instant now);
-    // End of a turn: one batch for each backend.
-    void flush(Instant now, Report& report);
+    // End of a turn: one batch for each backend. Waits for answers only as long as it is told.
+    void flush(Instant now, Report& report, Duration longest = Duration{0});
     // A set is being made right, and there is more of it to do in the next turn.
-    bool busy() const { return repairing_ > 0; }
+    bool busy() const;
     void on_notice(std::size_t kind, Instant now, Report& report);
     void on_time(Instant now, Report& report);
     // The wall clock was set: the kernel's timeouts did not see that, and are made right.
     void on_clock_change(Instant now, Report& report);
     std::optional<Instant> next_deadline() const;
 
-    // Takes every ban out of the kernel again, for `stop: flush`.
-    void clear(Instant now);
+    // Takes every ban out of the kernel again, for `stop: flush`; waits for it.
+    void clear(Instant now, Duration longest = patience);
+    // Waits for what is under way.
+    void finish(Duration longest = patience);
 
     const std::vector<TargetStatus>& targets() const { return targets_; }
+    // How often a backend was lost, with what it had been asked for.
+    std::uint64_t losses() const { return losses_; }
+    // Orders that were too many to keep until a backend answered.
+    std::uint64_t overflows() const { return overflows_; }
 
   private:
     // A ban that is not in force yet; or it is one of `unproven_`.
@@ -114,21 +130,41 @@ class Dispatch {
         // Targets that have not acknowledged it: bits by place among the jail's actions.
         std::uint64_t outstanding = 0;
         bool announce = true;
+        RequestId since = 0;  // earlier requests say nothing of it
     };
     struct Retry {
         std::map<Prefix, Order> orders;
         bool reconcile = false;  // more failed than are kept
         Duration pause{0};
         Instant due = never;
+        bool lost = false;  // the target's error is that its backend was lost
     };
-    // A target's set was read; bans that were not in it are added, slice by slice.
+    // Why a target is looked at: to have it prepared; whether it holds as many as it should; what
+    // it holds, as bans; to make it right.
+    enum class Purpose : std::uint8_t { prepare, count, find, repair };
+    // A target's set is read; then bans that were not in it are added, slice by slice.
     struct Repairing {
-        bool active = false;
+        enum class Stage : std::uint8_t { none, looking, adding };
+        Stage stage = Stage::none;
+        RequestId look = 0;
+        Purpose purpose = Purpose::repair;
+        std::size_t expected = 0;           // of count
+        std::vector<Ban>* found = nullptr;  // of find
+        // Of repair.
         std::vector<bool> seen;  // slots of the engine's bans that the set holds as it should
         std::uint32_t next = 0;
         bool renew = false;  // some elements are there with a wrong end
-        bool repair = false;
+        bool say = false;    // if something was missing
+        bool again = false;  // somebody touched it since the look began
         std::size_t changes = 0;
+    };
+    // What a kind's backend was asked for, and has not answered.
+    struct UnderWay {
+        std::deque<std::pair<RequestId, std::vector<Order>>> batches;
+        std::size_t orders = 0;
+        bool lost = false;
+        bool loss_said = false;   // and that it is over is to be said once, too
+        bool overflowed = false;  // more was ordered than is kept
     };
     // How often somebody touched the sets of one backend.
     struct Touches {
@@ -137,42 +173,69 @@ class Dispatch {
         Duration pause{0};
         Instant due = never;  // of the repair that was put off
     };
-    void repair_all(std::size_t kind, Instant now, Report& report);
+    // Notices.
+    void collect(Instant now, Report& report);
+    void hear(std::size_t kind, Notice notice, Instant now, Report& report);
+    void on_elements(const Elements& elements, Instant now, Report& report);
+    void on_looked(const Looked& looked, Instant now, Report& report);
+    void on_applied(std::size_t kind, const Applied& applied, Instant now, Report& report);
+    void on_touched(std::size_t kind, Instant now, Report& report);
+    void on_completion(const Completion& completion, Instant now, Report& report);
+    void on_lost(std::size_t kind, const Error& error, Report& report);
+    void on_regained(std::size_t kind);
+    // Requests.
+    void send_queued(std::size_t kind, Instant now, Report& report);
+    bool may_be_sent(TargetId target) const;
+    bool has_room(std::size_t kind) const;
+    Repairing& look_at(TargetId target, Look what, Purpose purpose);
+    void wait_for_all(Duration longest);
+    // What is to be done.
+    void repair_all(std::size_t kind, bool say);
     void find_sharing();
     void acknowledge_all(Report& report);
     void continue_repairs(Instant now, Report& report);
-    void check_blind_sets(Instant now, Report& report);
-    bool enforces(TargetId target) const;
-    bool completes_later(TargetId target) const;
-    void on_completion(const Completion& completion, Instant now, Report& report);
+    void continue_repair(TargetId id, std::uint32_t& budget, Instant now, Report& report);
+    void check_blind_sets(Instant now);
+    void expect_checks(Instant now);
+    bool enforces(TargetId target) const { return carrier_of(target).enforces(); }
+    bool completes_later(TargetId target) const { return carrier_of(target).completes_later(); }
     static Duration longer(Duration pause) {
         return pause == Duration{0} ? first_pause : std::min(pause * 2, longest_pause);
     }
-    void retry(TargetId target, Instant now, Report& report);
-    Backend& backend_of(TargetId target) const;
+    void retry(TargetId target, Instant now);
+    void send_again(std::map<Prefix, Order> orders, Instant now);
+    void keep(Order order);
+    Carrier& carrier_of(TargetId target) const;
+    std::size_t kind_of(TargetId target) const { return targets_[target].spec.action.index(); }
     void enforce(const Ban& ban, Instant now);
     void lift(const Unbanned& event, Instant now);
     void announce(Order::Kind kind, const Ban& ban);
     void queue(Order order);
-    void acknowledged(const Order& order, Report& report);
+    void acknowledged(const Order& order, RequestId request, Report& report);
     void failed(Order order, Error error, Instant now, Report& report);
-    void reconcile_target(TargetId target, Instant now, Report& report, bool repair);
-    bool prepare_target(TargetId target, Instant now, Report& report);
+    void not_ready(TargetId target, const Error& error, Instant now, Report& report);
+    void recovered(TargetId target, Report& report);
+    void reconcile_target(TargetId target, bool say);
+    void judge_element(TargetId target, const Present& present, Instant now, Report& report);
+    void end_repair(TargetId target);
     std::uint64_t enforcing_bits(JailIndex jail) const;
-    void holds(TargetId target, const Prefix& prefix, Report& report);
+    void holds(TargetId target, const Prefix& prefix, RequestId request, Report& report);
     void in_force(const BanKey& key, Report& report);
     Instant wanted_until(TargetId target, const Prefix& prefix) const;
     void arm(TargetId target, const Prefix& prefix, Instant until, Instant now);
 
     const BanTable& bans_;
-    Backends backends_;
+    Carriers carriers_;
+    RequestId next_request_ = 1;
+    std::array<UnderWay, action_kinds> under_way_;
+    std::uint64_t losses_ = 0, overflows_ = 0;
     std::vector<TargetStatus> targets_;
     std::vector<std::vector<TargetId>> by_jail_;
     std::vector<std::vector<TargetId>>
         sharing_;  // targets that write to the same set, itself included
     std::vector<Retry> retries_;
     std::vector<Repairing> repairs_;
-    std::size_t repairing_ = 0;  // how many of them are active
+    std::size_t adding_ = 0;  // how many of them are at that stage
     int checks_ = 0;
     std::array<Touches, action_kinds> touches_;
     std::array<std::vector<Order>, action_kinds> queued_;

@@ -7,7 +7,7 @@
 
 namespace bandd {
 
-void Dispatch::make_right(Instant now, Report& report) {
+void Dispatch::make_right(Instant now, Report& report, Duration longest) {
     std::size_t known = report.acknowledged.size();
     // Whatever is not proven to be in the kernel is pending until reconciliation says otherwise.
     unproven_.assign(bans_.slots(), false);
@@ -15,8 +15,9 @@ void Dispatch::make_right(Instant now, Report& report) {
         if (const Ban* ban = bans_.at(slot); ban != nullptr && ban->state != BanState::simulated)
             unproven_[slot] = enforcing_bits(ban->key.jail) != 0;
     for (const TargetStatus& target : targets_)
-        if (enforces(target.spec.id)) reconcile_target(target.spec.id, now, report, false);
-    flush(now, report);
+        if (enforces(target.spec.id)) reconcile_target(target.spec.id, false);
+    wait_for_all(longest);
+    flush(now, report, longest);
     // All is told at once instead of one by one.
     report.acknowledged.resize(known);
     acknowledge_all(report);
@@ -33,132 +34,290 @@ void Dispatch::acknowledge_all(Report& report) {
     }
 }
 
-bool Dispatch::prepare_target(TargetId id, Instant now, Report& report) {
-    TargetStatus& target = targets_[id];
-    auto ready = backend_of(id).prepare(id);
-    // If it was prepared before, its error is an order's.
-    bool was_prepared = std::exchange(target.prepared, ready.has_value());
-    if (ready) {
-        if (target.error && !was_prepared && retries_[id].orders.empty()) {
-            report.troubles.push_back({id, *target.error, true});
-            target.error.reset();
-        }
-        return true;
+std::vector<Ban> Dispatch::bans_in_sets(Instant now, Report& report, Duration longest) {
+    std::vector<Ban> found;
+    for (const TargetStatus& target : targets_) {
+        TargetId id = target.spec.id;
+        if (!enforces(id)) continue;
+        look_at(id, Look::list, Purpose::find).found = &found;
+        carrier_of(id).wait(longest);
+        collect(now, report);
+        end_repair(id);  // a set that is not read by now is said when it is made right
     }
-    bool news = !target.error || to_line(*target.error) != to_line(ready.error());
-    target.error = ready.error();
+    return found;
+}
+
+Dispatch::Repairing& Dispatch::look_at(TargetId id, Look what, Purpose purpose) {
+    end_repair(id);
+    Repairing& repairing = repairs_[id];
+    repairing.stage = Repairing::Stage::looking;
+    repairing.purpose = purpose;
+    repairing.look = next_request_++;
+    carrier_of(id).look(repairing.look, id, what);
+    return repairing;
+}
+
+void Dispatch::end_repair(TargetId id) {
+    if (repairs_[id].stage == Repairing::Stage::adding) --adding_;
+    repairs_[id] = {};
+}
+
+// `say`: if something was missing, somebody took it away.
+void Dispatch::reconcile_target(TargetId id, bool say) {
+    if (under_way_[kind_of(id)].lost) return;  // once it is back
+    Repairing& current = repairs_[id];
+    if (current.stage != Repairing::Stage::none && current.purpose == Purpose::repair) {
+        current.again = true;
+        current.say = current.say || say;
+        return;
+    }
+    // Too many to look at each: all are added, which changes nothing where they are there.
+    bool too_many = bans_.size() > carrier_of(id).most_listed();
+    Repairing& repairing = look_at(id, too_many ? Look::prepare : Look::list, Purpose::repair);
+    repairing.seen.assign(bans_.slots(), false);
+    repairing.say = say;
+}
+
+// What the target needs cannot be made or read.
+void Dispatch::not_ready(TargetId id, const Error& error, Instant now, Report& report) {
+    TargetStatus& target = targets_[id];
+    target.prepared = false;
+    bool news = !target.error || to_line(*target.error) != to_line(error);
+    target.error = error;
+    retries_[id].lost = false;
     ++target.failures;
-    if (news) report.troubles.push_back({id, ready.error(), false});
+    if (news) report.troubles.push_back({id, error, false});
     Retry& retry = retries_[id];
     retry.pause = longer(retry.pause);
     retry.due = now + retry.pause;
-    return false;
 }
 
-void Dispatch::reconcile_target(TargetId id, Instant now, Report& report, bool repair) {
-    if (!prepare_target(id, now, report)) return;
-    TargetStatus& target = targets_[id];
-    JailIndex jail = target.spec.jail;
-    // In a set that several jails write to, each sees to its own elements only.
-    SetTraits traits = backend_of(id).traits(id);
-    if (sharing_[id].size() > 1) traits.ours = false;
-    Repairing repairing{true, std::vector<bool>(bans_.slots()), 0, false, repair, 0};
-    // Too many to look at each: all are added, which changes nothing where they are there.
-    bool too_many = bans_.size() > backend_of(id).most_listed();
-    auto listed = too_many ? Result<>{} : backend_of(id).list(id, [&](const Present& present) {
-        std::uint32_t slot = bans_.slot_of({jail, present.prefix});
-        const Ban* ban = bans_.at(slot);
-        bool wanted = ban != nullptr && ban->state != BanState::simulated && ban->until > now;
-        switch (judge(wanted ? std::optional(wanted_until(id, present.prefix)) : std::nullopt,
-                      present, traits, now)) {
-            case Repair::keep:
-                if (!wanted) break;
-                // It is there already: as good as acknowledged.
-                repairing.seen[slot] = true;
-                arm(id, present.prefix, ban->until, now);
-                holds(id, present.prefix, report);
-                break;
-            case Repair::renew:
-                repairing.renew = true;
-                break;
-            case Repair::remove:
-                if (holding_removals_)
-                    held_.insert(id);
-                else
-                    queue({Order::Kind::remove, id, present.prefix, forever, {}});
-                break;
-        }
-    });
-    if (!listed) {
-        target.prepared = false;
-        failed({Order::Kind::remove, id, {}, forever, {}}, listed.error(), now, report);
-        retries_[id].orders.erase(Prefix{});
+void Dispatch::on_looked(const Looked& looked, Instant now, Report& report) {
+    TargetId id = looked.target;
+    if (id >= repairs_.size() || repairs_[id].stage != Repairing::Stage::looking ||
+        repairs_[id].look != looked.request)
         return;
+    Repairing& repairing = repairs_[id];
+    if (!looked.result) {
+        end_repair(id);
+        return not_ready(id, looked.result.error(), now, report);
     }
-    retries_[id].reconcile = false;
-    if (!repairs_[id].active) ++repairing_;
-    repairs_[id] = std::move(repairing);
+    TargetStatus& target = targets_[id];
+    Retry& retry = retries_[id];
+    bool was_prepared = std::exchange(target.prepared, true);
+    if (!was_prepared) {
+        if (target.error && retry.orders.empty()) recovered(id, report);
+        retry.pause = Duration{0};
+        retry.due = never;
+        send_again(std::exchange(retry.orders, {}), now);
+    }
+    switch (repairing.purpose) {
+        case Purpose::prepare:
+        case Purpose::find:
+            return end_repair(id);
+        case Purpose::count: {
+            bool full = looked.count && *looked.count >= repairing.expected;
+            end_repair(id);
+            if (!full) reconcile_target(id, true);
+            return;
+        }
+        case Purpose::repair:
+            retry.reconcile = false;
+            repairing.stage = Repairing::Stage::adding;
+            ++adding_;
+    }
 }
 
-void Dispatch::release_removals(Instant now, Report& report) {
+void Dispatch::on_elements(const Elements& elements, Instant now, Report& report) {
+    TargetId id = elements.target;
+    if (id >= repairs_.size() || repairs_[id].stage != Repairing::Stage::looking ||
+        repairs_[id].look != elements.request)
+        return;
+    Repairing& repairing = repairs_[id];
+    if (repairing.purpose == Purpose::repair)
+        for (const Present& present : elements.elements) judge_element(id, present, now, report);
+    // The user's own elements can't be told from ours.
+    if (repairing.purpose != Purpose::find || !carrier_of(id).traits(id).ours) return;
+    auto story = std::make_shared<Story>();
+    story->reason = "found in the kernel";
+    for (const Present& present : elements.elements) {
+        Ban ban;
+        ban.key = {targets_[id].spec.jail, present.prefix};
+        ban.from = now;
+        ban.until = present.remaining ? now + *present.remaining : never;
+        ban.story = story;
+        repairing.found->push_back(std::move(ban));
+    }
+}
+
+void Dispatch::judge_element(TargetId id, const Present& present, Instant now, Report& report) {
+    Repairing& repairing = repairs_[id];
+    // In a set that several jails write to, each sees to its own elements only.
+    SetTraits traits = carrier_of(id).traits(id);
+    if (sharing_[id].size() > 1) traits.ours = false;
+    std::uint32_t slot = bans_.slot_of({targets_[id].spec.jail, present.prefix});
+    const Ban* ban = bans_.at(slot);
+    bool wanted = ban != nullptr && ban->state != BanState::simulated && ban->until > now;
+    switch (judge(wanted ? std::optional(wanted_until(id, present.prefix)) : std::nullopt, present,
+                  traits, now)) {
+        case Repair::keep:
+            if (!wanted) break;
+            // It is there already: as good as acknowledged.
+            if (slot < repairing.seen.size()) repairing.seen[slot] = true;
+            arm(id, present.prefix, ban->until, now);
+            holds(id, present.prefix, repairing.look, report);
+            break;
+        case Repair::renew:
+            repairing.renew = true;
+            break;
+        case Repair::remove:
+            if (holding_removals_)
+                held_.insert(id);
+            else if (queued_[kind_of(id)].size() >= most_removals)
+                repairing.again = true;
+            else
+                queue({Order::Kind::remove, id, present.prefix, forever, {}});
+            break;
+    }
+}
+
+void Dispatch::release_removals() {
     holding_removals_ = false;
     for (TargetId id : std::exchange(held_, {}))
-        if (id < targets_.size() && enforces(id)) reconcile_target(id, now, report, false);
+        if (id < targets_.size() && enforces(id)) reconcile_target(id, false);
+}
+
+bool Dispatch::busy() const {
+    if (adding_ == 0) return false;
+    return std::ranges::any_of(targets_, [&](const TargetStatus& target) {
+        TargetId id = target.spec.id;
+        return repairs_[id].stage == Repairing::Stage::adding && has_room(kind_of(id));
+    });
 }
 
 void Dispatch::continue_repairs(Instant now, Report& report) {
     std::uint32_t budget = repair_slice;
-    for (TargetId id = 0; id < repairs_.size(); ++id) {
-        Repairing& repairing = repairs_[id];
-        if (!repairing.active) continue;
-        const TargetStatus& target = targets_[id];
-        // Bans of later slots were decided since, and went their own way.
-        while (target.prepared && repairing.next < repairing.seen.size() && budget > 0) {
-            std::uint32_t slot = repairing.next++;
-            const Ban* ban = bans_.at(slot);
-            if (repairing.seen[slot] || ban == nullptr || ban->key.jail != target.spec.jail ||
-                ban->state == BanState::simulated || ban->until <= now)
-                continue;
-            Instant until = wanted_until(id, ban->key.prefix);
-            queue({repairing.renew ? Order::Kind::renew : Order::Kind::add,
-                   id,
-                   ban->key.prefix,
-                   until - now,
-                   {}});
-            arm(id, ban->key.prefix, until, now);
-            ++repairing.changes;
-            --budget;
-        }
-        if (target.prepared && repairing.next < repairing.seen.size()) return;
-        if (target.prepared && repairing.repair && repairing.changes > 0) {
-            ++targets_[id].repairs;
-            report.repaired.push_back(id);
-        }
-        repairing = {};
-        --repairing_;
-    }
+    for (TargetId id = 0; id < repairs_.size() && budget > 0; ++id)
+        if (repairs_[id].stage == Repairing::Stage::adding && has_room(kind_of(id)))
+            continue_repair(id, budget, now, report);
 }
 
-void Dispatch::check_blind_sets(Instant now, Report& report) {
+void Dispatch::continue_repair(TargetId id, std::uint32_t& budget, Instant now, Report& report) {
+    Repairing& repairing = repairs_[id];
+    TargetStatus& target = targets_[id];
+    // Bans of later slots were decided since, and went their own way.
+    while (target.prepared && repairing.next < repairing.seen.size() && budget > 0) {
+        std::uint32_t slot = repairing.next++;
+        const Ban* ban = bans_.at(slot);
+        if (repairing.seen[slot] || ban == nullptr || ban->key.jail != target.spec.jail ||
+            ban->state == BanState::simulated || ban->until <= now)
+            continue;
+        Instant until = wanted_until(id, ban->key.prefix);
+        queue({repairing.renew ? Order::Kind::renew : Order::Kind::add,
+               id,
+               ban->key.prefix,
+               until - now,
+               {}});
+        arm(id, ban->key.prefix, until, now);
+        ++repairing.changes;
+        --budget;
+    }
+    if (target.prepared && repairing.next < repairing.seen.size()) return;
+    if (target.prepared && repairing.say && repairing.changes > 0) {
+        ++target.repairs;
+        report.repaired.push_back(id);
+    }
+    bool again = repairing.again && target.prepared;
+    bool say = repairing.say;
+    end_repair(id);
+    if (again) reconcile_target(id, say);
+}
+
+void Dispatch::check_blind_sets(Instant now) {
     std::vector<std::size_t> bans(by_jail_.size());
     for (const Ban& ban : bans_)
         if (ban.state != BanState::simulated && ban.until > now) ++bans[ban.key.jail];
     bool full = ++checks_ % full_check_every == 0;
     for (const TargetStatus& target : targets_) {
         TargetId id = target.spec.id;
-        if (!enforces(id) || backend_of(id).notice_fd() >= 0 || !target.prepared) continue;
-        if (!full && prepare_target(id, now, report)) {
-            auto count = backend_of(id).count(id);
-            if (count && *count >= bans[target.spec.jail]) continue;
-        }
-        reconcile_target(id, now, report, true);
+        if (!enforces(id) || carrier_of(id).sees_touches() || !target.prepared ||
+            repairs_[id].stage != Repairing::Stage::none)
+            continue;
+        if (full)
+            reconcile_target(id, true);
+        else
+            look_at(id, Look::count, Purpose::count).expected = bans[target.spec.jail];
     }
 }
 
+void Dispatch::collect(Instant now, Report& report) {
+    for (bool more = true; more;) {
+        more = false;
+        for (std::size_t kind = 0; kind < carriers_.size(); ++kind) {
+            if (!carriers_[kind] || !carriers_[kind]->has_notices()) continue;
+            more = true;
+            for (Notice& notice : carriers_[kind]->take_notices())
+                hear(kind, std::move(notice), now, report);
+        }
+    }
+}
+
+void Dispatch::hear(std::size_t kind, Notice notice, Instant now, Report& report) {
+    if (auto* applied = std::get_if<Applied>(&notice)) on_applied(kind, *applied, now, report);
+    if (auto* elements = std::get_if<Elements>(&notice)) on_elements(*elements, now, report);
+    if (auto* looked = std::get_if<Looked>(&notice)) on_looked(*looked, now, report);
+    if (auto* completion = std::get_if<Completion>(&notice))
+        on_completion(*completion, now, report);
+    if (std::holds_alternative<Touched>(notice)) on_touched(kind, now, report);
+    if (auto* lost = std::get_if<Lost>(&notice)) on_lost(kind, lost->error, report);
+    if (std::holds_alternative<Regained>(notice)) on_regained(kind);
+}
+
 void Dispatch::on_notice(std::size_t kind, Instant now, Report& report) {
-    Backend::Notices notices = backends_[kind]->read_notices();
-    for (const Completion& completion : notices.completions) on_completion(completion, now, report);
-    if (!notices.touched) return;
+    carriers_[kind]->read();
+    flush(now, report);
+}
+
+// What it had been asked for is not known to be done: it stays pending, and is made right once
+// there is another one.
+void Dispatch::on_lost(std::size_t kind, const Error& error, Report& report) {
+    ++losses_;
+    UnderWay& under_way = under_way_[kind];
+    under_way.lost = true;
+    under_way.overflowed = false;
+    under_way.orders = 0;
+    for (auto& [request, orders] : std::exchange(under_way.batches, {}))
+        for (Order& order : orders) keep(std::move(order));
+    bool said = false;
+    for (TargetStatus& target : targets_) {
+        TargetId id = target.spec.id;
+        if (kind_of(id) != kind) continue;
+        end_repair(id);
+        retries_[id].due = never;
+        retries_[id].lost = true;
+        target.prepared = false;
+        target.error = error;
+        if (!std::exchange(said, true)) report.troubles.push_back({id, error, false});
+    }
+    under_way.loss_said = said;
+}
+
+void Dispatch::on_regained(std::size_t kind) {
+    under_way_[kind].lost = false;
+    repair_all(kind, false);
+}
+
+// Until there is another backend. What the bans say is added then; the rest must not be forgotten.
+void Dispatch::keep(Order order) {
+    Retry& retry = retries_[order.target];
+    Prefix prefix = order.prefix;
+    if (retry.orders.size() < most_retries)
+        retry.orders.insert_or_assign(prefix, std::move(order));
+    else
+        retry.reconcile = true;
+}
+
+void Dispatch::on_touched(std::size_t kind, Instant now, Report& report) {
     Touches& touches = touches_[kind];
     if (touches.due != never) return;
     if (now >= touches.since + quick || now < touches.since) {
@@ -167,7 +326,7 @@ void Dispatch::on_notice(std::size_t kind, Instant now, Report& report) {
         touches.count = 0;
     }
     if (++touches.count <= most_quick_repairs) {
-        repair_all(kind, now, report);
+        repair_all(kind, true);
         return;
     }
     touches.pause = longer(touches.pause);
@@ -186,15 +345,14 @@ void Dispatch::on_notice(std::size_t kind, Instant now, Report& report) {
         }
 }
 
-void Dispatch::repair_all(std::size_t kind, Instant now, Report& report) {
+void Dispatch::repair_all(std::size_t kind, bool say) {
     for (const TargetStatus& target : targets_)
-        if (target.spec.action.index() == kind) reconcile_target(target.spec.id, now, report, true);
-    flush(now, report);
+        if (kind_of(target.spec.id) == kind) reconcile_target(target.spec.id, say);
 }
 
 void Dispatch::on_clock_change(Instant now, Report& report) {
     for (const TargetStatus& target : targets_)
-        if (enforces(target.spec.id)) reconcile_target(target.spec.id, now, report, false);
+        if (enforces(target.spec.id)) reconcile_target(target.spec.id, false);
     flush(now, report);
 }
 
@@ -202,10 +360,10 @@ void Dispatch::on_time(Instant now, Report& report) {
     for (std::size_t kind = 0; kind < touches_.size(); ++kind) {
         if (touches_[kind].due > now) continue;
         touches_[kind].due = never;
-        repair_all(kind, now, report);
+        repair_all(kind, true);
     }
     for (TargetId target = 0; target < targets_.size(); ++target)
-        if (retries_[target].due <= now) retry(target, now, report);
+        if (retries_[target].due <= now) retry(target, now);
     while (!rearm_.empty() && rearm_.begin()->first <= now) {
         auto [target, prefix] = rearm_.begin()->second;
         rearm_.erase(rearm_.begin());
@@ -216,7 +374,7 @@ void Dispatch::on_time(Instant now, Report& report) {
     }
     if (check_at_ <= now) {
         check_at_ = never;
-        check_blind_sets(now, report);
+        check_blind_sets(now);
     }
     flush(now, report);
     for (TargetStatus& target : targets_) {
@@ -227,35 +385,28 @@ void Dispatch::on_time(Instant now, Report& report) {
     }
 }
 
-void Dispatch::retry(TargetId id, Instant now, Report& report) {
+void Dispatch::retry(TargetId id, Instant now) {
     Retry& retry = retries_[id];
     retry.due = never;
-    auto orders = std::exchange(retry.orders, {});
     if (!enforces(id)) {
-        for (auto& [prefix, order] : orders)
+        for (auto& [prefix, order] : std::exchange(retry.orders, {}))
             if (progress_.contains(order.ban->key)) queue(std::move(order));
         return;
     }
-    if (!targets_[id].prepared) {
-        // Reconciliation sends all that is wanted, the waiting orders among it.
-        reconcile_target(id, now, report, true);
-        bool prepared = targets_[id].prepared;
-        if (prepared) retry.pause = Duration{0};
-        for (auto& [prefix, order] : orders)
-            if (!prepared)
-                retry.orders.emplace(prefix, std::move(order));
-            else if (order.kind == Order::Kind::remove)
-                queue(std::move(order));
-        return;
-    }
+    if (!targets_[id].prepared) return reconcile_target(id, true);  // then they are sent, too
     if (retry.reconcile)
-        reconcile_target(id, now, report, true);
-    else [[maybe_unused]]
-        bool ready = prepare_target(id, now, report);
+        reconcile_target(id, true);
+    else if (repairs_[id].stage == Repairing::Stage::none)
+        look_at(id, Look::prepare, Purpose::prepare);
+    send_again(std::exchange(retry.orders, {}), now);
+}
+
+// As far as they are wanted still.
+void Dispatch::send_again(std::map<Prefix, Order> orders, Instant now) {
     for (auto& [prefix, order] : orders) {
+        Instant until = wanted_until(order.target, prefix);
+        if ((order.kind == Order::Kind::remove) == (until > now)) continue;
         if (order.kind != Order::Kind::remove) {
-            Instant until = wanted_until(id, prefix);
-            if (until <= now) continue;
             order.timeout = until - now;
             order.kind = Order::Kind::renew;
         }

@@ -7,6 +7,7 @@
 #include <array>
 #include <filesystem>
 
+#include "config/names.h"
 #include "config/ports.h"
 #include "config/program.h"
 #include "core/base/suggest.h"
@@ -14,8 +15,6 @@
 namespace bandd {
 namespace {
 
-// linux/netfilter/ipset/ip_set.h: IPSET_MAXNAMELEN is 32 with the ending zero.
-constexpr std::size_t longest_ipset_name = 31;
 // nf_log takes NF_LOG_PREFIXLEN 128 with the ending zero.
 constexpr std::size_t longest_log_prefix = 127;
 constexpr int deepest_action_file = 5;  // actions/ that name each other
@@ -225,6 +224,10 @@ IpsetAction parse_ipset(const Value& keys, const ActionContext& context, Reading
             reading.errors.push_back({"ipset \"" + name + "\"",
                                       "the kernel takes names of at most 31 bytes",
                                       "give one with \"set:\"", keys.where});
+        else if (!name.empty() && !is_ipset_name(name))
+            reading.errors.push_back({"ipset \"" + name + "\"", "is no name of a set",
+                                      "letters, digits and signs, without spaces and quotes",
+                                      keys.where});
     return action;
 }
 

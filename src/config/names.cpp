@@ -6,7 +6,6 @@
 namespace bandd {
 namespace {
 
-constexpr std::size_t longest_jail_name = 63;
 constexpr std::size_t longest_host_name = 253;  // RFC 1035, 2.3.4, without the root's dot
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -19,6 +18,12 @@ bool is_jail_name(std::string_view text) {
     return std::ranges::all_of(text, [](char c) {
         return is_letter(c) || is_digit(c) || c == '-' || c == '_' || c == '.';
     });
+}
+
+bool is_ipset_name(std::string_view text) {
+    if (text.empty() || text.size() > longest_ipset_name || text.front() == '-') return false;
+    return std::ranges::all_of(
+        text, [](char c) { return c > ' ' && c <= '~' && c != '"' && c != '\'' && c != '\\'; });
 }
 
 bool is_host_name(std::string_view text) {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <csignal>
 
-#include "action/make_backend.h"
+#include "action/make_carrier.h"
 #include "control/server.h"
 #include "daemon/announcer.h"
 #include "daemon/answerer.h"
@@ -94,6 +94,21 @@ bool needs_restart(const Config& fresh, const Config& config) {
            fresh.user != config.user || fresh.group != config.group;
 }
 
+// Each kind of sets has a bandd-kernel of its own.
+StartKernel starting_kernel(Roles& roles) {
+    return [&roles](kernel::Served served) {
+        switch (served) {
+            case kernel::Served::nftables:
+                return roles.start_role(Role::nftables);
+            case kernel::Served::ipset:
+                return roles.start_role(Role::ipset);
+            case kernel::Served::geoblocks:
+                break;
+        }
+        return roles.start_role(Role::geoblocks);
+    };
+}
+
 }  // namespace
 
 Daemon::Daemon(const DaemonOptions& options, Opened opened, Log& log)
@@ -103,15 +118,15 @@ Daemon::~Daemon() = default;
 
 void Daemon::say(const Error& error) { log_.put(Severity::error, to_line(error)); }
 
-Result<> Daemon::make_backends(const Config& config) {
+Result<> Daemon::make_carriers(const Config& config) {
     for (const JailConfig& jail : config.jails)
         for (const ActionConfig& action : jail.actions) {
             std::size_t kind = action.index();
-            if (dispatch_->has_backend(kind)) continue;
-            auto backend = make_backend(action, *programs_);
-            if (!backend) return std::unexpected(backend.error());
-            int fd = (*backend)->notice_fd();
-            dispatch_->add_backend(kind, std::move(*backend));
+            if (dispatch_->has_carrier(kind)) continue;
+            auto carrier = make_carrier(action, *programs_, starting_kernel(*opened_.roles));
+            if (!carrier) return std::unexpected(carrier.error());
+            int fd = (*carrier)->notice_fd();
+            dispatch_->add_carrier(kind, std::move(*carrier));
             if (fd < 0) continue;
             [[maybe_unused]] auto added =
                 opened_.loop->add(fd, EPOLLIN, [this, kind](std::uint32_t) {
@@ -129,7 +144,7 @@ Result<> Daemon::make_parts() {
                                            [this](const Error& error) { say(error); });
     answerer_ = std::make_unique<Answerer>(*opened_.roles, loop, config().dns_servers, *programs_,
                                            [this](const Error& error) { say(error); });
-    auto geoip = Geoip::start(loop, config(), log_);
+    auto geoip = Geoip::start(loop, config(), starting_kernel(*opened_.roles), log_);
     if (!geoip) return std::unexpected(geoip.error());
     geoip_ = std::move(*geoip);
     engine_ = std::make_unique<Engine>(limits_of(config()));
@@ -138,7 +153,7 @@ Result<> Daemon::make_parts() {
     if (!users) return std::unexpected(users.error());
     users_file_ = std::move(*users);
     users_file_->configure(true);
-    dispatch_ = std::make_unique<Dispatch>(engine_->bans(), Dispatch::Backends{});
+    dispatch_ = std::make_unique<Dispatch>(engine_->bans(), Dispatch::Carriers{});
     pipeline_ = std::make_unique<Pipeline>(
         *engine_, *dispatch_, *opened_.sources,
         Pipeline::Listener{[this](const Event& event) { on_event(event); },
@@ -156,8 +171,7 @@ Result<> Daemon::make_parts() {
 // What others request of us.
 void Daemon::make_request_parts() {
     control_ = std::make_unique<ControlServer>(
-        *opened_.loop, std::move(opened_.control), opened_.account.group,
-        opened_.account.user.uid,
+        *opened_.loop, std::move(opened_.control), opened_.account.group, opened_.account.user.uid,
         [this](const std::string& command, const Json& arguments, ControlServer::Reply reply) {
             return commands_->run(command, arguments, reply);
         },
@@ -260,9 +274,10 @@ Result<> Daemon::begin() {
     // Bans go on without them.
     if (auto read = programs_->prepare(config()); !read) say(read.error());
     programs_->take(config());
-    if (auto made = make_backends(config()); !made) return made;
+    if (auto made = make_carriers(config()); !made) return made;
     dispatch_->hold_removals();
-    apply_config(std::move(*saved), at);
+    // Nobody waits for us yet.
+    apply_config(std::move(*saved), at, KernelCarrier::longest_silence);
     if (auto set_up = opened_.endpoints->configure(config(), *opened_.loop, opened_.sockets);
         !set_up)
         return set_up;
@@ -277,13 +292,13 @@ Result<> Daemon::begin() {
     return {};
 }
 
-void Daemon::apply_config(SavedSources saved, Instant at) {
+void Daemon::apply_config(SavedSources saved, Instant at, Duration longest) {
     Report report;
     dispatch_->set_targets(actions_of(config(), *engine_));
     if (checkpointer_->take_lost())
-        for (Ban& ban : dispatch_->bans_in_sets(at, report))
+        for (Ban& ban : dispatch_->bans_in_sets(at, report, longest))
             if (engine_->bans().find(ban.key) == nullptr) engine_->restore_ban(std::move(ban));
-    dispatch_->make_right(at, report);
+    dispatch_->make_right(at, report, longest);
     pipeline_->put(report);
     pipeline_->configure(config(), opened_.configuration.compiled);
     opened_.sources->configure(config(), engine_->jails(), std::move(saved), at);
@@ -333,7 +348,7 @@ std::expected<Daemon::Prepared, Errors> Daemon::prepare() {
     prepared.rules = rules_of(fresh);
     if (auto room = engine_->check_room(prepared.rules); !room) return refuse(room.error());
     if (auto ready = geoip_->prepare_blocks(fresh); !ready) return refuse(ready.error());
-    if (auto made = make_backends(fresh); !made) return refuse(made.error());
+    if (auto made = make_carriers(fresh); !made) return refuse(made.error());
     if (auto read = programs_->prepare(fresh); !read) return refuse(read.error());
     // The last, as it changes something. The log may have been rotated: it is opened anew even if
     // its name is the same.
@@ -358,7 +373,7 @@ void Daemon::take(Prepared prepared, Instant at) {
     [[maybe_unused]] auto said_by_sources =
         opened_.sources->open(config(), prepared.sockets, false);
     users_file_->configure(false);
-    apply_config({}, at);
+    apply_config({}, at, Dispatch::patience);
     auto set_up = opened_.endpoints->configure(config(), *opened_.loop, prepared.sockets);
     if (!set_up) say(set_up.error());
     geoip_->make_blocks();
@@ -459,9 +474,10 @@ void Daemon::stop() {
     notify_supervisor("STOPPING=1");
     Instant at = now();
     if (config().flush_on_stop) {
-        dispatch_->clear(at);
+        dispatch_->clear(at, KernelCarrier::longest_silence);
         geoip_->clear_blocks();
     }
+    dispatch_->finish();
     checkpointer_->finish(at);
     log_.write(Severity::notice, "bandd stopped; bans: {}, which {}", engine_->bans().size(),
                config().flush_on_stop ? "were taken out of the kernel" : "stay in the kernel");

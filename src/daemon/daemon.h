@@ -52,7 +52,7 @@ class Daemon {
     Result<> listen_to_machine();
     Result<SavedSources> load_state(Instant now);
     void renew_engine(Instant now);
-    Result<> make_backends(const Config& config);
+    Result<> make_carriers(const Config& config);
     CommandParts command_parts();
     void serve_requests();
 
@@ -62,7 +62,7 @@ class Daemon {
     std::expected<Prepared, Errors> prepare();
     void take(Prepared prepared, Instant now);
     Result<> reload();
-    void apply_config(SavedSources saved, Instant now);
+    void apply_config(SavedSources saved, Instant now, Duration longest);
     void say_what_is_watched();
 
     // A turn.

@@ -11,7 +11,7 @@ namespace bandd {
 namespace {
 
 // On the thread.
-GeoblockReport carry_out(const std::vector<GeoblockConfig>& configs,
+GeoblockReport carry_out(KernelGeoblocks& kernel, const std::vector<GeoblockConfig>& configs,
                          const std::vector<std::string>& databases) {
     GeoblockReport report;
     std::vector<Geoblock> blocks;
@@ -26,7 +26,7 @@ GeoblockReport carry_out(const std::vector<GeoblockConfig>& configs,
         blocks.push_back({config, subtract_ranges(*networks, merge_ranges(std::move(except)))});
         report.networks.emplace_back(config.name, blocks.back().ranges.size());
     }
-    if (auto put = put_geoblocks(blocks); !put) {
+    if (auto put = kernel.put(blocks); !put) {
         report.error = put.error();
         report.networks.clear();
     }
@@ -35,28 +35,48 @@ GeoblockReport carry_out(const std::vector<GeoblockConfig>& configs,
 
 }  // namespace
 
-Result<std::unique_ptr<Geoblocker>> Geoblocker::start(Loop& loop, OnDone on_done) {
-    auto watch = GeoblockWatch::open();
-    if (!watch) return std::unexpected(watch.error());
+Result<std::unique_ptr<Geoblocker>> Geoblocker::start(Loop& loop, StartKernel start_kernel,
+                                                      OnDone on_done) {
     Fd done(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!done) return fail_errno("eventfd");
-    return std::unique_ptr<Geoblocker>(
-        new Geoblocker(loop, std::move(*watch), std::move(done), std::move(on_done)));
+    std::unique_ptr<Geoblocker> made(
+        new Geoblocker(loop, std::move(start_kernel), std::move(done), std::move(on_done)));
+    if (auto started = made->kernel_.start(); !started) return std::unexpected(started.error());
+    return made;
 }
 
-Geoblocker::Geoblocker(Loop& loop, GeoblockWatch watch, Fd done, OnDone on_done)
-    : loop_(loop), watch_(std::move(watch)), done_(std::move(done)), on_done_(std::move(on_done)) {
-    [[maybe_unused]] auto first =
+Geoblocker::Geoblocker(Loop& loop, StartKernel start_kernel, Fd done, OnDone on_done)
+    : loop_(loop),
+      kernel_(std::move(start_kernel)),
+      done_(std::move(done)),
+      on_done_(std::move(on_done)) {
+    [[maybe_unused]] auto added =
         loop_.add(done_.get(), EPOLLIN, [this](std::uint32_t) { finish(); });
-    [[maybe_unused]] auto second = loop_.add(watch_.fd(), EPOLLIN, [this](std::uint32_t) {
-        if (watch_.was_changed()) begin();
-    });
 }
 
 Geoblocker::~Geoblocker() {
     if (thread_.joinable()) thread_.join();
     loop_.remove(done_.get());
-    loop_.remove(watch_.fd());
+    ignore();
+}
+
+Result<> Geoblocker::listen() {
+    listening_ = kernel_.fd();
+    if (listening_ < 0) return {};
+    return loop_.add(listening_, EPOLLIN, [this](std::uint32_t) {
+        int fd = listening_;
+        if (!kernel_.was_touched()) return;
+        if (kernel_.fd() < 0) {  // it has ended, and its descriptor is closed
+            loop_.remove(fd);
+            listening_ = -1;
+        }
+        begin();
+    });
+}
+
+void Geoblocker::ignore() {
+    if (listening_ >= 0) loop_.remove(listening_);
+    listening_ = -1;
 }
 
 void Geoblocker::set(std::vector<GeoblockConfig> blocks, std::vector<std::string> databases) {
@@ -73,10 +93,13 @@ void Geoblocker::begin() {
     running_ = true;
     again_ = false;
     retry_at_.reset();
-    // Our own transaction would wake us for each of its elements.
-    watch_.pause();
-    thread_ = std::thread([this, blocks = blocks_, databases = databases_] {
-        report_ = carry_out(blocks, databases);
+    ignore();
+    auto connected = kernel_.connect();
+    thread_ = std::thread([this, connected, blocks = blocks_, databases = databases_] {
+        if (connected)
+            report_ = carry_out(kernel_, blocks, databases);
+        else
+            report_ = {{}, connected.error()};
         std::uint64_t one = 1;
         [[maybe_unused]] auto ignored = ::write(done_.get(), &one, sizeof one);
     });
@@ -89,10 +112,8 @@ void Geoblocker::finish() {
     thread_.join();
     running_ = false;
     if (report_.error) retry_at_ = now() + pause;
-    if (auto listening = watch_.resume(); !listening) retry_at_ = now() + pause;
+    if (auto listening = listen(); !listening) retry_at_ = now() + pause;
     on_done_(report_);
-    // Whoever took our table away while we did not listen is found out here.
-    if (!report_.error && !blocks_.empty() && !geoblocks_stand()) again_ = true;
     if (again_) begin();
 }
 
@@ -103,8 +124,9 @@ void Geoblocker::on_time(Instant now) {
 void Geoblocker::clear() {
     if (thread_.joinable()) thread_.join();
     running_ = false;
-    watch_.pause();
-    [[maybe_unused]] auto said_by_nobody = put_geoblocks({});
+    ignore();
+    // An error is said by nobody: bandd ends.
+    if (kernel_.start()) (void)kernel_.put({}).has_value();
 }
 
 }  // namespace bandd

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "action/geoblock.h"
+#include "action/kernel_geoblocks.h"
 #include "os/loop.h"
 
 namespace bandd {
@@ -28,7 +28,8 @@ class Geoblocker {
     static constexpr Duration pause = std::chrono::minutes(1);
 
     using OnDone = std::function<void(const GeoblockReport&)>;
-    static Result<std::unique_ptr<Geoblocker>> start(Loop& loop, OnDone on_done);
+    static Result<std::unique_ptr<Geoblocker>> start(Loop& loop, StartKernel start_kernel,
+                                                     OnDone on_done);
     ~Geoblocker();  // waits for what is under way
     Geoblocker(const Geoblocker&) = delete;
     Geoblocker& operator=(const Geoblocker&) = delete;
@@ -41,13 +42,16 @@ class Geoblocker {
     void clear();
 
   private:
-    Geoblocker(Loop& loop, GeoblockWatch watch, Fd done, OnDone on_done);
+    Geoblocker(Loop& loop, StartKernel start_kernel, Fd done, OnDone on_done);
+    Result<> listen();
+    void ignore();
     void begin();
     void finish();
 
     Loop& loop_;
-    GeoblockWatch watch_;
-    Fd done_;  // eventfd
+    KernelGeoblocks kernel_;
+    int listening_ = -1;  // its descriptor, while it is listened to
+    Fd done_;             // eventfd
     OnDone on_done_;
     std::vector<GeoblockConfig> blocks_;
     std::vector<std::string> databases_;

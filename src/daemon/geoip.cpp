@@ -9,10 +9,11 @@
 
 namespace bandd {
 
-Result<std::unique_ptr<Geoip>> Geoip::start(Loop& loop, const Config& config, Log& log) {
+Result<std::unique_ptr<Geoip>> Geoip::start(Loop& loop, const Config& config,
+                                            StartKernel start_kernel, Log& log) {
     auto files = ReplacedFiles::create();
     if (!files) return std::unexpected(files.error());
-    std::unique_ptr<Geoip> made(new Geoip(std::move(*files), loop, config, log));
+    std::unique_ptr<Geoip> made(new Geoip(std::move(*files), loop, config, start_kernel, log));
     // Watched before they are opened, so that no change between the two is missed.
     made->files_.set_files(config.geoip);
     auto opened = GeoDatabases::open(config.geoip);
@@ -21,7 +22,12 @@ Result<std::unique_ptr<Geoip>> Geoip::start(Loop& loop, const Config& config, Lo
     auto added = loop.add(made->files_.fd(), EPOLLIN,
                           [geoip = made.get()](std::uint32_t) { geoip->on_notice(); });
     if (!added) return std::unexpected(added.error());
-    made->stale_ = config.geoblocks.empty() && geoblocks_stand();
+    // It is asked later, in `prepare_blocks`, so that nothing waits for its start. Without the
+    // right to know there are none.
+    if (config.geoblocks.empty()) {
+        made->finder_.emplace(start_kernel);
+        if (!made->finder_->connect()) made->finder_.reset();
+    }
     return made;
 }
 
@@ -44,8 +50,11 @@ void Geoip::on_notice() {
 }
 
 Result<> Geoip::prepare_blocks(const Config& fresh) {
+    if (finder_) stale_ = finder_->start() && finder_->stand().value_or(false);
+    finder_.reset();
     if (blocker_ || (fresh.geoblocks.empty() && !stale_)) return {};
-    auto started = Geoblocker::start(loop_, [this](const GeoblockReport& report) { say(report); });
+    auto started = Geoblocker::start(loop_, start_kernel_,
+                                     [this](const GeoblockReport& report) { say(report); });
     if (!started) return std::unexpected(started.error());
     blocker_ = std::move(*started);
     return {};

@@ -19,9 +19,10 @@ struct Config;
 class Geoip {
   public:
     // Opens those of `config`, which is what is in force at any time. `loop`, `config` and `log`
-    // outlive it. Before anything is changed in the kernel, as it looks for geoblocks of a daemon
-    // before us: the kernel lets a socket go only once its changes are done, which takes a while.
-    static Result<std::unique_ptr<Geoip>> start(Loop& loop, const Config& config, Log& log);
+    // outlive it. `start_kernel` starts a bandd-kernel: one that looks for geoblocks of a daemon
+    // before us, if none are configured.
+    static Result<std::unique_ptr<Geoip>> start(Loop& loop, const Config& config,
+                                                StartKernel start_kernel, Log& log);
 
     // What they say; at the same place while this lives.
     const GeoDatabases& facts() const { return facts_; }
@@ -38,8 +39,12 @@ class Geoip {
     void clear_blocks();
 
   private:
-    Geoip(ReplacedFiles files, Loop& loop, const Config& config, Log& log)
-        : files_(std::move(files)), loop_(loop), config_(config), log_(log) {}
+    Geoip(ReplacedFiles files, Loop& loop, const Config& config, StartKernel start_kernel, Log& log)
+        : files_(std::move(files)),
+          loop_(loop),
+          config_(config),
+          start_kernel_(std::move(start_kernel)),
+          log_(log) {}
     void say(const GeoblockReport& report);
     void on_notice();
 
@@ -47,8 +52,10 @@ class Geoip {
     GeoDatabases facts_;
     Loop& loop_;
     const Config& config_;
+    StartKernel start_kernel_;
     Log& log_;
-    std::unique_ptr<Geoblocker> blocker_;  // empty if there were never any geoblocks
+    std::optional<KernelGeoblocks> finder_;  // until `prepare_blocks`
+    std::unique_ptr<Geoblocker> blocker_;    // empty if there were never any geoblocks
     bool stale_ = false;  // geoblocks of a daemon before us are there, and none are configured
 };
 

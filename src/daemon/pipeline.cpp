@@ -73,7 +73,7 @@ void Pipeline::put(const Report& report) {
 void Pipeline::put_at_once(Outcome& outcome, Instant now) {
     put(outcome, now);
     Report report;
-    dispatch_.flush(now, report);
+    dispatch_.flush(now, report, Dispatch::patience);
     put(report);
 }
 
@@ -97,7 +97,7 @@ bool Pipeline::turn(Instant now) {
     engine_.on_time(reached ? std::min(now, *reached) : now, outcome);
     put(outcome, now);
     Report report;
-    if (!reached) dispatch_.release_removals(now, report);
+    if (!reached) dispatch_.release_removals();
     dispatch_.flush(now, report);
     put(report);
     return dispatch_.busy() || sources_.is_ready();

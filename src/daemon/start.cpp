@@ -143,7 +143,7 @@ Result<> drop_rights(const Account& account, const Config& config, Log& log) {
 // A role without a user of its own shares "nobody" with others.
 void warn_of_missing_users(const Config& config, const Account& account, Log& log) {
     if (account.unprivileged) return;
-    std::vector<Role> roles{Role::resolver};
+    std::vector<Role> roles{Role::resolver, Role::nftables};  // one of the three with that user
     if (config.http.listen) roles.push_back(Role::http);
     for (const Error& error : missing_role_users(roles)) log.put(Severity::warning, to_line(error));
 }

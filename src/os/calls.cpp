@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "os/calls.h"
 
+#include <linux/netlink.h>
 #include <linux/sockios.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -260,7 +261,13 @@ void allow_sockets(List& list, const AllowedCalls& allowed) {
         allow(AF_UNIX);
         list.allow_if("socketpair", {SCMP_A0(SCMP_CMP_EQ, AF_UNIX)});
     }
-    if (allowed.netlink) allow(AF_NETLINK);
+    auto allow_netlink = [&](int bus) {
+        list.allow_if("socket", {SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
+                                 SCMP_A2(SCMP_CMP_EQ, static_cast<scmp_datum_t>(bus))});
+    };
+    if (allowed.addresses)
+        for (int bus : {NETLINK_ROUTE, NETLINK_SOCK_DIAG}) allow_netlink(bus);
+    if (allowed.netfilter) allow_netlink(NETLINK_NETFILTER);
     if (!allowed.internet) return;
     allow(AF_INET);
     allow(AF_INET6);

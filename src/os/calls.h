@@ -10,7 +10,8 @@ namespace bandd {
 struct AllowedCalls {
     bool read_files = false;    // opening, listing and watching them
     bool write_files = false;   // making, renaming and removing them
-    bool netlink = false;       // sockets to the kernel
+    bool addresses = false;     // netlink: interfaces, and whose a connection is
+    bool netfilter = false;     // netlink: the firewall
     bool local = false;         // Unix sockets
     bool internet = false;      // IPv4 and IPv6
     bool machine_code = false;  // memory that is both written and executed: PCRE2's compiler

@@ -45,13 +45,18 @@ RoleRights rights_of(Role role) {
     switch (role) {
         case Role::resolver:
             return {
-                "bandd-net",        {},  {.read_files = true, .netlink = true, .internet = true},
+                "bandd-net",        {},  {.read_files = true, .addresses = true, .internet = true},
                 files_to_resolve(), 256, 256 * mebibyte};
         case Role::http:
             return {"bandd-http", {}, {}, {}, 1024, 512 * mebibyte};
-        case Role::kernel:
-            return {"bandd-kernel", {CAP_NET_ADMIN}, {.read_files = true, .netlink = true}, {}, 64,
-                    RLIM_INFINITY};
+        case Role::nftables:
+        case Role::ipset:
+        case Role::geoblocks:
+            // It opens no file, but libipset reads addresses by getaddrinfo, which works without
+            // /etc/resolv.conf, and not without a call to look for it.
+            return {
+                "bandd-kernel", {CAP_NET_ADMIN}, {.read_files = true, .netfilter = true}, {}, 64,
+                RLIM_INFINITY};
         case Role::programs:
         case Role::sockets:
             break;  // they read nothing of strangers, stay root, and never ask
@@ -102,9 +107,11 @@ Result<> enter_role(Role role) {
     if (geteuid() == 0) {
         auto user = find_role_user(rights.user);
         if (!user) return std::unexpected(user.error());
+        // Changing the user takes away whether it ends with bandd-root.
+        int with_parent = 0;
+        prctl(PR_GET_PDEATHSIG, &with_parent);
         if (auto dropped = drop_privileges(*user, rights.capabilities); !dropped) return dropped;
-        // bandd-root has set it, but a change of the user clears it.
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        prctl(PR_SET_PDEATHSIG, with_parent);
     }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("prctl no_new_privs");
     prctl(PR_SET_DUMPABLE, 0);
@@ -117,14 +124,14 @@ Result<> enter_role(Role role) {
 }
 
 Result<Missing> enter_daemon(const SystemUser& account, const std::vector<std::string>& writes) {
-    constexpr std::array<unsigned, 2> kept{CAP_NET_ADMIN, CAP_DAC_READ_SEARCH};
+    constexpr std::array<unsigned, 1> kept{CAP_DAC_READ_SEARCH};
     if (geteuid() == 0)
         if (auto dropped = drop_privileges(account, kept); !dropped)
             return std::unexpected(dropped.error());
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("prctl no_new_privs");
     return allow_only({{"/"}, writes}, {.read_files = true,
                                         .write_files = true,
-                                        .netlink = true,
+                                        .addresses = true,
                                         .local = true,
                                         .machine_code = true});
 }

@@ -25,9 +25,8 @@ Result<> enter_role(Role role);
 // Of these roles, whose user does not exist: one line each, to be said at a start.
 std::vector<Error> missing_role_users(std::span<const Role> roles);
 
-// The daemon's: becomes `account`, with what it needs to read logs and to reach the kernel's sets.
-// Files: it reads all that its account may, writes in `writes` only. Call before any thread is
-// started.
+// The daemon's: becomes `account`, with what it needs to read logs. Files: it reads all that its
+// account may, writes in `writes` only. Call before any thread is started.
 Result<Missing> enter_daemon(const SystemUser& account, const std::vector<std::string>& writes);
 
 }  // namespace bandd

@@ -34,7 +34,8 @@ void stop_blocking(const Fd& fd) {
 
 const char* role_program(Role role) {
     constexpr std::array<const char*, role_count> programs{
-        "bandd-resolver", "bandd-http", "bandd-programs", "bandd-sockets", "bandd-kernel"};
+        "bandd-resolver", "bandd-http",   "bandd-programs", "bandd-sockets",
+        "bandd-kernel",   "bandd-kernel", "bandd-kernel"};
     return programs[static_cast<std::size_t>(role)];
 }
 

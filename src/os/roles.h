@@ -16,8 +16,10 @@
 
 namespace bandd {
 
-enum class Role : std::uint8_t { resolver, http, programs, sockets, kernel };
-inline constexpr std::size_t role_count = 5;
+// The last three are bandd-kernel, one for each kind of sets, so that one that hangs or dies takes
+// no other along.
+enum class Role : std::uint8_t { resolver, http, programs, sockets, nftables, ipset, geoblocks };
+inline constexpr std::size_t role_count = 7;
 
 // A role's process finds its end of the socket (SOCK_SEQPACKET) to the daemon here, and the other
 // descriptor that it is given, if any, after it.

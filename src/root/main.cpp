@@ -31,11 +31,13 @@ struct Row {
 };
 // In the order of Role.
 constexpr std::array<Row, role_count> rows{{
-    {1, false, true},  // resolver
-    {1, false, true},  // http
-    {8, true, false},  // programs
-    {1, true, true},   // sockets
-    {1, false, true},  // kernel
+    {1, false, true},   // resolver
+    {1, false, true},   // http
+    {8, true, false},   // programs
+    {1, true, true},    // sockets
+    {1, false, false},  // nftables
+    {1, false, false},  // ipset
+    {1, false, false},  // geoblocks
 }};
 
 constexpr const char* data_variable = "BANDD_DATA";

@@ -2,8 +2,11 @@
 // Dispatch over a kernel that fails when told to: an in-memory twin of a backend. The real ones are
 // tested beside this file.
 #include <algorithm>
+#include <deque>
+#include <functional>
 #include <map>
 
+#include "action/direct_carrier.h"
 #include "action/dispatch.h"
 #include "core/decide/engine.h"
 #include "support/common.h"
@@ -59,6 +62,42 @@ struct Memory : Backend {
     Notices read_notices() override { return std::exchange(pending, {}); }
 };
 
+// Carries out what it was asked for only when it is told to, as another process does.
+struct Later : Carrier {
+    DirectCarrier direct;
+    std::deque<std::function<void()>> asked;
+    explicit Later(std::unique_ptr<Backend> backend) : direct(std::move(backend)) {}
+
+    bool enforces() const override { return true; }
+    bool completes_later() const override { return false; }
+    SetTraits traits(TargetId target) const override { return direct.traits(target); }
+    std::size_t most_listed() const override { return direct.most_listed(); }
+    bool sees_touches() const override { return true; }
+    void set_targets(std::vector<TargetSpec>) override {}
+    void look(RequestId request, TargetId target, Look what) override {
+        asked.push_back([=, this] { direct.look(request, target, what); });
+    }
+    void apply(RequestId request, std::span<const Order> orders) override {
+        std::vector<Order> kept(orders.begin(), orders.end());
+        asked.push_back([=, this] { direct.apply(request, kept); });
+    }
+    void clear() override {}
+    int notice_fd() const override { return 77; }
+    void read() override {}
+    void wait(Duration) override {}
+    // The next of them, or all.
+    void answer(std::size_t count = SIZE_MAX) {
+        for (; count > 0 && !asked.empty(); --count, asked.pop_front()) asked.front()();
+        for (Notice& notice : direct.take_notices())
+            std::visit([this](auto& one) { tell(std::move(one)); }, notice);
+    }
+    void lose() {
+        asked.clear();
+        tell(Lost{{"bandd-kernel", "has ended", {}, {}}});
+    }
+    void regain() { tell(Regained{}); }
+};
+
 constexpr std::size_t nftables_kind = 0;
 constexpr std::size_t ipset_kind = 1;
 constexpr std::size_t syslog_kind = 3;
@@ -66,26 +105,34 @@ constexpr std::size_t syslog_kind = 3;
 struct Machine {
     Engine engine;
     Memory *nftables = nullptr, *ipset = nullptr, *syslog = nullptr;
+    Later* later = nullptr;  // to nftables
     std::unique_ptr<Dispatch> dispatch;
     std::vector<std::string> heard;
     Instant now = at(0);
 
     Machine(const std::vector<std::string>& jails,
-            const std::vector<std::vector<ActionConfig>>& actions) {
+            const std::vector<std::vector<ActionConfig>>& actions, bool answers_later = false) {
         set_jails(jails);
-        Dispatch::Backends backends;
+        Dispatch::Carriers carriers;
         auto make = [&](std::size_t kind, bool telling) {
             auto made = std::make_unique<Memory>();
             made->telling = telling;
             Memory* raw = made.get();
-            backends[kind] = std::move(made);
+            carriers[kind] = std::make_unique<DirectCarrier>(std::move(made));
             return raw;
         };
         nftables = make(nftables_kind, false);
         ipset = make(ipset_kind, false);
         syslog = make(syslog_kind, true);
         ipset->notice = -1;
-        dispatch = std::make_unique<Dispatch>(engine.bans(), std::move(backends));
+        if (answers_later) {
+            auto memory = std::make_unique<Memory>();
+            nftables = memory.get();
+            auto made = std::make_unique<Later>(std::move(memory));
+            later = made.get();
+            carriers[nftables_kind] = std::move(made);
+        }
+        dispatch = std::make_unique<Dispatch>(engine.bans(), std::move(carriers));
         set_targets(actions);
     }
     // Of the jails, in their order.
@@ -151,6 +198,16 @@ struct Machine {
         Report report;
         dispatch->on_notice(nftables_kind, now, report);
         hear(report);
+    }
+    // What the backend was asked for is done, and what follows from it.
+    void answered(std::size_t count = SIZE_MAX) {
+        later->answer(count);
+        Report report;
+        dispatch->on_notice(nftables_kind, now, report);
+        hear(report);
+    }
+    void settle() {
+        while (!later->asked.empty()) answered();
     }
     BanState state(const std::string& who, JailIndex jail = 0) {
         return engine.bans().find({jail, prefix(who)})->state;
@@ -398,4 +455,119 @@ TEST_CASE("after a lost state, what our own sets hold becomes bans again") {
     CHECK(m.state("203.0.113.1") == BanState::active);
     CHECK(m.take().empty());
     CHECK(m.syslog->told.empty());
+}
+
+TEST_CASE("a backend that answers later: a ban is pending until it has, and nothing waits for it") {
+    Machine m({"sshd"}, {{NftablesAction{}, SyslogAction{}}}, true);
+    m.settle();
+    m.ban("203.0.113.9");
+    m.turn(0.1);
+    CHECK(m.state("203.0.113.9") == BanState::pending);
+    CHECK(m.syslog->told.empty());
+    m.ban("203.0.113.10");
+    m.answered(1);
+    CHECK(m.state("203.0.113.9") == BanState::active);
+    CHECK(m.state("203.0.113.10") == BanState::pending);
+    m.settle();
+    CHECK(m.state("203.0.113.10") == BanState::active);
+    CHECK(m.take() == Texts{"in force 203.0.113.9 sshd", "in force 203.0.113.10 sshd"});
+    CHECK(m.syslog->told == Texts{"add 203.0.113.9", "add 203.0.113.10"});
+}
+
+TEST_CASE("a backend is lost with orders under way: all is right once there is another one") {
+    Machine m({"sshd", "mail"}, {{NftablesAction{}, SyslogAction{}}, {NftablesAction{}}}, true);
+    m.nftables->set_traits[0] = {true, false,
+                                 forever};  // nothing but an order takes an element out
+    m.settle();
+    m.ban("203.0.113.1");
+    m.ban("203.0.113.2");
+    m.ban("203.0.113.3", 1);
+    m.settle();
+    m.take();
+    m.ban("203.0.113.4");
+    m.unban("203.0.113.2");
+    m.later->lose();
+    m.turn(1);
+    m.ban("203.0.113.5");
+    m.unban("203.0.113.1");
+    m.turn(30);
+    CHECK(m.later->asked.empty());
+    CHECK(m.take() == Texts{"trouble: bandd-kernel: has ended"});  // of one jail
+    CHECK_FALSE(m.dispatch->targets()[2].prepared);
+    CHECK(m.dispatch->losses() == 1);
+    CHECK(m.state("203.0.113.4") == BanState::pending);
+    m.later->regain();
+    m.turn(31);
+    m.settle();
+    CHECK(m.state("203.0.113.4") == BanState::active);
+    CHECK(m.state("203.0.113.5") == BanState::active);
+    CHECK(m.nftables->sets[0].size() == 2);
+    CHECK(m.nftables->sets[2].size() == 1);
+    CHECK(m.take() == Texts{"recovered: bandd-kernel: has ended", "in force 203.0.113.4 sshd",
+                            "in force 203.0.113.5 sshd"});
+    CHECK(m.syslog->told == Texts{"add 203.0.113.1", "add 203.0.113.2", "remove 203.0.113.2",
+                                  "remove 203.0.113.1", "add 203.0.113.4", "add 203.0.113.5"});
+}
+
+TEST_CASE("an answer says nothing of a later ban of the same address") {
+    Machine m({"sshd"}, {{NftablesAction{}}}, true);
+    m.settle();
+    m.ban("203.0.113.9");
+    m.unban("203.0.113.9");
+    m.ban("203.0.113.9");
+    m.answered(1);
+    CHECK(m.state("203.0.113.9") == BanState::pending);
+    m.answered(1);
+    CHECK(m.state("203.0.113.9") == BanState::pending);
+    m.answered(1);
+    CHECK(m.state("203.0.113.9") == BanState::active);
+    CHECK(m.nftables->sets[0].size() == 1);
+}
+
+TEST_CASE("a removal that failed is not tried again once the address is banned anew") {
+    Machine m({"sshd"}, {{NftablesAction{}}});
+    m.ban("203.0.113.9");
+    m.nftables->refused[prefix("203.0.113.9")] = "busy";
+    m.unban("203.0.113.9");
+    m.nftables->refused.clear();
+    m.ban("203.0.113.9");
+    for (double second = 1; second < 10; ++second) m.turn(second);
+    CHECK(m.nftables->sets[0].size() == 1);
+}
+
+TEST_CASE("bans that come while a set is read are not said to have been missing") {
+    Machine m({"sshd"}, {{NftablesAction{}}}, true);
+    m.settle();
+    m.ban("203.0.113.9");
+    m.settle();
+    m.nftables->pending.touched = true;
+    m.later->direct.read();
+    m.answered();  // the touch
+    REQUIRE(m.later->asked.size() == 1);
+    m.ban("203.0.113.10");
+    m.take();
+    m.settle();
+    CHECK(m.take() == Texts{"in force 203.0.113.10 sshd"});
+    CHECK(m.nftables->sets[0].size() == 2);
+}
+
+TEST_CASE("more orders than are kept for a backend that does not answer: sets are reconciled") {
+    Machine m({"sshd"}, {{NftablesAction{}}}, true);
+    m.settle();
+    constexpr int bans = 200'000;
+    for (int i = 0; i < bans; ++i) {
+        Address address = ip("10.0.0.0");
+        address.bytes[13] = static_cast<std::uint8_t>(i >> 16);
+        address.bytes[14] = static_cast<std::uint8_t>(i >> 8);
+        address.bytes[15] = static_cast<std::uint8_t>(i);
+        Outcome outcome;
+        REQUIRE(m.engine.ban_by_hand({0, make_prefix(address, 32), {}, "", true}, m.now, outcome));
+        m.dispatch->on_events(outcome.events, m.now);
+        if (i % 1000 == 0) m.turn(0);
+    }
+    CHECK(m.dispatch->overflows() > 0);
+    for (int turn = 0; turn < 100; ++turn) m.turn(0), m.answered();
+    CHECK(m.nftables->sets[0].size() == bans);
+    CHECK(std::ranges::all_of(m.engine.bans(),
+                              [](const Ban& ban) { return ban.state == BanState::active; }));
 }

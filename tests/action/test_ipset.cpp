@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Against the kernel's own ipset, in a namespace; what `ipset` then shows is what counts.
+// Against the kernel's own ipset, in a namespace; what `ipset` then shows is what counts. Each case
+// runs twice: with the backend in this process, and in bandd-kernel.
 #include <algorithm>
 #include <sstream>
 
-#include "action/ipset.h"
+#include "kernel/ipset.h"
 #include "support/common.h"
+#include "support/kernel_process.h"
 #include "support/machine.h"
 
 using namespace bandd;
@@ -12,12 +14,13 @@ using namespace bandd;
 namespace {
 
 struct Fixture {
-    std::unique_ptr<IpsetBackend> backend;
+    std::unique_ptr<Backend> backend;
     Fixture() {
         clean_namespace();
-        auto made = IpsetBackend::create();
-        REQUIRE(made);
-        backend = std::move(*made);
+        if (GENERATE(false, true))
+            backend = std::move(*ThroughProcess::create(kernel::Served::ipset));
+        else
+            backend = std::move(*IpsetBackend::create());
     }
     static IpsetAction users(const std::string& set4, const std::string& set6 = "") {
         IpsetAction action;

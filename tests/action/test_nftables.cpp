@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Against the kernel's own nf_tables, in a namespace.
+// Against the kernel's own nf_tables, in a namespace. Each case runs twice: with the backend in
+// this process, and in bandd-kernel.
 #include <algorithm>
 
-#include "action/nftables.h"
+#include "kernel/nftables.h"
 #include "support/common.h"
+#include "support/kernel_process.h"
 #include "support/machine.h"
 
 using namespace bandd;
@@ -22,12 +24,17 @@ Order renew(const std::string& who, Duration timeout) {
 Order gone(const std::string& who) { return {Order::Kind::remove, 0, prefix(who), forever, {}}; }
 
 struct Fixture {
-    std::unique_ptr<NftablesBackend> backend;
+    bool through_process = GENERATE(false, true);
+    std::unique_ptr<Backend> backend;
     Fixture() {
         clean_namespace();
-        auto made = NftablesBackend::create();
-        REQUIRE(made);
-        backend = std::move(*made);
+        make_backend();
+    }
+    void make_backend() {
+        if (through_process)
+            backend = std::move(*ThroughProcess::create(kernel::Served::nftables));
+        else
+            backend = std::move(*NftablesBackend::create());
     }
     void targets(std::vector<TargetSpec> specs) {
         backend->set_targets(specs);
@@ -208,7 +215,10 @@ TEST_CASE_METHOD(Fixture, "nftables: lost notifications count as a touch") {
                "add table inet other\nadd set inet other s { type ipv4_addr; }\n"
                "add element inet other s { " +
                    elements + " }\n");
+    // bandd-kernel reads meanwhile, unless it is held up.
+    if (through_process) kill(kernel_processes().back(), SIGSTOP);
     must("nft -f " + dir / "rules");
+    if (through_process) kill(kernel_processes().back(), SIGCONT);
     CHECK(backend->read_notices().touched);
 }
 
@@ -230,7 +240,7 @@ TEST_CASE_METHOD(Fixture,
 TEST_CASE_METHOD(Fixture, "nftables: a new daemon finds the bans of the one before it") {
     targets({target(0, "sshd")});
     CHECK(apply({add("203.0.113.9"), add("203.0.113.0/24")}).empty());
-    backend = std::move(*NftablesBackend::create());
+    make_backend();
     targets({target(0, "sshd")});
     CHECK(elements().size() == 2);
     backend->clear();

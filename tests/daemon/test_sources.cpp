@@ -270,9 +270,6 @@ TEST_CASE_METHOD(SourceSetup, "syslog: a message becomes the line that rsyslogd 
         head + "1 - [x@1 a=\"b\"][y@1 c=\"d\"] two elements",
         head + "1 - [x@1 a=\"]\"] a bracket in quotes",
         head + "1 - [x@1 a=\"\\\"]\\]\"] escapes",
-        head +
-            "1 - - \xef\xbb\xbf"
-            "a mark",
         head + "1 - - [ not data ] in brackets",
         "<13>1 2003-10-11T22:14:15.003Z mymachine.example.com su - ID47 - 'su root' failed",
         "<165>1 2003-08-24T05:14:15.000003-07:00 192.0.2.1 myproc 8710 - - %% It's time",

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "action/kernel_protocol.h"
 #include "cli/state_json.h"
 #include "config/compile.h"
 #include "config/document.h"
@@ -356,6 +357,51 @@ const std::vector<std::string> lines{
     "1763719200.123 x#011y#000z from ::ffff:203.0.113.9",
     "[Sat Nov 21 10:00:00.123 2026] [error] x\r\n\n"};
 
+// What is read can be written and read again.
+template <auto decode>
+void run_kernel(const std::string& bytes) {
+    auto message = decode(bytes);
+    if (!message) return;
+    auto again = decode(kernel::encode(*message));
+    if (!again || again->index() != message->index()) std::abort();
+}
+void run_kernel_requests(const std::string& bytes) { run_kernel<kernel::decode_request>(bytes); }
+void run_kernel_answers(const std::string& bytes) { run_kernel<kernel::decode_answer>(bytes); }
+
+std::vector<std::string> kernel_request_seeds() {
+    NftablesAction packets;
+    packets.log_prefix = "x: ";
+    packets.ports = {{25, 25}, {1000, 2000}};
+    packets.protocols = {Protocol::tcp, Protocol::udp};
+    IpsetAction ipset;
+    ipset.set4 = "bandd-sshd-4";
+    Prefix prefix = *parse_prefix("2001:db8::/64");
+    Geoblock block;
+    block.config.name = "far";
+    block.config.packets = packets;
+    block.ranges = {range_of(prefix)};
+    using namespace kernel;
+    return {encode(Open{Served::ipset}),
+            encode(Targets{{{1, 2, "sshd", packets}, {2, 2, "sshd", ipset}}, false}),
+            encode(LookAt{3, 1, Look::list}),
+            encode(Apply{4, {{Order::Kind::renew, 1, prefix, forever, {}}}, true}),
+            encode(Request(Clear{})),
+            encode(PutGeoblocks{{block}, false}),
+            encode(Request(FindGeoblocks{}))};
+}
+
+std::vector<std::string> kernel_answer_seeds() {
+    Error error{"set", "is full", "make it larger", {}};
+    Present present{*parse_prefix("203.0.113.9"), std::chrono::hours(1)};
+    return {kernel::encode(kernel::Opened{error, true, 200'000}),
+            kernel::encode(kernel::Done{}),
+            kernel::encode(kernel::Elements{1, {}, {present, {present.prefix, {}}}}),
+            kernel::encode(kernel::Looked{2, {false, true, forever}, error, 7}),
+            kernel::encode(kernel::Applied{3, {{0, error}}, true}),
+            kernel::encode(kernel::Answer(kernel::Touched{})),
+            kernel::encode(kernel::Found{true})};
+}
+
 Target target_of_this_program() {
     std::string name = fuzz_target;
     if (name == "envelope") return {lines, run_envelope};
@@ -458,6 +504,8 @@ Target target_of_this_program() {
     if (name == "conversations")
         return {{"4:test1:01:15:begin1:11:10:11:203.0.113.10:1:01:13:joe1:14:user3:joe"},
                 run_conversations};
+    if (name == "kernel_requests") return {kernel_request_seeds(), run_kernel_requests};
+    if (name == "kernel_answers") return {kernel_answer_seeds(), run_kernel_answers};
     if (name == "control")
         return {{R"({"v":1,"command":"ban","arguments":{"ip":"203.0.113.9","for":"1h"}})"},
                 run_control};

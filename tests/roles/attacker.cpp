@@ -6,6 +6,7 @@
 //   attacker DIRECTORY               as the daemon, whose state and socket are in DIRECTORY/run
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/netlink.h>
 #include <linux/perf_event.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -156,9 +157,12 @@ void attack_network() {
     attempt("raw packets", [&] { return ::socket(AF_INET, SOCK_RAW, IPPROTO_ICMP) >= 0; });
     attempt("packet socket", [&] { return ::socket(AF_PACKET, SOCK_RAW, 0) >= 0; });
     attempt("local socket", [&] { return ::socket(AF_UNIX, SOCK_STREAM, 0) >= 0; });
-    attempt("netlink", [&] { return ::socket(AF_NETLINK, SOCK_RAW, 0) >= 0; });
+    attempt("netlink", [&] { return ::socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE) >= 0; });
+    attempt("IPsec", [&] { return ::socket(AF_NETLINK, SOCK_RAW, NETLINK_XFRM) >= 0; });
+    attempt("generic netlink",
+            [&] { return ::socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC) >= 0; });
     attempt("netfilter", [&] {
-        int fd = ::socket(AF_NETLINK, SOCK_RAW, 12);
+        int fd = ::socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER);
         // "Forget every rule": the kernel answers a request that only an administrator may make.
         struct {
             std::uint32_t length = 20;

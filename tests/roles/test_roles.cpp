@@ -79,6 +79,14 @@ ATTACK_CASE(
     CHECK(attack.attacks() == Attacks{"IPv4", "IPv6", "netlink"});
 }
 
+ATTACK_CASE("a taken-over bandd-kernel can change the firewall, and nothing else") {
+    TakenOver attack("bandd-kernel");
+    // It never says that it is ready, so bandd says that it cannot start.
+    CHECK_FALSE(attack.daemon.start());
+    CHECK(attack.daemon.said("bandd-kernel: does not answer"));
+    CHECK(attack.attacks() == Attacks{"netfilter"});
+}
+
 ATTACK_CASE("a taken-over daemon reads files and writes its own, and runs nothing") {
     AppSetup setup;
     must("rm -f /run/attacked; mkdir " + setup.dir / "run; chown bandd " +
@@ -87,7 +95,7 @@ ATTACK_CASE("a taken-over daemon reads files and writes its own, and runs nothin
     setup.write_config("jails:\n  app: {logpath: app.log}\n");
     Attacks attacks = succeeded(must(built("attacker") + " " + setup.dir.path()));
     CHECK(attacks == Attacks{"read the state", "write the state", "read the configuration",
-                             "read the passwords", "local socket", "netlink", "netfilter",
+                             "read the passwords", "local socket", "netlink",
                              "memory both written and executed"});
 }
 
@@ -104,7 +112,8 @@ TEST_CASE("each process has the user, the capabilities and the descriptors of it
     };
     for (const Expected& expected :
          {Expected{"bandd-http", "bandd-http", "0000000000000000", 8},
-          Expected{"bandd-resolver", "bandd-net", "0000000000000000", 5}}) {
+          Expected{"bandd-resolver", "bandd-net", "0000000000000000", 5},
+          Expected{"bandd-kernel", "bandd-kernel", "0000000000001000", 6}}) {
         INFO(expected.program);
         REQUIRE(wait_for([&] {
             return sh("pgrep -x " + expected.program + " -P " +
@@ -120,8 +129,10 @@ TEST_CASE("each process has the user, the capabilities and the descriptors of it
         uid.pop_back();
         CHECK(value_of(status, "Uid").starts_with(uid + "\t" + uid + "\t" + uid));
         CHECK(value_of(status, "Groups") == uid + " ");
-        for (const char* kind : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"})
+        for (const char* kind : {"CapPrm", "CapEff", "CapBnd"})
             CHECK(value_of(status, kind) == expected.capabilities);
+        for (const char* kind : {"CapInh", "CapAmb"})
+            CHECK(value_of(status, kind) == "0000000000000000");
         CHECK(value_of(status, "NoNewPrivs") == "1");
         CHECK(std::stoul(must("ls " + files + "/fd | wc -l")) <= expected.descriptors + 3);
         CHECK(read_file(files + "/environ").empty());

@@ -123,7 +123,8 @@ pid_t DaemonProcess::role(const std::string& program) const {
     std::string parent = must("pgrep -x bandd-root -P " + std::to_string(pid_));
     parent.pop_back();
     if (program == "bandd-root") return std::stoi(parent);
-    return std::stoi(must("pgrep -x " + program + " -P " + parent));
+    // Those that have ended wait for bandd-root's next turn.
+    return std::stoi(must("pgrep -r DRST -x " + program + " -P " + parent));
 }
 
 std::string DaemonProcess::log() const { return read_file(directory_ + "/daemon.log"); }

@@ -15,6 +15,7 @@ namespace bandd {
 class IpsetBackend : public Backend {
   public:
     static Result<std::unique_ptr<IpsetBackend>> create();
+    using OnLine = std::function<void(std::string_view)>;
     ~IpsetBackend() override;
 
     void set_targets(std::vector<TargetSpec> targets) override;
@@ -36,7 +37,8 @@ class IpsetBackend : public Backend {
     };
     bool open_session();
     Result<Header> read_header(const std::string& set);
-    Result<> command(const std::string& line, std::string* output = nullptr);
+    Result<> command(const std::string& line, std::string* output = nullptr,
+                     const OnLine* on_line = nullptr);
     Result<> check(const std::string& set, bool v4, const IpsetAction& action);
     Result<std::string> line_for(const Order& order) const;
     const std::string& set_for(const IpsetAction& action, bool v4) const {

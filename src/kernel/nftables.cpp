@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Every change is one transaction. Chains are rewritten whole, so that no packet sees half a rule
 // set; sets are never recreated, so that bans hold meanwhile.
-#include "action/nftables.h"
+#include "kernel/nftables.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -11,7 +11,7 @@
 #include <cstring>
 #include <set>
 
-#include "action/nft_batch.h"
+#include "kernel/nft_batch.h"
 
 namespace bandd {
 namespace {
@@ -285,15 +285,20 @@ void NftablesBackend::send(std::span<const Order> orders, std::vector<std::size_
     bool additions = std::ranges::all_of(
         indexes, [&](std::size_t index) { return orders[index].kind == Order::Kind::add; });
     if (indexes.size() >= many && additions && send_additions(orders, indexes)) return;
+    // Most of what is renewed is a new ban, of which nothing is there yet: one message instead of
+    // three. If that turns out to be wrong, nothing has been done.
+    bool all_new = true;
     while (!indexes.empty()) {
         Batch batch(sequence_, table_name);
         std::vector<std::size_t> owner;  // of each message
         for (std::size_t index : indexes) {
             const Order& order = orders[index];
             std::string set = set_name({order.target, order.prefix.is_v4(), order.prefix.length});
-            auto put = [&](std::uint16_t type, std::optional<Duration> timeout) {
+            auto put = [&](std::uint16_t type, std::optional<Duration> timeout,
+                           std::uint16_t flags = 0) {
                 nlattr* elements = nullptr;
                 nlmsghdr* message = begin_elements(batch, type, set, elements);
+                message->nlmsg_flags |= flags;
                 put_element(message, order.prefix, timeout);
                 mnl_attr_nest_end(message, elements);
                 batch.end(message);
@@ -304,6 +309,10 @@ void NftablesBackend::send(std::span<const Order> orders, std::vector<std::size_
                     put(NFT_MSG_NEWSETELEM, order.timeout);
                     break;
                 case Order::Kind::renew:
+                    if (all_new) {
+                        put(NFT_MSG_NEWSETELEM, order.timeout, NLM_F_EXCL);
+                        break;
+                    }
                     // Adding an element that is there changes nothing, and deleting one that is not
                     // fails: so make it be there, take it out, put it in anew.
                     put(NFT_MSG_NEWSETELEM, order.timeout);
@@ -319,6 +328,8 @@ void NftablesBackend::send(std::span<const Order> orders, std::vector<std::size_
         std::uint32_t first = batch.first();
         std::vector<NetlinkAnswer> answers;
         auto sent = commands_.exchange(batch.finish(), answers);
+        auto was_there = [](const NetlinkAnswer& answer) { return answer.error == EEXIST; };
+        if (std::exchange(all_new, false) && std::ranges::any_of(answers, was_there)) continue;
         std::set<std::size_t> bad;
         int missing = 0;
         for (const NetlinkAnswer& answer : answers) {

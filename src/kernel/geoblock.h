@@ -6,17 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "config/types.h"
-#include "core/base/address_ranges.h"
+#include "action/kernel_protocol.h"
 #include "core/base/result.h"
 #include "os/netlink.h"
 
 namespace bandd {
-
-struct Geoblock {
-    GeoblockConfig config;
-    std::vector<AddressRange> ranges;  // as `merge_ranges` gives them
-};
 
 inline constexpr const char* geoblock_table = "bandd-geoblock";
 

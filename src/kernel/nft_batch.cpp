@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "action/nft_batch.h"
+#include "kernel/nft_batch.h"
 
 #include <arpa/inet.h>
 #include <endian.h>

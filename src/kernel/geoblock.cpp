@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "action/geoblock.h"
+#include "kernel/geoblock.h"
 
 #include <algorithm>
 #include <array>
 #include <set>
 
-#include "action/nft_batch.h"
+#include "kernel/nft_batch.h"
 
 namespace bandd {
 

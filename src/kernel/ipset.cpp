@@ -2,7 +2,7 @@
 // libipset is driven by lines as ipset(8) takes them. Single orders go as single lines, which tells
 // each one's error; many go as one stream, which libipset packs into few netlink messages, and only
 // if that fails are they tried one by one.
-#include "action/ipset.h"
+#include "kernel/ipset.h"
 
 #include <fmt/format.h>
 
@@ -26,6 +26,7 @@ constexpr std::size_t stream_from = 16;  // orders; below, one by one costs as l
 struct Capture {
     std::string output;
     std::string error;
+    const IpsetBackend::OnLine* on_line = nullptr;  // takes whole lines out of `output`
 };
 Capture captured;
 
@@ -44,6 +45,13 @@ int on_output(struct ipset_session*, void*, const char* format, ...) {
     va_start(arguments, format);
     captured.output += format_arguments(format, arguments);
     va_end(arguments);
+    if (captured.on_line == nullptr) return 0;
+    std::string_view rest = captured.output;
+    for (auto end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
+        (*captured.on_line)(rest.substr(0, end));
+        rest.remove_prefix(end + 1);
+    }
+    captured.output.erase(0, captured.output.size() - rest.size());
     return 0;
 }
 
@@ -74,6 +82,26 @@ std::string one_line(std::string text) {
     return text;
 }
 
+// "add NAME ELEMENT timeout SECONDS"
+std::optional<Present> element_of(std::string_view line) {
+    auto next_word = [&] {
+        std::string_view word = line.substr(0, line.find(' '));
+        line.remove_prefix(std::min(line.size(), word.size() + 1));
+        return word;
+    };
+    if (next_word() != "add") return {};
+    next_word();
+    auto prefix = parse_prefix(next_word());
+    if (!prefix) return {};
+    Present found{*prefix, {}};
+    while (!line.empty()) {
+        if (next_word() != "timeout") continue;
+        std::int64_t seconds = std::atoll(std::string(next_word()).c_str());
+        if (seconds != 0) found.remaining = std::chrono::seconds(seconds);
+    }
+    return found;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<IpsetBackend>> IpsetBackend::create() {
@@ -98,8 +126,10 @@ bool IpsetBackend::open_session() {
     return true;
 }
 
-Result<> IpsetBackend::command(const std::string& line, std::string* output) {
+Result<> IpsetBackend::command(const std::string& line, std::string* output,
+                               const OnLine* on_line) {
     captured = {};
+    captured.on_line = on_line;
     if (session_ == nullptr && !open_session())
         return fail("ipset " + line, "libipset does not start");
     std::string copy = line;
@@ -261,28 +291,13 @@ void IpsetBackend::apply(std::span<const Order> orders, std::vector<Failure>& fa
 
 Result<> IpsetBackend::list(TargetId target, const Visit& visit) {
     const auto& action = std::get<IpsetAction>(targets_.at(target).action);
+    OnLine on_line = [&](std::string_view line) {
+        if (auto element = element_of(line)) visit(*element);
+    };
     for (const std::string& set : {action.set4, action.set6}) {
         if (set.empty()) continue;
-        std::string output;
-        if (auto listed = command("list " + set + " -output save", &output); !listed)
+        if (auto listed = command("list " + set + " -output save", nullptr, &on_line); !listed)
             return std::unexpected(listed.error());
-        std::istringstream lines(output);
-        std::string line;
-        while (std::getline(lines, line)) {
-            std::istringstream words(line);
-            std::string verb;
-            std::string name;
-            std::string element;
-            std::string word;
-            words >> verb >> name >> element;
-            auto prefix = parse_prefix(element);
-            if (verb != "add" || !prefix) continue;
-            Present found{*prefix, {}};
-            while (words >> word)
-                if (word == "timeout" && words >> word && word != "0")
-                    found.remaining = std::chrono::seconds(std::atoll(word.c_str()));
-            visit(found);
-        }
     }
     return {};
 }
