@@ -12,6 +12,14 @@ namespace {
 constexpr std::size_t most_jails = 10'000;
 constexpr std::size_t most_times = 1000;  // maxretry's limit
 
+// A line that a terminal shows as it is, and that is read back as it was.
+std::string in_ascii(const Json& json) {
+    std::string line = json.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n";
+    for (std::size_t at = 0; (at = line.find('\x7f', at)) != std::string::npos;)
+        line.replace(at, 1, "\\u007f");
+    return line;
+}
+
 Json time_to_json(Instant at) { return at == never ? Json() : Json(at.us); }
 
 Json ban_to_json(const Ban& ban, const std::string& jail) {
@@ -207,9 +215,7 @@ constexpr std::array<Kind, 7> kinds{{
 
 void write_state(Store& store, const std::vector<std::string>& jails, std::ostream& out,
                  Result<>& result) {
-    auto put = [&](const char* kind, Json json) {
-        out << to_line_of_json({{kind, std::move(json)}});
-    };
+    auto put = [&](const char* kind, Json json) { out << in_ascii({{kind, std::move(json)}}); };
     auto name = [&](JailIndex jail) { return jail == any_jail ? std::string() : jails[jail]; };
     out << "{\"bandd_state\":1}\n";
     Restore restore;

@@ -2,6 +2,7 @@
 #include "config/program.h"
 
 #include "config/capabilities.h"
+#include "config/program_tags.h"
 #include "core/base/suggest.h"
 
 namespace bandd {
@@ -43,6 +44,11 @@ std::vector<std::string> read_argv(const Field& field) {
         field.error("the program must be an absolute path");
     else if (argv.front().find('<') != std::string::npos)
         field.error("the program itself can't hold a <tag>");
+    if (auto tag = tag_that_is_run(argv))
+        field.error_without_value(
+            "would run what a stranger writes: <" + *tag + "> is in the text that " + argv.front() +
+                " runs",
+            "write \"$1\" there (sh), and give <" + *tag + "> as an argument after the text");
     return argv;
 }
 

@@ -40,6 +40,9 @@ std::optional<TagKind> find_kind(const Kinds& kinds, std::string_view name) {
     return found->second;
 }
 
+constexpr std::array<std::string_view, 8> interpreters{"busybox", "python", "perl", "ruby",
+                                                       "php",     "node",   "lua",  "tclsh"};
+constexpr std::array<std::string_view, 4> script_options{"-c", "-e", "-r", "-ec"};
 constexpr std::array<std::string_view, 6> shells{"sh", "bash", "dash", "ksh", "mksh", "zsh"};
 
 }  // namespace
@@ -70,6 +73,34 @@ std::optional<std::size_t> shell_text(const std::vector<std::string>& argv) {
     name = name.substr(name.rfind('/') + 1);
     if (std::ranges::find(shells, name) == shells.end()) return {};
     return 2;
+}
+
+std::optional<std::size_t> script_text(const std::vector<std::string>& argv) {
+    bool interpreted = false;
+    for (std::size_t i = 0; i + 1 < argv.size(); ++i) {
+        if (interpreted && std::ranges::find(script_options, argv[i]) != script_options.end())
+            return i + 1;
+        std::string_view name = argv[i];
+        name = name.substr(name.rfind('/') + 1);
+        interpreted = interpreted || std::ranges::find(shells, name) != shells.end() ||
+                      std::ranges::any_of(interpreters, [&](std::string_view one) {
+                          return name.starts_with(one);  // python3, php8.2
+                      });
+    }
+    return {};
+}
+
+std::optional<std::string> tag_that_is_run(const std::vector<std::string>& argv) {
+    auto text = script_text(argv);
+    if (!text) return {};
+    std::optional<std::string> found;
+    fill_in_tags(argv[*text], [&](std::string_view name) -> std::optional<std::string> {
+        for (ProgramTags tags : {ProgramTags::ban, ProgramTags::account})
+            if (auto kind = tag_kind(tags, name); kind == TagKind::text || kind == TagKind::lines)
+                found = std::string(name);
+        return {};
+    });
+    return found;
 }
 
 std::size_t first_operand(const std::vector<std::string>& argv) {

@@ -33,6 +33,13 @@ std::vector<std::string> tags_of(const ConfiguredProgram& program);
 // arguments if there is none.
 std::size_t first_operand(const std::vector<std::string>& argv);
 
+// Where the text is that an interpreter runs: the 2 of `perl -e TEXT`, the 3 of `env sh -c TEXT`.
+// Nothing for other programs.
+std::optional<std::size_t> script_text(const std::vector<std::string>& argv);
+
+// The tag in such a text whose value a stranger may have chosen, and which would be run with it.
+std::optional<std::string> tag_that_is_run(const std::vector<std::string>& argv);
+
 // Where the text is that a shell runs: the 2 of `/bin/sh -c TEXT`. Nothing for other programs.
 std::optional<std::size_t> shell_text(const std::vector<std::string>& argv);
 

@@ -33,6 +33,9 @@ Result<ControlServer::Socket> ControlServer::listen(const std::string& path, uid
         return fail(what, "another bandd is listening there",
                     "stop that one first, or give this one another \"socket:\"");
     if (auto removed = remove_socket(path); !removed) return std::unexpected(removed.error());
+    auto named = socket_name(path);
+    if (!named) return std::unexpected(named.error());
+    std::memcpy(address.sun_path, named->name.c_str(), named->name.size() + 1);
     Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) return fail_errno(what);
     mode_t mask = ::umask(0177);

@@ -3,11 +3,16 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
 
+#include "config/document.h"
 #include "config/load.h"
 #include "os/log.h"
+#include "os/trusted_path.h"
 #include "os/zoneinfo.h"
 
 namespace bandd {
@@ -24,6 +29,18 @@ std::expected<Configuration, Errors> load_configuration(const std::string& path,
                 return std::unexpected(std::move(wrong));
     std::ranges::move(loaded.warnings, std::back_inserter(made.compiled.warnings));
     return made;
+}
+
+std::optional<Error> written_by_others(const std::string& path) {
+    if (geteuid() != 0) return {};
+    namespace fs = std::filesystem;
+    std::error_code fault;
+    fs::path file = fs::absolute(path, fault).lexically_normal();
+    if (fs::is_directory(file, fault)) file /= "bandd.yaml";
+    if (!fs::exists(file, fault)) return {};
+    auto text = read_trusted_file(file.string(), largest_text);
+    if (text) return {};
+    return text.error();
 }
 
 Error summary_of(const Errors& errors) {

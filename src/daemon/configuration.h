@@ -3,6 +3,7 @@
 #pragma once
 
 #include <expected>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct Configuration {
 // `path` is what --config names. A reload asks the filters' samples, too, as `bandctl check` does,
 // and refuses what check refuses. A start does not: it protects with what there is.
 std::expected<Configuration, Errors> load_configuration(const std::string& path, Samples samples);
+
+// As root: why bandd.yaml, or a directory on the way to it, is not root's alone. Nothing if it is.
+std::optional<Error> written_by_others(const std::string& path);
 
 // For those who show one error: the first, and how many there are besides.
 Error summary_of(const Errors& errors);

@@ -269,7 +269,14 @@ RemoteReply Endpoints::ask_remote(const PeerConfig& peer, const RemoteRequest& r
     if (!request.reason.empty()) line += " reason=\"" + request.reason + "\"";
     line += reply.error ? " refused: " + to_line(*reply.error)
                         : std::string(reply.changed ? " done" : " nothing to do");
-    if (request.kind != RemoteRequest::Kind::check || reply.error) calls_.audit(std::move(line));
+    if (reply.error) {
+        if (std::uint64_t times = refused_said_.happened(now()))
+            calls_.audit(line + (times > 1 ? " (" + std::to_string(times) +
+                                                 " refused since this was said last)"
+                                           : ""));
+    } else if (request.kind != RemoteRequest::Kind::check) {
+        calls_.audit(std::move(line));
+    }
     return reply;
 }
 
@@ -292,6 +299,8 @@ std::optional<std::size_t> Endpoints::on_text(StreamClient& client, std::string_
         reply.error = request.error();
     }
     answer += text_reply(line, reply);
+    // Who speaks another protocol may have a ban in its tenth line: a browser, say.
+    if (!is_text_command(line)) return {};
     return end + 1;
 }
 

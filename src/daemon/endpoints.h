@@ -106,7 +106,7 @@ class Endpoints {
     HttpConfig http_config_;
     RemoteConfig remote_config_;
     std::string message_, place_message_;  // to Postfix
-    std::optional<TcpOwners> owners_;  // once something listens
+    std::optional<TcpOwners> owners_;      // once something listens
     Askers policy_askers_, http_askers_, text_askers_;
     Servers policy_, remote_;
     std::unique_ptr<HttpHelper> http_;
@@ -115,7 +115,7 @@ class Endpoints {
     std::map<std::string, EndpointCounts, std::less<>> counts_;
     RemoteCounts remote_counts_;
     std::uint64_t http_refused_ = 0;
-    Rarely unchecked_, http_refused_said_, unknown_peer_said_;
+    Rarely unchecked_, http_refused_said_, unknown_peer_said_, refused_said_;
 };
 
 }  // namespace bandd

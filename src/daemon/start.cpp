@@ -64,11 +64,10 @@ Result<> make_directories(const Config& config, const SystemUser& user) {
 // broken, and a new one is in its place.
 Result<> prepare_state(const Config& config, const SystemUser& user, std::string& warning) {
     if (auto prepared = Store::prepare(config.state, user); !prepared) return prepared;
-    // A broken state is moved aside at the first opening, and a new one is made. If the account may
-    // make files there, this is done with its rights: root opens nothing that the account made. If
-    // it may not, nobody but root made what is there, and root does it.
+    // A broken state is moved aside at the first opening, and a new one is made. With root's rights
+    // only where nobody but root made what is there: SQLite goes by paths, and gives files away.
     std::optional<ActingAs> guard;
-    if (may_make_files(fs::path(config.state).parent_path().string(), user)) guard.emplace(user);
+    if (!is_ours_alone(fs::path(config.state).parent_path().string())) guard.emplace(user);
     {
         auto first = Store::open(config.state, warning);
         if (!first) return std::unexpected(first.error());
@@ -201,6 +200,8 @@ std::expected<Opened, Errors> open_all(const DaemonOptions& options, Log& log) {
     auto inherited = InheritedSockets::find();
     auto configuration = load_configuration(options.config, Samples::skip);
     if (!configuration) return std::unexpected(std::move(configuration.error()));
+    if (auto others = written_by_others(options.config))
+        log.put(Severity::warning, to_line(*others));
     for (const Error& warning : configuration->compiled.warnings)
         log.put(Severity::warning, to_line(warning));
     Opened opened;

@@ -65,6 +65,7 @@ struct Place {
     TcpConnection connection;
     Clock::time_point since;  // since when we wait for it: for a request, or to fetch its answer
     bool asked = false;       // it waits for us
+    bool answered = false;    // it had an answer before
     bool put_out = false;
 };
 
@@ -86,7 +87,8 @@ void put_out_of(Place& place) {
     ++put_out;
 }
 
-// Makes room for a new connection: the one that we have waited for longest goes. One machine has a
+// Makes room for a new connection: of those that had an answer, or else of all, the one that we
+// have waited for longest goes. One machine has a
 // share of the places; a local address is that of all programs here, and says nothing.
 void make_room(const Place& fresh) {
     bool local = is_loopback(fresh.connection.theirs);
@@ -102,12 +104,18 @@ void make_room(const Place& fresh) {
     }
     bool over_share = same > most_of_one_machine;
     if (!over_share && all <= most_places) return;
-    Place* longest = nullptr;
+    // Who had an answer goes before who waits for the first one: else clients that ask again and
+    // again, and read nothing, would shut all others out.
+    auto goes_before = [](const Place& place, const Place& other) {
+        if (place.answered != other.answered) return place.answered;
+        return place.since < other.since;
+    };
+    Place* first = nullptr;
     for (Place& place : places)
-        if (!place.asked && !place.put_out && (!over_share || is_same(place)) &&
-            (longest == nullptr || place.since < longest->since))
-            longest = &place;
-    if (longest != nullptr) put_out_of(*longest);
+        if (!place.put_out && (place.answered || !place.asked) && (!over_share || is_same(place)) &&
+            (first == nullptr || goes_before(place, *first)))
+            first = &place;
+    if (first != nullptr) put_out_of(*first);
 }
 
 void put_out_late(Clock::time_point now) {
@@ -207,6 +215,7 @@ void wait_for_client(MHD_Connection* connection) {
     std::lock_guard hold(mutex);
     Place& place = place_of(connection);
     place.asked = false;
+    place.answered = true;
     place.since = Clock::now();
 }
 

@@ -78,8 +78,14 @@ Result<Fd> listen_at(const ListenAddress& address, const std::string& what) {
     bool stream = is_stream(address);
     sockaddr_storage to{};
     socklen_t size = 0;
+    SocketName place_of_file;
     if (is_local(address)) {
-        size = to_sockaddr(address.path, to);
+        auto named = socket_name(address.path);
+        if (!named)
+            return fail(place + ": " + named.error().what, named.error().reason,
+                        named.error().hint);
+        place_of_file = std::move(*named);
+        size = to_sockaddr(place_of_file.name, to);
         if (auto removed = remove_socket(address.path); !removed)
             return fail(
                 place + ": " + removed.error().what, removed.error().reason,

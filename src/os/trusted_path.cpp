@@ -41,7 +41,7 @@ std::optional<Error> distrust_link(const struct stat& folder, const struct stat&
 
 // For who believes what is written there.
 std::optional<Error> distrust_owner(const struct stat&, const struct stat& entry) {
-    constexpr const char* hint = "root acts on what it says: chown root and chmod go-w it";
+    constexpr const char* hint = "root acts by it: chown root and chmod go-w it";
     if (!is_ours(entry))
         return Error{{},
                      "it belongs to user " + std::to_string(entry.st_uid) + ", and not to root",
@@ -212,9 +212,28 @@ Result<> make_directory(const std::string& path, mode_t mode, const SystemUser& 
     return {};
 }
 
-bool may_make_files(const std::string& directory, const SystemUser& account) {
-    ActingAs guard(account);
-    return ::faccessat(AT_FDCWD, directory.c_str(), W_OK | X_OK, AT_EACCESS) == 0;
+Result<> check_trusted_program(const std::string& path) {
+    auto found = Walk("\"" + path + "\"", distrust_owner).to_end(absolute(path));
+    if (!found) return std::unexpected(found.error());
+    return {};
+}
+
+bool is_ours_alone(const std::string& directory) {
+    return Walk(directory, distrust_owner).to_end(absolute(directory)).has_value();
+}
+
+Result<SocketName> socket_name(const std::string& path) {
+    constexpr std::size_t longest = 107;  // of sockaddr_un
+    // The directory itself may be anybody's: bind(2) follows no link in the last place.
+    if (geteuid() != 0 || is_ours_alone(folder_of(folder_of(path)))) return SocketName{{}, path};
+    auto folder = open_directory(folder_of(path));
+    if (!folder) return std::unexpected(folder.error());
+    SocketName place{std::move(*folder), {}};
+    place.name = path_of(place.folder) + "/" + name_of(path);
+    if (place.name.size() > longest)
+        return fail("\"" + path + "\"", "the name is too long for a directory that others may move",
+                    "give a shorter one, or a directory below root's only");
+    return place;
 }
 
 Result<> give_socket(const std::string& path, uid_t uid, gid_t gid, mode_t mode) {

@@ -33,8 +33,20 @@ Result<> make_directory(const std::string& path, mode_t mode, const SystemUser& 
 // replace what is root's.
 Result<std::string> read_trusted_file(const std::string& path, std::size_t largest);
 
-// Whether `account` may make files there.
-bool may_make_files(const std::string& directory, const SystemUser& account);
+// The same of a file that is to be executed. An error: it is not to be.
+Result<> check_trusted_program(const std::string& path);
+
+// Whether nobody but root (or this process's own user) can put another directory or file there: it
+// and all above it belong to them. Where that is not so, root opens nothing by its path.
+bool is_ours_alone(const std::string& directory);
+
+// The name by which a socket is bound at `path`, while `folder` lives: the path itself, unless
+// somebody could swap a directory on the way to it.
+struct SocketName {
+    Fd folder;
+    std::string name;
+};
+Result<SocketName> socket_name(const std::string& path);
 
 // Owner (if we are root) and group (-1: as they are) and mode of what is there: a socket that this
 // process has made just now.

@@ -14,6 +14,7 @@
 
 #include "config/capabilities.h"
 #include "os/credentials.h"
+#include "os/trusted_path.h"
 
 namespace bandd {
 namespace {
@@ -52,6 +53,9 @@ Result<> hand_down(Capabilities kept) {
 Result<> change_rights(const ProgramConfig& program) {
     auto user = user_of(program);
     if (!user) return std::unexpected(user.error());
+    // With rights, it must be one that only root could have written.
+    if (user->uid == 0 || program.capabilities.value_or(0) != 0)
+        if (auto trusted = check_trusted_program(program.argv.front()); !trusted) return trusted;
     if (user->uid == 0 && !program.capabilities) return change_user(*user);
     Capabilities kept = program.capabilities.value_or(0);
     if (Capabilities missing = kept & ~permitted(); missing != 0)

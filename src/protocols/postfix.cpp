@@ -19,7 +19,12 @@ std::optional<PolicyRequest> parse_policy_request(std::string_view text) {
         std::string_view line = text.substr(0, text.find('\n'));
         text.remove_prefix(std::min(line.size() + 1, text.size()));
         auto equals = line.find('=');
-        if (equals == std::string_view::npos) continue;
+        if (line.empty()) continue;
+        // What is no attribute is of another protocol: of a browser that was sent here.
+        constexpr std::string_view of_names = "abcdefghijklmnopqrstuvwxyz0123456789_";
+        if (equals == std::string_view::npos || equals == 0 ||
+            line.substr(0, equals).find_first_not_of(of_names) != std::string_view::npos)
+            return {};
         std::string_view name = line.substr(0, equals);
         std::string_view value = line.substr(equals + 1);
         if (name == "request")

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/base/printable.h"
+
 namespace bandd {
 namespace {
 
@@ -67,6 +69,12 @@ Result<RemoteRequest> parse_json_request(std::string_view line) {
     return request;
 }
 
+bool is_text_command(std::string_view line) {
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    std::string_view command = line.substr(0, line.find(' '));
+    return command == "add" || command == "del" || command == "check";
+}
+
 Result<RemoteRequest> parse_text_request(std::string_view line) {
     if (line.ends_with('\r')) line.remove_suffix(1);
     auto space = std::min(line.find(' '), line.size());
@@ -108,7 +116,9 @@ std::string json_reply(const RemoteReply& reply) {
 // was asked.
 std::string text_reply(std::string_view request, const RemoteReply& reply) {
     if (request.ends_with('\r')) request.remove_suffix(1);
-    if (reply.error) return "ERROR " + reply.error->what + ": " + reply.error->reason + "\n";
+    if (reply.error)
+        return "ERROR " + printable(reply.error->what) + ": " + printable(reply.error->reason) +
+               "\n";
     std::string line = request.starts_with("check") ? (reply.banned ? "OK banned" : "OK free")
                        : reply.changed              ? "OK ++"
                                                     : "OK --";

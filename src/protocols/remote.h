@@ -38,6 +38,8 @@ inline constexpr std::string_view text_greeting = "Firewall server available\n";
 
 // Without the line's end. An error is told to the peer.
 Result<RemoteRequest> parse_json_request(std::string_view line);
+// Whether it begins as one of the text dialect: add, del, check.
+bool is_text_command(std::string_view line);
 Result<RemoteRequest> parse_text_request(std::string_view line);
 
 struct RemoteReply {

@@ -122,6 +122,7 @@ void Archive::rewind() {
     decoder_.reset();
     packed_ = unpacked_ = 0;
     cut_ = ended_ = false;
+    fault_.reset();
 }
 
 // False at the end of the file.
@@ -137,23 +138,31 @@ Result<bool> Archive::refill() {
 // Steps until `size` bytes are there, or what one refill gave is used up.
 Result<Archive::Piece> Archive::read(char* buffer, std::size_t size) {
     if (ended_) return Piece{0, true};
+    if (fault_) return give_up(std::unexpected(*std::exchange(fault_, {})));
     if (!decoder_) decoder_ = make_decoder(path_);
     Piece piece;
-    for (bool refilled = false; piece.bytes < size && !piece.ended;) {
+    for (bool refilled = false; piece.bytes < size && !piece.ended && !fault_;) {
         std::size_t before = decoder_->in.size();
         Decoder::Step done;
         // Within, it may hold back what had no room.
         if (before > 0 || decoder_->within)
             done = decoder_->step(buffer + piece.bytes, size - piece.bytes);
-        if (done.fault != nullptr) return give_up(fail(what(path_), done.fault));
         piece.bytes += done.bytes;
+        if (done.fault != nullptr) {
+            fault_ = Error{what(path_), done.fault, {}, {}};
+            continue;
+        }
         piece.ended = decoder_->finished;
         if (piece.ended || done.bytes > 0 || decoder_->in.size() < before) continue;
         if (std::exchange(refilled, true)) break;
         auto more = refill();
-        if (!more) return give_up(std::unexpected(more.error()));
-        if (!*more && decoder_->within) return give_up(fail(what(path_), "it ends too early"));
-        piece.ended = !*more;
+        if (!more) {
+            fault_ = more.error();
+        } else if (!*more && decoder_->within) {
+            fault_ = Error{what(path_), "it ends too early", {}, {}};
+        } else {
+            piece.ended = !*more;
+        }
     }
     unpacked_ += piece.bytes;
     if (auto holds = too_much()) {
@@ -161,6 +170,8 @@ Result<Archive::Piece> Archive::read(char* buffer, std::size_t size) {
         return give_up(fail("\"" + path_ + "\"", *holds, "the rest of it is not read"));
     }
     if (piece.ended) end();
+    // What came before a fault is good; the fault is told next.
+    if (fault_ && piece.bytes == 0) return give_up(std::unexpected(*std::exchange(fault_, {})));
     return piece;
 }
 
@@ -192,6 +203,7 @@ Result<std::string> archive_head(Archive& archive, std::size_t length) {
     std::size_t done = 0;
     for (int reads = 0; done < length && reads < most_reads_of_head; ++reads) {
         auto piece = archive.read(head.data() + done, length - done);
+        if (!piece && done > 0) break;  // it has a beginning
         if (!piece) return std::unexpected(piece.error());
         done += piece->bytes;
         if (piece->ended) break;

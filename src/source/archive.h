@@ -78,6 +78,7 @@ class Archive {
     std::uint64_t unpacked_ = 0;
     bool cut_ = false;
     bool ended_ = false;
+    std::optional<Error> fault_;  // found behind what was given last
 };
 
 // The first bytes of what is in it, `length` if there are so many.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Which programs are known to do nothing without rights, and what to write for them.
 #include "config/program_needs.h"
+#include "config/program_tags.h"
 #include "support/common.h"
 
 using namespace bandd;
@@ -17,6 +18,25 @@ std::string keys(const std::vector<std::string>& argv) {
 std::string shell(const std::string& text) { return keys({"/bin/sh", "-c", text}); }
 
 }  // namespace
+
+TEST_CASE("what a stranger writes is never a part of what an interpreter runs") {
+    for (const std::vector<std::string>& bad :
+         std::vector<std::vector<std::string>>{{"/bin/sh", "-c", "tell <F-USER>"},
+                                               {"/bin/bash", "-c", "tell '<matches>' <ip>"},
+                                               {"/usr/bin/env", "sh", "-c", "tell <reason>"},
+                                               {"/usr/bin/perl", "-e", "print '<F-USER>'"},
+                                               {"/usr/bin/python3", "-c", "print('<user>')"},
+                                               {"/bin/busybox", "sh", "-c", "echo <F-ID>"}})
+        CHECK(tag_that_is_run(bad));
+    for (const std::vector<std::string>& good : std::vector<std::vector<std::string>>{
+             {"/bin/sh", "-c", "tell <ip> <jail> <prefix> <failures>"},
+             {"/bin/sh", "-c", "tell \"$1\"", "sh", "<F-USER>"},
+             {"/bin/tell", "-c", "<F-USER>"},
+             {"/bin/sh", "/bin/tell", "<matches>"},
+             {"/bin/sh", "-c", "a < b > c"}})
+        CHECK_FALSE(tag_that_is_run(good));
+    CHECK(script_text({"/usr/bin/env", "sh", "-c", "x"}) == 3);
+}
 
 TEST_CASE("needs of programs: firewalls and services, by name or within a shell's text") {
     CHECK(keys({"/usr/sbin/iptables", "-A"}) ==

@@ -384,10 +384,13 @@ TEST_CASE_METHOD(Remote, "remote: the plain text of old, from this machine and t
           "Firewall server available\nOK ++ - add 203.0.113.9\nOK -- - add 203.0.113.9\n"
           "OK banned - check 203.0.113.9\n");
     CHECK(bans() == "203.0.113.9 mail\n");
-    CHECK(exchange(7070, "del 203.0.113.9\nflush\nadd 198.51.100.1\n", 4, "\n") ==
+    CHECK(exchange(7070, "del 203.0.113.9\nadd 198.51.100.1\n", 3, "\n") ==
           "Firewall server available\nOK ++ - del 203.0.113.9\n"
-          "ERROR command: there is no such command\n"
           "ERROR ban 198.51.100.1: ignoreip of jail \"mail\" holds it\n");
+    // Who speaks something else has a browser send it, perhaps: no later line of it counts.
+    CHECK(exchange(7070, "flush\nadd 203.0.113.30\n", 2, "\n") ==
+          "Firewall server available\nERROR command: there is no such command\n");
+    sh("curl -s -m2 --http0.9 -d $'x\\nadd 203.0.113.31\\n' http://127.0.0.1:7070/");
     CHECK(bans() == "");
     CHECK(has(sh("echo 'add 203.0.113.20' | nc -q1 -s 192.0.2.77 192.0.2.77 7070").out, "OK ++"));
     CHECK_FALSE(
@@ -560,6 +563,29 @@ TEST_CASE_METHOD(AskedSetup, "policy: silent connections do not keep Postfix out
     Json policy = json("status")["endpoints"][0];
     CHECK(policy["made_room"].get<int>() > 0);
     CHECK(daemon.said("made room for another client"));
+}
+
+TEST_CASE_METHOD(AskedSetup,
+                 "http: who asks again and again, and reads nothing, keeps nobody out") {
+    configure("jails: {}\n");
+    start();
+    Background greedy(
+        "exec setpriv --reuid=games --regid=nogroup --clear-groups "
+        "support/hold_connections 300 tcp:10041 --greedy",
+        dir / "silent.out");
+    CHECK(wait_for([&] { return has(sh("cat " + dir / "silent.out").out, "ready"); }, 60));
+    for (int i = 0; i < 20; ++i)
+        CHECK(sh("curl -s -m5 http://127.0.0.1:10041/health").out == "ok\n");
+}
+
+TEST_CASE_METHOD(AskedSetup, "policy: what another protocol sends is no request") {
+    configure("jails: {}\naccounts: {addresses: 1}\n");
+    start();
+    for (int i = 1; i < 9; ++i)
+        sh("curl -s -m1 --http0.9 --data-binary $'request=smtpd_access_policy\\nsasl_username=joe"
+           "\\nclient_address=8.1.0." +
+           std::to_string(i) + "\\n\\n' http://127.0.0.1:10040/");
+    CHECK(postfix_asks("joe", "8.1.0.1") == pass);
 }
 
 TEST_CASE_METHOD(Remote, "remote: silent connections do not keep peers out") {

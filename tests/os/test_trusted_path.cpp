@@ -49,10 +49,9 @@ TEST_CASE("only files that nobody else can have written are believed") {
     std::string file = dir / "conf/jails/a";
     SECTION("the file") {
         mode("conf/jails/a", 0664);
-        CHECK(reads("conf/jails/a") ==
-              "\"" + file +
-                  "\": others than root may write to it; root acts on what it says: chown root "
-                  "and chmod go-w it");
+        CHECK(reads("conf/jails/a") == "\"" + file +
+                                           "\": others than root may write to it; root acts by it: "
+                                           "chown root and chmod go-w it");
         mode("conf/jails/a", 0646);
         CHECK(reads("conf/jails/a").starts_with("\"" + file + "\": others"));
         mode("conf/jails/a", 0644);
@@ -87,6 +86,31 @@ TEST_CASE("only files that nobody else can have written are believed") {
         CHECK(reads("large").find("larger") != std::string::npos);
         CHECK_FALSE(read_trusted_file("relative", 10));
     }
+}
+
+TEST_CASE("a directory is ours alone if nobody else can put another in its place") {
+    if (geteuid() != 0) return;
+    TempDirectory dir;
+    const std::string path = dir / "a/b/c";
+    std::filesystem::create_directories(path);
+    CHECK(is_ours_alone(path));
+    CHECK(socket_name(path + "/socket")->name == path + "/socket");
+    REQUIRE(::chown(path.c_str(), nobody, nobody) == 0);
+    CHECK_FALSE(is_ours_alone(path));
+    CHECK(socket_name(path + "/socket")->name == path + "/socket");  // it cannot be swapped itself
+    REQUIRE(::chown((dir / "a").c_str(), nobody, nobody) == 0);
+    auto named = socket_name(path + "/socket");
+    REQUIRE(named);
+    CHECK(named->name.starts_with("/proc/self/fd/"));
+    Fd socket = bind_to(named->name);
+    CHECK(std::filesystem::is_socket(path + "/socket"));
+    CHECK_FALSE(socket_name(path + "/" + std::string(100, 'x')));
+    write_file(dir / "a/program", "");
+    CHECK_FALSE(check_trusted_program(dir / "a/program"));
+    write_file(dir / "program", "");
+    CHECK(check_trusted_program(dir / "program"));
+    chmod((dir / "program").c_str(), 0775);
+    CHECK_FALSE(check_trusted_program(dir / "program"));
 }
 
 TEST_CASE("only a socket that we have made just now is given to others") {

@@ -220,6 +220,25 @@ TEST_CASE_METHOD(Running,
     CHECK(out("ran").empty());
 }
 
+TEST_CASE_METHOD(Running, "a program with rights is one that only root could have written") {
+    write_file(dir / "tell", "#!/bin/sh\necho x > " + dir / "out/ran" + "\n");
+    chmod((dir / "tell").c_str(), 0755);
+    configure("user: root, ban: [" + dir / "tell" + "]");
+    must_load();
+    CHECK(result().ok);
+    CHECK(out("ran") == "x\n");
+    must("rm " + dir / "out/ran");
+    must("chown nobody " + dir / "tell");
+    CHECK(has(result().message, "tell\": it belongs to user "));
+    configure("capabilities: [net_admin], ban: [" + dir / "tell" + "]");
+    must_load();
+    CHECK(has(result().message, "tell\": it belongs to user "));
+    CHECK(out("ran").empty());
+    configure("ban: [" + dir / "tell" + "]");  // without rights it may be anybody's
+    must_load();
+    CHECK(result().ok);
+}
+
 TEST_CASE_METHOD(Running, "argv without a shell, a clean environment, no descriptors, no core") {
     setenv("BANDD_TEST_SECRET", "must not be seen", 1);
     configure("ban: [/bin/sh, -c, 'cd " + dir.path() +

@@ -49,6 +49,10 @@ std::string some_text(std::size_t size) {
     return text.substr(0, size);
 }
 
+bool has_text(const std::string& text, const char* part) {
+    return text.find(part) != std::string::npos;
+}
+
 const auto formats = {".gz", ".zst"};
 
 }  // namespace
@@ -90,7 +94,23 @@ TEST_CASE("archive: one that ends early, or is broken, gives what comes before, 
         Unpacked half = unpack(path);
         CHECK(half.error == "cannot read \"" + path + "\": it ends too early");
         CHECK(text.starts_with(half.content));
+        CHECK(half.content.size() > text.size() / 3);
         CHECK_FALSE(half.cut);
+        // A small one, too, and one of which only the sum at its end is wrong.
+        std::string small = packed(format, text.substr(0, 20'000));
+        small.resize(small.size() - 5);
+        write_file(path, small);
+        Unpacked most = unpack(path);
+        CHECK_FALSE(most.error.empty());
+        CHECK(most.content.size() > (std::string(format) == ".gz" ? 19'000U : 0U));
+        if (std::string(format) == ".gz") {
+            std::string wrong = packed(format, text);
+            wrong[wrong.size() - 8] ^= 1;
+            write_file(path, wrong);
+            Unpacked all = unpack(path);
+            CHECK(all.content == text);
+            CHECK(has_text(all.error, "incorrect data check"));
+        }
         write_file(path, "this is no archive");
         CHECK_FALSE(unpack(path).error.empty());
         auto archive = Archive::open(path);
