@@ -33,7 +33,9 @@ bool is_copy(const Sighting& seen, const Sighting& other) {
     // while we looked, or since its original, which may have got lines after that, lost its name.
     if (seen.archive != other.archive)
         return seen.modified == other.modified || (other.open && !other.named);
-    if (seen.archive || seen.size > other.size) return false;
+    // What is written to may have grown since it was looked at.
+    bool may_grow = other.open || other.named;
+    if (seen.archive || (seen.size > other.size && !may_grow)) return false;
     return seen.head.size() >= telling || seen.size == seen.head.size();
 }
 
@@ -113,12 +115,13 @@ bool Chain::claims(const FileId& id) const {
     return std::ranges::find(claimed_, id) != claimed_.end();
 }
 
-std::vector<std::string> Chain::bases() const {
-    std::vector<std::string> bases;
+std::map<std::string, bool> Chain::bases() const {
+    std::map<std::string, bool> bases;
     for (const File& file : files_)
-        if (file.state != State::gone && !file.at.at.path.empty() &&
-            std::ranges::find(bases, file.at.at.path) == bases.end())
-            bases.push_back(file.at.at.path);
+        if (!file.at.at.path.empty()) {
+            bool& left = bases[file.at.at.path];
+            left = left || file.state != State::gone;
+        }
     return bases;
 }
 
@@ -317,8 +320,10 @@ void Chain::forget(const Match& match) {
     std::size_t kept = 0;
     for (std::size_t file = files_.size(); file-- > 0;) {
         bool open = files_[file].is_open();
+        bool empty = files_[file].at.at.fingerprint.length == 0 && files_[file].at.at.offset == 0;
         if (!match.seen_of[file] && !open) {
-            drops[file] = ++without > most_without_place;
+            // Of what was empty nothing is known.
+            drops[file] = empty || ++without > most_without_place;
             // Where it was is no place to look at any more.
             if (!std::exchange(files_[file].at.at.path, "").empty()) files_[file].changed = true;
         }
@@ -331,6 +336,10 @@ void Chain::forget(const Match& match) {
     for (std::size_t file = drops.size(); file-- > 0;) {
         if (!drops[file]) continue;
         if (match.seen_of[file]) ++forgotten_;
+        if (files_[file].at.at.fingerprint.length == 0 && files_[file].at.at.offset == 0) {
+            drop(file);
+            continue;
+        }
         // It may still be there, and must not be new.
         std::int64_t since = std::min(files_[file].at.modified + 1, oldest);
         begun_changed_ = begun_changed_ || since > *begun_;

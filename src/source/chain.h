@@ -27,6 +27,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -100,7 +101,8 @@ class Chain {
     bool knows(const FileId& id) const;
     // True if the last look found this inode to be a file of the chain, or a copy of one.
     bool claims(const FileId& id) const;
-    std::vector<std::string> bases() const;  // of files that may have lines left
+    // Where files were. True if one may have lines left: what is new there is the log's, too.
+    std::map<std::string, bool> bases() const;
 
     const std::vector<File>& files() const { return files_; }
     const std::string& log() const { return log_; }

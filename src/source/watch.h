@@ -162,7 +162,7 @@ class Watch {
     void look_again_at(Reader& reader, Instant now);
     Found find(Followed& followed, std::size_t log, const std::string& path);
     void find_named(Followed& followed, std::size_t log, const std::string& path, Found& found);
-    bool find_beside(Followed& followed, std::size_t log, const std::string& base,
+    bool find_beside(Followed& followed, std::size_t log, const std::string& base, bool is_own,
                      std::vector<std::pair<std::string, FileId>>& names, Found& found);
     void see(Found& found, const std::string& path, const std::string& base, Tail tail) const;
     void see(Found& found, Reader& reader) const;

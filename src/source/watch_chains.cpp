@@ -324,7 +324,7 @@ void Watch::find_named(Followed& followed, std::size_t log, const std::string& p
 }
 
 // What lies beside `base`. False if a file was another one by the time that it was opened.
-bool Watch::find_beside(Followed& followed, std::size_t log, const std::string& base,
+bool Watch::find_beside(Followed& followed, std::size_t log, const std::string& base, bool is_own,
                         std::vector<std::pair<std::string, FileId>>& names, Found& found) {
     bool all = true;
     std::size_t most = followed.chain.has_begun() ? most_rotated : Chain::most_old + 1;
@@ -340,7 +340,7 @@ bool Watch::find_beside(Followed& followed, std::size_t log, const std::string& 
             errors_[log] = tail.error();
         } else {
             see(found, one.path, base, std::move(*tail));
-            found.seen.back().other_log = paths_[log].contains(one.path) ||
+            found.seen.back().other_log = !is_own || paths_[log].contains(one.path) ||
                                           followed_.contains(key_of(followed.reading, one.path));
         }
     };
@@ -358,14 +358,14 @@ Watch::Found Watch::find(Followed& followed, std::size_t log, const std::string&
     constexpr int most_looks = 20;  // in a directory where names change all the time
     Found found;
     find_named(followed, log, path, found);
-    std::set<std::string> bases{followed.path, real_path(followed.path)};
-    for (std::string& base : followed.chain.bases()) bases.insert(std::move(base));
+    std::map<std::string, bool> bases = followed.chain.bases();
+    bases[followed.path] = bases[real_path(followed.path)] = true;
     std::vector<std::pair<std::string, FileId>> before;
     for (int look = 0; look < most_looks; ++look) {
         std::vector<std::pair<std::string, FileId>> names;
         bool all = true;
-        for (const std::string& base : bases)
-            all = find_beside(followed, log, base, names, found) && all;
+        for (const auto& [base, is_own] : bases)
+            all = find_beside(followed, log, base, is_own, names, found) && all;
         std::ranges::sort(names);
         // Of the first look all is old.
         if (!followed.chain.has_begun() || (all && look > 0 && names == before)) break;
@@ -394,6 +394,8 @@ void Watch::look(Followed& followed, std::size_t log, const std::string& path, I
     };
     auto steps =
         followed.chain.look(found.seen, [&](std::size_t a, std::size_t b, std::uint64_t end) {
+            // It was truncated just now: what is there was copied before that.
+            if (tail_of(b).size() < found.seen[b].size) return true;
             return tail_of(a).is_alike(tail_of(b), end);
         });
     for (const Chain::Step& step : steps) {
