@@ -241,8 +241,10 @@ TEST_CASE_METHOD(SourceSetup,
     CHECK(banned("203.0.113.1"));
     must(logger + "--rfc5424 -t sshd --id=124" + says + "2 port 22 ssh2'");
     CHECK(banned("203.0.113.2"));
-    must(logger + "--rfc5424 --sd-id 'x@1' --sd-param 'a=\"]\"' -t sshd" + says +
-         "3 port 22 ssh2'");
+    write_file(dir / "raw", "<38>1 " + format_rfc3339(now()) +
+                                " mx sshd 7 - [x@1 a=\"]\"] Failed password for root from "
+                                "203.0.113.3 port 22 ssh2");
+    must("nc -u -w1 -q0 127.0.0.1 5514 < " + dir / "raw");
     CHECK(banned("203.0.113.3"));
 }
 

@@ -102,8 +102,8 @@ TEST_CASE("archive: one that ends early, or is broken, gives what comes before, 
         write_file(path, small);
         Unpacked most = unpack(path);
         CHECK_FALSE(most.error.empty());
-        CHECK(most.content.size() > (std::string(format) == ".gz" ? 19'000U : 0U));
-        if (std::string(format) == ".gz") {
+        if (std::string(format) == ".gz") {  // zstd has such a text in one block
+            CHECK(most.content.size() > 19'000);
             std::string wrong = packed(format, text);
             wrong[wrong.size() - 8] ^= 1;
             write_file(path, wrong);
