@@ -256,7 +256,10 @@ void Dispatch::recovered(TargetId target, Report& report) {
     error.reset();
 }
 
-bool Dispatch::has_room(std::size_t kind) const { return under_way_[kind].orders < most_under_way; }
+bool Dispatch::has_room(std::size_t kind) const {
+    return under_way_[kind].batches.size() < most_requests &&
+           under_way_[kind].orders < most_under_way;
+}
 
 // What is being prepared will be so before it gets the order.
 bool Dispatch::may_be_sent(TargetId target) const {

@@ -74,6 +74,9 @@ class Dispatch {
     // Orders in one request to a backend; and of a kind's orders that wait for its answers. Further
     // ones are kept until it has answered: as many again, and then sets are reconciled instead.
     static constexpr std::size_t most_in_a_request = 32768;
+    // Requests that wait for their answer. What is ordered meanwhile becomes one request: the kernel
+    // takes as long for one order as for a hundred.
+    static constexpr std::size_t most_requests = 2;
     static constexpr std::size_t most_under_way = 65536;
     // Elements that are taken out of sets after one look. What is more is found by the next one.
     static constexpr std::size_t most_removals = 262'144;
