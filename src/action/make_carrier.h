@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which backend carries out which kind of action, and in which process: the one place that a new
-// kind is to be added to.
+// Which backend carries out which kind of action, and in which process. ARCHITECTURE.md ("a new
+// action backend") says what else a new kind needs.
 #pragma once
 
 #include <memory>

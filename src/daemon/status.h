@@ -5,7 +5,7 @@
 // A new number is one row of a table in status.cpp; both printers then have it:
 //
 //   {{"lost_notices", "bandd_lost_notices_total", counter, "Overflows of inotify."},
-//    [](const StatusSources& from) { return from.watch.overflows(); }},
+//    [](const StatusSources& from) { return from.sources.files().watch().overflows(); }},
 #pragma once
 
 #include <cstdint>
