@@ -38,7 +38,9 @@ TEST_CASE("ban latency") {
                "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n"
                "jails:\n  app: {logpath: app.log, maxretry: 1}\n");
     DaemonProcess daemon(dir.path());
-    REQUIRE(daemon.start());
+    bool started = daemon.start();
+    INFO(daemon.log());
+    REQUIRE(started);
     auto netlink = Netlink::open(NETLINK_NETFILTER, std::array{static_cast<int>(NFNLGRP_NFTABLES)});
     REQUIRE(netlink);
     int fd = ::open(log.c_str(), O_WRONLY | O_APPEND);
