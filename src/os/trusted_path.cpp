@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <array>
 #include <climits>
@@ -275,6 +277,13 @@ ActingAs::ActingAs(const SystemUser& account) {
         seteuid(account.uid) != 0)
         std::abort();
     changed_ = true;
+    // As the daemon later, it may look into directories of others.
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, 2> data{};
+    if (syscall(SYS_capget, &header, data.data()) != 0) return;
+    data[0].effective = data[0].permitted & (1U << CAP_DAC_READ_SEARCH);
+    data[1].effective = 0;
+    syscall(SYS_capset, &header, data.data());
 }
 
 ActingAs::~ActingAs() {

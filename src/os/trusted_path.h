@@ -54,7 +54,8 @@ Result<> give_socket(const std::string& path, uid_t uid, gid_t gid, mode_t mode)
 // If a socket has the name, it loses it: an earlier run's. Anything else is not ours to remove.
 Result<> remove_socket(const std::string& path);
 
-// While it lives, this process has the rights of `account`, if it is root. Before any thread is
+// While it lives, this process has the rights of `account`, if it is root, and may search
+// directories and read, as the daemon may later (CAP_DAC_READ_SEARCH). Before any thread is
 // started.
 class ActingAs {
   public:
