@@ -42,7 +42,6 @@ std::optional<TagKind> find_kind(const Kinds& kinds, std::string_view name) {
 
 constexpr std::array<std::string_view, 8> interpreters{"busybox", "python", "perl", "ruby",
                                                        "php",     "node",   "lua",  "tclsh"};
-constexpr std::array<std::string_view, 4> script_options{"-c", "-e", "-r", "-ec"};
 constexpr std::array<std::string_view, 6> shells{"sh", "bash", "dash", "ksh", "mksh", "zsh"};
 
 }  // namespace
@@ -75,11 +74,17 @@ std::optional<std::size_t> shell_text(const std::vector<std::string>& argv) {
     return 2;
 }
 
+// "-c", "-e", "-r": the next argument is run. Short options may come together: "-lc", "-ne".
+bool is_script_option(std::string_view word) {
+    constexpr std::string_view letters = "ceEr";
+    return word.size() >= 2 && word[0] == '-' && word[1] != '-' &&
+           letters.find(word.back()) != std::string_view::npos;
+}
+
 std::optional<std::size_t> script_text(const std::vector<std::string>& argv) {
     bool interpreted = false;
     for (std::size_t i = 0; i + 1 < argv.size(); ++i) {
-        if (interpreted && std::ranges::find(script_options, argv[i]) != script_options.end())
-            return i + 1;
+        if (interpreted && is_script_option(argv[i])) return i + 1;
         std::string_view name = argv[i];
         name = name.substr(name.rfind('/') + 1);
         interpreted = interpreted || std::ranges::find(shells, name) != shells.end() ||

@@ -271,9 +271,7 @@ RemoteReply Endpoints::ask_remote(const PeerConfig& peer, const RemoteRequest& r
                         : std::string(reply.changed ? " done" : " nothing to do");
     if (reply.error) {
         if (std::uint64_t times = refused_said_.happened(now()))
-            calls_.audit(line + (times > 1 ? " (" + std::to_string(times) +
-                                                 " refused since this was said last)"
-                                           : ""));
+            calls_.audit(line + since_said(times));
     } else if (request.kind != RemoteRequest::Kind::check) {
         calls_.audit(std::move(line));
     }
@@ -324,8 +322,7 @@ std::optional<std::size_t> Endpoints::on_json(StreamClient& client, std::string_
         ++remote_counts_.refused;
         if (std::uint64_t times = unknown_peer_said_.happened(now()))
             calls_.audit("remote from=" + to_string(client.address) + " refused: " + what + ": " +
-                         why +
-                         (times > 1 ? " (" + std::to_string(times) + " since this was said)" : ""));
+                         why + since_said(times));
         reply.error = Error{what, why, hint, {}};
         answer += json_reply(reply);
         return std::optional<std::size_t>{};
@@ -401,8 +398,7 @@ bool Endpoints::may_change(const HttpRequest& request) {
     if (std::uint64_t times = http_refused_said_.happened(now())) {
         Error error = user.error();
         error.what = "http: " + error.what;
-        if (times > 1)
-            error.reason += " (" + std::to_string(times) + " times since it was said last)";
+        error.reason += since_said(times);
         calls_.on_warning(error);
     }
     return false;

@@ -98,7 +98,7 @@ void StreamServer::tell_trouble(Rarely& rarely, Error error) const {
     std::uint64_t times = rarely.happened(now());
     if (times == 0 || !use_.on_trouble) return;
     error.what = to_string(address_) + ": " + error.what;
-    if (times > 1) error.reason += " (" + std::to_string(times) + " times since it was said last)";
+    error.reason += since_said(times);
     use_.on_trouble(error);
 }
 

@@ -24,6 +24,8 @@ TEST_CASE("what a stranger writes is never a part of what an interpreter runs") 
          std::vector<std::vector<std::string>>{{"/bin/sh", "-c", "tell <F-USER>"},
                                                {"/bin/bash", "-c", "tell '<matches>' <ip>"},
                                                {"/usr/bin/env", "sh", "-c", "tell <reason>"},
+                                               {"/bin/bash", "-lc", "tell <F-USER>"},
+                                               {"/usr/bin/perl", "-ne", "print '<F-USER>'"},
                                                {"/usr/bin/perl", "-e", "print '<F-USER>'"},
                                                {"/usr/bin/python3", "-c", "print('<user>')"},
                                                {"/bin/busybox", "sh", "-c", "echo <F-ID>"}})

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "core/base/instant.h"
@@ -28,5 +29,10 @@ class Rarely {
     std::optional<Instant> last_;
     std::uint64_t unsaid_ = 0;
 };
+
+// What to add to a text that is said for this many times: " (7 times since it was said last)".
+inline std::string since_said(std::uint64_t times) {
+    return times > 1 ? " (" + std::to_string(times) + " times since it was said last)" : "";
+}
 
 }  // namespace bandd
