@@ -50,7 +50,7 @@ Result<> KernelCarrier::connect() {
     event.events = EPOLLIN;
     if (epoll_ctl(watch_.get(), EPOLL_CTL_ADD, socket_.get(), &event) != 0)
         return fail_errno("epoll_ctl add");
-    request({.kind = Owed::Kind::opened}, {kernel::encode(kernel::Open{served_})});
+    request({.kind = Owed::Kind::opened}, {kernel::encode(kernel::Open{.served = served_})});
     if (!targets_.empty()) request({}, kernel::encode_targets(targets_));
     return {};
 }
@@ -66,11 +66,10 @@ void KernelCarrier::disconnect() {
 // It is started anew after a pause.
 void KernelCarrier::lose(Error error) {
     disconnect();
-    if (Clock::now() - started_ >= longest_pause) pause_ = first_pause;
-    if (error.hint.empty()) error.hint = "it is started again in " + format_duration(pause_);
+    Duration pause = pause_.next(std::chrono::duration_cast<Duration>(Clock::now() - started_));
+    if (error.hint.empty()) error.hint = "it is started again in " + format_duration(pause);
     tell(Lost{std::move(error)});
-    arm(pause_);
-    pause_ = std::min(pause_ * 2, longest_pause);
+    arm(pause);
 }
 
 void KernelCarrier::arm(Duration after) {

@@ -14,6 +14,7 @@
 #include "action/carrier.h"
 #include "action/kernel_protocol.h"
 #include "os/fd.h"
+#include "os/restart_pause.h"
 
 namespace bandd {
 
@@ -25,9 +26,6 @@ class KernelCarrier : public Carrier {
   public:
     // A process that owes something and has said nothing of it for so long is given up.
     static constexpr Duration longest_silence = std::chrono::seconds(10);
-    static constexpr Duration first_pause = std::chrono::seconds(1);
-    // One that has lived for as long is a good one: the next pause is the first again.
-    static constexpr Duration longest_pause = std::chrono::seconds(60);
     // Packets that are read in one go.
     static constexpr int most_packets = 64;
 
@@ -89,7 +87,7 @@ class KernelCarrier : public Carrier {
     Clock::time_point started_;
     Clock::time_point heard_;  // when it said something last, or began to owe
     std::optional<Clock::time_point> timer_due_;
-    Duration pause_ = first_pause;
+    RestartPause pause_;
     std::vector<TargetSpec> targets_;
     std::map<TargetId, SetTraits> traits_;
     std::size_t most_listed_ = 0;

@@ -5,20 +5,6 @@
 #include <sys/socket.h>
 
 namespace bandd {
-namespace {
-
-// False: it takes too long.
-bool wait_for(int fd, short events, Duration longest) {
-    pollfd ready{fd, events, 0};
-    // A millisecond more, so that what is left is over afterwards.
-    int milliseconds = static_cast<int>(longest / std::chrono::milliseconds(1)) + 1;
-    int got = 0;
-    while ((got = ::poll(&ready, 1, milliseconds)) < 0 && errno == EINTR) {
-    }
-    return got > 0;
-}
-
-}  // namespace
 
 std::unexpected<Error> KernelGeoblocks::lose(const std::string& reason) {
     socket_.reset();
@@ -31,7 +17,7 @@ Result<> KernelGeoblocks::connect() {
     if (!socket) return std::unexpected(socket.error());
     socket_ = std::move(*socket);
     open_ = false;
-    return send({kernel::encode(kernel::Open{kernel::Served::geoblocks})});
+    return send({kernel::encode(kernel::Open{.served = kernel::Served::geoblocks})});
 }
 
 Result<> KernelGeoblocks::start() {
@@ -53,11 +39,11 @@ Result<> KernelGeoblocks::await_open(Duration longest) {
     return {};
 }
 
-Result<> KernelGeoblocks::put(const std::vector<Geoblock>& blocks) {
+Result<> KernelGeoblocks::put(const std::vector<Geoblock>& blocks, Duration longest) {
     if (!socket_) return lose("does not run");
-    if (auto opened = await_open(longest_work); !opened) return opened;
+    if (auto opened = await_open(longest); !opened) return opened;
     if (auto sent = send(kernel::encode_geoblocks(blocks)); !sent) return sent;
-    auto answer = next_answer(longest_work);
+    auto answer = next_answer(longest);
     if (!answer) return std::unexpected(answer.error());
     auto* done = std::get_if<kernel::Done>(&*answer);
     if (done == nullptr) return lose("says what makes no sense");
@@ -82,7 +68,7 @@ Result<> KernelGeoblocks::send(const std::vector<std::string>& packets) {
                0) {
             if (errno == EINTR) continue;
             if (errno != EAGAIN) return lose("has ended");
-            if (!wait_for(socket_.get(), POLLOUT, longest_work)) return lose("takes no more");
+            if (!wait_for(POLLOUT, Clock::now() + longest_work)) return lose("takes no more");
         }
     return {};
 }
@@ -90,21 +76,30 @@ Result<> KernelGeoblocks::send(const std::vector<std::string>& packets) {
 // What was touched before it is of no interest: it is put anew.
 Result<kernel::Answer> KernelGeoblocks::next_answer(Duration longest) {
     buffer_.resize(kernel::largest_packet + 1);
-    auto end = std::chrono::steady_clock::now() + longest;
-    while (std::chrono::steady_clock::now() < end) {
+    auto end = Clock::now() + longest;
+    for (;;) {
         ssize_t got = ::recv(socket_.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0 && errno == EAGAIN) {
-            wait_for(socket_.get(), POLLIN,
-                     std::chrono::duration_cast<Duration>(end - std::chrono::steady_clock::now()));
-            continue;
+            if (wait_for(POLLIN, end)) continue;
+            return lose(giving_up_ ? "was not waited for"
+                                   : "has not answered for " + format_duration(longest));
         }
         if (got <= 0) return lose("has ended");
         auto answer = kernel::decode_answer({buffer_.data(), static_cast<std::size_t>(got)});
         if (!answer) return lose("says what makes no sense");
         if (!std::holds_alternative<kernel::Touched>(*answer)) return std::move(*answer);
     }
-    return lose("has not answered for " + format_duration(longest));
+}
+
+// False: it takes too long, or is given up.
+bool KernelGeoblocks::wait_for(short events, Clock::time_point end) const {
+    while (!giving_up_ && Clock::now() < end) {
+        pollfd ready{socket_.get(), events, 0};
+        if (::poll(&ready, 1, static_cast<int>(slice / std::chrono::milliseconds(1))) > 0)
+            return true;
+    }
+    return false;
 }
 
 bool KernelGeoblocks::was_touched() {

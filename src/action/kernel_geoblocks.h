@@ -4,6 +4,7 @@
 // Only `connect` and `was_touched` do not wait.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -26,9 +27,14 @@ class KernelGeoblocks {
     // The same, and waits until it says that it can do what it is for.
     Result<> start();
     // Puts these in place of whatever stands there; none: nothing stands there any more.
-    Result<> put(const std::vector<Geoblock>& blocks);
+    Result<> put(const std::vector<Geoblock>& blocks, Duration longest = longest_work);
     // Whether any stand, of a daemon before us perhaps.
     Result<bool> stand();
+
+    // From any thread: what waits gives up within `slice`, and its bandd-kernel with it.
+    void give_up() { giving_up_ = true; }
+    void go_on() { giving_up_ = false; }
+    static constexpr Duration slice = std::chrono::milliseconds(200);
 
     // Readable: `was_touched` has something to read. -1: it does not run.
     int fd() const { return socket_.get(); }
@@ -36,6 +42,8 @@ class KernelGeoblocks {
     bool was_touched();
 
   private:
+    using Clock = std::chrono::steady_clock;
+    bool wait_for(short events, Clock::time_point end) const;
     Result<> await_open(Duration longest);
     Result<> send(const std::vector<std::string>& packets);
     Result<kernel::Answer> next_answer(Duration longest);
@@ -44,6 +52,7 @@ class KernelGeoblocks {
     StartKernel start_;
     Fd socket_;
     bool open_ = false;  // it has said so
+    std::atomic<bool> giving_up_ = false;
     std::string buffer_;
 };
 

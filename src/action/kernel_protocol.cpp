@@ -259,6 +259,7 @@ void fields(C& c, typename C::template Ref<Failure> failure) {
 
 template <class C>
 void fields(C& c, typename C::template Ref<Open> open) {
+    c.text(open.version, longest_text);
     c.one_of(open.served, 3);
 }
 template <class C>
@@ -389,6 +390,17 @@ std::optional<Request> decode_request(std::string_view packet) {
 }
 std::optional<Answer> decode_answer(std::string_view packet) {
     return decode_message<Answer>(packet);
+}
+
+std::optional<std::string> version_in_open(std::string_view packet) {
+    Reader reader(packet);
+    std::uint8_t kind = 0;
+    reader.number(kind);
+    reader.require(kind == Request(Open{}).index());
+    std::string version;
+    reader.text(version, longest_text);
+    if (!reader.good()) return {};
+    return version;
 }
 
 std::vector<std::string> encode_targets(const std::vector<TargetSpec>& targets) {

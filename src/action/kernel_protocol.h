@@ -43,7 +43,10 @@ inline constexpr std::size_t most_blocks = 1000;
 
 enum class Served : std::uint8_t { nftables, ipset, geoblocks };
 
+// The first field, in every version: after an upgrade, bandd may run on while a new bandd-kernel is
+// started, which then refuses to serve it.
 struct Open {
+    std::string version = BANDD_VERSION;
     Served served = Served::nftables;
 };
 // `more`: another packet belongs to this request.
@@ -107,6 +110,8 @@ std::string encode(const Answer& answer);
 // Nothing: it was not made by `encode`, or breaks a rule.
 std::optional<Request> decode_request(std::string_view packet);
 std::optional<Answer> decode_answer(std::string_view packet);
+// The version in an `Open` of any version; nothing: it is none.
+std::optional<std::string> version_in_open(std::string_view packet);
 
 // As many packets as it takes; at least one.
 std::vector<std::string> encode_targets(const std::vector<TargetSpec>& targets);

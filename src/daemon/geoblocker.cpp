@@ -55,6 +55,7 @@ Geoblocker::Geoblocker(Loop& loop, StartKernel start_kernel, Fd done, OnDone on_
 }
 
 Geoblocker::~Geoblocker() {
+    kernel_.give_up();
     if (thread_.joinable()) thread_.join();
     loop_.remove(done_.get());
     ignore();
@@ -122,11 +123,13 @@ void Geoblocker::on_time(Instant now) {
 }
 
 void Geoblocker::clear() {
+    kernel_.give_up();
     if (thread_.joinable()) thread_.join();
+    kernel_.go_on();
     running_ = false;
     ignore();
     // An error is said by nobody: bandd ends.
-    if (kernel_.start()) (void)kernel_.put({}).has_value();
+    if (kernel_.start()) (void)kernel_.put({}, KernelGeoblocks::longest_start).has_value();
 }
 
 }  // namespace bandd

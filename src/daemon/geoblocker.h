@@ -30,7 +30,7 @@ class Geoblocker {
     using OnDone = std::function<void(const GeoblockReport&)>;
     static Result<std::unique_ptr<Geoblocker>> start(Loop& loop, StartKernel start_kernel,
                                                      OnDone on_done);
-    ~Geoblocker();  // waits for what is under way
+    ~Geoblocker();  // bandd-kernel finishes what is under way
     Geoblocker(const Geoblocker&) = delete;
     Geoblocker& operator=(const Geoblocker&) = delete;
 
@@ -38,7 +38,7 @@ class Geoblocker {
     void set(std::vector<GeoblockConfig> blocks, std::vector<std::string> databases);
     std::optional<Instant> next_deadline() const { return retry_at_; }
     void on_time(Instant now);
-    // Takes all of them out of the kernel, and waits for it.
+    // Takes all of them out of the kernel, and waits for it. One that hangs is replaced.
     void clear();
 
   private:

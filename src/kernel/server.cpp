@@ -66,9 +66,22 @@ bool Server::take_packet() {
     if (got < 0) return errno == EAGAIN || errno == EINTR;
     if (got == 0) gone_ = true;
     if (gone_) return true;
-    auto request = decode_request({buffer_.data(), static_cast<std::size_t>(got)});
+    std::string_view packet(buffer_.data(), static_cast<std::size_t>(got));
+    if (!backend_ && !geoblocks_ && !is_of_our_version(packet)) return true;
+    auto request = decode_request(packet);
     if (!request) return false;
     return std::visit([this](auto& one) { return carry_out(one); }, *request);
+}
+
+// What else a packet of another version means nobody knows.
+bool Server::is_of_our_version(std::string_view packet) {
+    auto version = version_in_open(packet);
+    if (!version || *version == BANDD_VERSION) return true;
+    Opened opened;
+    opened.error = Error{
+        "bandd-kernel", "is version " BANDD_VERSION ", and bandd " + *version, "restart bandd", {}};
+    answer(opened);
+    return false;
 }
 
 bool Server::carry_out(Open& open) {

@@ -22,6 +22,7 @@ class Server {
 
   private:
     bool take_packet();
+    bool is_of_our_version(std::string_view packet);
     bool carry_out(Open& open);
     bool carry_out(Targets& targets);
     bool carry_out(LookAt& look);

@@ -5,8 +5,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include <algorithm>
-
 #include "os/loop.h"
 
 namespace bandd {
@@ -36,8 +34,7 @@ Result<> RoleProcess::start(Instant now) {
                : Result<>(std::unexpected(socket.error()));
     started_ = now;
     if (!added) {
-        may_start_ = now + pause_;
-        pause_ = std::min(pause_ * 2, longest_pause);
+        may_start_ = now + pause_.next({});
         calls_.on_error(added.error());
         return added;
     }
@@ -70,15 +67,14 @@ void RoleProcess::wait(Duration most) const {
 void RoleProcess::on_end(Instant now) {
     close();
     ++ends_;
-    if (now - started_ >= longest_pause) pause_ = first_pause;
-    may_start_ = now + pause_;
+    Duration pause = pause_.next(now - started_);
+    may_start_ = now + pause;
     calls_.on_error(
         {role_program(role_),
          "has ended",
          fmt::format("it is started anew in {} s; a core or the kernel's log may tell why",
-                     pause_ / std::chrono::seconds(1)),
+                     pause / std::chrono::seconds(1)),
          {}});
-    pause_ = std::min(pause_ * 2, longest_pause);
 }
 
 }  // namespace bandd

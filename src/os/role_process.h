@@ -10,6 +10,7 @@
 
 #include "core/base/instant.h"
 #include "os/fd.h"
+#include "os/restart_pause.h"
 #include "os/roles.h"
 
 namespace bandd {
@@ -18,10 +19,6 @@ class Loop;
 
 class RoleProcess {
   public:
-    static constexpr Duration first_pause = std::chrono::seconds(1);
-    // A process that has lived for as long is a good one: the next pause is the first again.
-    static constexpr Duration longest_pause = std::chrono::minutes(1);
-
     struct Calls {
         std::function<void()> on_readable;  // a packet is there, or the process has ended
         std::function<void(const Error&)> on_error;
@@ -63,7 +60,7 @@ class RoleProcess {
     Fd extra_;
     Fd socket_;
     Instant started_, may_start_;
-    Duration pause_ = first_pause;
+    RestartPause pause_;
     std::uint64_t ends_ = 0;
     std::string buffer_;
 };

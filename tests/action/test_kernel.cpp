@@ -238,19 +238,19 @@ TEST_CASE(
         process.send(kernel::Apply{1, {add("192.0.2.1")}, false});
     }
     SECTION("a set of ipset's for nftables") {
-        process.send(kernel::Open{Served::nftables});
+        process.send(kernel::Open{.served = Served::nftables});
         process.send(kernel::Targets{{ipset_target("bandd-x-4", true)}, false});
     }
     SECTION("geoblocks for ipset") {
-        process.send(kernel::Open{Served::ipset});
+        process.send(kernel::Open{.served = Served::ipset});
         process.send(kernel::PutGeoblocks{});
     }
     SECTION("it is opened twice") {
-        process.send(kernel::Open{Served::ipset});
-        process.send(kernel::Open{Served::nftables});
+        process.send(kernel::Open{.served = Served::ipset});
+        process.send(kernel::Open{.served = Served::nftables});
     }
     SECTION("more orders than there may be") {
-        process.send(kernel::Open{Served::nftables});
+        process.send(kernel::Open{.served = Served::nftables});
         std::vector<Order> orders(1000, add("192.0.2.1"));
         for (int i = 0; i < 40; ++i) process.send(kernel::Apply{1, orders, true});
     }
@@ -258,10 +258,27 @@ TEST_CASE(
     CHECK(must("nft list ruleset; ipset list -n") == before);
 }
 
+TEST_CASE("kernel: a bandd-kernel of another version says so, whatever else that version sends") {
+    clean_namespace();
+    ByHand process;
+    std::string packet = kernel::encode(kernel::Request(kernel::Open{.version = "99.1"}));
+    SECTION("the same") {}
+    SECTION("more") { packet += "and what is new"; }
+    process.send(packet);
+    auto answer = process.answer();
+    REQUIRE(answer);
+    auto error = std::get<kernel::Opened>(*answer).error;
+    REQUIRE(error);
+    CHECK(to_line(*error) == "bandd-kernel: is version " BANDD_VERSION
+                             ", and bandd 99.1; restart bandd");
+    process.send(kernel::Targets{{nftables_target()}, false});
+    CHECK(process.exit_code() <= 1);
+}
+
 TEST_CASE("kernel: orders for targets that were not named are refused") {
     clean_namespace();
     ByHand process;
-    process.send(kernel::Open{Served::nftables});
+    process.send(kernel::Open{.served = Served::nftables});
     process.send(kernel::Targets{{nftables_target()}, false});
     process.answer();
     process.answer();
@@ -281,7 +298,7 @@ TEST_CASE("kernel: what was ordered before the daemon went is not done afterward
     clean_namespace();
     must("ipset create x hash:net");
     ByHand process;
-    process.send(kernel::Open{Served::ipset});
+    process.send(kernel::Open{.served = Served::ipset});
     process.send(kernel::Targets{{ipset_target("x", false)}, false});
     process.answer();
     process.answer();

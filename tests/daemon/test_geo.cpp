@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Countries in the running daemon: databases that are missing, broken, replaced.
+#include <csignal>
+
 #include "support/setup.h"
 
 using namespace bandd;
@@ -83,4 +85,21 @@ TEST_CASE_METHOD(GeoSetup, "geo: bandctl geo tells what the databases know") {
     CHECK(daemon.ctl("geo 10.0.0.1").out.find("private") != std::string::npos);
     CHECK(daemon.ctl("geo").out.find("bandd-test, built ") != std::string::npos);
     CHECK(daemon.ctl("geo nonsense").code == 2);
+}
+
+TEST_CASE_METHOD(GeoSetup,
+                 "geo: a bandd-kernel that hangs with geoblocks does not hold up a stop") {
+    write_config(
+        "geoip: geo.mmdb\nstop: flush\n"
+        "geoblock:\n  inbound: {countries: [RU]}\njails: {}\n");
+    REQUIRE(daemon.start());
+    REQUIRE(daemon.said("geoblock inbound: 1 networks are kept out"));
+    REQUIRE(kill(daemon.role("bandd-kernel"), SIGSTOP) == 0);
+    make_database("77.88.0.0/16 country_code=RU\n5.8.0.0/16 country_code=RU\n");
+    REQUIRE(daemon.said("geoip databases were replaced, and opened anew"));
+    auto begin = std::chrono::steady_clock::now();
+    CHECK(daemon.stop(SIGTERM) == 0);
+    // Of two minutes that putting them may take.
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(60));
+    CHECK(must("nft list ruleset").find("inbound") == std::string::npos);
 }

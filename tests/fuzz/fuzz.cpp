@@ -381,7 +381,7 @@ std::vector<std::string> kernel_request_seeds() {
     block.config.packets = packets;
     block.ranges = {range_of(prefix)};
     using namespace kernel;
-    return {encode(Open{Served::ipset}),
+    return {encode(Open{.served = Served::ipset}),
             encode(Targets{{{1, 2, "sshd", packets}, {2, 2, "sshd", ipset}}, false}),
             encode(LookAt{3, 1, Look::list}),
             encode(Apply{4, {{Order::Kind::renew, 1, prefix, forever, {}}}, true}),
