@@ -26,14 +26,29 @@ const Ruleset& Pipeline::ruleset_for(const Audience& audience) {
 }
 
 // What is being scanned, piece by piece.
-void Pipeline::decide(const Ruleset& ruleset, Backlog* backlog, Instant now) {
+void Pipeline::decide(const Ruleset& ruleset, LogTime* time, Backlog* backlog, Instant now) {
     while (auto lines = scan_->next(hits_)) {
-        engine_.on_hits(hits_, now, decided_, backlog == nullptr ? nullptr : &backlog->time);
+        engine_.on_hits(hits_, now, decided_, time);
         if (backlog != nullptr)
-            if (auto time = last_time(ruleset, *lines, now))
-                backlog->reached = std::min(std::max(backlog->reached, *time), now);
+            if (auto last = last_time(ruleset, *lines, now))
+                backlog->reached = std::min(std::max(backlog->reached, *last), now);
         put(decided_, now);
     }
+}
+
+// Nothing: its lines arrive now.
+LogTime* Pipeline::time_of(const Lines& lines) {
+    if (lines.backlog != nullptr) return &lines.backlog->time;
+    if (!is_late_) return nullptr;
+    auto found = late_.find(lines.source);
+    if (found == late_.end())
+        found = late_.emplace(std::string(lines.source), LogTime{.since = *caught_up_}).first;
+    return &found->second;
+}
+
+void Pipeline::note_promptness(Instant now) {
+    if (!caught_up_ || now < *caught_up_) caught_up_ = now;  // the clock may have been set back
+    is_late_ = now - *caught_up_ > prompt;
 }
 
 // What was counted since `before` was this source's.
@@ -51,7 +66,7 @@ PartRead Pipeline::take(const Lines& lines, Instant now) {
     ScanCounts before = counts();
     const Ruleset& ruleset = ruleset_for(lines.audience);
     scan_->begin(ruleset, lines.what, now);
-    decide(ruleset, lines.backlog, now);
+    decide(ruleset, time_of(lines), lines.backlog, now);
     count_for(lines.source, before);
     return scan_->has_read();
 }
@@ -85,7 +100,12 @@ void Pipeline::take_answer(const Answer& answer, Instant now) {
 
 bool Pipeline::turn(Instant now) {
     bool had_backlog = sources_.reached().has_value();
+    note_promptness(now);
     sources_.read(*this, now);
+    if (!sources_.is_ready()) {
+        caught_up_ = now;
+        late_.clear();
+    }
     auto reached = sources_.reached();
     if (had_backlog && !reached) {
         hits_ = Hits();

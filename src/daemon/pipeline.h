@@ -32,6 +32,10 @@ class Pipeline : private LineTaker {
     // The configuration to run on, whose jails the engine has.
     void configure(const Config& config, const Compiled& compiled);
 
+    // Who comes to his lines so late (was stopped, suspended, held up by a disk or a flood) has a
+    // backlog: they count as if they had been read when they were written.
+    static constexpr Duration prompt = std::chrono::seconds(1);
+
     // One turn. True: there is more to read at once.
     bool turn(Instant now);
     // Sends what `outcome` (of a command, say) holds on its way.
@@ -55,7 +59,9 @@ class Pipeline : private LineTaker {
     PartRead take(const Lines& lines, Instant now) override;
     bool takes_parts() const override { return scan_->threads() > 1; }
     const Ruleset& ruleset_for(const Audience& audience);
-    void decide(const Ruleset& ruleset, Backlog* backlog, Instant now);
+    void decide(const Ruleset& ruleset, LogTime* time, Backlog* backlog, Instant now);
+    LogTime* time_of(const Lines& lines);
+    void note_promptness(Instant now);
     void count_for(std::string_view source, const ScanCounts& before);
 
     Engine& engine_;
@@ -67,6 +73,9 @@ class Pipeline : private LineTaker {
     std::map<std::string, ScanCounts, std::less<>> counts_by_source_;
     std::unique_ptr<ParallelScan> scan_ = std::make_unique<ParallelScan>(1);
     std::map<std::string, Zone, std::less<>> zones_;
+    std::optional<Instant> caught_up_;  // when nothing was left to read, the last time
+    bool is_late_ = false;
+    std::map<std::string, LogTime, std::less<>> late_;  // by source, until all is read
     Hits hits_;
     Outcome decided_;  // of them; empty between, but for its memory
     std::size_t line_limit_ = 65536;

@@ -31,12 +31,13 @@ struct Started {
                        [](const Question&) {}, [](const Report&) {}}};
     std::uint64_t offset = 0;  // how far the log was read
 
-    Started(unsigned matchers, const std::string& grown) {
+    Started(unsigned matchers, const std::string& grown, int maxretry = 1) {
         write_file(dir / "bandd.yaml", "matchers: " + std::to_string(matchers) + "\n");
         write_file(dir / "filters/app.yaml",
                    "description: test\nfailregex:\n  - {id: a, regex: '^attack from <HOST>$'}\n");
         write_file(dir / "jails/app.yaml",
-                   "app: {filter: app, maxretry: 1, logpath: " + (dir / "log") + "}");
+                   "app: {filter: app, maxretry: " + std::to_string(maxretry) +
+                       ", logpath: " + (dir / "log") + "}");
         std::string first(300, '-');
         write_file(dir / "log", first + "\n");
         std::vector<TailPosition> read{Tail::open(dir / "log", Encoding::utf8, 65536)->position()};
@@ -66,6 +67,17 @@ struct Started {
         auto changed = sources.take_changes(at(0)).logs;
         return changed.empty() ? 0 : changed[0].offset - std::exchange(offset, changed[0].offset);
     }
+    // Reads all that is there, at that time.
+    void read_at(double seconds) {
+        loop.again();
+        loop.turn();
+        for (int turns = 0; pipeline.turn(at(seconds)); ++turns) REQUIRE(turns < 1000);
+    }
+    void write(const std::string& time, int host) {
+        append_file(dir / "log", "Nov 21 " + time + " gate app[1]: attack from 192.0.2." +
+                                     std::to_string(host) + "\n");
+    }
+    std::uint64_t too_old() const { return engine.counts(engine.jails()[0]).too_old; }
 };
 
 }  // namespace
@@ -87,4 +99,49 @@ TEST_CASE(
             CHECK(daemon.offset == std::filesystem::file_size(daemon.dir / "log"));
             CHECK(daemon.banned == std::vector<std::string>{"192.0.2.1", "192.0.2.2"});
         }
+}
+
+TEST_CASE(
+    "who slept for longer than findtime counts what was written meanwhile as it was written") {
+    Started daemon(1, "", 3);
+    daemon.read_at(0);
+    for (const char* time : {"10:10:00", "10:10:01", "10:25:00"}) daemon.write(time, 1);
+    for (const char* time : {"10:30:00", "10:34:00", "10:39:59"}) daemon.write(time, 2);
+    daemon.read_at(3600);
+    CHECK(daemon.banned == std::vector<std::string>{"192.0.2.2"});
+    CHECK(daemon.too_old() == 0);
+    // Awake again, what is as old was not written before.
+    for (const char* time : {"10:30:00", "10:34:00", "10:39:59"}) daemon.write(time, 3);
+    daemon.read_at(3600.5);
+    CHECK(daemon.banned.size() == 1);
+    CHECK(daemon.too_old() == 3);
+}
+
+TEST_CASE("who slept does not count what was old before") {
+    Started daemon(1, "", 3);
+    daemon.read_at(0);
+    for (const char* time : {"09:40:00", "09:40:01", "09:40:02", "09:40:03"}) daemon.write(time, 1);
+    daemon.read_at(3600);
+    CHECK(daemon.banned.empty());
+    CHECK(daemon.too_old() == 4);
+    // The clock is set back by an hour.
+    for (const char* time : {"10:00:10", "10:00:11", "10:00:12"}) daemon.write(time, 2);
+    daemon.read_at(15);
+    CHECK(daemon.banned == std::vector<std::string>{"192.0.2.2"});
+}
+
+TEST_CASE("who cannot keep up with a flood counts lines by when they were written") {
+    Started daemon(1, "", 3);
+    daemon.read_at(0);
+    for (const char* time : {"10:00:01", "10:00:02"}) daemon.write(time, 1);
+    std::string noise;
+    while (noise.size() < 4 * mega) noise += std::string(200, 'x') + "\n";
+    append_file(daemon.dir / "log", noise);
+    daemon.write("10:00:03", 1);
+    daemon.loop.again();
+    daemon.loop.turn();
+    int turns = 0;
+    while (daemon.pipeline.turn(at(60.0 * turns))) ++turns;
+    CHECK(turns > 20);  // longer than findtime
+    CHECK(daemon.banned == std::vector<std::string>{"192.0.2.1"});
 }
