@@ -38,13 +38,11 @@ Checkpointer::Checkpointer(Parts parts, std::unique_ptr<Store> store, bool lost,
 
 Checkpointer::~Checkpointer() = default;
 
-bool Checkpointer::is_broken() const { return store_->broken(); }
-
 Result<> Checkpointer::listen() {
     return parts_.loop.add(store_->fd(), EPOLLIN, [this](std::uint32_t) { on_stored(); });
 }
 
-SavedSources Checkpointer::load() {
+std::optional<SavedSources> Checkpointer::load() {
     SavedSources saved;
     Engine& engine = parts_.engine;
     Restore restore;
@@ -71,25 +69,10 @@ SavedSources Checkpointer::load() {
     restore.position = [&](const TailPosition& at) { saved.logs.positions.push_back(at); };
     if (auto loaded = store_->load(engine.jail_names(), restore); !loaded)
         parts_.log.put(Severity::error, to_line(loaded.error()));
-    return saved;
-}
-
-Result<> Checkpointer::replace() {
-    const std::string& path = parts_.config.state;
-    parts_.loop.remove(store_->fd());
-    store_.reset();  // it must not be open while it is moved
-    auto aside = Store::set_aside(path);
-    if (!aside) return std::unexpected(aside.error());
-    parts_.log.write(
-        Severity::warning,
-        "state \"{}\" is broken; it was moved to \"{}\", and bandd begins with an empty one", path,
-        *aside);
-    std::string warning;
-    auto store = Store::open(path, warning);
-    if (!store) return std::unexpected(store.error());
-    store_ = std::make_unique<Store>(std::move(*store));
+    if (!store_->wants_all()) return saved;
     lost_ = true;
-    return listen();
+    write_soon();
+    return {};
 }
 
 void Checkpointer::write_soon() {
@@ -105,7 +88,8 @@ void Checkpointer::on_turn(Instant now) {
     std::uint64_t lines = parts_.pipeline.counts().lines;
     if (std::exchange(seen_lines_, lines) != lines) dirty_ = true;
     if (now < last_) last_ = now;  // the clock was set back
-    if ((!dirty_ && !store_->failed()) || now < last_ + pause()) return;
+    bool wanted = dirty_ || store_->failed() || store_->wants_all();
+    if (!wanted || now < last_ + pause()) return;
     last_ = now;
     write_now(now);
 }
@@ -150,19 +134,28 @@ Checkpoint Checkpointer::take(Instant now) {
 
 // The store has one at a time, and keeps one that failed.
 void Checkpointer::write_now(Instant now) {
+    if (store_->wants_all()) return write_all(now);
     if (store_->failed()) store_->retry();
     if (!store_->idle()) return;
     if (Checkpoint checkpoint = take(now); !checkpoint.empty())
         store_->write(std::move(checkpoint));
 }
 
+// What is on disk is lost, but not what is remembered.
+void Checkpointer::write_all(Instant now) {
+    if (!store_->idle() && !store_->failed()) return;
+    parts_.sources.mark_all_changed();
+    parts_.engine.mark_all_changed();
+    written_ = {};
+    Checkpoint checkpoint = take(now);
+    checkpoint.anew = true;
+    store_->write(std::move(checkpoint));
+}
+
 void Checkpointer::finish(Instant now) {
     store_->wait();
-    if (store_->failed()) {
-        store_->retry();
-        store_->wait();
-    }
-    if (store_->idle()) {
+    // A second time for one that failed, and what came after it; a third one for a lost state.
+    for (int i = 0; i < 3; ++i) {
         write_now(now);
         store_->wait();
     }
@@ -176,6 +169,11 @@ void Checkpointer::on_stored() {
     if (!error && error_)
         parts_.log.write(Severity::notice, "state \"{}\" is written again", parts_.config.state);
     error_ = std::move(error);
+    if (auto aside = store_->take_aside())
+        parts_.log.write(Severity::warning,
+                         "state \"{}\" is broken; it was moved to \"{}\", and what bandd remembers "
+                         "is written to a new one",
+                         parts_.config.state, *aside);
     if (auto first = std::exchange(on_first_, {})) first();
 }
 

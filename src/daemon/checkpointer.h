@@ -43,12 +43,10 @@ class Checkpointer {
     static Result<std::unique_ptr<Checkpointer>> start(Parts parts, std::unique_ptr<Store> store,
                                                        bool lost, std::function<void()> on_first);
 
-    // Restores the engine. If `is_broken` then: `replace` the state, and begin with another engine,
-    // as half of the old state is worse than none. Bans come back from the kernel's sets then,
-    // windows from the logs.
-    SavedSources load();
-    bool is_broken() const;
-    Result<> replace();
+    // Restores the engine. Nothing: the state is broken. Begin with another engine then, as half of
+    // the old state is worse than none; bans come back from the kernel's sets, windows from the
+    // logs. A state that breaks later is written anew from memory.
+    std::optional<SavedSources> load();
     // True once after the state was lost.
     bool take_lost() { return std::exchange(lost_, false); }
 
@@ -64,7 +62,7 @@ class Checkpointer {
     // The last one: waits until it is written.
     void finish(Instant now);
 
-    // For requests about what is on disk. `replace` makes another.
+    // For requests about what is on disk.
     Store& store() { return *store_; }
     // Why the state cannot be written, while that is so.
     const std::optional<Error>& error() const { return error_; }
@@ -74,6 +72,7 @@ class Checkpointer {
                  std::function<void()> on_first);
     Result<> listen();
     Checkpoint take(Instant now);
+    void write_all(Instant now);
     void take_notes(Checkpoint& checkpoint, const std::string& journal_cursor);
     Duration pause() const;
     void on_stored();

@@ -14,6 +14,7 @@
 #include "daemon/commands.h"
 #include "daemon/endpoints.h"
 #include "daemon/geoip.h"
+#include "daemon/kernel_processes.h"
 #include "daemon/log_health.h"
 #include "daemon/logins.h"
 #include "daemon/pipeline.h"
@@ -94,21 +95,6 @@ bool needs_restart(const Config& fresh, const Config& config) {
            fresh.user != config.user || fresh.group != config.group;
 }
 
-// Each kind of sets has a bandd-kernel of its own.
-StartKernel starting_kernel(Roles& roles) {
-    return [&roles](kernel::Served served) {
-        switch (served) {
-            case kernel::Served::nftables:
-                return roles.start_role(Role::nftables);
-            case kernel::Served::ipset:
-                return roles.start_role(Role::ipset);
-            case kernel::Served::geoblocks:
-                break;
-        }
-        return roles.start_role(Role::geoblocks);
-    };
-}
-
 }  // namespace
 
 Daemon::Daemon(const DaemonOptions& options, Opened opened, Log& log)
@@ -123,7 +109,7 @@ Result<> Daemon::make_carriers(const Config& config) {
         for (const ActionConfig& action : jail.actions) {
             std::size_t kind = action.index();
             if (dispatch_->has_carrier(kind)) continue;
-            auto carrier = make_carrier(action, *programs_, starting_kernel(*opened_.roles));
+            auto carrier = make_carrier(action, *programs_, opened_.kernels->starter());
             if (!carrier) return std::unexpected(carrier.error());
             int fd = (*carrier)->notice_fd();
             dispatch_->add_carrier(kind, std::move(*carrier));
@@ -144,7 +130,7 @@ Result<> Daemon::make_parts() {
                                            [this](const Error& error) { say(error); });
     answerer_ = std::make_unique<Answerer>(*opened_.roles, loop, config().dns_servers, *programs_,
                                            [this](const Error& error) { say(error); });
-    auto geoip = Geoip::start(loop, config(), starting_kernel(*opened_.roles), log_);
+    auto geoip = Geoip::start(loop, config(), opened_.kernels->starter(), log_);
     if (!geoip) return std::unexpected(geoip.error());
     geoip_ = std::move(*geoip);
     engine_ = std::make_unique<Engine>(limits_of(config()));
@@ -241,15 +227,12 @@ Result<> Daemon::listen_to_machine() {
     return {};
 }
 
-Result<SavedSources> Daemon::load_state(Instant at) {
+SavedSources Daemon::load_state(Instant at) {
     Outcome outcome;
     engine_->set_rules(rules_of(config()), at, outcome);
-    SavedSources saved = checkpointer_->load();
-    if (!checkpointer_->is_broken()) return saved;
-    if (auto replaced = checkpointer_->replace(); !replaced)
-        return std::unexpected(replaced.error());
+    if (auto saved = checkpointer_->load()) return std::move(*saved);
     renew_engine(at);
-    return SavedSources{};
+    return {};
 }
 
 // Another engine in place of the one that half of a broken state was restored to.
@@ -269,15 +252,14 @@ Result<> Daemon::begin() {
     if (auto listening = listen(); !listening) return listening;
     if (auto listening = listen_to_machine(); !listening) return listening;
     Instant at = now();
-    auto saved = load_state(at);
-    if (!saved) return std::unexpected(saved.error());
+    SavedSources saved = load_state(at);
     // Bans go on without them.
     if (auto read = programs_->prepare(config()); !read) say(read.error());
     programs_->take(config());
     if (auto made = make_carriers(config()); !made) return made;
     dispatch_->hold_removals();
     // Nobody waits for us yet.
-    apply_config(std::move(*saved), at, KernelCarrier::longest_silence);
+    apply_config(std::move(saved), at, KernelCarrier::longest_silence);
     if (auto set_up = opened_.endpoints->configure(config(), *opened_.loop, opened_.sockets);
         !set_up)
         return set_up;

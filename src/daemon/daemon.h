@@ -50,7 +50,7 @@ class Daemon {
     void make_request_parts();
     Result<> listen();
     Result<> listen_to_machine();
-    Result<SavedSources> load_state(Instant now);
+    SavedSources load_state(Instant now);
     void renew_engine(Instant now);
     Result<> make_carriers(const Config& config);
     CommandParts command_parts();

@@ -23,6 +23,7 @@ class LogFiles : public Source {
     void read(LineTaker& taker, Instant now) override;
     std::optional<Instant> reached() const override { return watch_->reached(); }
     void take_changes(SourceChanges& changes, Instant now) override;
+    void mark_all_changed() override { saved_.clear(); }
     std::optional<Instant> next_deadline() const override { return watch_->next_deadline(); }
 
     // Once started.

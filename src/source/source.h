@@ -68,6 +68,8 @@ class Source {
     virtual std::optional<Instant> reached() const { return {}; }
     // For a checkpoint: what `SavedSources` gives back after a restart.
     virtual void take_changes(SourceChanges&, Instant /*now*/) {}
+    // The state was lost: all is a change.
+    virtual void mark_all_changed() {}
 
     virtual std::optional<Instant> next_deadline() const { return {}; }
     virtual void on_time(Instant /*now*/) {}

@@ -57,6 +57,10 @@ std::optional<Instant> Sources::reached() const {
     return slowest;
 }
 
+void Sources::mark_all_changed() {
+    for (auto& source : all_) source->mark_all_changed();
+}
+
 SourceChanges Sources::take_changes(Instant now) {
     SourceChanges changes;
     for (auto& source : all_) source->take_changes(changes, now);

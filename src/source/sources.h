@@ -27,6 +27,7 @@ class Sources {
     void read(LineTaker& taker, Instant now);
     std::optional<Instant> reached() const;
     SourceChanges take_changes(Instant now);
+    void mark_all_changed();
     std::optional<Instant> next_deadline() const;
     void on_time(Instant now);
 

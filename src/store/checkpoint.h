@@ -24,9 +24,11 @@ struct Checkpoint {
     Instant windows_before{INT64_MIN};   // windows whose last hit is older are forgotten
     Instant accounts_before{INT64_MIN};  // the same of accounts without a mark
     Instant offences_before{INT64_MIN};  // and offences, and ended bans
+    // It holds all that is remembered, not what changed; what was written before is forgotten.
+    bool anew = false;
     // Nothing that would have to be written.
     bool empty() const {
-        return changes.empty() && positions.empty() && gone.empty() && notes.empty();
+        return !anew && changes.empty() && positions.empty() && gone.empty() && notes.empty();
     }
 };
 

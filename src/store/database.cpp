@@ -55,10 +55,31 @@ CREATE INDEX accounts_last ON accounts(last) WHERE marked = 0;
 
 }  // namespace
 
-Error sqlite_error(const std::string& path, sqlite3* database, const char* doing) {
-    int code = sqlite3_extended_errcode(database);
-    std::string hint;
+bool Failure::is_broken() const {
     switch (code & 0xff) {
+        case SQLITE_PERM:
+        case SQLITE_ABORT:
+        case SQLITE_BUSY:
+        case SQLITE_LOCKED:
+        case SQLITE_NOMEM:
+        case SQLITE_READONLY:
+        case SQLITE_INTERRUPT:
+        case SQLITE_IOERR:
+        case SQLITE_FULL:
+        case SQLITE_CANTOPEN:
+        case SQLITE_PROTOCOL:
+        case SQLITE_NOLFS:
+        case SQLITE_AUTH:
+            return false;
+        default:
+            // Statements that suit our tables are refused by what are not ours.
+            return true;
+    }
+}
+
+Error state_error(const std::string& path, const char* doing, const Failure& failure) {
+    std::string hint;
+    switch (failure.code & 0xff) {
         case SQLITE_FULL:
             hint = "free some space; bans go on, but a restart would forget the newest";
             break;
@@ -69,7 +90,20 @@ Error sqlite_error(const std::string& path, sqlite3* database, const char* doing
         default:
             break;
     }
-    return {"state \"" + path + "\": " + doing, sqlite3_errmsg(database), hint, {}};
+    return {"state \"" + path + "\": " + doing, failure.message, hint, {}};
+}
+
+bool Connection::check(int code) {
+    if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE) return true;
+    if (!failure_) {
+        int extended = raw_ ? sqlite3_extended_errcode(raw()) : code;
+        failure_ = {extended, raw_ ? sqlite3_errmsg(raw()) : sqlite3_errstr(code)};
+    }
+    return false;
+}
+
+bool Connection::execute(const char* sql) {
+    return check(sqlite3_exec(raw(), sql, nullptr, nullptr, nullptr));
 }
 
 std::string prefix_bytes(const Prefix& prefix) {
@@ -85,70 +119,86 @@ std::optional<Prefix> prefix_from(std::string_view bytes) {
     return make_prefix(address, static_cast<std::uint8_t>(bytes[16]));
 }
 
-bool execute(sqlite3* database, const char* sql) {
-    return sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK;
+namespace {
+
+// Of the state at `path`; the connection says what failed.
+std::unexpected<Unopened> unopened(const std::string& path, const char* doing,
+                                   const Connection& database) {
+    const Failure& failure = *database.failure();
+    return std::unexpected(Unopened{state_error(path, doing, failure), failure.is_broken()});
 }
 
-Result<Database> open_database(const std::string& path) {
-    sqlite3* raw = nullptr;
-    int result =
-        sqlite3_open_v2(path.c_str(), &raw,
-                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
-    Database database(raw);
-    if (result != SQLITE_OK) return std::unexpected(sqlite_error(path, raw, "cannot open it"));
+bool set_up(Connection& database) {
     // The companions stay when the daemon ends: it may not be allowed to make them anew.
     int persist = 1;
-    sqlite3_file_control(raw, nullptr, SQLITE_FCNTL_PERSIST_WAL, &persist);
-    sqlite3_busy_timeout(raw, 5000);
+    sqlite3_file_control(database.raw(), nullptr, SQLITE_FCNTL_PERSIST_WAL, &persist);
+    sqlite3_busy_timeout(database.raw(), 5000);
     // In WAL mode NORMAL keeps the file consistent through power loss and syncs only when the log
     // is folded in: on flash a sync can take a second.
     // A large checkpoint does not keep the log large.
-    if (!execute(raw,
-                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-                 "PRAGMA journal_size_limit=4194304;"))
-        return std::unexpected(sqlite_error(path, raw, "cannot open it"));
-    int version = 0;
-    {
-        Statement ask(raw, "PRAGMA user_version");
-        if (ask.step()) version = static_cast<int>(ask.integer_at(0));
-    }
-    if (version > schema_version)
-        return fail("state \"" + path + "\"",
-                    "was written by a newer bandd (version " + std::to_string(version) +
-                        " of its tables, this one knows " + std::to_string(schema_version) + ")",
-                    "install that version again, or give another \"state:\"");
-    std::string update = "BEGIN IMMEDIATE;";
-    if (version == 1) update += "ALTER TABLE windows ADD COLUMN vals BLOB;";
-    update += accounts_schema;
-    update += "PRAGMA user_version=" + std::to_string(schema_version) + ";COMMIT;";
-    if (version > 0 && version < schema_version && !execute(raw, update.c_str())) {
-        Error error = sqlite_error(path, raw, "cannot bring its tables up to date");
-        execute(raw, "ROLLBACK");
-        return std::unexpected(error);
-    }
-    if (version == 0) {
-        std::string sql = std::string("BEGIN IMMEDIATE;") + schema + accounts_schema +
-                          "PRAGMA user_version=" + std::to_string(schema_version) + ";COMMIT;";
-        if (!execute(raw, sql.c_str())) {
-            Error error = sqlite_error(path, raw, "cannot make its tables");
-            execute(raw, "ROLLBACK");
-            return std::unexpected(error);
-        }
+    return database.execute(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+        "PRAGMA journal_size_limit=4194304;");
+}
+
+// 0: none. Nothing: it cannot be read.
+std::optional<int> version_of(Connection& database) {
+    Statement ask(database, "PRAGMA user_version");
+    if (!ask.step()) return {};
+    return static_cast<int>(ask.integer_at(0));
+}
+
+bool has_tables(Connection& database) {
+    Statement ask(database, "SELECT 1 FROM sqlite_master");
+    return ask.step();
+}
+
+// What makes the tables of our version of those of an older one, or of none.
+std::string update_from(int version) {
+    std::string sql = "BEGIN IMMEDIATE;";
+    if (version == 0) sql += schema;
+    if (version == 1) sql += "ALTER TABLE windows ADD COLUMN vals BLOB;";
+    sql += accounts_schema;
+    return sql + "PRAGMA user_version=" + std::to_string(schema_version) + ";COMMIT;";
+}
+
+}  // namespace
+
+std::expected<Connection, Unopened> open_database(const std::string& path) {
+    sqlite3* raw = nullptr;
+    int opened =
+        sqlite3_open_v2(path.c_str(), &raw,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+    Connection database(raw);
+    if (!database.check(opened) || !set_up(database))
+        return unopened(path, "cannot open it", database);
+    auto version = version_of(database);
+    if (!version) return unopened(path, "cannot read it", database);
+    if (*version > schema_version)
+        return std::unexpected(
+            Unopened{{"state \"" + path + "\"",
+                      "was written by a newer bandd (version " + std::to_string(*version) +
+                          " of its tables, this one knows " + std::to_string(schema_version) + ")",
+                      "install that version again, or give another \"state:\"",
+                      {}},
+                     false});
+    if (*version == 0 && has_tables(database))
+        return std::unexpected(
+            Unopened{{"state \"" + path + "\"", "has tables, and none of bandd's", {}, {}}, true});
+    if (*version < schema_version && !database.execute(update_from(*version).c_str())) {
+        auto failed = unopened(path, "cannot make its tables", database);
+        database.execute("ROLLBACK");
+        return failed;
     }
     return database;
 }
 
-bool is_broken(sqlite3* database) {
-    int code = sqlite3_errcode(database) & 0xff;
-    return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
-}
-
-void leave_room(const std::string& path, sqlite3* database) {
+void leave_room(const std::string& path, Connection& database) {
     std::error_code fault;
     std::uintmax_t log = std::filesystem::file_size(path + "-wal", fault);
     if (fault) return;
     std::filesystem::space_info disk = std::filesystem::space(path, fault);
-    if (!fault && log > disk.available / 2) execute(database, "PRAGMA wal_checkpoint(TRUNCATE)");
+    if (!fault && log > disk.available / 2) database.execute("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
 }  // namespace bandd

@@ -35,40 +35,72 @@
 #include <sqlite3.h>
 
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/base/address.h"
 #include "core/base/result.h"
 
 namespace bandd {
 
-struct CloseDatabase {
-    void operator()(sqlite3* database) const { sqlite3_close(database); }
+// What SQLite said of a call that failed.
+struct Failure {
+    int code = 0;  // an extended one
+    std::string message;
+    // It is the database that is not as it should be: not the disk, the rights or the memory.
+    bool is_broken() const;
 };
-using Database = std::unique_ptr<sqlite3, CloseDatabase>;
+
+// A connection to the database. It keeps the first failure of its calls: SQLite itself knows that
+// of the last call only, and a statement that is let go is a call.
+class Connection {
+  public:
+    Connection() = default;
+    explicit Connection(sqlite3* raw) : raw_(raw) {}
+
+    sqlite3* raw() const { return raw_.get(); }
+    // Of a call that has ended with `code`. True: it did what it should.
+    bool check(int code);
+    bool execute(const char* sql);
+    const std::optional<Failure>& failure() const { return failure_; }
+    std::optional<Failure> take_failure() { return std::exchange(failure_, {}); }
+    void close() { raw_.reset(); }
+
+  private:
+    struct Close {
+        void operator()(sqlite3* raw) const { sqlite3_close(raw); }
+    };
+    std::unique_ptr<sqlite3, Close> raw_;
+    std::optional<Failure> failure_;
+};
+
+// Why, and what to do.
+Error state_error(const std::string& path, const char* doing, const Failure& failure);
 
 // Opens it, makes its tables or brings those of an older version up to date. One of a newer version
 // is refused.
-Result<Database> open_database(const std::string& path);
-// The last call on `database` failed: why, and what to do.
-Error sqlite_error(const std::string& path, sqlite3* database, const char* doing);
-bool is_broken(sqlite3* database);
-bool execute(sqlite3* database, const char* sql);
+struct Unopened {
+    Error error;
+    bool broken = false;  // it is no state
+};
+std::expected<Connection, Unopened> open_database(const std::string& path);
 // By itself SQLite folds its log into the tables at 4 MiB. On a small disk that may be never: the
 // log fills it, and then there is no room to fold it in either.
-void leave_room(const std::string& path, sqlite3* database);
+void leave_room(const std::string& path, Connection& database);
 
 std::string prefix_bytes(const Prefix& prefix);
 std::optional<Prefix> prefix_from(std::string_view bytes);
 
-// A prepared statement: bind in order, then `run` or `step`.
+// A prepared statement: bind in order, then `run` or `step`. The connection keeps what fails.
 class Statement {
   public:
-    Statement(sqlite3* database, const char* sql) {
-        sqlite3_prepare_v3(database, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr);
+    Statement(Connection& connection, const char* sql) : connection_(connection) {
+        connection_.check(sqlite3_prepare_v3(connection_.raw(), sql, -1, SQLITE_PREPARE_PERSISTENT,
+                                             &statement_, nullptr));
     }
     Statement(const Statement&) = delete;
     Statement& operator=(const Statement&) = delete;
@@ -90,14 +122,18 @@ class Statement {
         return *this;
     }
     bool run() {
-        int result = sqlite3_step(statement_);
-        sqlite3_reset(statement_);
         bound_ = 0;
-        return result == SQLITE_DONE || result == SQLITE_ROW;
+        if (statement_ == nullptr) return false;
+        bool good = connection_.check(sqlite3_step(statement_));
+        sqlite3_reset(statement_);
+        return good;
     }
+    // True: there is a row. False: there is none any more, or it failed.
     bool step() {
         bound_ = 0;
-        return sqlite3_step(statement_) == SQLITE_ROW;
+        if (statement_ == nullptr) return false;
+        int code = sqlite3_step(statement_);
+        return connection_.check(code) && code == SQLITE_ROW;
     }
     void reset() { sqlite3_reset(statement_); }
 
@@ -112,6 +148,7 @@ class Statement {
     }
 
   private:
+    Connection& connection_;
     sqlite3_stmt* statement_ = nullptr;
     int bound_ = 0;
 };

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <condition_variable>
 #include <ctime>
@@ -21,12 +22,59 @@
 
 namespace bandd {
 
+namespace {
+
+std::optional<FileId> find_file(const std::string& path) {
+    struct stat found{};
+    if (::stat(path.c_str(), &found) != 0) return {};
+    return FileId{found.st_dev, found.st_ino};
+}
+
+// Gives its new name.
+Result<std::string> set_aside(const std::string& path) {
+    namespace fs = std::filesystem;
+    std::string beginning = path + ".broken-";
+    std::string aside = beginning + std::to_string(std::time(nullptr));
+    std::error_code fault;
+    fs::rename(path, aside, fault);
+    if (fault)
+        return fail("state \"" + path + "\": cannot move it aside", fault.message(),
+                    "move it away by hand, then restart bandd");
+    for (const char* ending : {"-wal", "-shm"}) fs::remove(path + ending, fault);
+    std::vector<std::string> kept;
+    for (const auto& entry : fs::directory_iterator(fs::path(path).parent_path(), fault))
+        if (entry.path().string().starts_with(beginning)) kept.push_back(entry.path().string());
+    std::ranges::sort(kept, std::ranges::greater{});
+    for (std::size_t i = Store::most_aside; i < kept.size(); ++i) fs::remove(kept[i], fault);
+    return aside;
+}
+
+// `broken`: it is known to be.
+Result<Connection> open_or_set_aside(const std::string& path, bool broken,
+                                     std::optional<std::string>& aside, std::string& warning) {
+    if (!broken) {
+        auto opened = open_database(path);
+        if (opened) return std::move(*opened);
+        if (!opened.error().broken) return std::unexpected(opened.error().error);
+        warning = "state \"" + path + "\" is none (" + opened.error().error.reason + ")";
+    }
+    auto moved = set_aside(path);
+    if (!moved) return std::unexpected(moved.error());
+    aside = *moved;
+    warning += "; it was moved to \"" + *moved + "\", and bandd begins with an empty one";
+    auto opened = open_database(path);
+    if (!opened) return std::unexpected(opened.error().error);
+    return std::move(*opened);
+}
+
+}  // namespace
+
 struct Store::Inside {
     std::string path;
     Fd lock;
-    Database database;
-    Fd done;  // eventfd
-    bool broken = false;
+    Connection database;                         // the thread's, once it runs
+    std::array<std::optional<FileId>, 2> files;  // as they were opened: the state, and its log
+    Fd done;                                     // eventfd
 
     mutable std::mutex mutex;
     std::condition_variable changed;
@@ -34,9 +82,12 @@ struct Store::Inside {
     bool busy = false;               // the thread has it
     bool go = false;                 // the thread shall take it
     bool quit = false;
+    bool broken = false;  // the state
+    bool gone = false;    // its files are not what we have open
     std::optional<Error> result;
+    std::optional<std::string> aside;
     // A question is run on the store's thread, what it returns on the loop's.
-    using Question = std::function<std::function<void()>(sqlite3*)>;
+    using Question = std::function<std::function<void()>(Connection&)>;
     std::deque<Question> questions;
     std::vector<std::function<void()>> answers;
     std::thread thread;
@@ -48,6 +99,33 @@ struct Store::Inside {
         changed.notify_all();
         return true;
     }
+    // The thread alone asks and changes what is not below `mutex`, and `broken` and `gone`.
+    std::optional<Error> put(const Checkpoint& checkpoint) {
+        if (checkpoint.anew) {
+            if (auto opened = open_anew(); !opened) return opened.error();
+        } else if (files != find_files()) {
+            set(gone, true);
+            return Error{"state \"" + path + "\"",
+                         "was taken away while bandd had it open",
+                         "it is written anew",
+                         {}};
+        }
+        leave_room(path, database);
+        database.take_failure();
+        if (write_checkpoint(database, checkpoint)) return {};
+        Failure failure = *database.take_failure();
+        set(broken, failure.is_broken());
+        return state_error(path, "cannot write", failure);
+    }
+    void set(bool& flag, bool value) {
+        std::lock_guard hold(mutex);
+        flag = value;
+    }
+    std::array<std::optional<FileId>, 2> find_files() const {
+        return {find_file(path), find_file(path + "-wal")};
+    }
+    // A broken one is moved aside.
+    Result<> open_anew();
     void tell_loop() {
         std::uint64_t one = 1;
         [[maybe_unused]] auto ignored = ::write(done.get(), &one, sizeof one);
@@ -61,7 +139,8 @@ struct Store::Inside {
                 Question question = std::move(questions.front());
                 questions.pop_front();
                 hold.unlock();
-                auto answer = question(database.get());
+                auto answer = question(database);
+                database.take_failure();
                 hold.lock();
                 answers.push_back(std::move(answer));
                 tell_loop();
@@ -72,9 +151,7 @@ struct Store::Inside {
             busy = true;
             const Checkpoint& checkpoint = *work;
             hold.unlock();
-            leave_room(path, database.get());
-            auto error = write_checkpoint(path, database.get(), checkpoint);
-            if (error) execute(database.get(), "ROLLBACK");
+            auto error = put(checkpoint);
             hold.lock();
             busy = false;
             if (!error) work.reset();
@@ -141,23 +218,11 @@ Result<Store> Store::open(const std::string& path, std::string& warning) {
         pwrite(inside->lock.get(), pid.data(), pid.size(), 0) < 0)
         return fail_errno("state \"" + lock_path + "\"", advice(""));
 
-    auto database = open_database(path);
-    if (!database) {
-        // Opened again only to ask what kind of failure it was.
-        sqlite3* raw = nullptr;
-        sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE, nullptr);
-        Database again(raw);
-        execute(raw, "PRAGMA user_version; SELECT count(*) FROM sqlite_master;");
-        if (!is_broken(raw)) return std::unexpected(database.error());
-        again.reset();
-        auto aside = set_aside(path);
-        if (!aside) return std::unexpected(database.error());
-        warning = "state \"" + path + "\" is no database (" + database.error().reason +
-                  "); it was moved to \"" + *aside + "\", and bandd begins with an empty one";
-        database = open_database(path);
-        if (!database) return std::unexpected(database.error());
-    }
+    std::optional<std::string> aside;
+    auto database = open_or_set_aside(path, false, aside, warning);
+    if (!database) return std::unexpected(database.error());
     inside->database = std::move(*database);
+    inside->files = inside->find_files();
     inside->done = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!inside->done) return fail_errno("eventfd");
     Inside* raw = inside.get();
@@ -165,62 +230,80 @@ Result<Store> Store::open(const std::string& path, std::string& warning) {
     return Store(std::move(inside));
 }
 
-Result<std::string> Store::set_aside(const std::string& path) {
-    std::string aside = path + ".broken-" + std::to_string(std::time(nullptr));
-    std::error_code fault;
-    std::filesystem::rename(path, aside, fault);
-    if (fault) return fail("state \"" + path + "\": cannot move it aside", fault.message());
-    for (const char* ending : {"-wal", "-shm"}) std::filesystem::remove(path + ending, fault);
-    return aside;
+Result<> Store::Inside::open_anew() {
+    database.close();
+    std::string why;
+    std::optional<std::string> moved;
+    auto opened = open_or_set_aside(path, broken, moved, why);
+    if (moved) {
+        std::lock_guard hold(mutex);
+        aside = std::move(moved);
+    }
+    if (!opened) return std::unexpected(opened.error());
+    database = std::move(*opened);
+    files = find_files();
+    set(broken, false);
+    set(gone, false);
+    return {};
 }
 
-bool Store::broken() const { return inside_->broken; }
+bool Store::wants_all() const {
+    std::lock_guard hold(inside_->mutex);
+    return inside_->broken || inside_->gone;
+}
 
 Result<Store> Store::open_to_read(const std::string& path) {
     auto inside = std::make_unique<Inside>();
     inside->path = path;
     sqlite3* raw = nullptr;
-    int result = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
-    inside->database.reset(raw);
-    if (result != SQLITE_OK) return std::unexpected(sqlite_error(path, raw, "cannot open it"));
+    int opened = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
+    Connection& database = inside->database = Connection(raw);
+    if (!database.check(opened))
+        return std::unexpected(state_error(path, "cannot open it", *database.failure()));
     sqlite3_busy_timeout(raw, 5000);
-    if (!execute(raw, "SELECT count(*) FROM counts"))
-        return std::unexpected(sqlite_error(path, raw, "cannot read it"));
+    if (!database.execute("SELECT count(*) FROM counts"))
+        return std::unexpected(state_error(path, "cannot read it", *database.failure()));
     return Store(std::move(inside));
 }
 
 Result<std::vector<std::string>> Store::jails() {
+    Connection& database = inside_->database;
     std::vector<std::string> names;
-    Statement ask(inside_->database.get(),
+    Statement ask(database,
                   "SELECT jail FROM bans UNION SELECT jail FROM history UNION "
                   "SELECT jail FROM windows UNION SELECT jail FROM offences UNION "
                   "SELECT jail FROM counts");
     while (ask.step())
         if (!ask.bytes_at(0).empty()) names.emplace_back(ask.bytes_at(0));
-    int code = sqlite3_errcode(inside_->database.get());
-    if (code != SQLITE_DONE && code != SQLITE_OK)
-        return std::unexpected(
-            sqlite_error(inside_->path, inside_->database.get(), "cannot read it"));
+    if (auto failure = database.take_failure())
+        return std::unexpected(state_error(inside_->path, "cannot read it", *failure));
     return names;
 }
 
 Result<> Store::load(const std::vector<std::string>& jails, const Restore& restore) {
-    sqlite3* database = inside_->database.get();
-    LoadResult read = load_state(inside_->path, database, jails, restore);
-    inside_->broken = inside_->broken || read.broken;
-    if (read.error) return std::unexpected(*read.error);
-    return {};
+    Connection& database = inside_->database;
+    database.take_failure();
+    load_state(database, jails, restore);
+    auto failure = database.take_failure();
+    if (!failure) return {};
+    inside_->broken = failure->is_broken();
+    return std::unexpected(state_error(inside_->path, "cannot read it", *failure));
+}
+
+std::optional<std::string> Store::take_aside() {
+    std::lock_guard hold(inside_->mutex);
+    return std::exchange(inside_->aside, {});
 }
 
 bool Store::find_history(HistoryQuery query, std::function<void(std::vector<PastBan>)> then) {
-    return inside_->ask([query = std::move(query), then = std::move(then)](sqlite3* database) {
+    return inside_->ask([query = std::move(query), then = std::move(then)](Connection& database) {
         return [then, found = read_history(database, query)]() mutable { then(std::move(found)); };
     });
 }
 
 bool Store::find_details(std::vector<PastBan> bans,
                          std::function<void(std::vector<BanDetails>)> then) {
-    return inside_->ask([bans = std::move(bans), then = std::move(then)](sqlite3* database) {
+    return inside_->ask([bans = std::move(bans), then = std::move(then)](Connection& database) {
         return
             [then, details = read_details(database, bans)]() mutable { then(std::move(details)); };
     });
@@ -238,6 +321,11 @@ bool Store::failed() const {
 
 void Store::write(Checkpoint checkpoint) {
     std::lock_guard hold(inside_->mutex);
+    // What had ended before is in no memory.
+    if (inside_->work) std::swap(checkpoint.changes.ended_bans, inside_->work->changes.ended_bans);
+    if (inside_->work)
+        std::ranges::move(inside_->work->changes.ended_bans,
+                          std::back_inserter(checkpoint.changes.ended_bans));
     inside_->work = std::move(checkpoint);
     inside_->go = true;
     inside_->changed.notify_all();

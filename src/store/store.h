@@ -27,16 +27,15 @@ class Store {
     // A file that is no database is moved aside; `warning` tells its new name, and the state is
     // new.
     static Result<Store> open(const std::string& path, std::string& warning);
-    // A database found to be broken while it was read: moved aside by hand, as `open` does by
-    // itself. Gives its new name. Only while no Store has it open.
-    static Result<std::string> set_aside(const std::string& path);
-    bool broken() const;  // found by the last `load`
+    // Broken ones that are kept; more, and the oldest goes.
+    static constexpr std::size_t most_aside = 4;
     // Without the lock, for a look beside a running daemon; nothing can be written.
     static Result<Store> open_to_read(const std::string& path);
     Store(Store&&) noexcept;
     Store& operator=(Store&&) noexcept;
     ~Store();  // waits for the write under way
 
+    // `wants_all` then: it is broken, and what was restored may be half of it.
     Result<> load(const std::vector<std::string>& jails, const Restore& restore);
     // All jails that anything is stored of.
     Result<std::vector<std::string>> jails();
@@ -48,8 +47,11 @@ class Store {
     bool find_details(std::vector<PastBan> bans, std::function<void(std::vector<BanDetails>)> then);
 
     // One checkpoint at a time: call only while `idle`. A checkpoint that fails is tried again by
-    // `retry` until it succeeds, so nothing of it is lost.
+    // `retry` until it succeeds, so nothing of it is lost. If the state `wants_all`, it is broken,
+    // or was taken away: a checkpoint that is `anew` takes the place of the one that failed. It is
+    // written to a new file then, and the broken one is moved aside.
     bool idle() const;
+    bool wants_all() const;
     void write(Checkpoint checkpoint);
     void retry();
     void wait();  // until idle or failed
@@ -57,6 +59,8 @@ class Store {
     int fd() const;  // readable: a write ended, or a question was answered
     // Calls what answered questions are for. The error of the last write, nothing if it succeeded.
     std::optional<Error> take_result();
+    // Once: where a broken state was moved to.
+    std::optional<std::string> take_aside();
     bool failed() const;  // a checkpoint is waiting for `retry`
 
   private:

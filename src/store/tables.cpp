@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Table by table: what a checkpoint writes of it, and what a start reads. Writing stops at the
-// first failure, so that SQLite still knows its message.
+// first failure, which the connection keeps.
 #include "store/tables.h"
 
 #include <array>
@@ -30,19 +30,13 @@ std::vector<T> from_bytes(std::string_view bytes) {
     return values;
 }
 
-// What is read: rows by jail, errors, shared stories.
+// What is read: rows by jail, shared stories.
 class Reading {
   public:
-    Reading(sqlite3* database, const std::vector<std::string>& jails) : database(database) {
+    Reading(Connection& database, const std::vector<std::string>& jails) : database(database) {
         for (std::size_t i = 0; i < jails.size(); ++i) index_[jails[i]] = static_cast<JailIndex>(i);
     }
 
-    // To be called after the last row of each statement.
-    void finished() {
-        int code = sqlite3_errcode(database);
-        failed = failed || (code != SQLITE_DONE && code != SQLITE_OK && code != SQLITE_ROW);
-        broken = broken || is_broken(database);
-    }
     // Empty if nobody asked for this jail.
     std::optional<JailIndex> jail_at(const Statement& row) {
         std::string_view name = row.bytes_at(0);
@@ -71,8 +65,7 @@ class Reading {
         return found->second;
     }
 
-    sqlite3* database;
-    bool failed = false, broken = false;
+    Connection& database;
 
   private:
     std::map<std::string, JailIndex, std::less<>> index_;
@@ -83,7 +76,7 @@ class Reading {
 
 // positions
 
-bool write_positions(sqlite3* database, const Checkpoint& checkpoint) {
+bool write_positions(Connection& database, const Checkpoint& checkpoint) {
     Statement drop(database, "DELETE FROM positions WHERE device=? AND inode=?");
     for (const FileId& file : checkpoint.gone)
         if (!drop.integer(number(file.device)).integer(number(file.inode)).run()) return false;
@@ -118,12 +111,11 @@ void read_positions(Reading& reading, const Restore& restore) {
                                 static_cast<std::uint64_t>(rows.integer_at(6))};
         restore.position(position);
     }
-    reading.finished();
 }
 
 // windows
 
-bool write_windows(sqlite3* database, const Checkpoint& checkpoint) {
+bool write_windows(Connection& database, const Checkpoint& checkpoint) {
     Statement put(database,
                   "INSERT OR REPLACE INTO windows(jail, prefix, last, times, vals) "
                   "VALUES(?,?,?,?,?)");
@@ -152,14 +144,13 @@ void read_windows(Reading& reading, const Restore& restore) {
         restore.window({*key, from_bytes<Instant>(rows.bytes_at(2)),
                         from_bytes<std::uint64_t>(rows.bytes_at(3))});
     }
-    reading.finished();
 }
 
 // bans, history, matches, fields
 
 class BanWriter {
   public:
-    BanWriter(sqlite3* database, const std::vector<std::string>& jails)
+    BanWriter(Connection& database, const std::vector<std::string>& jails)
         : jails_(jails),
           drop_(database, "DELETE FROM bans WHERE jail=? AND prefix=?"),
           put_(database,
@@ -236,7 +227,7 @@ class BanWriter {
     Statement drop_, put_, put_ended_, put_match_, put_field_;
 };
 
-bool write_bans(sqlite3* database, const Checkpoint& checkpoint) {
+bool write_bans(Connection& database, const Checkpoint& checkpoint) {
     BanWriter writer(database, checkpoint.jails);
     // Ended bans first: their key may have been banned again since.
     for (const Unbanned& ended : checkpoint.changes.ended_bans)
@@ -268,7 +259,6 @@ void read_bans(Reading& reading, const Restore& restore) {
                    "SELECT jail, prefix, begins, ends, offence, hits, by_hand, reason FROM bans");
     while (rows.step())
         if (auto ban = ban_at(reading, rows)) restore.ban(std::move(*ban));
-    reading.finished();
 }
 
 void read_ended(Reading& reading, const Restore& restore) {
@@ -283,11 +273,10 @@ void read_ended(Reading& reading, const Restore& restore) {
         restore.history({std::move(*ban), static_cast<Unbanned::Why>(rows.integer_at(9)),
                          Instant{rows.integer_at(8)}});
     }
-    reading.finished();
 }
 
 // A bounded piece at a time.
-bool purge_history(sqlite3* database, const Checkpoint& checkpoint) {
+bool purge_history(Connection& database, const Checkpoint& checkpoint) {
     struct Past {
         std::string jail, prefix;
         std::int64_t begins = 0;
@@ -314,7 +303,7 @@ bool purge_history(sqlite3* database, const Checkpoint& checkpoint) {
 
 // counts
 
-bool write_counts(sqlite3* database, const Checkpoint& checkpoint) {
+bool write_counts(Connection& database, const Checkpoint& checkpoint) {
     Statement put(database,
                   "INSERT OR REPLACE INTO counts(jail, hits, ignored, too_old, already_banned, "
                   "bans, unbans) VALUES(?,?,?,?,?,?,?)");
@@ -340,12 +329,11 @@ void read_counts(Reading& reading, const Restore& restore) {
         if (jail && *jail != any_jail)
             restore.counts(*jail, {at(1), at(2), at(3), at(4), at(5), at(6)});
     }
-    reading.finished();
 }
 
 // offences
 
-bool write_offences(sqlite3* database, const Checkpoint& checkpoint) {
+bool write_offences(Connection& database, const Checkpoint& checkpoint) {
     Statement put(database,
                   "INSERT OR REPLACE INTO offences(jail, prefix, count, last) VALUES(?,?,?,?)");
     Statement drop(database, "DELETE FROM offences WHERE jail=? AND prefix=?");
@@ -370,12 +358,11 @@ void read_offences(Reading& reading, const Restore& restore) {
         if (auto key = reading.key_at(rows))
             restore.offences(*key, Offences{static_cast<std::uint32_t>(rows.integer_at(2)),
                                             Instant{rows.integer_at(3)}});
-    reading.finished();
 }
 
 // accounts
 
-bool write_accounts(sqlite3* database, const Checkpoint& checkpoint) {
+bool write_accounts(Connection& database, const Checkpoint& checkpoint) {
     Statement put(database,
                   "INSERT OR REPLACE INTO accounts(jail, user, last, marked, data) "
                   "VALUES(?,?,?,?,?)");
@@ -411,12 +398,11 @@ void read_accounts(Reading& reading, const Restore& restore) {
         auto use = AccountTable::undump(rows.bytes_at(1), rows.bytes_at(2));
         if (jail && use) restore.account({*jail, use->user, std::move(use)});
     }
-    reading.finished();
 }
 
 // meta
 
-bool write_meta(sqlite3* database, const Checkpoint& checkpoint) {
+bool write_meta(Connection& database, const Checkpoint& checkpoint) {
     Statement note(database, "INSERT OR REPLACE INTO meta VALUES('note ' || ?, ?)");
     for (const auto& [name, value] : checkpoint.notes)
         if (!note.text(name).blob(value).run()) return false;
@@ -431,26 +417,33 @@ void read_meta(Reading& reading, const Restore& restore) {
                     "SELECT substr(name, 6), value FROM meta WHERE name LIKE 'note %'");
     while (notes.step())
         if (restore.note) restore.note(notes.bytes_at(0), notes.bytes_at(1));
-    reading.finished();
+}
+
+// All but what is on disk only: bans that have ended, and stories.
+bool forget_memory(Connection& database) {
+    return database.execute(
+        "DELETE FROM positions; DELETE FROM windows; DELETE FROM bans; DELETE FROM counts;"
+        "DELETE FROM offences; DELETE FROM accounts; DELETE FROM meta;");
 }
 
 }  // namespace
 
-std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database,
-                                      const Checkpoint& checkpoint) {
-    bool good = execute(database, "BEGIN IMMEDIATE") && write_positions(database, checkpoint) &&
-                write_windows(database, checkpoint) && write_bans(database, checkpoint) &&
-                write_counts(database, checkpoint) && write_offences(database, checkpoint) &&
-                write_accounts(database, checkpoint) && write_meta(database, checkpoint) &&
-                purge_history(database, checkpoint) && execute(database, "COMMIT");
-    if (good) return {};
-    return sqlite_error(path, database, "cannot write");
+bool write_checkpoint(Connection& database, const Checkpoint& checkpoint) {
+    bool good = database.execute("BEGIN IMMEDIATE") &&
+                (!checkpoint.anew || forget_memory(database)) &&
+                write_positions(database, checkpoint) && write_windows(database, checkpoint) &&
+                write_bans(database, checkpoint) && write_counts(database, checkpoint) &&
+                write_offences(database, checkpoint) && write_accounts(database, checkpoint) &&
+                write_meta(database, checkpoint) && purge_history(database, checkpoint) &&
+                database.execute("COMMIT");
+    if (!good) sqlite3_exec(database.raw(), "ROLLBACK", nullptr, nullptr, nullptr);
+    return good;
 }
 
-LoadResult load_state(const std::string& path, sqlite3* database,
-                      const std::vector<std::string>& jails, const Restore& restore) {
+void load_state(Connection& database, const std::vector<std::string>& jails,
+                const Restore& restore) {
     // One moment, also beside a daemon that writes.
-    execute(database, "BEGIN");
+    database.execute("BEGIN");
     Reading reading(database, jails);
     read_bans(reading, restore);
     read_windows(reading, restore);
@@ -460,13 +453,10 @@ LoadResult load_state(const std::string& path, sqlite3* database,
     read_meta(reading, restore);
     read_positions(reading, restore);
     read_ended(reading, restore);
-    LoadResult loaded{{}, reading.broken};
-    if (reading.failed) loaded.error = sqlite_error(path, database, "cannot read it");
-    execute(database, "COMMIT");
-    return loaded;
+    database.execute("COMMIT");
 }
 
-std::vector<PastBan> read_history(sqlite3* database, const HistoryQuery& query) {
+std::vector<PastBan> read_history(Connection& database, const HistoryQuery& query) {
     std::vector<PastBan> found;
     Statement rows(database,
                    "SELECT jail, prefix, begins, ends, offence, hits, by_hand, reason, "
@@ -497,7 +487,7 @@ std::vector<PastBan> read_history(sqlite3* database, const HistoryQuery& query) 
     return found;
 }
 
-std::vector<BanDetails> read_details(sqlite3* database, const std::vector<PastBan>& bans) {
+std::vector<BanDetails> read_details(Connection& database, const std::vector<PastBan>& bans) {
     std::vector<BanDetails> details(bans.size());
     Statement matches(database,
                       "SELECT time, pattern, line FROM matches WHERE jail=? AND prefix=? AND "

@@ -3,29 +3,22 @@
 // database.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "core/base/result.h"
 #include "store/checkpoint.h"
 #include "store/database.h"
 #include "store/history.h"
 
 namespace bandd {
 
-// All of it, or nothing: one transaction. An error leaves it to be rolled back.
-std::optional<Error> write_checkpoint(const std::string& path, sqlite3* database,
-                                      const Checkpoint& checkpoint);
+// All of it, or nothing: one transaction. What fails is the connection's failure.
+bool write_checkpoint(Connection& database, const Checkpoint& checkpoint);
+// As far as it can be read; what fails is the connection's failure.
+void load_state(Connection& database, const std::vector<std::string>& jails,
+                const Restore& restore);
 
-struct LoadResult {
-    std::optional<Error> error;
-    bool broken = false;  // the database is not whole
-};
-LoadResult load_state(const std::string& path, sqlite3* database,
-                      const std::vector<std::string>& jails, const Restore& restore);
-
-std::vector<PastBan> read_history(sqlite3* database, const HistoryQuery& query);
-std::vector<BanDetails> read_details(sqlite3* database, const std::vector<PastBan>& bans);
+std::vector<PastBan> read_history(Connection& database, const HistoryQuery& query);
+std::vector<BanDetails> read_details(Connection& database, const std::vector<PastBan>& bans);
 
 }  // namespace bandd

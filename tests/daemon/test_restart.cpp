@@ -149,6 +149,36 @@ TEST_CASE_METHOD(
     CHECK(wait_for([&] { return json("bans")["total"] == 4; }));
 }
 
+TEST_CASE_METHOD(AppSetup, "a state that breaks or goes while bandd runs is written anew") {
+    configure("  app: {logpath: app.log, maxretry: 3, bantime: 2h}\n");
+    REQUIRE(daemon.start());
+    for (int hit = 0; hit < 3; ++hit) denied("203.0.113.1");
+    for (int hit = 0; hit < 2; ++hit) denied("203.0.113.2");
+    REQUIRE(bans_become("203.0.113.1 app active\n"));
+    daemon.ctl("history");  // writes what is not written yet
+    std::string state = dir / "run/state.db";
+    SECTION("it is deleted") {
+        must("rm " + state + "*");
+        denied("203.0.113.3");
+        CHECK(daemon.said("was taken away while bandd had it open; it is written anew"));
+    }
+    SECTION("all its pages are noise") {
+        must("head -c 200000 /dev/urandom | dd conv=notrunc status=none of=" + state +
+             "; truncate -s 0 " + state + "-wal");
+        denied("203.0.113.3");
+        CHECK(daemon.said("it was moved to \"" + state + ".broken-", 20));
+    }
+    CHECK(wait_for([&] { return !json("status").contains("state_error"); }, 20));
+    CHECK(daemon.said("is written again", 20));
+    daemon.stop(SIGKILL);
+    must("nft flush ruleset");
+    REQUIRE(daemon.start());
+    CHECK(bans_become("203.0.113.1 app active\n"));
+    denied("203.0.113.2");
+    CHECK(bans_become("203.0.113.1 app active\n203.0.113.2 app active\n"));
+    CHECK_FALSE(daemon.log().contains("not an error"));
+}
+
 TEST_CASE_METHOD(AppSetup,
                  "the state moves to another machine: export beside the running daemon, import "
                  "into a stopped one") {
@@ -341,4 +371,19 @@ TEST_CASE_METHOD(AppSetup,
         if (has(line, "delete") && has(line, "203.0.113.9 "))
             CHECK((std::getline(lines, next) && has(next, "add element") &&
                    has(next, "203.0.113.9 ")));
+}
+
+TEST_CASE_METHOD(AppSetup, "bandd sleeps for longer than findtime: what was written then counts") {
+    configure("  app: {logpath: app.log, maxretry: 3, findtime: 3s, bantime: 2h}\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.1");  // it reads
+    REQUIRE(wait_for([&] { return json("status")["lines"] == 1; }));
+    REQUIRE(kill(daemon.pid(), SIGSTOP) == 0);
+    for (int hit = 0; hit < 3; ++hit)
+        append_file(log,
+                    must("date '+%Y-%m-%d %H:%M:%S' | tr '\\n' ' '") + "denied bob 203.0.113.2\n");
+    must("sleep 6");
+    append_file(log, must("date '+%Y-%m-%d %H:%M:%S' | tr '\\n' ' '") + "denied bob 203.0.113.3\n");
+    REQUIRE(kill(daemon.pid(), SIGCONT) == 0);
+    CHECK(bans_become("203.0.113.2 app active\n"));
 }

@@ -4,6 +4,7 @@
 #include <sys/mount.h>
 
 #include <algorithm>
+#include <random>
 
 #include "store/store.h"
 #include "support/common.h"
@@ -80,6 +81,36 @@ std::optional<Error> write(Store& store, Checkpoint checkpoint) {
     store.write(std::move(checkpoint));
     store.wait();
     return store.take_result();
+}
+
+// All that a daemon remembers, as it writes it when the state was lost.
+Checkpoint all_of(int bans) {
+    Checkpoint all = checkpoint_of(1);
+    for (int i = 2; i <= bans; ++i) {
+        Checkpoint one = checkpoint_of(i);
+        all.changes.bans.push_back(one.changes.bans[0]);
+        all.changes.windows.push_back(
+            {{0, prefix("2001:db8:0:" + std::to_string(i) + "::/64")}, {at(i)}, {}});
+    }
+    all.anew = true;
+    return all;
+}
+State load_again(const std::string& path) {
+    auto store = open_store(path);
+    REQUIRE(store);
+    return load(*store, {"sshd", "postfix"});
+}
+// As a daemon does it.
+void write_whatever_it_takes(Store& store) {
+    auto error = write(store, checkpoint_of(1));
+    if (error) CHECK_FALSE(has(to_line(*error), "not an error"));
+    for (int i = 0; i < 2 && store.wants_all(); ++i) {
+        error = write(store, all_of(50));
+        if (error) CHECK_FALSE(has(to_line(*error), "not an error"));
+    }
+    INFO((error ? to_line(*error) : "written"));
+    CHECK_FALSE(error);
+    CHECK(store.idle());
 }
 
 }  // namespace
@@ -198,8 +229,8 @@ TEST_CASE("store: a file that is no database is moved aside, and its new name is
     auto store = open_store(path, &warning);
     REQUIRE(store);
     CHECK(warning.starts_with("state \"" + path +
-                              "\" is no database (file is not a database); it was moved to \"" +
-                              path + ".broken-"));
+                              "\" is none (file is not a database); it was moved to \"" + path +
+                              ".broken-"));
     CHECK_FALSE(write(*store, checkpoint_of(1)));
 }
 
@@ -300,4 +331,106 @@ TEST_CASE("store: a full disk is said, loses nothing, and is written once there 
         CHECK(load(*store, {"sshd", "postfix"}).bans.size() == 2);
     }
     must("umount " + mount_point);
+}
+
+TEST_CASE(
+    "store: whatever is damaged in a state, while it is open or before, it is written again") {
+    TempDirectory dir;
+    std::string path = dir / "state.db";
+    {
+        auto store = open_store(path);
+        REQUIRE(store);
+        Checkpoint all = all_of(300);
+        all.anew = false;
+        REQUIRE_FALSE(write(*store, std::move(all)));
+    }
+    const std::string good = read_file(path);
+    REQUIRE(good.size() > 16 * 4096);
+    bool open = GENERATE(false, true);
+    std::mt19937_64 random(open ? 1 : 2);
+    int replaced = 0;
+    for (int copy = 0; copy < 200; ++copy) {
+        INFO("copy " << copy << (open ? ", open" : ""));
+        for (const char* ending : {"", "-wal", "-shm"}) std::filesystem::remove(path + ending);
+        std::string bytes = good;
+        std::optional<Result<Store>> store;
+        if (open) {
+            write_file(path, bytes);
+            store = open_store(path);
+            REQUIRE(*store);
+        }
+        // From a bit to many pages.
+        std::size_t size = std::size_t{1} << random() % 17;
+        for (std::size_t at = random() % bytes.size(); size > 0 && at < bytes.size(); --size, ++at)
+            bytes[at] = static_cast<char>(random());
+        if (copy % 10 == 0) bytes.resize(random() % bytes.size());
+        write_file(path, bytes);  // the same inode
+        if (!open) store = open_store(path);
+        REQUIRE(*store);
+        Restore restore;
+        int bans = 0;
+        restore.expect = [](std::size_t) {};
+        restore.ban = [&](const Ban&) { ++bans; };
+        restore.window = [](const WindowChange&) {};
+        restore.offences = [](const BanKey&, const Offences&) {};
+        restore.counts = [](JailIndex, const JailCounts&) {};
+        restore.position = [](const TailPosition&) {};
+        restore.history = [](const Unbanned&) {};
+        auto loaded = (*store)->load({"sshd", "postfix"}, restore);
+        if (!loaded) CHECK_FALSE(has(to_line(loaded.error()), "not an error"));
+        if (!loaded) CHECK((*store)->wants_all());
+        write_whatever_it_takes(**store);
+        if ((*store)->take_aside()) ++replaced;
+        store.reset();
+        CHECK(load_again(path).bans.size() >= 1);
+    }
+    CHECK(replaced > 20);
+    std::size_t aside = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(dir.path()))
+        aside += has(entry.path().string(), ".broken-");
+    CHECK(aside <= Store::most_aside);
+}
+
+TEST_CASE("store: a state that is taken away while it is open is written anew") {
+    TempDirectory dir;
+    std::string path = dir / "state.db";
+    auto store = open_store(path);
+    REQUIRE(store);
+    REQUIRE_FALSE(write(*store, checkpoint_of(1)));
+    SECTION("all of it") {
+        for (const char* ending : {"", "-wal", "-shm"}) std::filesystem::remove(path + ending);
+    }
+    SECTION("its tables") { std::filesystem::remove(path); }
+    SECTION("its log") { std::filesystem::remove(path + "-wal"); }
+    SECTION("another one is put in its place") {
+        open_store(dir / "other.db").value();
+        std::filesystem::rename(dir / "other.db", path);
+    }
+    auto error = write(*store, checkpoint_of(2));
+    REQUIRE(error);
+    CHECK(to_line(*error) ==
+          "state \"" + path + "\": was taken away while bandd had it open; it is written anew");
+    CHECK(store->wants_all());
+    CHECK_FALSE(write(*store, all_of(50)));
+    CHECK_FALSE(store->wants_all());
+    CHECK_FALSE(write(*store, checkpoint_of(51)));
+    *store = open_store(dir / "elsewhere").value();
+    CHECK(load_again(path).bans.size() == 51);
+}
+
+TEST_CASE("store: a database of somebody else is moved aside") {
+    TempDirectory dir;
+    std::string path = dir / "state.db";
+    sqlite3* raw = nullptr;
+    REQUIRE(sqlite3_open(path.c_str(), &raw) == SQLITE_OK);
+    CHECK(sqlite3_exec(raw, "CREATE TABLE bans(x)", nullptr, nullptr, nullptr) == SQLITE_OK);
+    sqlite3_close(raw);
+    std::string warning;
+    auto store = open_store(path, &warning);
+    REQUIRE(store);
+    CHECK(warning.starts_with("state \"" + path +
+                              "\" is none (has tables, and none of bandd's); it "
+                              "was moved to \"" +
+                              path + ".broken-"));
+    CHECK_FALSE(write(*store, checkpoint_of(1)));
 }

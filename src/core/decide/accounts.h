@@ -128,6 +128,9 @@ class AccountTable {
         }
         changed_.clear();
     }
+    void mark_all_changed() {
+        for (auto at = accounts_.begin(); at != accounts_.end(); ++at) changed(at);
+    }
     // As text, and back; nothing: it is no dump.
     static std::string dump(const AccountUse& account);
     static std::optional<AccountUse> undump(std::string_view name, std::string_view dump);

@@ -178,6 +178,12 @@ void BanLedger::take_changes(Changes& changes) {
     changed_offences_.clear();
 }
 
+void BanLedger::mark_all_changed() {
+    for (std::uint32_t slot = 0; slot < bans_.slots(); ++slot)
+        if (std::as_const(bans_).at(slot) != nullptr) mark_changed(slot);
+    for (const auto& [key, offences] : offences_) changed_offences_.insert(key);
+}
+
 void BanLedger::restore(Ban ban) {
     BanKey key = ban.key;
     bans_.put(std::move(ban));

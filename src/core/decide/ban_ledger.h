@@ -73,6 +73,7 @@ class BanLedger {
 
     // Bans, ended bans and offences of which a checkpoint does not know yet.
     void take_changes(Changes& changes);
+    void mark_all_changed();
     // From a checkpoint, before the first hit.
     void expect(std::size_t bans) { bans_.reserve(bans); }
     void restore(Ban ban);

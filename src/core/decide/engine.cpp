@@ -462,6 +462,17 @@ Changes Engine::take_changes() {
     return changes;
 }
 
+void Engine::mark_all_changed() {
+    for (Jail& jail : jails_) {
+        jail.windows.mark_all_changed();
+        jail.escalation.mark_all_changed();
+        jail.attacked.mark_all_changed();
+        jail.stored_counts = {};
+    }
+    ledger_.mark_all_changed();
+    accounts_.mark_all_changed();
+}
+
 void Engine::restore_ban(Ban ban) {
     ban.state = jails_[ban.key.jail].rules.simulate ? BanState::simulated : BanState::pending;
     ledger_.restore(std::move(ban));

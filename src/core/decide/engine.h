@@ -97,6 +97,8 @@ class Engine {
 
     std::optional<Instant> next_deadline() const { return ledger_.next_deadline(); }
     Changes take_changes();
+    // The state was lost: all that is remembered is a change.
+    void mark_all_changed();
 
     // From a checkpoint, before the first turn. Bans that are over meanwhile are restored, too: the
     // first `on_time` ends them, so that their unban is told as any other.

@@ -72,6 +72,9 @@ class Escalation {
         for (const Prefix& prefix : std::exchange(gone_, {})) visit(prefix, WindowTable::View{});
         for (Step& step : steps_) step.windows.take_changes(visit);
     }
+    void mark_all_changed() {
+        for (Step& step : steps_) step.windows.mark_all_changed();
+    }
     std::size_t size() const;
     std::uint64_t evicted() const;
 

@@ -97,6 +97,11 @@ void WindowTable::mark(std::uint32_t slot) {
     dirty_.erase(first, last);
 }
 
+void WindowTable::mark_all_changed() {
+    for (const Line& line : lines_)
+        for (std::uint32_t slot = line.oldest; slot != none; slot = slots_[slot].newer) mark(slot);
+}
+
 void WindowTable::remove(std::uint32_t slot) {
     if (slots_[slot].stored) gone_.push_back(slots_[slot].key);
     slots_[slot].dirty = slots_[slot].stored = false;

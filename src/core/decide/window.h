@@ -90,6 +90,9 @@ class WindowTable {
         dirty_ = {};
     }
 
+    // A checkpoint has none of them any more.
+    void mark_all_changed();
+
     std::size_t size() const { return index_.size(); }
     std::uint64_t evicted() const { return evicted_; }
     std::size_t memory() const;
