@@ -32,11 +32,9 @@ void Dispatch::set_targets(std::vector<JailActions> jails) {
     }
     find_sharing();
     retries_.assign(targets_.size(), {});
-    for (auto& orders : queued_) orders.clear();
-    for (UnderWay& under_way : under_way_) {
-        under_way.batches.clear();
-        under_way.orders = 0;
-    }
+    queues_.assign(targets_.size(), {});
+    queued_.fill(0);
+    for (UnderWay& under_way : under_way_) under_way.batches.clear();
     progress_.clear();
     rearm_.clear();
     repairs_.assign(targets_.size(), {});
@@ -106,13 +104,13 @@ Instant Dispatch::wanted_until(TargetId target, const Prefix& prefix) const {
 
 void Dispatch::queue(Order order) {
     std::size_t kind = kind_of(order.target);
-    if (order.kind != Order::Kind::remove && queued_[kind].size() >= most_under_way &&
-        !has_room(kind)) {
+    if (order.kind != Order::Kind::remove && queued_[kind] >= most_queued) {
         ++overflows_;
         under_way_[kind].overflowed = true;
         return;
     }
-    queued_[kind].push_back(std::move(order));
+    ++queued_[kind];
+    queues_[sharing_[order.target].front()].push_back(std::move(order));
 }
 
 void Dispatch::arm(TargetId target, const Prefix& prefix, Instant until, Instant now) {
@@ -257,8 +255,7 @@ void Dispatch::recovered(TargetId target, Report& report) {
 }
 
 bool Dispatch::has_room(std::size_t kind) const {
-    return under_way_[kind].batches.size() < most_requests &&
-           under_way_[kind].orders < most_under_way;
+    return under_way_[kind].batches.size() < most_requests;
 }
 
 // What is being prepared will be so before it gets the order.
@@ -267,11 +264,42 @@ bool Dispatch::may_be_sent(TargetId target) const {
            repairs_[target].stage == Repairing::Stage::looking;
 }
 
+// A request's worth of orders, in equal shares of the sets that have some.
+std::vector<Order> Dispatch::take_queued(std::size_t kind) {
+    std::vector<TargetId> waiting;
+    for (TargetId i = 0; i < queues_.size(); ++i) {
+        TargetId id = static_cast<TargetId>((first_served_ + i) % queues_.size());
+        if (!queues_[id].empty() && kind_of(id) == kind) waiting.push_back(id);
+    }
+    std::vector<Order> taken;
+    while (!waiting.empty() && taken.size() < most_in_a_request) {
+        std::size_t share =
+            std::max<std::size_t>((most_in_a_request - taken.size()) / waiting.size(), 1);
+        for (TargetId id : waiting) {
+            if (taken.size() == most_in_a_request) {
+                first_served_ = id;  // the first of the next request
+                break;
+            }
+            std::deque<Order>& queue = queues_[id];
+            auto end = queue.begin() + static_cast<std::ptrdiff_t>(std::min(share, queue.size()));
+            std::move(queue.begin(), end, std::back_inserter(taken));
+            queue.erase(queue.begin(), end);
+        }
+        std::erase_if(waiting, [&](TargetId id) { return queues_[id].empty(); });
+    }
+    queued_[kind] -= taken.size();
+    return taken;
+}
+
+bool Dispatch::may_send(std::size_t kind) const {
+    return queued_[kind] > 0 && (under_way_[kind].lost || has_room(kind));
+}
+
+// One request.
 void Dispatch::send_queued(std::size_t kind, Instant now, Report& report) {
     UnderWay& under_way = under_way_[kind];
-    if (queued_[kind].empty() || (!under_way.lost && !has_room(kind))) return;
     std::vector<Order> possible;
-    for (Order& order : std::exchange(queued_[kind], {})) {
+    for (Order& order : take_queued(kind)) {
         if (under_way.lost) {
             keep(std::move(order));
         } else if (may_be_sent(order.target)) {
@@ -281,27 +309,35 @@ void Dispatch::send_queued(std::size_t kind, Instant now, Report& report) {
             failed(std::move(order), std::move(error), now, report);
         }
     }
-    under_way.orders += possible.size();
-    for (std::size_t at = 0; at < possible.size(); at += most_in_a_request) {
-        std::size_t end = std::min(possible.size(), at + most_in_a_request);
-        std::vector<Order> batch(std::make_move_iterator(possible.begin() + at),
-                                 std::make_move_iterator(possible.begin() + end));
-        RequestId request = next_request_++;
-        carriers_[kind]->apply(request, batch);
-        under_way.batches.emplace_back(request, std::move(batch));
-    }
+    if (possible.empty()) return;
+    RequestId request = next_request_++;
+    carriers_[kind]->apply(request, possible);
+    under_way.batches.emplace_back(request, std::move(possible));
 }
 
 void Dispatch::flush(Instant now, Report& report, Duration longest) {
+    auto end = std::chrono::steady_clock::now() + longest;
     collect(now, report);
     if (adding_ > 0) continue_repairs(now, report);
-    // Announcements follow from acknowledgements, so they come in a second round.
-    for (int round = 0; round < 2; ++round) {
+    auto for_each_kind = [&](auto&& act) {
         for (std::size_t kind = 0; kind < carriers_.size(); ++kind)
-            if (carriers_[kind]) send_queued(kind, now, report);
-        wait_for_all(longest);
+            if (carriers_[kind]) act(kind);
+    };
+    // Announcements follow from acknowledgements, and so come later.
+    for (bool more = true; more;) {
+        for_each_kind([&](std::size_t kind) {
+            if (may_send(kind)) send_queued(kind, now, report);
+        });
+        if (std::chrono::steady_clock::now() < end) wait_for_all(longest);
         collect(now, report);
+        more = false;
+        for_each_kind([&](std::size_t kind) { more = more || may_send(kind); });
     }
+    // Who waits for it wants all of it to be on its way.
+    if (longest > Duration{0})
+        for_each_kind([&](std::size_t kind) {
+            while (queued_[kind] > 0) send_queued(kind, now, report);
+        });
     expect_checks(now);
 }
 
@@ -328,7 +364,6 @@ void Dispatch::on_applied(std::size_t kind, const Applied& applied, Instant now,
     if (under_way.batches.empty() || under_way.batches.front().first != applied.request) return;
     std::vector<Order> orders = std::move(under_way.batches.front().second);
     under_way.batches.pop_front();
-    under_way.orders -= orders.size();
     std::vector<const Error*> errors(orders.size(), nullptr);
     for (const Failure& failure : applied.failed) errors[failure.index] = &failure.error;
     for (std::size_t i = 0; i < orders.size(); ++i) {
@@ -337,7 +372,8 @@ void Dispatch::on_applied(std::size_t kind, const Applied& applied, Instant now,
         else
             acknowledged(orders[i], applied.request, report);
     }
-    if (under_way.batches.empty() && std::exchange(under_way.overflowed, false))
+    if (under_way.batches.empty() && queued_[kind] == 0 &&
+        std::exchange(under_way.overflowed, false))
         repair_all(kind, false);
 }
 

@@ -63,7 +63,7 @@ class Dispatch {
     // Mostly by their number of elements; every so many times, each element is looked at.
     static constexpr int full_check_every = 20;
     // Bans that are put back in one turn when a set is made right.
-    static constexpr std::uint32_t repair_slice = 32768;
+    static constexpr std::uint32_t repair_slice = 4096;
     // Somebody who touches our sets more often than this is not a person but a program that wants
     // something else (a second bandd): then repairs wait for each other, or both would do nothing
     // else.
@@ -71,13 +71,14 @@ class Dispatch {
     static constexpr Duration quick = std::chrono::seconds(10);
     // Orders kept for another try, by target; beyond that, the target is reconciled instead.
     static constexpr std::size_t most_retries = 10'000;
-    // Orders in one request to a backend; and of a kind's orders that wait for its answers. Further
-    // ones are kept until it has answered: as many again, and then sets are reconciled instead.
-    static constexpr std::size_t most_in_a_request = 32768;
-    // Requests that wait for their answer. What is ordered meanwhile becomes one request: the kernel
-    // takes as long for one order as for a hundred.
+    // Orders in one request to a backend. It takes the kernel some 15 ms, which is how long a ban
+    // waits that comes meanwhile.
+    static constexpr std::size_t most_in_a_request = 4096;
+    // Requests that wait for their answer. What is ordered meanwhile becomes one request: the
+    // kernel takes as long for one order as for a hundred.
     static constexpr std::size_t most_requests = 2;
-    static constexpr std::size_t most_under_way = 65536;
+    // Orders that wait to be sent, by kind. If it would be more, sets are reconciled instead.
+    static constexpr std::size_t most_queued = 131'072;
     // Elements that are taken out of sets after one look. What is more is found by the next one.
     static constexpr std::size_t most_removals = 262'144;
     // Whoever wants to know what became of a ban at once waits at most so long.
@@ -164,7 +165,6 @@ class Dispatch {
     // What a kind's backend was asked for, and has not answered.
     struct UnderWay {
         std::deque<std::pair<RequestId, std::vector<Order>>> batches;
-        std::size_t orders = 0;
         bool lost = false;
         bool loss_said = false;   // and that it is over is to be said once, too
         bool overflowed = false;  // more was ordered than is kept
@@ -187,7 +187,9 @@ class Dispatch {
     void on_lost(std::size_t kind, const Error& error, Report& report);
     void on_regained(std::size_t kind);
     // Requests.
+    bool may_send(std::size_t kind) const;
     void send_queued(std::size_t kind, Instant now, Report& report);
+    std::vector<Order> take_queued(std::size_t kind);
     bool may_be_sent(TargetId target) const;
     bool has_room(std::size_t kind) const;
     Repairing& look_at(TargetId target, Look what, Purpose purpose);
@@ -241,7 +243,11 @@ class Dispatch {
     std::size_t adding_ = 0;  // how many of them are at that stage
     int checks_ = 0;
     std::array<Touches, action_kinds> touches_;
-    std::array<std::vector<Order>, action_kinds> queued_;
+    // What waits to be sent: by set, so that what many bans of one jail wait for holds up no other
+    // jail. A set's orders stay in their order; the set is called by its first target.
+    std::vector<std::deque<Order>> queues_;
+    std::array<std::size_t, action_kinds> queued_{};  // how many, by kind
+    TargetId first_served_ = 0;
     std::unordered_map<BanKey, Progress, BanKeyHash> progress_;
     // Slots of bans that were there when targets were set, and that no target has acknowledged
     // since. They wait for all targets of their jail, and are no news to anybody.

@@ -173,7 +173,7 @@ void Dispatch::judge_element(TargetId id, const Present& present, Instant now, R
         case Repair::remove:
             if (holding_removals_)
                 held_.insert(id);
-            else if (queued_[kind_of(id)].size() >= most_removals)
+            else if (queued_[kind_of(id)] >= most_removals)
                 repairing.again = true;
             else
                 queue({Order::Kind::remove, id, present.prefix, forever, {}});
@@ -285,7 +285,6 @@ void Dispatch::on_lost(std::size_t kind, const Error& error, Report& report) {
     UnderWay& under_way = under_way_[kind];
     under_way.lost = true;
     under_way.overflowed = false;
-    under_way.orders = 0;
     for (auto& [request, orders] : std::exchange(under_way.batches, {}))
         for (Order& order : orders) keep(std::move(order));
     bool said = false;

@@ -132,6 +132,8 @@ void put_table(Batch& batch, std::uint16_t type, std::uint16_t flags) {
     Table table(nftnl_table_alloc());
     nftnl_table_set_u32(table.get(), NFTNL_TABLE_FAMILY, NFPROTO_INET);
     nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, batch.table());
+    // Said at all, so that one that somebody made dormant is woken.
+    nftnl_table_set_u32(table.get(), NFTNL_TABLE_FLAGS, 0);
     nlmsghdr* message = batch.begin(type, flags);
     nftnl_table_nlmsg_build_payload(message, table.get());
     batch.end(message);

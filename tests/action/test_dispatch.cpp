@@ -571,3 +571,53 @@ TEST_CASE("more orders than are kept for a backend that does not answer: sets ar
     CHECK(std::ranges::all_of(m.engine.bans(),
                               [](const Ban& ban) { return ban.state == BanState::active; }));
 }
+
+TEST_CASE("a ban does not wait for a hundred thousand others of another jail") {
+    Machine m({"many", "few"}, {{NftablesAction{}}, {NftablesAction{}}}, true);
+    m.settle();
+    Outcome many;
+    for (int i = 0; i < 100'000; ++i) {
+        Address address = ip("10.0.0.0");
+        address.bytes[13] = static_cast<std::uint8_t>(i >> 16);
+        address.bytes[14] = static_cast<std::uint8_t>(i >> 8);
+        address.bytes[15] = static_cast<std::uint8_t>(i);
+        REQUIRE(m.engine.ban_by_hand({0, make_prefix(address, 32), {}, "test", true}, m.now, many));
+    }
+    m.finish(many);
+    CHECK(m.later->asked.size() == Dispatch::most_requests);
+    m.ban("203.0.113.1", 1);
+    CHECK(m.later->asked.size() == Dispatch::most_requests);
+    // Those that were under way, and the one that it is in.
+    m.answered(Dispatch::most_requests);
+    CHECK(m.nftables->sets[0].size() == Dispatch::most_requests * Dispatch::most_in_a_request);
+    m.answered(1);
+    CHECK(m.nftables->sets[1].size() == 1);
+    CHECK(m.state("203.0.113.1", 1) == BanState::active);
+    // While sets are made right, one of the same jail does not either.
+    m.settle();
+    CHECK(m.nftables->sets[0].size() == 100'000);
+    m.nftables->sets.clear();
+    m.touched();
+    m.answered(2);  // both looks
+    m.ban("203.0.113.2", 0);
+    m.answered(3);
+    CHECK(m.state("203.0.113.2", 0) == BanState::active);
+    m.settle();
+    CHECK(m.nftables->sets[0].size() == 100'001);
+}
+
+TEST_CASE("orders of one set stay in their order, whichever jail they are of") {
+    IpsetAction shared;
+    shared.set4 = "x";
+    shared.ours = false;
+    Machine m({"a", "b", "c"}, {{NftablesAction{}, shared}, {shared}, {NftablesAction{}}});
+    for (int round = 0; round < 50; ++round) {
+        Outcome all;
+        REQUIRE(m.engine.ban_by_hand({1, prefix("203.0.113.1"), {}, "test", true}, m.now, all));
+        m.engine.unban({}, prefix("203.0.113.1"), m.now, all);
+        REQUIRE(m.engine.ban_by_hand({0, prefix("203.0.113.1"), {}, "test", true}, m.now, all));
+        m.finish(all);
+        CHECK(m.ipset->sets[1].size() + m.ipset->sets[2].size() >= 1);
+        m.unban("203.0.113.1");
+    }
+}

@@ -196,11 +196,16 @@ TEST_CASE_METHOD(Fixture, "nftables: whoever touches our table is noticed, other
         must("nft 'delete element inet bandd sshd-ipv4 { 203.0.113.9 }'");
     }
     SECTION("a chain is flushed") { must("nft flush chain inet bandd prerouting"); }
+    SECTION("our table is put to sleep") {
+        must("nft 'add table inet bandd { flags dormant; }'");
+        REQUIRE(has(must("nft list table inet bandd"), "dormant"));
+    }
     CHECK(backend->read_notices().touched);
     REQUIRE(backend->prepare(0));
     CHECK(apply({renew("203.0.113.9", std::chrono::hours(1))}).empty());
     CHECK(elements() == Texts{"203.0.113.9 3600"});
     CHECK(has(must("nft list chain inet bandd prerouting"), "@sshd-ipv4"));
+    CHECK_FALSE(has(must("nft list table inet bandd"), "dormant"));
 }
 
 TEST_CASE_METHOD(Fixture, "nftables: lost notifications count as a touch") {

@@ -4,6 +4,9 @@
 // element is in.
 //
 //   sudo tests/support/in-namespace build/release/bench_ban_latency      (BANS=1000 by default)
+//
+// And while many others are added at once: by a log that is full of them, and when all are put back
+// after a flush (OTHERS=100000 by default). Looked for by `nft get element`, some 3 ms a time.
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
@@ -94,5 +97,54 @@ TEST_CASE("ban latency") {
         "ban latency, line appended to element in the kernel set, %d bans:\n"
         "  median %.0f us, p90 %.0f us, p99 %.0f us, worst %.0f us\n",
         bans, at(0.5), at(0.9), at(0.99), at(1));
+    CHECK(daemon.stop(SIGTERM) == 0);
+}
+
+TEST_CASE("ban latency beside many others") {
+    const char* wanted = std::getenv("OTHERS");
+    int others = wanted != nullptr ? std::atoi(wanted) : 100'000;
+    clean_namespace();
+    TempDirectory dir;
+    write_file(dir / "app.log", "");
+    write_file(dir / "many.log", "");
+    write_file(dir / "filters/app.yaml",
+               "description: test\nfailregex:\n  - {id: denied, regex: '^denied <HOST>$'}\n");
+    write_file(dir / "bandd.yaml",
+               "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n"
+               "jails:\n  app: {logpath: app.log, maxretry: 1}\n"
+               "  many: {logpath: many.log, filter: app, maxretry: 1}\n");
+    DaemonProcess daemon(dir.path());
+    REQUIRE(daemon.start());
+    std::string many;
+    auto host = [](int i) {
+        return std::to_string(i / 65536) + "." + std::to_string(i / 256 % 256) + "." +
+               std::to_string(i % 256);
+    };
+    for (int i = 0; i < others; ++i) many += "denied 10." + host(i) + "\n";
+    auto there = [](const std::string& set, const std::string& address) {
+        return sh("nft get element inet bandd " + set + " '{ " + address + " }'").code == 0;
+    };
+    int bans = 0;
+    auto measure = [&](const char* what, auto&& begin_others) {
+        std::vector<double> took;
+        begin_others();
+        auto begin_all = Clock::now();
+        do {
+            std::string address = "11." + host(bans++);
+            auto begin = Clock::now();
+            append_file(dir / "app.log", "denied " + address + "\n");
+            while (!there("app-ipv4", address))
+                REQUIRE(Clock::now() - begin < std::chrono::seconds(60));
+            took.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+        } while (!there("many-ipv4", "10." + host(others - 1)));
+        double all = std::chrono::duration<double, std::milli>(Clock::now() - begin_all).count();
+        std::ranges::sort(took);
+        std::printf(
+            "%d others %s, in %.0f ms: %zu bans beside them, median %.0f ms, worst %.0f ms\n",
+            others, what, all, took.size(), took[took.size() / 2], took.back());
+    };
+    measure("by a log", [&] { append_file(dir / "many.log", many); });
+    for (int i = 0; i < 5; ++i)
+        measure("put back after a flush", [] { must("nft flush ruleset"); });
     CHECK(daemon.stop(SIGTERM) == 0);
 }
