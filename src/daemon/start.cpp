@@ -74,6 +74,7 @@ Result<> prepare_state(const Config& config, const SystemUser& user, std::string
     {
         auto first = Store::open(config.state, warning);
         if (!first) return std::unexpected(first.error());
+        first->leave_log();
     }
     guard.reset();
     return Store::prepare(config.state, user);

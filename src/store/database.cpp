@@ -132,13 +132,8 @@ bool set_up(Connection& database) {
     // The companions stay when the daemon ends: it may not be allowed to make them anew.
     int persist = 1;
     sqlite3_file_control(database.raw(), nullptr, SQLITE_FCNTL_PERSIST_WAL, &persist);
-    sqlite3_busy_timeout(database.raw(), 5000);
-    // In WAL mode NORMAL keeps the file consistent through power loss and syncs only when the log
-    // is folded in: on flash a sync can take a second.
     // A large checkpoint does not keep the log large.
-    return database.execute(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-        "PRAGMA journal_size_limit=4194304;");
+    return database.execute("PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=4194304;");
 }
 
 // 0: none. Nothing: it cannot be read.
@@ -170,8 +165,8 @@ std::expected<Connection, Unopened> open_database(const std::string& path) {
         sqlite3_open_v2(path.c_str(), &raw,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
     Connection database(raw);
-    if (!database.check(opened) || !set_up(database))
-        return unopened(path, "cannot open it", database);
+    if (!database.check(opened)) return unopened(path, "cannot open it", database);
+    sqlite3_busy_timeout(raw, 5000);
     auto version = version_of(database);
     if (!version) return unopened(path, "cannot read it", database);
     if (*version > schema_version)
@@ -185,11 +180,20 @@ std::expected<Connection, Unopened> open_database(const std::string& path) {
     if (*version == 0 && has_tables(database))
         return std::unexpected(
             Unopened{{"state \"" + path + "\"", "has tables, and none of bandd's", {}, {}}, true});
+    // A sync can take seconds, on flash or on a busy disk, and a start waits for it. There is
+    // nothing to lose in a new state: should the power fail now, it is moved aside as broken.
+    if (*version == 0 && !database.execute("PRAGMA synchronous=OFF"))
+        return unopened(path, "cannot open it", database);
+    if (!set_up(database)) return unopened(path, "cannot open it", database);
     if (*version < schema_version && !database.execute(update_from(*version).c_str())) {
         auto failed = unopened(path, "cannot make its tables", database);
         database.execute("ROLLBACK");
         return failed;
     }
+    // In WAL mode NORMAL keeps the file consistent through power loss and syncs only when the log
+    // is folded in.
+    if (!database.execute("PRAGMA synchronous=NORMAL"))
+        return unopened(path, "cannot open it", database);
     return database;
 }
 

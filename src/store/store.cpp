@@ -290,6 +290,10 @@ Result<> Store::load(const std::vector<std::string>& jails, const Restore& resto
     return std::unexpected(state_error(inside_->path, "cannot read it", *failure));
 }
 
+void Store::leave_log() {
+    sqlite3_db_config(inside_->database.raw(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+}
+
 std::optional<std::string> Store::take_aside() {
     std::lock_guard hold(inside_->mutex);
     return std::exchange(inside_->aside, {});

@@ -29,6 +29,9 @@ class Store {
     static Result<Store> open(const std::string& path, std::string& warning);
     // Broken ones that are kept; more, and the oldest goes.
     static constexpr std::size_t most_aside = 4;
+    // For one that is opened again at once: what its log holds is folded in by the next one, as
+    // that waits for the disk.
+    void leave_log();
     // Without the lock, for a look beside a running daemon; nothing can be written.
     static Result<Store> open_to_read(const std::string& path);
     Store(Store&&) noexcept;

@@ -387,3 +387,18 @@ TEST_CASE_METHOD(AppSetup, "bandd sleeps for longer than findtime: what was writ
     REQUIRE(kill(daemon.pid(), SIGCONT) == 0);
     CHECK(bans_become("203.0.113.2 app active\n"));
 }
+
+TEST_CASE_METHOD(AppSetup, "a disk that is slow to sync holds up no start: bans come first") {
+    DaemonProcess slow(dir.path(), "env ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD=" +
+                                       built("libslow_disk.so"));
+    configure("  app: {logpath: app.log, maxretry: 1, bantime: 2h}\n");
+    REQUIRE(slow.start());
+    denied("203.0.113.1");
+    CHECK(wait_for([&] { return in_set("app-ipv4", "203.0.113.1"); }, 8));
+    must("sleep 6");  // a checkpoint has begun
+    slow.stop(SIGKILL);
+    REQUIRE(slow.start());
+    denied("203.0.113.2");
+    CHECK(wait_for([&] { return in_set("app-ipv4", "203.0.113.2"); }, 8));
+    slow.stop(SIGKILL);
+}
