@@ -103,10 +103,10 @@ State load_again(const std::string& path) {
 // As a daemon does it.
 void write_whatever_it_takes(Store& store) {
     auto error = write(store, checkpoint_of(1));
-    if (error) CHECK_FALSE(has(to_line(*error), "not an error"));
+    if (error) CHECK_FALSE(to_line(*error).contains("not an error"));
     for (int i = 0; i < 2 && store.wants_all(); ++i) {
         error = write(store, all_of(50));
-        if (error) CHECK_FALSE(has(to_line(*error), "not an error"));
+        if (error) CHECK_FALSE(to_line(*error).contains("not an error"));
     }
     INFO((error ? to_line(*error) : "written"));
     CHECK_FALSE(error);
@@ -377,7 +377,7 @@ TEST_CASE(
         restore.position = [](const TailPosition&) {};
         restore.history = [](const Unbanned&) {};
         auto loaded = (*store)->load({"sshd", "postfix"}, restore);
-        if (!loaded) CHECK_FALSE(has(to_line(loaded.error()), "not an error"));
+        if (!loaded) CHECK_FALSE(to_line(loaded.error()).contains("not an error"));
         if (!loaded) CHECK((*store)->wants_all());
         write_whatever_it_takes(**store);
         if ((*store)->take_aside()) ++replaced;
@@ -387,7 +387,7 @@ TEST_CASE(
     CHECK(replaced > 20);
     std::size_t aside = 0;
     for (const auto& entry : std::filesystem::directory_iterator(dir.path()))
-        aside += has(entry.path().string(), ".broken-");
+        aside += entry.path().string().contains(".broken-");
     CHECK(aside <= Store::most_aside);
 }
 
