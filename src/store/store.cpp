@@ -92,6 +92,15 @@ struct Store::Inside {
     std::vector<std::function<void()>> answers;
     std::thread thread;
 
+    ~Inside() {
+        {
+            std::lock_guard hold(mutex);
+            quit = true;
+            changed.notify_all();
+        }
+        if (thread.joinable()) thread.join();
+    }
+
     bool ask(Question question) {
         std::lock_guard hold(mutex);
         if (questions.size() >= most_questions) return false;
@@ -166,15 +175,7 @@ Store::Store(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
 Store::Store(Store&&) noexcept = default;
 Store& Store::operator=(Store&&) noexcept = default;
 
-Store::~Store() {
-    if (!inside_) return;
-    {
-        std::lock_guard hold(inside_->mutex);
-        inside_->quit = true;
-        inside_->changed.notify_all();
-    }
-    if (inside_->thread.joinable()) inside_->thread.join();
-}
+Store::~Store() = default;
 
 namespace {
 

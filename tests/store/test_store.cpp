@@ -340,7 +340,7 @@ TEST_CASE(
     {
         auto store = open_store(path);
         REQUIRE(store);
-        Checkpoint all = all_of(300);
+        Checkpoint all = all_of(250);
         all.anew = false;
         REQUIRE_FALSE(write(*store, std::move(all)));
     }
