@@ -382,7 +382,12 @@ TEST_CASE(
         write_whatever_it_takes(**store);
         if ((*store)->take_aside()) ++replaced;
         store.reset();
-        CHECK(load_again(path).bans.size() >= 1);
+        // What SQLite has in its memory hides what happened to the file below it. Then the next
+        // start finds it.
+        if (!open) CHECK(load_again(path).bans.size() >= 1);
+        auto next = open_store(path);
+        REQUIRE(next);
+        write_whatever_it_takes(*next);
     }
     CHECK(replaced > 20);
     std::size_t aside = 0;
