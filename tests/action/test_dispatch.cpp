@@ -96,6 +96,7 @@ struct Later : Carrier {
         tell(Lost{{"bandd-kernel", "has ended", {}, {}}});
     }
     void regain() { tell(Regained{}); }
+    void touch() { tell(Touched{}); }
 };
 
 constexpr std::size_t nftables_kind = 0;
@@ -597,12 +598,18 @@ TEST_CASE("a ban does not wait for a hundred thousand others of another jail") {
     m.settle();
     CHECK(m.nftables->sets[0].size() == 100'000);
     m.nftables->sets.clear();
-    m.touched();
+    m.later->touch();
+    m.turn(0);
     m.answered(2);  // both looks
+    m.turn(0);
+    REQUIRE(m.later->asked.size() == Dispatch::most_requests);
     m.ban("203.0.113.2", 0);
-    m.answered(3);
+    m.answered(Dispatch::most_requests);
+    CHECK(m.state("203.0.113.2", 0) == BanState::pending);
+    m.answered(1);
     CHECK(m.state("203.0.113.2", 0) == BanState::active);
-    m.settle();
+    CHECK(m.nftables->sets[0].size() < 50'000);
+    for (int turn = 0; turn < 100; ++turn) m.turn(0), m.answered();
     CHECK(m.nftables->sets[0].size() == 100'001);
 }
 
