@@ -64,24 +64,33 @@ void Loop::set_deadline(std::optional<Instant> at) {
         clock_changed_ = again_ = true;
 }
 
+// Afterwards all that was ready when it woke has been called: who finds nothing to read then has
+// read all.
 void Loop::turn() {
     std::array<epoll_event, 64> events{};
-    int count =
-        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), again_ ? 0 : -1);
+    int most = static_cast<int>(events.size());
+    int count = epoll_wait(epoll_.get(), events.data(), most, again_ ? 0 : -1);
     again_ = false;
-    for (int i = 0; i < count; ++i) {
-        const epoll_event& event = events[static_cast<std::size_t>(i)];
-        if (event.data.fd == timer_.get()) {
-            std::uint64_t expirations = 0;
-            if (::read(timer_.get(), &expirations, sizeof expirations) < 0 && errno == ECANCELED)
-                clock_changed_ = true;
-            deadline_.reset();
-        }
-        auto found = callbacks_.find(event.data.fd);
-        if (found == callbacks_.end()) continue;
-        auto callback = found->second;
-        (*callback)(event.events);
+    // Woken by a signal, after a sleep perhaps (SIGCONT): what is ready was not asked for yet.
+    if (count < 0) count = epoll_wait(epoll_.get(), events.data(), most, 0);
+    for (int round = 0; count > 0 && round < most_rounds; ++round) {
+        for (int i = 0; i < count; ++i) call(events[static_cast<std::size_t>(i)]);
+        if (count < most) return;
+        count = epoll_wait(epoll_.get(), events.data(), most, 0);
     }
+}
+
+void Loop::call(const epoll_event& event) {
+    if (event.data.fd == timer_.get()) {
+        std::uint64_t expirations = 0;
+        if (::read(timer_.get(), &expirations, sizeof expirations) < 0 && errno == ECANCELED)
+            clock_changed_ = true;
+        deadline_.reset();
+    }
+    auto found = callbacks_.find(event.data.fd);
+    if (found == callbacks_.end()) return;
+    auto callback = found->second;
+    (*callback)(event.events);
 }
 
 }  // namespace bandd

@@ -12,6 +12,8 @@
 #include "core/base/instant.h"
 #include "os/fd.h"
 
+struct epoll_event;
+
 namespace bandd {
 
 class Loop {
@@ -32,11 +34,13 @@ class Loop {
     // There is work left that no descriptor will announce: do not sleep before the next turn.
     void again() { again_ = true; }
 
-    // One turn: waits, then runs the callbacks of all ready descriptors.
+    // One turn: waits, then runs the callbacks of all ready descriptors, 64 times 64 at most.
     void turn();
 
   private:
+    static constexpr int most_rounds = 64;
     Loop() = default;
+    void call(const epoll_event& event);
     Fd epoll_, timer_;
     std::optional<Instant> deadline_;
     bool again_ = false;

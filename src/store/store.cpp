@@ -30,6 +30,17 @@ std::optional<FileId> find_file(const std::string& path) {
     return FileId{found.st_dev, found.st_ino};
 }
 
+// What SQLite has in its memory hides what somebody wrote over the file: its first bytes are looked
+// at.
+bool is_database(const std::string& path) {
+    constexpr std::string_view magic("SQLite format 3\0", 16);
+    std::array<char, magic.size()> bytes{};
+    Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    // Of a new one they may still be in the log.
+    ssize_t got = ::read(file.get(), bytes.data(), bytes.size());
+    return got == 0 || std::string_view(bytes.data(), bytes.size()) == magic;
+}
+
 // Gives its new name.
 Result<std::string> set_aside(const std::string& path) {
     namespace fs = std::filesystem;
@@ -114,10 +125,10 @@ struct Store::Inside {
             if (auto opened = open_anew(); !opened) return opened.error();
         } else if (files != find_files()) {
             set(gone, true);
-            return Error{"state \"" + path + "\"",
-                         "was taken away while bandd had it open",
-                         "it is written anew",
-                         {}};
+            return lost("was taken away");
+        } else if (!is_database(path)) {
+            set(broken, true);
+            return lost("was overwritten");
         }
         leave_room(path, database);
         database.take_failure();
@@ -125,6 +136,10 @@ struct Store::Inside {
         Failure failure = *database.take_failure();
         set(broken, failure.is_broken());
         return state_error(path, "cannot write", failure);
+    }
+    Error lost(const std::string& how) const {
+        return {
+            "state \"" + path + "\"", how + " while bandd had it open", "it is written anew", {}};
     }
     void set(bool& flag, bool value) {
         std::lock_guard hold(mutex);

@@ -91,7 +91,7 @@ TEST_CASE_METHOD(GeoSetup,
                  "geo: a bandd-kernel that hangs with geoblocks does not hold up a stop") {
     write_config(
         "geoip: geo.mmdb\nstop: flush\n"
-        "geoblock:\n  inbound: {countries: [RU]}\njails: {}\n");
+        "geoblock:\n  inbound: {countries: [RU], port: all}\njails: {}\n");
     REQUIRE(daemon.start());
     REQUIRE(daemon.said("geoblock inbound: 1 networks are kept out"));
     REQUIRE(kill(daemon.role("bandd-kernel"), SIGSTOP) == 0);

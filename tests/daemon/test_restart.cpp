@@ -166,6 +166,7 @@ TEST_CASE_METHOD(AppSetup, "a state that breaks or goes while bandd runs is writ
         must("head -c 200000 /dev/urandom | dd conv=notrunc status=none of=" + state +
              "; truncate -s 0 " + state + "-wal");
         denied("203.0.113.3");
+        CHECK(daemon.said("was overwritten while bandd had it open; it is written anew"));
         CHECK(daemon.said("it was moved to \"" + state + ".broken-", 20));
     }
     CHECK(wait_for([&] { return !json("status").contains("state_error"); }, 20));
