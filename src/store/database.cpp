@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "store/database.h"
 
+#include <array>
 #include <cstring>
 #include <filesystem>
 
@@ -117,6 +118,21 @@ std::optional<Prefix> prefix_from(std::string_view bytes) {
     Address address;
     std::memcpy(address.bytes.data(), bytes.data(), 16);
     return make_prefix(address, static_cast<std::uint8_t>(bytes[16]));
+}
+
+// By SQLite's own descriptor: whoever closes another one of the file lets go of SQLite's locks.
+bool Connection::begins_well() const {
+    constexpr std::string_view magic("SQLite format 3\0", 16);
+    std::array<char, magic.size()> bytes{};
+    sqlite3_file* file = nullptr;
+    sqlite3_file_control(raw(), "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&file));
+    if (file == nullptr || file->pMethods == nullptr) return true;
+    sqlite3_int64 size = 0;
+    // Of a new one they may still be in the log.
+    if (file->pMethods->xFileSize(file, &size) != SQLITE_OK || size == 0) return true;
+    if (file->pMethods->xRead(file, bytes.data(), static_cast<int>(bytes.size()), 0) != SQLITE_OK)
+        return true;
+    return std::string_view(bytes.data(), bytes.size()) == magic;
 }
 
 namespace {

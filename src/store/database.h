@@ -69,6 +69,9 @@ class Connection {
     const std::optional<Failure>& failure() const { return failure_; }
     std::optional<Failure> take_failure() { return std::exchange(failure_, {}); }
     void close() { raw_.reset(); }
+    // What SQLite has in its memory hides what somebody wrote over the file: looks at its first
+    // bytes.
+    bool begins_well() const;
 
   private:
     struct Close {

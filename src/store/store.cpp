@@ -30,17 +30,6 @@ std::optional<FileId> find_file(const std::string& path) {
     return FileId{found.st_dev, found.st_ino};
 }
 
-// What SQLite has in its memory hides what somebody wrote over the file: its first bytes are looked
-// at.
-bool is_database(const std::string& path) {
-    constexpr std::string_view magic("SQLite format 3\0", 16);
-    std::array<char, magic.size()> bytes{};
-    Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    // Of a new one they may still be in the log.
-    ssize_t got = ::read(file.get(), bytes.data(), bytes.size());
-    return got == 0 || std::string_view(bytes.data(), bytes.size()) == magic;
-}
-
 // Gives its new name.
 Result<std::string> set_aside(const std::string& path) {
     namespace fs = std::filesystem;
@@ -126,7 +115,7 @@ struct Store::Inside {
         } else if (files != find_files()) {
             set(gone, true);
             return lost("was taken away");
-        } else if (!is_database(path)) {
+        } else if (!database.begins_well()) {
             set(broken, true);
             return lost("was overwritten");
         }
