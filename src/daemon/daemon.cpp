@@ -166,8 +166,8 @@ void Daemon::make_request_parts() {
     logins_ = std::make_unique<Logins>(Logins::Parts{config(), log_, *engine_, *pipeline_,
                                                      *announcer_, *programs_, geoip_->facts(),
                                                      [this] { checkpointer_->changed(); }});
-    remote_bans_ =
-        std::make_unique<RemoteBans>(*engine_, *pipeline_, [this] { checkpointer_->write_soon(); });
+    remote_bans_ = std::make_unique<RemoteBans>(config().remote, *engine_, *pipeline_,
+                                                [this] { checkpointer_->write_soon(); });
     commands_ = std::make_unique<Commands>(command_parts());
     serve_requests();
 }
@@ -190,8 +190,9 @@ void Daemon::serve_requests() {
     calls.on_failure = [this](const LoginRequest& request) {
         logins_->on_failed_password(request);
     };
-    calls.on_remote = [this](const PeerConfig& peer, const RemoteRequest& request, const Address&) {
-        return remote_bans_->carry_out(peer, request);
+    calls.on_remote = [this](const PeerConfig& peer, const RemoteRequest& request,
+                             const Address& asker) {
+        return remote_bans_->carry_out(peer, request, asker);
     };
     calls.metrics = [this] { return status_to_prometheus(status()); };
     calls.on_error = [this](const Error& error) { say(error); };

@@ -37,10 +37,38 @@ RemoteReply refusal(Error error) {
     return reply;
 }
 
+// False: unspecified, multicast, or reserved for ever.
+bool is_host(const Address& address) {
+    if (address.is_v4()) return address.bytes[12] != 0 && address.bytes[12] < 224;
+    return address.bytes[0] != 0xff && address != Address{};
+}
+bool overlap(const Prefix& a, const Prefix& b) {
+    return contains(a, b.network) || contains(b, a.network);
+}
+
 }  // namespace
 
-RemoteReply RemoteBans::carry_out(const PeerConfig& peer, const RemoteRequest& request) {
+// A peer that is wrong, or is somebody else's by now, must not cut off those whom we listen to.
+std::optional<Error> RemoteBans::refuse(const Prefix& prefix, const Address& asker) const {
+    auto no = [&](const char* why) { return Error{"ban " + to_string(prefix), why, {}, {}}; };
+    if (!is_host(prefix.network)) return no("no host has such an address");
+    if (contains(prefix, asker)) return no("the peer that asks for it is there");
+    if (engine_.own_addresses().overlaps(prefix)) return no("it is an address of this machine");
+    for (const auto& [name, address] : seen_)
+        if (contains(prefix, address)) return no("another peer is there");
+    for (const auto* ours : {&config_.from, &config_.text_from})
+        for (const Prefix& network : *ours) {
+            int widest = network.is_v4() ? widest_own_v4 : widest_own_v6;
+            if (network.length >= widest && overlap(network, prefix))
+                return no("it is where those are who may ask for bans");
+        }
+    return {};
+}
+
+RemoteReply RemoteBans::carry_out(const PeerConfig& peer, const RemoteRequest& request,
+                                  const Address& asker) {
     Instant at = now();
+    seen_[peer.name] = asker;
     auto jail = engine_.find_jail(peer.jail);
     if (!jail) return refusal({"jail \"" + peer.jail + "\"", "there is no such jail", {}, {}});
     Prefix prefix = *request.prefix;
@@ -54,6 +82,7 @@ RemoteReply RemoteBans::carry_out(const PeerConfig& peer, const RemoteRequest& r
         case RemoteRequest::Kind::check:
             return reply_of(find_covering(engine_, prefix), false);
         case RemoteRequest::Kind::add: {
+            if (auto refused = refuse(prefix, asker)) return refusal(std::move(*refused));
             changed = engine_.bans().find({*jail, prefix}) == nullptr;
             Duration wished = request.bantime.value_or(engine_.rules(*jail).bantime.base);
             Engine::BanOrder order{

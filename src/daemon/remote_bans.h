@@ -4,6 +4,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <optional>
+#include <string>
 
 #include "protocols/remote.h"
 
@@ -14,14 +17,28 @@ class Pipeline;
 
 class RemoteBans {
   public:
-    // Engine and pipeline outlive it. `write_soon`: no log has these bans to be read again.
-    RemoteBans(Engine& engine, Pipeline& pipeline, std::function<void()> write_soon)
-        : engine_(engine), pipeline_(pipeline), write_soon_(std::move(write_soon)) {}
+    // All of it outlives it. `write_soon`: no log has these bans to be read again.
+    RemoteBans(const RemoteConfig& config, Engine& engine, Pipeline& pipeline,
+               std::function<void()> write_soon)
+        : config_(config),
+          engine_(engine),
+          pipeline_(pipeline),
+          write_soon_(std::move(write_soon)) {}
 
-    // In the peer's jail. The kernel has it when this returns.
-    RemoteReply carry_out(const PeerConfig& peer, const RemoteRequest& request);
+    // In the peer's jail. The kernel has it when this returns. `asker`: where the peer is.
+    RemoteReply carry_out(const PeerConfig& peer, const RemoteRequest& request,
+                          const Address& asker);
+
+    // Entries of `from` that are wider say who may connect from anywhere, not who is ours.
+    static constexpr int widest_own_v4 = 16;
+    static constexpr int widest_own_v6 = 32;
 
   private:
+    // Nothing: a peer may have it banned.
+    std::optional<Error> refuse(const Prefix& prefix, const Address& asker) const;
+
+    const RemoteConfig& config_;
+    std::map<std::string, Address> seen_;  // where each peer was, by name
     Engine& engine_;
     Pipeline& pipeline_;
     std::function<void()> write_soon_;

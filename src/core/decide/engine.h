@@ -54,6 +54,7 @@ class Engine {
     // known of any address.
     void set_facts(const Facts* facts) { facts_ = facts; }
     void set_own_addresses(PrefixSet addresses) { own_addresses_ = std::move(addresses); }
+    const PrefixSet& own_addresses() const { return own_addresses_; }
 
     void set_access(AccessRules rules);
     // Somebody asks whether a login is to be let in, or tells of one (`proven`).
