@@ -119,6 +119,23 @@ void check_owners(const std::string& path, const Config& config, Findings& found
         found.warnings.push_back({"programs are not run", to_line(keys.error().front()), {}, {}});
 }
 
+// What counts as a place of an account is not what everybody would guess.
+void note_places(const AccessRules& rules, Findings& found) {
+    const AccountLimits& limits = rules.accounts;
+    if (limits.addresses == 0 && limits.countries == 0) return;
+    std::vector<std::string> parts;
+    if (limits.addresses > 0) parts.push_back(fmt::format("{} addresses", limits.addresses));
+    if (limits.countries > 0) parts.push_back(fmt::format("{} countries", limits.countries));
+    found.notes.push_back(
+        {"accounts",
+         fmt::format("an account may be used from {} within {}; private addresses, this "
+                     "machine's own and those in its \"ignoreip\" do not count, and an "
+                     "IPv6 /64 is one",
+                     fmt::join(parts, " and "), format_duration(limits.findtime)),
+         {},
+         {}});
+}
+
 Findings check_configuration(const std::string& path) {
     Loaded loaded = load_config(path, data_directories(), read_zone, Samples::read);
     Findings found{std::move(loaded.errors), std::move(loaded.warnings), {}};
@@ -132,6 +149,7 @@ Findings check_configuration(const std::string& path) {
     std::ranges::move(bad_lines, std::back_inserter(found.warnings));
     check_filters(loaded.config, found);
     check_programs(loaded.config, found);
+    note_places(loaded.config.access.rules, found);
     if (found.errors.empty()) check_owners(path, loaded.config, found);
     if (!found.errors.empty()) found.notes.clear();
     // One fault can be found in two ways.

@@ -11,6 +11,8 @@ namespace bandd {
 // and link-local networks, documentation, multicast, and what is reserved.
 bool is_public(const Address& address);
 std::vector<Prefix> reserved_prefixes();
+// Of a network that nobody else sees: RFC 1918, RFC 4193, link-local, loopback.
+bool is_private(const Address& address);
 // This machine's own: 127.0.0.0/8, ::1.
 bool is_loopback(const Address& address);
 

@@ -83,7 +83,7 @@ Decision decide_access(const AccessRules& rules, AccountTable& accounts, const F
                               CountryCode::from(decision.origin.country), request.at,
                               request.again};
     AccountTable::Counted counted;
-    if (rules.not_counted.contains(request.address)) {
+    if (request.own || is_private(request.address) || rules.not_counted.contains(request.address)) {
         if (const AccountUse* account = accounts.find(request.user))
             counted = accounts.counts(*account, request.at);
     } else if (request.proven) {

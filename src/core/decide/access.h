@@ -36,7 +36,9 @@ struct AccessRules {
     std::vector<std::string> countries;  // from where everybody may
     UsersPlaces users;                   // of the configuration, and of its file
     AccountLimits accounts;
-    PrefixSet not_counted;  // logins from there are no part of an account's addresses
+    // Logins from there are no part of an account's addresses; nor are those from private ones:
+    // 22 desks of an office are not 22 places.
+    PrefixSet not_counted;
 };
 
 enum class Permit : std::uint8_t { yes, country, account };
@@ -48,6 +50,7 @@ struct LoginRequest {
     Instant at;
     bool proven = false;  // the password was right: it counts
     bool again = false;   // the same login as the last one of this user
+    bool own = false;     // from this machine itself, as webmail does
 };
 
 struct Decision {

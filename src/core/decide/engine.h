@@ -58,7 +58,7 @@ class Engine {
 
     void set_access(AccessRules rules);
     // Somebody asks whether a login is to be let in, or tells of one (`proven`).
-    Decision on_login(const LoginRequest& request, Outcome& outcome);
+    Decision on_login(const LoginRequest& login, Outcome& outcome);
     // One that was refused, or whose password was wrong: a hit of the jails that `source: access`
     // feeds. `why`: their pattern.
     void on_failed_login(const LoginRequest& request, std::string_view why, Outcome& outcome);

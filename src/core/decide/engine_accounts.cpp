@@ -11,7 +11,9 @@ void Engine::set_access(AccessRules rules) {
     accounts_.set_limits(access_.accounts);
 }
 
-Decision Engine::on_login(const LoginRequest& request, Outcome& outcome) {
+Decision Engine::on_login(const LoginRequest& login, Outcome& outcome) {
+    LoginRequest request = login;
+    request.own = own_addresses_.contains(request.address);
     accounts_.expire(request.at);
     Decision decision = decide_access(access_, accounts_, facts_, request);
     if (decision.just_over)

@@ -207,3 +207,28 @@ TEST_CASE("access: a decision is told as the mail proxies of old told it") {
     // Without a database nobody is anywhere, so who lists countries lets nobody in but the near.
     CHECK(decide_access(rules, accounts, nullptr, request).origin.country == private_country);
 }
+
+TEST_CASE("accounts: desks of an office are no places, nor is the machine itself") {
+    AccessRules rules;
+    rules.accounts.addresses = 2;
+    AccountTable accounts(rules.accounts);
+    auto log_in = [&](const std::string& address, bool own = false) {
+        Address from = ip(address);
+        LoginRequest request{"imap", "joe", from, at(1)};
+        request.proven = true;
+        request.own = own;
+        return decide_access(rules, accounts, nullptr, request).permit;
+    };
+    for (int desk = 1; desk <= 22; ++desk)
+        for (const char* net : {"10.0.0.", "172.20.1.", "192.168.7.", "169.254.3."})
+            CHECK(log_in(net + std::to_string(desk)) == Permit::yes);
+    for (const char* address : {"fd00::1", "fd00:0:0:1::1", "fe80::1", "127.0.0.1", "::1"})
+        CHECK(log_in(address) == Permit::yes);
+    CHECK(log_in("198.51.100.1", true) == Permit::yes);
+    CHECK(accounts.find("joe") == nullptr);
+    CHECK(log_in("198.51.100.2") == Permit::yes);
+    CHECK(log_in("198.51.100.3") == Permit::yes);
+    CHECK(log_in("172.32.0.1") == Permit::account);
+    // Who is over is over at his desk, too.
+    CHECK(log_in("192.168.7.1") == Permit::account);
+}
