@@ -54,6 +54,27 @@ bool take_tag(std::string_view& text, Envelope& envelope) {
     return true;
 }
 
+// Where a host stands before it. A message that rsyslog got by RFC 5424 it writes to its files
+// without a colon ("sshd[12] Failed …"), and with "-" if it has no tag (`mail - "SMTPD"…`).
+bool take_tag_after_host(std::string_view& text, Envelope& envelope) {
+    if (take_tag(text, envelope)) return true;
+    if (text.starts_with("- ")) {
+        text.remove_prefix(2);
+        return true;
+    }
+    std::size_t end = 0;
+    while (end < text.size() && end < longest_tag && in_tag[static_cast<unsigned char>(text[end])])
+        ++end;
+    if (end == 0 || end >= text.size() || text[end] != '[') return false;
+    std::size_t close = end + 1;
+    while (close < text.size() && is_digit(text[close])) ++close;
+    if (close == end + 1 || !text.substr(close).starts_with("] ")) return false;
+    envelope.tag = text.substr(0, end);
+    envelope.pid = text.substr(end + 1, close - end - 1);
+    text.remove_prefix(close + 2);
+    return true;
+}
+
 // What cannot be a tag, whatever follows the space: no colon follows it.
 bool is_only_a_host(std::string_view token) {
     return token.size() < longest_tag &&
@@ -66,14 +87,14 @@ void open_rfc3164(std::string_view rest, LastHead* last, Envelope& envelope) {
     if (last != nullptr && !last->host.empty() && rest.starts_with(last->host)) {
         envelope.host = last->host.substr(0, last->host.size() - 1);
         rest.remove_prefix(last->host.size());
-        take_tag(rest, envelope);
+        take_tag_after_host(rest, envelope);
     } else if (!take_tag(rest, envelope)) {
         // Dovecot's own log file has a tag and no host: "Nov 21 03:05:50 imap-login: Info: …".
         std::string_view whole = rest;
         envelope.host = take_token(rest);
         if (last != nullptr && !rest.empty() && is_only_a_host(envelope.host))
             last->host = whole.substr(0, envelope.host.size() + 1);
-        take_tag(rest, envelope);
+        take_tag_after_host(rest, envelope);
     }
     envelope.message = rest;
 }
@@ -90,7 +111,7 @@ void open_iso(std::string_view rest, bool with_t, Envelope& envelope) {
         head.message = after;
     } else {
         head.host = take_token(after);
-        if (!take_tag(after, head) && !after.starts_with('"')) return;
+        if (!take_tag_after_host(after, head) && !after.starts_with('"')) return;
         head.message = after;
     }
     head.syslog = true;

@@ -99,6 +99,31 @@ TEST_CASE("RFC 3164 heads, with and without tag and host") {
     CHECK(time_of("Nov  1 09:59:58 gate a: b") == "2026-11-01T09:59:58Z");
 }
 
+// As rsyslogd 8.2302 writes to files what it got by RFC 5424.
+TEST_CASE("rsyslog writes no colon after the tag of a message that came by RFC 5424") {
+    for (const char* date : {"Nov 21 09:59:58", "2026-11-21T09:59:58.000+00:00"}) {
+        std::string head = std::string(date) + " gate ";
+        auto line = open(head + "sshd[811] Failed password for root");
+        CHECK(line.host == "gate");
+        CHECK(line.tag == "sshd");
+        CHECK(line.pid == "811");
+        CHECK(line.message == "Failed password for root");
+        CHECK(line.syslog);
+        auto record = open(head + R"(- "SMTPD"#0112824#0119493)");
+        CHECK(record.host == "gate");
+        CHECK(record.tag.empty());
+        CHECK(record.message == R"("SMTPD"#0112824#0119493)");
+        for (const char* none :
+             {"sshd[x] y", "sshd[] y", "sshd[1]y", "sshd[1", "a b[1] y", "[1] y"}) {
+            CHECK(open(head + none).tag.empty());
+            CHECK(open(head + none).message.ends_with(none));
+        }
+    }
+    LastHead last;
+    open_envelope("Nov 21 09:59:58 gate sshd[811]: a", {}, arrival, &last);
+    CHECK(open_envelope("Nov 21 09:59:58 gate sshd[812] b", {}, arrival, &last).pid == "812");
+}
+
 TEST_CASE("a syslog date has the newest year that does not put it more than a day ahead") {
     CHECK(time_of("Nov 22 09:59:58 gate a: b") == "2026-11-22T09:59:58Z");
     CHECK(time_of("Nov 22 10:00:01 gate a: b") == "2025-11-22T10:00:01Z");
