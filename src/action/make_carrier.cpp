@@ -29,7 +29,7 @@ struct Maker {
         return carry_directly(ExecBackend::create(programs));
     }
     Made operator()(const SyslogAction&) const {
-        return carry_directly(std::make_unique<SyslogBackend>());
+        return carry_directly(SyslogBackend::create());
     }
 };
 

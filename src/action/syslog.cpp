@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "action/syslog.h"
 
+#include <sys/epoll.h>
+
 #include "action/tags.h"
 
 namespace bandd {
+
+Result<std::unique_ptr<SyslogBackend>> SyslogBackend::create(std::string socket) {
+    Fd watch(epoll_create1(EPOLL_CLOEXEC));
+    if (!watch) return fail_errno("epoll_create1");
+    return std::unique_ptr<SyslogBackend>(new SyslogBackend(std::move(socket), std::move(watch)));
+}
 
 void SyslogBackend::set_targets(std::vector<TargetSpec> targets) {
     targets_.clear();
@@ -18,10 +26,45 @@ void SyslogBackend::apply(std::span<const Order> orders, std::vector<Failure>& f
         const auto& action = std::get<SyslogAction>(target.action);
         const std::string& text = order.kind == Order::Kind::add ? action.ban : action.unban;
         if (text.empty()) continue;
-        auto sent = sender_.send(action.facility, action.severity, action.tag,
-                                 replace_tags(text, *order.ban, target.jail_name));
+        auto sent = put(SyslogSender::line(action.facility, action.severity, action.tag,
+                                           replace_tags(text, *order.ban, target.jail_name)));
         if (!sent) failed.push_back({i, sent.error()});
     }
+}
+
+Result<> SyslogBackend::put(std::string line) {
+    if (!waiting_.empty()) [[maybe_unused]]
+        auto said = read_notices();
+    if (waiting_.empty()) {
+        auto sent = sender_.send_line(line);
+        if (sent || !sender_.is_full()) return sent;
+    }
+    if (waiting_.size() >= most_waiting)
+        return fail("syslog", "takes no lines, and " + std::to_string(most_waiting) + " wait",
+                    "look at the syslog daemon");
+    waiting_.push_back(std::move(line));
+    watch();
+    return {};
+}
+
+// Level-triggered: a socket that takes no more is not writable.
+void SyslogBackend::watch() {
+    if (sender_.fd() < 0) return;
+    epoll_event event{};
+    event.events = EPOLLOUT;
+    // It may be another socket with the same number: the old one left the epoll when it was closed.
+    epoll_ctl(watch_.get(), waiting_.empty() ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, sender_.fd(), &event);
+}
+
+Backend::Notices SyslogBackend::read_notices() {
+    while (!waiting_.empty()) {
+        auto sent = sender_.send_line(waiting_.front());
+        // Without syslogd they wait for the next line that is to be written.
+        if (!sent) break;
+        waiting_.pop_front();
+    }
+    watch();
+    return {};
 }
 
 }  // namespace bandd

@@ -48,15 +48,19 @@ bool write_line(int fd, std::string line) {
 
 }  // namespace
 
-Result<> SyslogSender::send(int facility, int severity, std::string_view tag,
-                            std::string_view text) {
+std::string SyslogSender::line(int facility, int severity, std::string_view tag,
+                               std::string_view text) {
     std::time_t seconds = std::time(nullptr);
     std::tm local{};
     localtime_r(&seconds, &local);
     std::array<char, 32> stamp{};
     std::strftime(stamp.data(), stamp.size(), "%b %e %H:%M:%S", &local);
-    std::string line = fmt::format("<{}>{} {}[{}]: {}", facility * 8 + severity, stamp.data(), tag,
-                                   getpid(), printable(text));
+    return fmt::format("<{}>{} {}[{}]: {}", facility * 8 + severity, stamp.data(), tag, getpid(),
+                       printable(text));
+}
+
+Result<> SyslogSender::send_line(const std::string& line) {
+    full_ = false;
     for (int tries = 0; tries < 2; ++tries) {
         if (!socket_) {
             auto fresh = connect_datagram(path_);
@@ -64,7 +68,8 @@ Result<> SyslogSender::send(int facility, int severity, std::string_view tag,
             socket_ = std::move(*fresh);
         }
         if (::send(socket_.get(), line.data(), line.size(), MSG_NOSIGNAL) >= 0) return {};
-        if (errno == EAGAIN) return fail_errno("send to \"" + path_ + "\"");
+        full_ = errno == EAGAIN;
+        if (full_) return fail_errno("send to \"" + path_ + "\"");
         socket_.reset();
     }
     return fail("send to \"" + path_ + "\"", "syslog does not take it");

@@ -17,13 +17,23 @@ namespace bandd {
 // Severities are syslog's: 3 error, 4 warning, 5 notice, 6 info, 7 debug.
 enum class Severity { error = 3, warning = 4, notice = 5, info = 6, debug = 7 };
 
-// One datagram to /dev/log; connects when needed, again after syslogd was restarted.
+// Datagrams to /dev/log; connects when needed, again after syslogd was restarted. Never waits.
 class SyslogSender {
   public:
     explicit SyslogSender(std::string path = "/dev/log") : path_(std::move(path)) {}
-    Result<> send(int facility, int severity, std::string_view tag, std::string_view text);
+    Result<> send(int facility, int severity, std::string_view tag, std::string_view text) {
+        return send_line(line(facility, severity, tag, text));
+    }
+    // As syslogd wants it, dated now.
+    static std::string line(int facility, int severity, std::string_view tag,
+                            std::string_view text);
+    Result<> send_line(const std::string& line);
+    // The last line was not taken as too many wait there: once `fd` is writable, it will be.
+    bool is_full() const { return full_; }
+    int fd() const { return socket_.get(); }
 
   private:
+    bool full_ = false;
     std::string path_;
     Fd socket_;
 };

@@ -147,7 +147,8 @@ TEST_CASE_METHOD(ExecSetup, "exec: bandd-programs is away: each ban fails, and s
 TEST_CASE("syslog: facility, severity, tag and text, at a ban and at its end") {
     TempDirectory dir;
     std::string path = dir / "log";
-    SyslogBackend backend(path);
+    auto made = std::move(*SyslogBackend::create(path));
+    SyslogBackend& backend = *made;
     SyslogAction action;
     backend.set_targets({{0, 0, "hmail", action}});
     Order order{Order::Kind::add, 0, prefix("54.240.13.35"), forever,
@@ -180,4 +181,71 @@ TEST_CASE("syslog: facility, severity, tag and text, at a ban and at its end") {
         CHECK(line.ends_with("bandd[" + std::to_string(getpid()) + "]: " + text));
     }
     close(fd);
+}
+
+TEST_CASE("syslog: a thousand bans at once, and /dev/log holds ten: the rest comes later") {
+    TempDirectory dir;
+    std::string path = dir / "log";
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    auto listen = [&] {
+        Fd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+        std::filesystem::remove(path);
+        REQUIRE(bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+        return fd;
+    };
+    Fd syslogd = listen();
+    auto backend = std::move(*SyslogBackend::create(path));
+    backend->set_targets({{0, 0, "hmail", SyslogAction{}}});
+    auto order_of = [](int host) {
+        Ban ban = a_ban();
+        ban.key.prefix =
+            prefix("10.0." + std::to_string(host / 256) + "." + std::to_string(host % 256));
+        return Order{Order::Kind::add, 0, ban.key.prefix, forever,
+                     std::make_shared<const Ban>(ban)};
+    };
+    std::vector<Order> orders;
+    for (int host = 0; host < 1000; ++host) orders.push_back(order_of(host));
+    std::vector<Failure> failed;
+    backend->apply(orders, failed);
+    CHECK(failed.empty());
+    CHECK(backend->waiting() > 500);
+    auto is_readable = [&] {
+        pollfd ready{backend->notice_fd(), POLLIN, 0};
+        return poll(&ready, 1, 0) == 1;
+    };
+    CHECK_FALSE(is_readable());
+    int came = 0;
+    auto read_all = [&] {
+        char buffer[500];
+        for (ssize_t got = 0; (got = recv(syslogd.get(), buffer, sizeof buffer, 0)) > 0; ++came) {
+            std::string line(buffer, static_cast<std::size_t>(got));
+            std::string expected = " 10.0." + std::to_string(came / 256) + "." +
+                                   std::to_string(came % 256) + " BANNED!";
+            if (!line.ends_with(expected)) FAIL(line << " instead of " << expected);
+        }
+    };
+    SECTION("syslogd reads on") {}
+    SECTION("syslogd is started anew") {
+        read_all();
+        syslogd = listen();
+        (void)backend->read_notices();
+    }
+    while (came < 1000) {
+        read_all();
+        if (came == 1000) break;
+        REQUIRE(is_readable());
+        (void)backend->read_notices();
+    }
+    CHECK(backend->waiting() == 0);
+    CHECK_FALSE(is_readable());
+    // Nobody reads any more: what is too much is said.
+    orders.clear();
+    for (int host = 0; host < 11'000; ++host) orders.push_back(order_of(host % 1000));
+    backend->apply(orders, failed);
+    CHECK(backend->waiting() == SyslogBackend::most_waiting);
+    REQUIRE(failed.size() > 500);
+    CHECK(to_line(failed[0].error) ==
+          "syslog: takes no lines, and 10000 wait; look at the syslog daemon");
 }
