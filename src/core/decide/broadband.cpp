@@ -13,7 +13,7 @@ namespace {
 // too.
 constexpr std::string_view words[] = {
     "*dsl", "broadband", "cable*", "catv", "dhcp*", "dial*", "dip",  "docsis", "dyn*",
-    "ftth", "fttx",      "gprs",   "hsd",  "modem", "pool*", "ppp*", "umts",   "wimax",
+    "ftth", "fttx",      "gprs",   "hsd",  "hsdl", "modem", "pool*", "ppp*", "umts",   "wimax",
 };
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
