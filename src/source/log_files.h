@@ -40,7 +40,6 @@ class LogFiles : public Source {
     std::map<std::size_t, std::set<JailIndex>> jails_of_log_;
     std::map<JailIndex, std::vector<std::size_t>> logs_of_jail_;
     std::map<std::set<std::size_t>, Audience> audiences_;  // by Reader::logs
-    std::map<FileId, TailPosition> saved_;                 // as the last checkpoint has them
 };
 
 }  // namespace bandd

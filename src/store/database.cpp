@@ -7,12 +7,8 @@
 namespace bandd {
 namespace {
 
-constexpr int schema_version = 3;
+constexpr int schema_version = 4;
 constexpr const char* schema = R"(
-CREATE TABLE positions(
-    device INTEGER, inode INTEGER, path TEXT NOT NULL, offset INTEGER NOT NULL,
-    skipping INTEGER NOT NULL, fingerprint_length INTEGER NOT NULL,
-    fingerprint_hash INTEGER NOT NULL, PRIMARY KEY(device, inode)) WITHOUT ROWID;
 CREATE TABLE windows(
     jail TEXT, prefix BLOB, last INTEGER NOT NULL, times BLOB NOT NULL, vals BLOB,
     PRIMARY KEY(jail, prefix)) WITHOUT ROWID;
@@ -51,6 +47,24 @@ CREATE TABLE accounts(
     jail TEXT, user BLOB, last INTEGER NOT NULL, marked INTEGER NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY(jail, user)) WITHOUT ROWID;
 CREATE INDEX accounts_last ON accounts(last) WHERE marked = 0;
+)";
+// Of version 4. Before, a row was an inode, and no file was known any more once it was let go.
+constexpr const char* files_schema = R"(
+CREATE TABLE files(
+    log TEXT, number INTEGER, device INTEGER NOT NULL, inode INTEGER NOT NULL,
+    path TEXT NOT NULL, offset INTEGER NOT NULL, skipping INTEGER NOT NULL,
+    fingerprint_length INTEGER NOT NULL, fingerprint_hash INTEGER NOT NULL,
+    modified INTEGER NOT NULL, gone INTEGER NOT NULL,
+    PRIMARY KEY(log, number)) WITHOUT ROWID;
+)";
+// Whatever was modified before the last checkpoint, and is not in it, was old then. The kernel
+// stamps files with the time of its last tick: up to 10 ms too early.
+constexpr const char* files_from_positions = R"(
+INSERT INTO files SELECT path, row_number() OVER (PARTITION BY path), device, inode, path, offset,
+    skipping, fingerprint_length, fingerprint_hash, 0, 0 FROM positions;
+INSERT INTO files SELECT DISTINCT path, 0, 0, 0, '', 0, 0, 0, 0,
+    coalesce((SELECT value - 10000 FROM meta WHERE name = 'written'), 0) * 1000, 0 FROM positions;
+DROP TABLE positions;
 )";
 
 }  // namespace
@@ -119,7 +133,9 @@ Result<Database> open_database(const std::string& path) {
                     "install that version again, or give another \"state:\"");
     std::string update = "BEGIN IMMEDIATE;";
     if (version == 1) update += "ALTER TABLE windows ADD COLUMN vals BLOB;";
-    update += accounts_schema;
+    if (version < 3) update += accounts_schema;
+    update += files_schema;
+    update += files_from_positions;
     update += "PRAGMA user_version=" + std::to_string(schema_version) + ";COMMIT;";
     if (version > 0 && version < schema_version && !execute(raw, update.c_str())) {
         Error error = sqlite_error(path, raw, "cannot bring its tables up to date");
@@ -128,7 +144,8 @@ Result<Database> open_database(const std::string& path) {
     }
     if (version == 0) {
         std::string sql = std::string("BEGIN IMMEDIATE;") + schema + accounts_schema +
-                          "PRAGMA user_version=" + std::to_string(schema_version) + ";COMMIT;";
+                          files_schema + "PRAGMA user_version=" + std::to_string(schema_version) +
+                          ";COMMIT;";
         if (!execute(raw, sql.c_str())) {
             Error error = sqlite_error(path, raw, "cannot make its tables");
             execute(raw, "ROLLBACK");
