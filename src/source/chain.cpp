@@ -33,9 +33,7 @@ bool is_copy(const Sighting& seen, const Sighting& other) {
     // while we looked, or since its original, which may have got lines after that, lost its name.
     if (seen.archive != other.archive)
         return seen.modified == other.modified || (other.open && !other.named);
-    // What is written to may have grown since it was looked at.
-    bool may_grow = other.open || other.named;
-    if (seen.archive || (seen.size > other.size && !may_grow)) return false;
+    if (seen.archive || seen.size > other.size) return false;
     return seen.head.size() >= telling || seen.size == seen.head.size();
 }
 
@@ -100,7 +98,8 @@ void Chain::set_state(std::uint64_t number, State state) {
 
 void Chain::lose(std::uint64_t number, const TailPosition& before) {
     File* file = find(number);
-    if (file == nullptr) return;
+    // Once lost, it is where it was: what its inode held since then has no number yet.
+    if (file == nullptr || !file->is_open()) return;
     note(number, before, file->at.modified);
     set_state(number, State::known);
     // It was empty: nothing is known of it.

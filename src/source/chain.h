@@ -89,14 +89,16 @@ class Chain {
     // newest `most_old` + 1 files need be shown.
     bool has_begun() const { return begun_.has_value(); }
 
-    // Takes in what a look showed, each inode once, open files included. The steps come in the
-    // order of reading.
+    // Takes in what a look showed, as it was at one instant: each inode once, open files included.
+    // What is written to may have grown since its copies were sighted. The steps come in the order
+    // of reading.
     std::vector<Step> look(std::span<const Sighting> seen, const Alike& alike);
 
     // An open file is read up to there.
     void note(std::uint64_t number, const TailPosition& at, std::int64_t modified);
     void set_state(std::uint64_t number, State state);
-    // The file's inode was truncated, when it was read up to `before`.
+    // The file's inode was truncated, when it was read up to `before`. Until the next look the
+    // inode has no file, however often it is truncated.
     void lose(std::uint64_t number, const TailPosition& before);
     bool knows(const FileId& id) const;
     // True if the last look found this inode to be a file of the chain, or a copy of one.

@@ -236,9 +236,19 @@ bool Tail::skip_cut_line() {
     return false;
 }
 
+// Shrunk, or shrunk and grown past us again (copytruncate with a busy writer).
+bool Tail::was_truncated(std::uint64_t size) const {
+    return size < offset_ || !matches(fingerprint_);
+}
+
+bool Tail::is_truncated() const {
+    if (!fd_) return false;
+    std::uint64_t now = size();
+    return was_truncated(now) || (fingerprint_.length == 0 && now > 0);
+}
+
 std::optional<TailPosition> Tail::truncation(std::uint64_t size) {
-    // Shrunk, or shrunk and grown past us again (copytruncate with a busy writer).
-    if (size < offset_ || !matches(fingerprint_)) {
+    if (was_truncated(size)) {
         TailPosition before = position();
         restart();
         return before;

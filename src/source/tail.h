@@ -54,6 +54,8 @@ class Tail {
     Result<Read> read(std::size_t most = read_size);
     // The same without reading: what `truncated` would be.
     std::optional<TailPosition> find_truncation();
+    // True if that is something, or may soon be.
+    bool is_truncated() const;
 
     // Reads on, and hands to `take` what comes next: a part of at most `part` bytes, if parts are
     // wanted (not 0) and one can be had, else lines. This is the one way by which the daemon and
@@ -112,6 +114,7 @@ class Tail {
 
   private:
     std::string head(std::size_t length) const;
+    bool was_truncated(std::uint64_t size) const;
     std::optional<TailPosition> truncation(std::uint64_t size);
     Result<Read> read_archive(std::size_t most);
     Read hand_on_lines(bool more);

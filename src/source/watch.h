@@ -102,6 +102,8 @@ class Watch {
     std::uint64_t overflows() const { return overflows_; }
     // Rotated files that are not known any more, as there were too many of one log.
     std::uint64_t forgotten() const;
+    // Looks at a log that changed again and again meanwhile, and were made do with.
+    std::uint64_t unsettled() const { return unsettled_; }
 
   private:
     explicit Watch(Inotify inotify, Limits limits)
@@ -129,6 +131,10 @@ class Watch {
         std::vector<Sighting> seen;
         std::vector<std::optional<Tail>> opened;
         std::vector<Reader*> readers;
+        std::string base;  // what the log's name led to
+        const Tail& tail(std::size_t i) const {
+            return readers[i] != nullptr ? readers[i]->tail : *opened[i];
+        }
     };
     using Name = std::pair<std::size_t, std::string>;  // of which log, which path
 
@@ -159,13 +165,17 @@ class Watch {
     Followed* followed_by(const Chain* chain);
     Followed* find_owner(std::size_t log, const std::string& path, FileId id, Instant now);
     void look(Followed& followed, std::size_t log, const std::string& path, Instant now);
+    std::vector<Chain::Step> take_in(Followed& followed, std::size_t log, const std::string& path,
+                                     Found& found);
+    static bool holds(const Followed& followed, const Found& found);
     void look_again_at(Reader& reader, Instant now);
     Found find(Followed& followed, std::size_t log, const std::string& path);
     void find_named(Followed& followed, std::size_t log, const std::string& path, Found& found);
     bool find_beside(Followed& followed, std::size_t log, const std::string& base, bool is_own,
                      std::vector<std::pair<std::string, FileId>>& names, Found& found);
-    void see(Found& found, const std::string& path, const std::string& base, Tail tail) const;
-    void see(Found& found, Reader& reader) const;
+    static void see(Found& found, const std::string& path, const std::string& base, Tail tail);
+    static void see(Found& found, Reader& reader);
+    static void observe(Found& found);
     void carry_out(const Chain::Step& step, Followed& followed, Found& found, bool backlog);
     std::uint64_t first_offset(std::size_t log, const Tail& tail, Instant now) const;
     Reader& add_reader(Tail tail, Followed& followed, std::uint64_t number);
@@ -191,6 +201,7 @@ class Watch {
     Listings listings_;         // while starting
     std::vector<FileNumber> gone_;
     std::uint64_t forgotten_gone_ = 0;  // of logs that are not wanted any more
+    std::uint64_t unsettled_ = 0;
     std::uint64_t overflows_ = 0;
     std::uint64_t cut_lines_gone_ = 0;     // of readers that were dropped
     std::uint64_t cut_archives_gone_ = 0;  // the same, and those over the day's limit

@@ -12,6 +12,9 @@ namespace bandd {
 namespace fs = std::filesystem;
 namespace {
 
+// While a log's directory, or the log, changes all the time.
+constexpr int most_looks = 20;
+
 // Two logs whose files can share a reader.
 bool same_reading(const LogSpec& a, const LogSpec& b) {
     return a.encoding == b.encoding && a.timezone == b.timezone && a.escapes == b.escapes;
@@ -268,23 +271,15 @@ Watch::Followed* Watch::find_owner(std::size_t log, const std::string& path, Fil
 
 // ---- a look
 
-void Watch::see(Found& found, const std::string& path, const std::string& base, Tail tail) const {
-    Sighting seen{
-        path, base, tail.id(), tail.size(), tail.modified(), tail.first_bytes(), tail.is_archive()};
+void Watch::see(Found& found, const std::string& path, const std::string& base, Tail tail) {
+    Sighting seen{.path = path, .base = base, .id = tail.id(), .archive = tail.is_archive()};
     found.seen.push_back(std::move(seen));
     found.opened.emplace_back(std::move(tail));
     found.readers.push_back(nullptr);
 }
 
-void Watch::see(Found& found, Reader& reader) const {
-    const Tail& tail = reader.tail;
-    Sighting seen{{},
-                  reader.base,
-                  tail.id(),
-                  tail.size(),
-                  tail.modified(),
-                  tail.first_bytes(),
-                  tail.is_archive()};
+void Watch::see(Found& found, Reader& reader) {
+    Sighting seen{.base = reader.base, .id = reader.tail.id(), .archive = reader.tail.is_archive()};
     seen.named = reader.names > 0;
     seen.open = true;
     found.seen.push_back(std::move(seen));
@@ -292,9 +287,20 @@ void Watch::see(Found& found, Reader& reader) const {
     found.readers.push_back(&reader);
 }
 
+// What is beside a log comes before the log: so no copy seems larger than its original.
+void Watch::observe(Found& found) {
+    for (std::size_t i = found.seen.size(); i-- > 0;) {
+        const Tail& tail = found.tail(i);
+        Sighting& seen = found.seen[i];
+        seen.size = tail.size();
+        seen.modified = tail.modified();
+        seen.head = tail.first_bytes();
+    }
+}
+
 // What the name means now, and all files that are open.
 void Watch::find_named(Followed& followed, std::size_t log, const std::string& path, Found& found) {
-    std::string base = real_path(followed.path);
+    found.base = real_path(followed.path);
     for (Reader& reader : readers_) {
         if (reader.chain != &followed.chain) continue;
         see(found, reader);
@@ -309,7 +315,7 @@ void Watch::find_named(Followed& followed, std::size_t log, const std::string& p
             if (found.readers[i] == reader) {
                 found.seen[i].named = true;
                 found.seen[i].path = path;
-                found.seen[i].base = base;
+                found.seen[i].base = found.base;
             }
         return;
     }
@@ -319,7 +325,9 @@ void Watch::find_named(Followed& followed, std::size_t log, const std::string& p
         errors_[log] = tail.error();
         return;
     }
-    see(found, path, base, std::move(*tail));
+    // By now the name may mean another one, which is read already.
+    if (tail->id() != *id) return;
+    see(found, path, found.base, std::move(*tail));
     found.seen.back().named = true;
 }
 
@@ -355,7 +363,6 @@ bool Watch::find_beside(Followed& followed, std::size_t log, const std::string& 
 // A rotation may be under way: a file on its way from one name to the next can be missed by a
 // listing. So all is taken that any listing showed, until two in a row are alike.
 Watch::Found Watch::find(Followed& followed, std::size_t log, const std::string& path) {
-    constexpr int most_looks = 20;  // in a directory where names change all the time
     Found found;
     find_named(followed, log, path, found);
     std::map<std::string, bool> bases = followed.chain.bases();
@@ -375,29 +382,59 @@ Watch::Found Watch::find(Followed& followed, std::size_t log, const std::string&
     return found;
 }
 
+// True if all that a look saw is still as it was then, but for what was added to files.
+bool Watch::holds(const Followed& followed, const Found& found) {
+    for (std::size_t i = 0; i < found.seen.size(); ++i) {
+        const Sighting& seen = found.seen[i];
+        const Tail& tail = found.tail(i);
+        if (!tail.is_open() || tail.is_archive()) continue;
+        if (tail.is_truncated() || tail.size() < seen.size ||
+            !tail.first_bytes().starts_with(seen.head))
+            return false;
+        // It is known by its time when it is compressed.
+        if (!seen.named && !seen.open && tail.modified() != seen.modified) return false;
+    }
+    return real_path(followed.path) == found.base;
+}
+
+// A look takes many calls, and a rotation may be under way: a file is sighted, copied and
+// truncated, then its copy is sighted, and there seem to be two. So in the end all is looked at
+// once more. What is still as it was when it was sighted was so at one instant, between both. If
+// something is not, the look is made anew.
+std::vector<Chain::Step> Watch::take_in(Followed& followed, std::size_t log,
+                                        const std::string& path, Found& found) {
+    for (int looks = 1;; ++looks) {
+        for (Reader& reader : readers_)
+            if (reader.chain == &followed.chain) {
+                note(reader);
+                if (auto before = reader.tail.find_truncation())
+                    followed.chain.lose(reader.number, *before);
+            }
+        found = find(followed, log, path);
+        observe(found);
+        Chain chain = followed.chain;
+        auto steps = chain.look(found.seen, [&](std::size_t a, std::size_t b, std::uint64_t end) {
+            return found.tail(a).is_alike(found.tail(b), end);
+        });
+        bool settled = holds(followed, found);
+        if (settled || looks == most_looks) {
+            if (!settled) ++unsettled_;
+            followed.chain = std::move(chain);
+            return steps;
+        }
+        listings_.clear();
+    }
+}
+
 // Looks at a log whose name means another file now, or whose file was truncated.
 void Watch::look(Followed& followed, std::size_t log, const std::string& path, Instant now) {
     bool resumed = std::exchange(followed.resumed, false);
-    for (Reader& reader : readers_)
-        if (reader.chain == &followed.chain) {
-            note(reader);
-            if (auto before = reader.tail.find_truncation())
-                followed.chain.lose(reader.number, *before);
-        }
     if (!starting_) listings_.clear();
-    Found found = find(followed, log, path);
+    Found found;
+    auto steps = take_in(followed, log, path, found);
     bool backlog = resumed || std::ranges::any_of(readers_, [&](const Reader& reader) {
                        return reader.chain == &followed.chain && reader.backlog;
                    });
-    auto tail_of = [&](std::size_t i) -> const Tail& {
-        return found.readers[i] != nullptr ? found.readers[i]->tail : *found.opened[i];
-    };
-    auto steps =
-        followed.chain.look(found.seen, [&](std::size_t a, std::size_t b, std::uint64_t end) {
-            // It was truncated just now: what is there was copied before that.
-            if (tail_of(b).size() < found.seen[b].size) return true;
-            return tail_of(a).is_alike(tail_of(b), end);
-        });
     for (const Chain::Step& step : steps) {
         carry_out(step, followed, found, backlog);
         Reader* reader = found.readers[step.seen];

@@ -6,6 +6,9 @@
 // often each of them was counted. What was counted after the last checkpoint is forgotten with a
 // kill, as bandd's memory is. In the end each line must be counted once.
 //
+// Whoever reads does so while nothing changes; or, `raced`, while the world goes on before any call
+// by which he looks at it: a file is sighted, copied, truncated, and then its copy is sighted.
+//
 //   History history(7);                  // seed
 //   history.run(40);                     // steps
 //   history.differences()                // "line 12 (…) was counted 2 times", …
@@ -26,6 +29,7 @@
 #include <vector>
 
 #include "os/clock.h"
+#include "source/interrupted.h"
 #include "source/watch.h"
 #include "support/archives.h"
 #include "support/common.h"
@@ -118,8 +122,8 @@ class History {
         unsigned kind = 0;
         static constexpr unsigned kinds = 4;
     };
-    explicit History(unsigned seed, std::optional<Disturbance> only = {})
-        : random_(seed), disturbing_(seed + 1), only_(only) {
+    explicit History(unsigned seed, std::optional<Disturbance> only = {}, bool raced = false)
+        : random_(seed), disturbing_(seed + 1), racing_(seed + 2), only_(only), raced_(raced) {
         linked_ = pick(4) == 0;
         ::mkdir((dir_ / "real").c_str(), 0755);
         if (linked_) {
@@ -152,7 +156,10 @@ class History {
 
     // One step of the world, and perhaps one of whoever reads.
     void step() {
-        change_world();
+        if (raced_ && reading_.runs() && pick(2) == 0)
+            race();
+        else
+            change_world();
         if (only_)
             disturb_once();
         else
@@ -213,6 +220,50 @@ class History {
 
     // ---- the world
 
+    // Between any two things that are done to the disk whoever reads may look.
+    void breathe() {
+        if (beside_ != nullptr) beside_->pause();
+    }
+    // The world changes while it is looked at.
+    void race() {
+        std::optional<Beside> world;
+        auto changes = [this, changes = 1 + pick(2)] {
+            for (unsigned left = changes; left > 0; --left) change_world();
+        };
+        world.emplace(changes);
+        beside_ = &*world;
+        // At times all at once between two calls; at times piece by piece, a few calls apart.
+        unsigned most = 1U << (racing_() % 7);
+        unsigned pieces = 1U << (racing_() % 4);
+        unsigned calls = racing_() % most;
+        before_each_look([&] {
+            if (world->is_done() || calls-- > 0) return;
+            calls = racing_() % most;
+            tell("(meanwhile)");
+            for (unsigned left = 1 + racing_() % pieces; left > 0; --left) world->go_on();
+            tell("(looked on)");
+        });
+        for (unsigned left = 1 + racing_() % 3; left > 0; --left) act();
+        before_each_look({});
+        world->finish();
+        beside_ = nullptr;
+    }
+    // Whoever reads does something.
+    void act() {
+        switch (racing_() % 8) {
+            case 0:
+                kill();
+                start();
+                return turn();
+            case 1:
+                return checkpoint();
+            case 2:
+                return reload();
+            default:
+                return turn();
+        }
+    }
+
     void change_world() {
         switch (pick(16)) {
             default:
@@ -258,7 +309,9 @@ class History {
             // Some lines are shorter than what tells files apart, some longer than a fingerprint.
             unsigned kind = pick(8);
             text.append(kind == 0 ? 0 : kind == 1 ? 300 : 30, 'x');
+            breathe();
             put(torn_ ? text.substr(torn_text(text)) : text);
+            breathe();
             put("\n");
             torn_ = false;
             texts_.push_back(text);
@@ -282,12 +335,14 @@ class History {
     void reopen() {
         if (torn_) write(1);
         if (out_path_ == base() && !stale_) return;
+        breathe();
         tell("the writer opens the log anew");
         ::close(out_);
         create();
         stale_ = false;
     }
     void move(const std::string& from, const std::string& to) {
+        breathe();
         must_be(::rename(from.c_str(), to.c_str()));
         files_[to] = files_[from];
         files_.erase(from);
@@ -310,6 +365,7 @@ class History {
         if (late) {
             if (pick(2) == 0) write(1);
             if (pick(2) == 0) {
+                breathe();
                 int made = ::open(base().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
                 ::close(made);
                 files_[base()] = std::make_shared<File>();
@@ -326,14 +382,26 @@ class History {
         std::string text = read_file(base());
         struct stat status{};
         must_be(::stat(base().c_str(), &status));
-        write_file(base() + ".1", text);
+        put_in_pieces(base() + ".1", text);
         if (keep) give_time(base() + ".1", status.st_mtim);
         files_[base() + ".1"] = std::make_shared<File>(*files_[base()]);
+        breathe();
+        tell("truncated");
         must_be(::ftruncate(out_, 0));
         files_[base()]->lines.clear();
         if (pick(2) == 0) write(1);
     }
-    static void give_time(const std::string& path, timespec time) {
+    void put_in_pieces(const std::string& path, std::string_view bytes) {
+        breathe();
+        write_file(path, "");
+        for (std::string_view piece :
+             {bytes.substr(0, bytes.size() / 2), bytes.substr(bytes.size() / 2)}) {
+            breathe();
+            append_file(path, std::string(piece));
+        }
+    }
+    void give_time(const std::string& path, timespec time) {
+        breathe();
         timespec times[2]{time, time};
         must_be(::utimensat(AT_FDCWD, path.c_str(), times, 0));
     }
@@ -345,8 +413,9 @@ class History {
         tell("compress " + from.substr(from.rfind('/') + 1));
         struct stat status{};
         must_be(::stat(from.c_str(), &status));
-        write_file(from + ".gz", packed(".gz", read_file(from)));
+        put_in_pieces(from + ".gz", packed(".gz", read_file(from)));
         give_time(from + ".gz", status.st_mtim);
+        breathe();
         must_be(::unlink(from.c_str()));
         files_[from + ".gz"] = files_[from];
         files_.erase(from);
@@ -383,7 +452,9 @@ class History {
         if (!exists(base())) write_file(base(), "");
         std::string next = dir_ / "next";
         must_be(::symlink(("real/" + target_).c_str(), next.c_str()));
+        breathe();
         must_be(::rename(next.c_str(), log_.c_str()));
+        ++switches_;
         stale_ = true;
         if (pick(3) != 0) reopen();
     }
@@ -410,6 +481,7 @@ class History {
                 if (!exists(path)) continue;
                 for (const std::string& line : files_[path]->lines)
                     if (!reading_.kept().contains(line)) return;
+                breathe();
                 tell("remove " + path.substr(path.rfind('/') + 1));
                 must_be(::unlink(path.c_str()));
                 files_.erase(path);
@@ -418,6 +490,7 @@ class History {
     }
     void pass_time() {
         reopen();
+        if (beside_ != nullptr) return;
         if (reading_.runs()) turn();
         tell("a minute goes by");
         reading_.pass(std::chrono::seconds(61));
@@ -479,8 +552,9 @@ class History {
     }
     void turn() {
         tell("turn");
+        unsigned before = switches_;
         reading_.turn();
-        link_is_seen_ = true;
+        link_is_seen_ = before == switches_;
     }
     void checkpoint() {
         tell("checkpoint");
@@ -490,13 +564,17 @@ class History {
 
     std::mt19937 random_;
     std::mt19937 disturbing_;
+    std::mt19937 racing_;
     std::optional<Disturbance> only_;
+    bool raced_;
+    Beside* beside_ = nullptr;  // while the world changes beside whoever reads
     unsigned steps_ = 0;
     TempDirectory dir_;
     std::string log_ = dir_ / "app.log";
     bool linked_ = false;
     std::string target_;
     bool link_is_seen_ = false, link_is_kept_ = false;  // where it leads now
+    unsigned switches_ = 0;
     int out_ = -1;
     std::string out_path_;
     std::shared_ptr<File> out_file_;

@@ -76,6 +76,17 @@ TEST_CASE("chain: a copy that is not truncated yet is nothing new") {
         Steps{"app.log.1: 1 from 150", "app.log: 2 from 0"});
 }
 
+TEST_CASE("chain: a file whose inode is truncated twice before the next look is known as it was") {
+    Chain chain("app.log");
+    CHECK(look(chain, {seen("app.log", 1, 'a', 300, 10, true)}) == Steps{"app.log: 1 from 0"});
+    chain.lose(1, known(1, 1, 'a', 300).at);
+    // It was empty for a moment.
+    chain.lose(1, {"app.log", {1, 1}, 0, false, {}});
+    chain.lose(1, known(1, 1, 'b', 20).at);
+    CHECK(look(chain, {seen("app.log", 1, 'c', 100, 12, true),
+                       seen("app.log.1", 2, 'a', 300, 11)}) == Steps{"app.log: 2 from 0"});
+}
+
 TEST_CASE("chain: a file that was let go is known when it comes back, and read on") {
     Chain chain("app.log");
     CHECK(look(chain, {seen("app.log", 1, 'a', 300, 10, true)}) == Steps{"app.log: 1 from 0"});
