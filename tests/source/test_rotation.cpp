@@ -301,39 +301,3 @@ TEST_CASE("rotation: one history, killed, away or told to reload at each of its 
     totals.say("rotation, at each step");
     CHECK(totals.differences == 0);
 }
-
-TEST_CASE_METHOD(Rotating,
-                 "rotation: hundreds of times, and only the last hundred files are kept") {
-    write_file(log, "");
-    Reading reading(log);
-    reading.start();
-    reading.turn();
-    std::mt19937 random(GENERATE(1U, 2U));
-    for (int rotations = 0; rotations < 300; ++rotations) {
-        write(log, 3);
-        reading.turn();
-        for (int old = 99; old > 0; --old)
-            for (const char* ending : {"", ".gz"}) {
-                std::string from = log + "." + std::to_string(old) + ending;
-                if (fs::exists(from))
-                    fs::rename(from, log + "." + std::to_string(old + 1) + ending);
-            }
-        for (const char* ending : {"", ".gz"}) fs::remove(log + ".100" + ending);
-        if (random() % 2 == 0 && fs::exists(log + ".2")) must("gzip " + log + ".2");
-        if (random() % 3 == 0) {
-            copy_and_truncate(log + ".1", random() % 2 == 0);
-        } else {
-            fs::rename(log, log + ".1");
-            write(log, 0);
-            write_file(log, "");
-        }
-        reading.pass(std::chrono::milliseconds(700));
-        reading.turn();
-        if (rotations % 3 == 0) reading.checkpoint();
-    }
-    unsigned wrong = 0;
-    for (const std::string& one : lines)
-        if (reading.times(one) != 1 && ++wrong < 20)
-            UNSCOPED_INFO(one << " counted " << reading.times(one) << " times");
-    CHECK(wrong == 0);
-}
