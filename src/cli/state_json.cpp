@@ -185,15 +185,23 @@ void take_account(StateLine& line) {
 
 void take_position(StateLine& line) {
     Reader& reader = line.reader;
-    TailPosition position;
-    position.path = reader.text("path");
-    position.id.device = reader.number("device");
-    position.id.inode = reader.number("inode");
-    position.offset = reader.number("offset", INT64_MAX);
-    position.skipping = reader.boolean("skipping");
-    position.fingerprint.length =
-        static_cast<std::uint32_t>(reader.number("fingerprint_length", 256));
-    position.fingerprint.hash = reader.number("fingerprint");
+    FilePosition position;
+    TailPosition& at = position.at;
+    at.path = reader.text("path");
+    at.id.device = reader.number("device");
+    at.id.inode = reader.number("inode");
+    at.offset = reader.number("offset", INT64_MAX);
+    at.skipping = reader.boolean("skipping");
+    at.fingerprint.length = static_cast<std::uint32_t>(reader.number("fingerprint_length", 256));
+    at.fingerprint.hash = reader.number("fingerprint");
+    // Exports of an older bandd have no numbers.
+    if (reader.find("number") == nullptr) {
+        position.file = {at.path, line.checkpoint.positions.size() + 1};
+    } else {
+        position.file = {reader.text("log"), reader.number("number", INT64_MAX)};
+        position.modified = reader.time("modified").us;
+        position.gone = reader.boolean("gone");
+    }
     if (line.good()) line.checkpoint.positions.push_back(std::move(position));
 }
 
@@ -245,14 +253,19 @@ void write_state(Store& store, const std::vector<std::string>& jails, std::ostre
                        {"bans", counts.bans},
                        {"unbans", counts.unbans}});
     };
-    restore.position = [&](const TailPosition& position) {
-        put("position", {{"path", position.path},
-                         {"device", position.id.device},
-                         {"inode", position.id.inode},
-                         {"offset", position.offset},
-                         {"skipping", position.skipping},
-                         {"fingerprint_length", position.fingerprint.length},
-                         {"fingerprint", position.fingerprint.hash}});
+    restore.position = [&](const FilePosition& position) {
+        const TailPosition& at = position.at;
+        put("position", {{"log", position.file.log},
+                         {"number", position.file.number},
+                         {"path", at.path},
+                         {"device", at.id.device},
+                         {"inode", at.id.inode},
+                         {"offset", at.offset},
+                         {"skipping", at.skipping},
+                         {"fingerprint_length", at.fingerprint.length},
+                         {"fingerprint", at.fingerprint.hash},
+                         {"modified", position.modified},
+                         {"gone", position.gone}});
     };
     restore.account = [&](const AccountChange& account) {
         put("account", {{"jail", name(account.jail)},

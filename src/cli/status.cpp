@@ -66,6 +66,8 @@ void print_troubles(const Json& status) {
     static constexpr std::pair<const char*, const char*> counters[] = {
         {"cut_lines", "lines were over the limit and cut"},
         {"cut_archives", "compressed logs held too much and were not read to their end"},
+        {"forgotten_files", "rotated logs are not known any more: there were too many of one log"},
+        {"unsettled_looks", "times a log was rotated again and again while it was looked at"},
         {"no_address", "lines matched with no address in them"},
         {"undated", "hits had no date and count at arrival"},
         {"matcher_fallbacks", "times the matcher ran out of memory and went on more slowly"},

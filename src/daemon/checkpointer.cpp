@@ -60,13 +60,12 @@ std::optional<SavedSources> Checkpointer::load() {
     restore.history = [&](const Unbanned& ended) {
         if (ended.why == Unbanned::Why::expired) engine.restore_ended(ended);
     };
-    restore.written = [&](Instant at) { saved.logs.at = at; };
     restore.note = [&](std::string_view name, std::string_view value) {
         if (name == journal_note) saved.journal_cursor = value;
         if (name == conversations_note) engine.restore_conversations(value);
         if (name == waiting_note) engine.restore_waiting_hits(value);
     };
-    restore.position = [&](const TailPosition& at) { saved.logs.positions.push_back(at); };
+    restore.position = [&](const FilePosition& at) { saved.logs.push_back(at); };
     if (auto loaded = store_->load(engine.jail_names(), restore); !loaded)
         parts_.log.put(Severity::error, to_line(loaded.error()));
     if (!store_->wants_all()) return saved;

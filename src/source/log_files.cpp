@@ -84,17 +84,7 @@ void LogFiles::read(LineTaker& taker, Instant now) {
 }
 
 void LogFiles::take_changes(SourceChanges& changes, Instant now) {
-    watch_->look(now);
-    std::map<FileId, TailPosition> current;
-    for (const Reader& reader : watch_->readers())
-        current.insert_or_assign(reader.tail.id(), reader.tail.position());
-    for (const auto& [id, position] : current) {
-        auto known = saved_.find(id);
-        if (known == saved_.end() || known->second != position) changes.logs.push_back(position);
-    }
-    for (const auto& [id, position] : saved_)
-        if (!current.contains(id)) changes.gone.push_back(id);
-    saved_ = std::move(current);
+    watch_->take_changes(changes.logs, changes.gone, now);
 }
 
 }  // namespace bandd

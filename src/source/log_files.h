@@ -23,7 +23,7 @@ class LogFiles : public Source {
     void read(LineTaker& taker, Instant now) override;
     std::optional<Instant> reached() const override { return watch_->reached(); }
     void take_changes(SourceChanges& changes, Instant now) override;
-    void mark_all_changed() override { saved_.clear(); }
+    void mark_all_changed() override { watch_->mark_all_changed(); }
     std::optional<Instant> next_deadline() const override { return watch_->next_deadline(); }
 
     // Once started.
@@ -41,7 +41,6 @@ class LogFiles : public Source {
     std::map<std::size_t, std::set<JailIndex>> jails_of_log_;
     std::map<JailIndex, std::vector<std::size_t>> logs_of_jail_;
     std::map<std::set<std::size_t>, Audience> audiences_;  // by Reader::logs
-    std::map<FileId, TailPosition> saved_;                 // as the last checkpoint has them
 };
 
 }  // namespace bandd

@@ -33,14 +33,14 @@ struct SourceJail {
 
 // How far sources were read, as a checkpoint has it.
 struct SavedSources {
-    Watch::Saved logs;
+    std::vector<FilePosition> logs;
     std::string journal_cursor;
 };
 // What has changed of it since it was asked for the last time.
 struct SourceChanges {
-    std::vector<TailPosition> logs;
-    std::vector<FileId> gone;    // files that are not read any more
-    std::string journal_cursor;  // as it is
+    std::vector<FilePosition> logs;
+    std::vector<FileNumber> gone;  // files that need not be known any more
+    std::string journal_cursor;    // as it is
 };
 
 // On the loop's thread, and on its descriptors: a source registers its own. What it has to say

@@ -138,7 +138,18 @@ std::string Tail::head(std::size_t length) const {
     return head;
 }
 
-bool Tail::begins_with(std::string_view head) const { return this->head(head.size()) == head; }
+bool Tail::is_alike(const Tail& other, std::uint64_t end) const {
+    constexpr std::uint64_t compared = 4096;
+    if (!fd_ || !other.fd_) return true;
+    std::uint64_t length = std::min(end, compared);
+    std::array<std::string, 2> bytes;
+    for (auto [index, fd] : {std::pair(0U, fd_.get()), std::pair(1U, other.fd_.get())}) {
+        bytes[index].resize(length);
+        ssize_t got = pread(fd, bytes[index].data(), length, static_cast<off_t>(end - length));
+        bytes[index].resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    }
+    return bytes[0] == bytes[1];
+}
 
 bool Tail::matches(const Fingerprint& fingerprint) const {
     return fingerprint.length == 0 || fingerprint.matches(head(fingerprint.length));
@@ -225,6 +236,38 @@ bool Tail::skip_cut_line() {
     return false;
 }
 
+// Shrunk, or shrunk and grown past us again (copytruncate with a busy writer).
+bool Tail::was_truncated(std::uint64_t size) const {
+    return size < offset_ || !matches(fingerprint_);
+}
+
+bool Tail::is_truncated() const {
+    if (!fd_) return false;
+    std::uint64_t now = size();
+    return was_truncated(now) || (fingerprint_.length == 0 && now > 0);
+}
+
+std::optional<TailPosition> Tail::truncation(std::uint64_t size) {
+    if (was_truncated(size)) {
+        TailPosition before = position();
+        restart();
+        return before;
+    }
+    // It was empty, and may have been filled, copied and emptied since, even more than once.
+    if (fingerprint_.length == 0 && size > 0) {
+        TailPosition before = position();
+        look();
+        if (fingerprint_.length > 0) return before;
+    }
+    return {};
+}
+
+std::optional<TailPosition> Tail::find_truncation() {
+    if (!fd_) return {};
+    leave_handed();
+    return truncation(size());
+}
+
 Result<Tail::Read> Tail::read(std::size_t most) {
     leave_handed();
     took_nothing_ = false;
@@ -232,18 +275,8 @@ Result<Tail::Read> Tail::read(std::size_t most) {
     struct stat status{};
     if (fstat(fd_.get(), &status) != 0) return fail_errno("fstat \"" + path_ + "\"");
     auto size = static_cast<std::uint64_t>(status.st_size);
-    // Shrunk, or shrunk and grown past us again (copytruncate with a busy writer).
-    if (size < offset_ || !matches(fingerprint_)) {
-        TailPosition before = position();
-        restart();
-        // Its copy, if there is one, comes first: nothing of the new content is read yet.
-        return Read{{}, true, before};
-    }
-    if (fingerprint_.length == 0 && size > 0) {
-        TailPosition before = position();
-        look();
-        if (fingerprint_.length > 0) return Read{{}, true, before};
-    }
+    // Its copy, if there is one, comes first: nothing of the new content is read yet.
+    if (auto before = truncation(size)) return Read{{}, true, std::move(before)};
 
     std::size_t kept = raw_.size();
     std::size_t room = std::min<std::uint64_t>(most, size > offset_ ? size - offset_ : 0);

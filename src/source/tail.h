@@ -52,6 +52,10 @@ class Tail {
     };
     // At most `most` bytes. Finds truncation first: then reading begins anew at 0.
     Result<Read> read(std::size_t most = read_size);
+    // The same without reading: what `truncated` would be.
+    std::optional<TailPosition> find_truncation();
+    // True if that is something, or may soon be.
+    bool is_truncated() const;
 
     // Reads on, and hands to `take` what comes next: a part of at most `part` bytes, if parts are
     // wanted (not 0) and one can be had, else lines. This is the one way by which the daemon and
@@ -81,7 +85,9 @@ class Tail {
 
     // True if `fingerprint` is that of this file's first bytes.
     bool matches(const Fingerprint& fingerprint) const;
-    bool begins_with(std::string_view head) const;
+    std::string first_bytes() const { return head(Fingerprint::longest); }
+    // True if both files have the same bytes just before `end`; of archives nobody can tell.
+    bool is_alike(const Tail& other, std::uint64_t end) const;
     // Takes note of the first bytes, so that a truncation before the first `read` is found, too.
     void look();
     // When an empty file had last changed as `look` saw it first: nanoseconds, by the file system's
@@ -90,7 +96,10 @@ class Tail {
         return std::exchange(empty_since_, std::nullopt);
     }
     // True if it was empty when it was looked at last, and has changed since.
-    bool has_changed() const { return empty_since_ && modified() != *empty_since_; }
+    bool has_changed() const {
+        return fd_ && fingerprint_.length == 0 &&
+               (size() > 0 || (empty_since_ && modified() != *empty_since_));
+    }
 
     TailPosition position() const;
     const std::string& path() const { return path_; }
@@ -105,6 +114,8 @@ class Tail {
 
   private:
     std::string head(std::size_t length) const;
+    bool was_truncated(std::uint64_t size) const;
+    std::optional<TailPosition> truncation(std::uint64_t size);
     Result<Read> read_archive(std::size_t most);
     Read hand_on_lines(bool more);
     void leave_handed();

@@ -14,7 +14,6 @@
 #include <functional>
 
 #include "os/directory.h"
-#include "source/archive.h"
 
 namespace bandd {
 namespace fs = std::filesystem;
@@ -23,8 +22,6 @@ namespace {
 constexpr std::uint32_t directory_events = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
                                            IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 constexpr int most_links = 40;  // as the kernel's own limit
-// The kernel stamps files with the time of its last tick: up to this much too early.
-constexpr std::int64_t tick_us = 10'000;
 
 bool has_wildcard(const std::string& text) {
     return text.find_first_of("*?[") != std::string::npos;
@@ -47,11 +44,6 @@ std::vector<std::string> list_matching(const std::string& directory, const std::
     });
     std::ranges::sort(names);
     return names;
-}
-
-// Two logs whose files can share a reader.
-bool same_reading(const LogSpec& a, const LogSpec& b) {
-    return a.encoding == b.encoding && a.timezone == b.timezone && a.escapes == b.escapes;
 }
 
 }  // namespace
@@ -116,31 +108,6 @@ std::vector<std::string> Watch::expand(std::size_t log) {
     return current;
 }
 
-Reader* Watch::find_reader(FileId id, const LogSpec& spec) {
-    for (Reader& reader : readers_)
-        if (reader.tail.id() == id &&
-            (reader.logs.empty() || same_reading(logs_[*reader.logs.begin()].spec, spec)))
-            return &reader;
-    return nullptr;
-}
-
-// Of the files that had the name `path`, the one written to last.
-Reader* Watch::last_finished(std::size_t log, const std::string& path) {
-    Reader* last = nullptr;
-    for (Reader& reader : readers_)
-        if (reader.finished && reader.logs.contains(log) && reader.tail.path() == path &&
-            (last == nullptr || reader.tail.modified() > last->tail.modified()))
-            last = &reader;
-    return last;
-}
-
-Reader* Watch::find_reader(std::size_t log, const std::string& path) {
-    for (Reader& reader : readers_)
-        if (!reader.finished && reader.logs.contains(log) && reader.tail.path() == path)
-            return &reader;
-    return nullptr;
-}
-
 void Watch::watch_file(Reader& reader) {
     std::string path = reader.tail.is_open() ? "/proc/self/fd/" + std::to_string(reader.tail.fd())
                                              : reader.tail.path();
@@ -160,273 +127,21 @@ void Watch::unwatch_file(Reader& reader) {
     reader.watch = -1;
 }
 
-// Reads on where a checkpoint stopped. True if `reader`'s position is settled.
-bool Watch::resume(std::size_t log, Reader& reader, Instant now) {
-    bool known = false;
-    bool sure = false;  // an empty file may have been filled, copied and emptied since
-    // Which it has not by its time, unless the clock was set back.
-    bool unchanged = saved_at_ <= now && reader.tail.modified() / 1000 + tick_us < saved_at_.us;
-    for (const TailPosition& saved : saved_) {
-        if (saved.id != reader.tail.id() || !reader.tail.matches(saved.fingerprint) ||
-            saved.offset > reader.tail.size())
-            continue;
-        reader.tail.seek(saved.offset, saved.skipping);
-        saved_used_.insert(saved.id);
-        known = true;
-        sure = saved.fingerprint.length > 0 || unchanged;
-        break;
-    }
-    // The name was other files, too: it was rotated while we were away, perhaps more than once.
-    // What is left of those comes first; a file that is new to us is read from its beginning.
-    bool rotated = std::ranges::any_of(saved_, [&](const TailPosition& saved) {
-        return saved.path == reader.tail.path() &&
-               (!saved_used_.contains(saved.id) || (known && !sure));
-    });
-    if (rotated) finish_rotated(log, reader.tail.path(), &reader.tail, sure, now);
-    if (known || rotated) reader.backlog.emplace();
-    return reader.backlog.has_value();
-}
-
-// Opens those of the files that rotation made of `path` which `wanted` asks for, oldest first. A
-// rotation may be under way meanwhile: a file on its way from one name to the next can be missed by
-// a listing, or be another one by the time that it is opened. So all is taken that any listing
-// showed, until two in a row are alike.
-std::vector<Watch::Opened> Watch::open_all(std::size_t log, const std::string& path,
-                                           const Tail* current,
-                                           const std::vector<TailPosition>& positions,
-                                           std::int64_t since,
-                                           const std::function<bool(const Rotated&)>& wanted) {
-    constexpr int most_looks = 20;  // in a directory where names change all the time
-    std::vector<Opened> opened;
-    auto is_opened = [&](const Rotated& one) {
-        return std::ranges::any_of(opened, [&](const Opened& other) {
-            // gzip and zstd keep the time: it was compressed since it was opened.
-            return other.rotated.id == one.id ||
-                   (is_archive(one.path) && other.rotated.modified == one.modified);
-        });
-    };
-    std::vector<std::pair<std::string, FileId>> before;
-    for (int look = 0; look < most_looks; ++look) {
-        bool all = true;
-        std::vector<std::pair<std::string, FileId>> names;
-        for (const Rotated& one : find_rotated(path, current, positions, since)) {
-            names.emplace_back(one.path, one.id);
-            if (!wanted(one) || is_opened(one)) continue;
-            if (find_reader(one.id, logs_[log].spec) != nullptr) continue;
-            auto tail = open_rotated(one, logs_[log].spec.encoding, limits_.line_limit);
-            if (!still_there(one) || (tail && !is_the_same(*tail, one)))
-                all = false;
-            else if (!tail)
-                errors_[log] = tail.error();
-            else
-                opened.push_back({one, std::move(*tail)});
-        }
-        std::ranges::sort(names);
-        if (all && look > 0 && names == before) break;
-        before = std::move(names);
-    }
-    std::ranges::sort(opened, {}, [](const Opened& one) { return one.rotated.modified; });
-    return opened;
-}
-
-void Watch::finish_rotated(std::size_t log, const std::string& path, const Tail* current,
-                           bool current_sure, Instant now) {
-    // Files newer than the newest that we know were written while we were away; unless we know the
-    // current one, which is newer still.
-    std::optional<std::int64_t> newest_known;
-    auto newer = [&](const Rotated& one) {
-        return newest_known ? one.modified > *newest_known
-                            : one.modified / 1000 + tick_us > saved_at_.us;
-    };
-    std::vector<Opened> all =
-        open_all(log, path, current, saved_, INT64_MIN, [&](const Rotated& one) {
-            if (one.saved != nullptr)
-                newest_known = std::max(newest_known.value_or(one.modified), one.modified);
-            return one.saved != nullptr || (!current_sure && newer(one));
-        });
-    Reader* before = nullptr;
-    for (auto& [rotated, tail] : all) {
-        if (rotated.saved == nullptr && !newer(rotated)) continue;
-        if (rotated.saved != nullptr) {
-            if (rotated.saved->offset > tail.size()) continue;
-            tail.seek(rotated.saved->offset, rotated.saved->skipping);
-        }
-        before = &add_rotated(std::move(tail), rotated, {log}, path, before, true, now);
-    }
-    for (const TailPosition& saved : saved_)
-        if (saved.path == path) saved_used_.insert(saved.id);
-}
-
-// Files that had this log's name later than `since` and lost it before we looked. They are read
-// whole, after `before`; the last of them is returned. `since` is by the file system's clock.
-Reader* Watch::take_missed(std::size_t log, const std::string& path, const Tail& current,
-                           std::int64_t since, Reader* before, bool backlog, Instant now) {
-    std::vector<TailPosition> known;
-    for (const Reader& reader : readers_)
-        if (reader.logs.contains(log)) known.push_back(reader.tail.position());
-    auto missed = open_all(log, path, &current, known, since,
-                           [&](const Rotated& one) { return one.saved == nullptr; });
-    for (auto& [rotated, tail] : missed)
-        before = &add_rotated(std::move(tail), rotated, {log}, path, before, backlog, now);
-    return before;
-}
-
-// What comes after a file that is read in log time has the same times to tell, if not later ones.
-void Watch::read_after(Reader& reader, Reader* before) {
-    reader.after = before;
-    if (before != nullptr && before->backlog && !reader.backlog) reader.backlog.emplace();
-}
-
-Reader& Watch::add_rotated(Tail tail, const Rotated& rotated, std::set<std::size_t> logs,
-                           const std::string& path, Reader* before, bool backlog, Instant now) {
-    Reader& reader = readers_.emplace_back(Reader{std::move(tail)});
-    if (backlog) reader.backlog.emplace();
-    reader.logs = std::move(logs);
-    reader.tail.set_path(path);
-    read_after(reader, before);
-    if (!is_archive(rotated.path)) watch_file(reader);
-    mark_finished(reader, now);
-    return reader;
-}
-
-// A file that nobody has touched for findtime has nothing to tell at first sight (one log a day
-// makes thousands of these): it is only noted, and opened once it grows. True if `path` is one.
-bool Watch::note_dormant(std::size_t log, const std::string& path, FileId id, Instant now) {
-    const WatchedLog& wanted = logs_[log];
-    bool known = std::ranges::any_of(
-        saved_, [&](const TailPosition& saved) { return saved.id == id || saved.path == path; });
-    if (!starting_ || known || wanted.spec.start == Start::beginning ||
-        !has_wildcard(wanted.spec.path))
-        return false;
-    struct stat status{};
-    if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode) ||
-        Instant::from_seconds(status.st_mtim.tv_sec) >= now - wanted.findtime)
-        return false;
-    Reader& reader = readers_.emplace_back(
-        Reader{Tail::dormant(path, id, static_cast<std::uint64_t>(status.st_size),
-                             wanted.spec.encoding, limits_.line_limit)});
-    reader.logs.insert(log);
-    watch_file(reader);
-    return true;
-}
-
-// If `tail` is a copy of what we read already (an editor's save, a rotation that copies): how far
-// that was read.
-std::optional<std::uint64_t> Watch::read_of_original(std::size_t log, const Tail& tail) const {
-    constexpr std::uint32_t telling = 32;  // bytes: fewer could be alike by chance
-    std::optional<std::uint64_t> furthest;
-    for (const Reader& other : readers_) {
-        TailPosition there = other.tail.position();
-        if (other.logs.contains(log) && there.fingerprint.length >= telling &&
-            tail.size() >= there.offset && tail.matches(there.fingerprint))
-            furthest = std::max(furthest.value_or(0), there.offset);
-    }
-    return furthest;
-}
-
-// Where reading begins in a file that is new to us.
-std::uint64_t Watch::first_offset(const WatchedLog& log, const Tail& tail, Instant now) const {
-    if (!starting_) return 0;
-    switch (log.spec.start) {
-        case Start::beginning:
-            return 0;
-        case Start::end:
-            return tail.size();
-        case Start::findtime:
-            return tail.find_start(now - log.findtime, log.zone, now);
-    }
-    return 0;
-}
-
-void Watch::begin(std::size_t log, const std::string& path, FileId id, Reader* before,
-                  Instant now) {
-    const WatchedLog& wanted = logs_[log];
-    if (readers_.size() >= limits_.readers) {
-        errors_[log] = Error{"\"" + path + "\"",
-                             "more than " + std::to_string(limits_.readers) + " files are read",
-                             "name fewer files in \"logpath\"",
-                             {}};
-        return;
-    }
-    if (note_dormant(log, path, id, now)) return;
-    auto tail = Tail::open(path, wanted.spec.encoding, limits_.line_limit);
-    if (!tail) {
-        errors_[log] = tail.error();
-        return;
-    }
-    // It was replaced between the look and the opening.
-    if (tail->id() != id && find_reader(tail->id(), wanted.spec) != nullptr) return;
-    if (!starting_ && before != nullptr)
-        before = take_missed(log, path, *tail, before->tail.modified(), before, false, now);
-    auto copied = read_of_original(log, *tail);
-    std::size_t older = readers_.size();
-    Reader reader{std::move(*tail)};
-    reader.logs.insert(log);
-    if (!resume(log, reader, now))
-        reader.tail.seek(copied ? *copied : first_offset(wanted, reader.tail, now));
-    // `resume` may have brought the rotated file in.
-    if (before == nullptr && readers_.size() > older) before = &readers_.back();
-    Reader& placed = readers_.emplace_back(std::move(reader));
-    read_after(placed, before);
-    placed.ready = true;
-    watch_file(placed);
-}
-
-void Watch::mark_finished(Reader& reader, Instant now) {
-    if (reader.finished) return;
-    reader.finished = true;
-    reader.finished_at = now;
-    reader.ready = true;
-}
-
-void Watch::sight(std::size_t log, const std::string& path, Instant now) {
-    auto id = file_id(path);
-    Reader* named = find_reader(log, path);
-    if (!id) {
-        if (named != nullptr) mark_finished(*named, now);
-        return;
-    }
-    if (forbidden_ == id) {
-        errors_[log] = Error{"\"" + path + "\"",
-                             "bandd does not read its own log",
-                             "take it out of \"logpath\"",
-                             {}};
-        return;
-    }
-    if (named != nullptr && named->tail.id() == *id) return;
-    if (named != nullptr) {
-        if (!named->tail.is_open()) {
-            drop(*named);
-            named = nullptr;
-        } else {
-            mark_finished(*named, now);
-        }
-    }
-    if (Reader* same = find_reader(*id, logs_[log].spec)) {
-        same->logs.insert(log);
-        // Renamed to a name that we watch as well.
-        if (!same->finished && file_id(same->tail.path()) != same->tail.id())
-            same->tail.set_path(path);
-        return;
-    }
-    begin(log, path, *id, named != nullptr ? named : last_finished(log, path), now);
-}
-
 void Watch::rescan(std::size_t log, Instant now) {
     ++version_;
     errors_[log].reset();
     for (auto& [watch, directory] : directories_)
         std::erase_if(directory.wishes, [&](const Wish& wish) { return wish.log == log; });
     std::vector<std::string> paths = expand(log);
-    // Readers whose name now means another file, or nothing.
-    std::vector<std::pair<Reader*, std::string>> gone;
-    for (Reader& reader : readers_)
-        if (!reader.finished && reader.logs.contains(log) &&
-            std::ranges::find(paths, reader.tail.path()) == paths.end())
-            gone.emplace_back(&reader, reader.tail.path());
+    paths_[log] = {paths.begin(), paths.end()};
+    // Names that are gone, first: their files may have others now.
+    std::vector<std::string> gone;
+    for (auto named = named_.lower_bound({log, ""}); named != named_.end(); ++named) {
+        if (named->first.first != log) break;
+        if (!paths_[log].contains(named->first.second)) gone.push_back(named->first.second);
+    }
     for (const std::string& path : paths) sight(log, path, now);
-    for (auto& [reader, path] : gone)
-        if (reader->tail.path() == path) mark_finished(*reader, now);
+    for (const std::string& path : gone) take_name(log, path, now);
     for (auto it = directories_.begin(); it != directories_.end();) {
         if (!it->second.wishes.empty()) {
             ++it;
@@ -454,9 +169,17 @@ std::vector<std::size_t> Watch::renumber(std::vector<WatchedLog> wanted) {
             }
     for (Reader& reader : readers_)
         std::erase_if(reader.logs, [&](std::size_t log) { return !taken[log]; });
+    for (auto& [key, followed] : followed_)
+        std::erase_if(followed.logs, [&](std::size_t log) { return !taken[log]; });
+    std::erase_if(named_, [&](const auto& named) {
+        if (taken[named.first.first]) return false;
+        --named.second->names;
+        return true;
+    });
     for (std::size_t log = 0; log < logs_.size(); ++log)
         if (!taken[log]) logs_[log] = {};
     std::vector<std::size_t> numbers;
+    is_new_.assign(logs_.size(), false);
     for (std::size_t i = 0; i < wanted.size(); ++i) {
         if (!known[i]) {
             auto free = std::ranges::find(taken, false);
@@ -464,8 +187,10 @@ std::vector<std::size_t> Watch::renumber(std::vector<WatchedLog> wanted) {
             if (free == taken.end()) {
                 logs_.emplace_back();
                 taken.push_back(false);
+                is_new_.push_back(false);
             }
             taken[*known[i]] = true;
+            is_new_[*known[i]] = true;
         }
         logs_[*known[i]] = std::move(wanted[i]);
         numbers.push_back(*known[i]);
@@ -473,31 +198,39 @@ std::vector<std::size_t> Watch::renumber(std::vector<WatchedLog> wanted) {
     return numbers;
 }
 
-std::vector<std::size_t> Watch::set_logs(std::vector<WatchedLog> wanted, Saved saved,
+std::vector<std::size_t> Watch::set_logs(std::vector<WatchedLog> wanted,
+                                         std::vector<FilePosition> saved,
                                          std::optional<FileId> forbidden, Instant now) {
     std::vector<std::size_t> numbers = renumber(std::move(wanted));
     ++version_;
     for (auto it = readers_.begin(); it != readers_.end();) {
         Reader& reader = *it++;
-        if (reader.logs.empty()) drop(reader);
+        if (reader.logs.empty())
+            drop(reader);
+        else if (reader.names == 0)
+            mark_finished(reader, now);
     }
     for (auto& [watch, directory] : directories_) directory.wishes.clear();
     errors_.assign(logs_.size(), std::nullopt);
-    saved_ = std::move(saved.positions);
-    saved_at_ = saved.at;
-    saved_used_.clear();
+    paths_.resize(logs_.size());
     forbidden_ = forbidden;
+    resume(std::move(saved), now);
     starting_ = true;
     rescan_all(now);
     // A log that is just being rotated has no file of its name, but what it was has lines left.
-    for (std::size_t log = 0; log < logs_.size(); ++log)
-        for (const TailPosition& position : saved_)
-            if (!saved_used_.contains(position.id) && !file_id(position.path) &&
-                fnmatch(logs_[log].spec.path.c_str(), position.path.c_str(), FNM_PATHNAME) == 0)
-                finish_rotated(log, position.path, nullptr, false, now);
+    for (auto& [key, followed] : followed_) {
+        if (!followed.resumed) continue;
+        for (std::size_t log = 0; log < logs_.size(); ++log)
+            if (fnmatch(logs_[log].spec.path.c_str(), followed.path.c_str(), FNM_PATHNAME) == 0) {
+                followed.logs.insert(log);
+                followed.reading = logs_[log].spec;
+                look(followed, log, "", now);
+                break;
+            }
+    }
     starting_ = false;
-    saved_.clear();
-    saved_used_.clear();
+    listings_.clear();
+    forget_unwanted();
     return numbers;
 }
 
@@ -544,27 +277,18 @@ void Watch::on_notify(Instant now) {
     for (std::size_t log : changed) rescan(log, now);
 }
 
-// A file that was empty may have been filled, copied and emptied since, even more than once.
-void Watch::take_copies(Reader& reader, std::int64_t since, Instant now) {
-    reader.after = take_missed(*reader.logs.begin(), reader.tail.path(), reader.tail, since + 1,
-                               reader.after, reader.backlog.has_value(), now);
-}
-
-void Watch::look(Instant now) {
-    for (Reader& reader : readers_) {
-        std::optional<std::int64_t> since;
-        if (reader.tail.has_changed()) since = reader.tail.take_empty_since();
-        reader.tail.look();
-        if (since) take_copies(reader, *since, now);
-    }
-}
-
 std::vector<Reader*> Watch::ready() {
     std::vector<Reader*> ready;
+    // Of each log the file that was written first.
+    std::map<const Chain*, std::uint64_t> lowest;
+    for (const Reader& reader : readers_)
+        if (reader.ready) {
+            auto [known, is_new] = lowest.try_emplace(reader.chain, reader.number);
+            known->second = std::min(known->second, reader.number);
+        }
     bool unpacking = false;
     for (Reader& reader : readers_) {
-        if (!reader.ready) continue;
-        if (reader.after != nullptr && reader.after->ready) continue;
+        if (!reader.ready || reader.number > lowest[reader.chain]) continue;
         // One archive at a time: each takes memory, and a turn of the loop.
         if (reader.tail.is_archive() && std::exchange(unpacking, true)) continue;
         if (!reader.tail.is_open()) {
@@ -595,7 +319,12 @@ Result<bool> Watch::read_on(Reader& reader, const Visitor& visitor, Instant now)
             return visitor.take(reader, what);
         });
         if (!read) return std::unexpected(read.error());
-        if (read->truncated) find_copy(reader, *read->truncated, now);
+        if (read->truncated) {
+            // What it was comes first, and this is another file of the log now.
+            reader.chain->lose(reader.number, *read->truncated);
+            look_again_at(reader, now);
+            return true;
+        }
         more = read->more;
         if (!parts) break;
         // What gave no lines counts, too: within a line that was cut.
@@ -647,29 +376,6 @@ std::optional<Instant> Watch::reached() const {
     return slowest;
 }
 
-void Watch::find_copy(Reader& reader, const TailPosition& before, Instant now) {
-    if (before.fingerprint.length == 0) {
-        if (auto since = reader.tail.take_empty_since()) take_copies(reader, *since, now);
-        return;
-    }
-    std::vector<TailPosition> positions{before};
-    std::optional<std::int64_t> copied;
-    auto copies = open_all(*reader.logs.begin(), before.path, &reader.tail, positions, INT64_MIN,
-                           [&](const Rotated& one) {
-                               if (one.saved != nullptr)
-                                   copied = std::min(copied.value_or(one.modified), one.modified);
-                               return copied && one.modified >= *copied;
-                           });
-    for (auto& [rotated, tail] : copies) {
-        // What was copied later, and is not read yet, was written and truncated before we looked.
-        bool whole = rotated.saved == nullptr;
-        if (!whole && tail.size() <= before.offset) continue;
-        if (!whole) tail.seek(before.offset, before.skipping);
-        reader.after = &add_rotated(std::move(tail), rotated, reader.logs, before.path,
-                                    reader.after, reader.backlog.has_value(), now);
-    }
-}
-
 // Files that had their name long ago: their last words, then they are forgotten.
 void Watch::drop_expired(const Visitor& visitor, Instant now) {
     for (auto it = readers_.begin(); it != readers_.end();) {
@@ -677,7 +383,8 @@ void Watch::drop_expired(const Visitor& visitor, Instant now) {
         if (!reader.finished || reader.ready || now < reader.finished_at + limits_.linger) continue;
         std::string_view rest = reader.tail.flush_partial();
         if (!rest.empty()) visitor.take(reader, Chunk{0, rest, {}});
-        drop(reader);
+        note(reader);
+        drop(reader, Chain::State::gone);
     }
 }
 
@@ -691,13 +398,13 @@ std::optional<Instant> Watch::next_deadline() const {
     return next;
 }
 
-void Watch::drop(Reader& reader) {
+void Watch::drop(Reader& reader, Chain::State state) {
+    reader.chain->set_state(reader.number, state);
     ++version_;
     cut_lines_gone_ += reader.tail.counts().cut_lines;
     cut_archives_gone_ += reader.tail.counts().cut_archives;
     unwatch_file(reader);
-    for (Reader& other : readers_)
-        if (other.after == &reader) other.after = nullptr;
+    std::erase_if(named_, [&](const auto& named) { return named.second == &reader; });
     readers_.remove_if([&](const Reader& other) { return &other == &reader; });
 }
 
@@ -711,6 +418,12 @@ std::uint64_t Watch::cut_archives() const {
     std::uint64_t cut = cut_archives_gone_;
     for (const Reader& reader : readers_) cut += reader.tail.counts().cut_archives;
     return cut;
+}
+
+std::uint64_t Watch::forgotten() const {
+    std::uint64_t forgotten = forgotten_gone_;
+    for (const auto& [key, followed] : followed_) forgotten += followed.chain.forgotten();
+    return forgotten;
 }
 
 const Error* Watch::error(std::size_t log) const { return errors_[log] ? &*errors_[log] : nullptr; }

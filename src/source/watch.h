@@ -8,10 +8,13 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "config/types.h"
 #include "os/inotify.h"
+#include "source/chain.h"
 #include "source/rotation.h"
 #include "source/tail.h"
 
@@ -28,12 +31,15 @@ struct WatchedLog {
 // A file being read, for one or more of the watched logs.
 struct Reader {
     Tail tail;
+    Chain* chain = nullptr;  // the file is `number` of it
+    std::uint64_t number = 0;
+    std::string base;                // beside it rotation leaves older files
     std::set<std::size_t> logs;      // numbers in Watch::logs()
+    std::size_t names = 0;           // that mean it now
     std::optional<Backlog> backlog;  // resumed from a checkpoint and not yet at the end
     bool ready = false;
-    bool finished = false;  // its name is gone or means another file
+    bool finished = false;  // it has no name any more
     Instant finished_at;
-    Reader* after = nullptr;  // the file that it replaced: that one is read first
     int watch = -1;
 };
 
@@ -52,24 +58,23 @@ class Watch {
 
     int fd() const { return inotify_.fd(); }
 
-    // The positions of a checkpoint, and when it was taken.
-    struct Saved {
-        std::vector<TailPosition> positions;
-        Instant at = never;
-    };
     // The whole wish list. A log that was watched before, with the same spec, keeps its number, and
     // its files are read on where they are; a new one gets a number that is free. The numbers are
-    // returned in the order of `wanted`. `forbidden` is never read (our own log).
-    std::vector<std::size_t> set_logs(std::vector<WatchedLog> wanted, Saved saved,
+    // returned in the order of `wanted`. `saved`: of a checkpoint. `forbidden` is never read (our
+    // own log).
+    std::vector<std::size_t> set_logs(std::vector<WatchedLog> wanted,
+                                      std::vector<FilePosition> saved,
                                       std::optional<FileId> forbidden, Instant now);
     void on_notify(Instant now);
     // Something that inotify does not tell of may have changed what paths mean: a mount.
     void look_again(Instant now) { rescan_all(now); }
     std::optional<Instant> next_deadline() const;
 
-    // Reads the first bytes of each file again, so that a saved position knows its file by them. To
-    // be called before positions are saved.
-    void look(Instant now);
+    // What a checkpoint has to keep since it was asked for the last time. The first bytes of each
+    // file are read again, so that a saved position knows its file by them.
+    void take_changes(std::vector<FilePosition>& changed, std::vector<FileNumber>& gone,
+                      Instant now);
+    void mark_all_changed();
 
     struct Visitor {
         // Takes what was read of a file; of a part it returns what became of it.
@@ -77,9 +82,9 @@ class Watch {
         std::function<void(const Error&)> on_error = {};  // of a file that cannot be read
         bool takes_parts = false;                         // of files that are a backlog
     };
-    // Reads a share of every file that has something, the oldest file first. A file that lost its
-    // name `linger` ago is read to its end and dropped. If a file was truncated, its copy is looked
-    // for.
+    // Reads a share of every file that has something; of each log the file with the lowest number.
+    // A file that lost its name `linger` ago is read to its end and let go. If a file was
+    // truncated, its copy is looked for.
     void read_ready(const Visitor& visitor, Instant now);
     bool is_ready() const;
     // While files are read in the time of their log: how far the slowest of them has come.
@@ -96,6 +101,10 @@ class Watch {
     std::uint64_t cut_lines() const;     // over line_limit, so far
     std::uint64_t cut_archives() const;  // that held too much, so far
     std::uint64_t overflows() const { return overflows_; }
+    // Rotated files that are not known any more, as there were too many of one log.
+    std::uint64_t forgotten() const;
+    // Looks at a log that changed again and again meanwhile, and were made do with.
+    std::uint64_t unsettled() const { return unsettled_; }
 
   private:
     explicit Watch(Inotify inotify, Limits limits)
@@ -110,45 +119,72 @@ class Watch {
         std::string path;
         std::set<Wish> wishes;
     };
+    // A name of a log, and what is known of its files.
+    struct Followed {
+        Chain chain;
+        LogSpec reading;             // how its files are read
+        std::string path;            // the log's name
+        std::set<std::size_t> logs;  // that have it
+        bool resumed = false;        // from a checkpoint, and not yet looked at
+    };
+    // What a look found, in the order of its sightings: files that are not open yet are opened.
+    struct Found {
+        std::vector<Sighting> seen;
+        std::vector<std::optional<Tail>> opened;
+        std::vector<Reader*> readers;
+        std::string base;  // what the log's name led to
+        const Tail& tail(std::size_t i) const {
+            return readers[i] != nullptr ? readers[i]->tail : *opened[i];
+        }
+    };
+    using Name = std::pair<std::size_t, std::string>;  // of which log, which path
+
+    // watch.cpp
     std::vector<Reader*> ready();
     Result<bool> read_on(Reader& reader, const Visitor& visitor, Instant now);
     Result<bool> read_archive(Reader& reader, const Visitor& visitor, Instant now);
-    void find_copy(Reader& reader, const TailPosition& before, Instant now);
     void drop_expired(const Visitor& visitor, Instant now);
-    void drop(Reader& reader);
+    void drop(Reader& reader, Chain::State state = Chain::State::known);
     std::vector<std::size_t> renumber(std::vector<WatchedLog> wanted);
     void rescan(std::size_t log, Instant now);
     void rescan_all(Instant now);
     std::vector<std::string> expand(std::size_t log);
     void wish(std::size_t log, const std::string& directory, const std::string& name);
     void follow_links(std::size_t log, const std::string& path);
-    void sight(std::size_t log, const std::string& path, Instant now);
-    void begin(std::size_t log, const std::string& path, FileId id, Reader* before, Instant now);
-    bool note_dormant(std::size_t log, const std::string& path, FileId id, Instant now);
-    std::optional<std::uint64_t> read_of_original(std::size_t log, const Tail& tail) const;
-    std::uint64_t first_offset(const WatchedLog& log, const Tail& tail, Instant now) const;
-    bool resume(std::size_t log, Reader& reader, Instant now);
-    struct Opened {
-        Rotated rotated;
-        Tail tail;
-    };
-    std::vector<Opened> open_all(std::size_t log, const std::string& path, const Tail* current,
-                                 const std::vector<TailPosition>& positions, std::int64_t since,
-                                 const std::function<bool(const Rotated&)>& wanted);
-    static void read_after(Reader& reader, Reader* before);
-    Reader& add_rotated(Tail tail, const Rotated& rotated, std::set<std::size_t> logs,
-                        const std::string& path, Reader* before, bool backlog, Instant now);
-    Reader* take_missed(std::size_t log, const std::string& path, const Tail& current,
-                        std::int64_t since, Reader* before, bool backlog, Instant now);
-    void finish_rotated(std::size_t log, const std::string& path, const Tail* current,
-                        bool current_sure, Instant now);
-    void take_copies(Reader& reader, std::int64_t since, Instant now);
     void watch_file(Reader& reader);
     void unwatch_file(Reader& reader);
+
+    // watch_chains.cpp
+    void resume(std::vector<FilePosition> saved, Instant now);
+    void forget_unwanted();
+    void sight(std::size_t log, const std::string& path, Instant now);
+    void sight_new(std::size_t log, const std::string& path, FileId id, Instant now);
+    bool is_too_many(std::size_t log, const std::string& path);
+    bool note_dormant(std::size_t log, const std::string& path, FileId id, Instant now);
+    Followed& follow(std::size_t log, const std::string& path, Instant now);
+    Followed* find_followed(std::size_t log, const std::string& path);
+    Followed* followed_by(const Chain* chain);
+    Followed* find_owner(std::size_t log, const std::string& path, FileId id, Instant now);
+    void look(Followed& followed, std::size_t log, const std::string& path, Instant now);
+    std::vector<Chain::Step> take_in(Followed& followed, std::size_t log, const std::string& path,
+                                     Found& found);
+    static bool holds(const Followed& followed, const Found& found);
+    void look_again_at(Reader& reader, Instant now);
+    Found find(Followed& followed, std::size_t log, const std::string& path);
+    void find_named(Followed& followed, std::size_t log, const std::string& path, Found& found);
+    bool find_beside(Followed& followed, std::size_t log, const std::string& base, bool is_own,
+                     std::vector<std::pair<std::string, FileId>>& names, Found& found);
+    static void see(Found& found, const std::string& path, const std::string& base, Tail tail);
+    static void see(Found& found, Reader& reader);
+    static void observe(Found& found);
+    void carry_out(const Chain::Step& step, Followed& followed, Found& found, bool backlog);
+    std::uint64_t first_offset(std::size_t log, const Tail& tail, Instant now) const;
+    Reader& add_reader(Tail tail, Followed& followed, std::uint64_t number);
+    void give_name(Reader& reader, std::size_t log, const std::string& path);
+    void take_name(std::size_t log, const std::string& path, Instant now);
     void mark_finished(Reader& reader, Instant now);
+    void note(const Reader& reader) const;
     Reader* find_reader(FileId id, const LogSpec& spec);
-    Reader* find_reader(std::size_t log, const std::string& path);
-    Reader* last_finished(std::size_t log, const std::string& path);
 
     Inotify inotify_;
     Limits limits_;
@@ -156,12 +192,17 @@ class Watch {
     std::vector<std::optional<Error>> errors_;
     std::list<Reader> readers_;
     std::map<int, Directory> directories_;
-    std::multimap<int, Reader*> by_watch_;  // one inode may be read in two encodings
-    std::vector<TailPosition> saved_;
-    Instant saved_at_ = never;
-    std::set<FileId> saved_used_;
+    std::multimap<int, Reader*> by_watch_;      // one inode may be read in two encodings
+    std::map<std::string, Followed> followed_;  // by name, and how it is read
+    std::map<Name, Reader*> named_;             // what each name means
+    std::vector<std::set<std::string>> paths_;  // of each log, as they were expanded last
     std::optional<FileId> forbidden_;
-    bool starting_ = false;  // files seen now were there before us
+    bool starting_ = false;     // files seen now were there before us
+    std::vector<bool> is_new_;  // logs that were not wanted before
+    Listings listings_;         // while starting
+    std::vector<FileNumber> gone_;
+    std::uint64_t forgotten_gone_ = 0;  // of logs that are not wanted any more
+    std::uint64_t unsettled_ = 0;
     std::uint64_t overflows_ = 0;
     std::uint64_t cut_lines_gone_ = 0;     // of readers that were dropped
     std::uint64_t cut_archives_gone_ = 0;  // the same, and those over the day's limit

@@ -18,8 +18,8 @@ struct Checkpoint {
     std::vector<std::string> jails;  // names by the numbers in `changes`
     Instant at;
     Changes changes;
-    std::vector<TailPosition> positions;                     // changed ones
-    std::vector<FileId> gone;                                // of files that are not read any more
+    std::vector<FilePosition> positions;  // changed ones
+    std::vector<FileNumber> gone;         // files that need not be known any more
     std::vector<std::pair<std::string, std::string>> notes;  // by name, whatever they mean
     Instant windows_before{INT64_MIN};   // windows whose last hit is older are forgotten
     Instant accounts_before{INT64_MIN};  // the same of accounts without a mark
@@ -42,7 +42,7 @@ struct Restore {
     std::function<void(AccountChange)> account;
     std::function<void(JailIndex, const JailCounts&)> counts;
     std::function<void(Instant)> written;  // when the last checkpoint was taken
-    std::function<void(const TailPosition&)> position;
+    std::function<void(const FilePosition&)> position;
     std::function<void(std::string_view name, std::string_view value)> note;
     std::function<void(const Unbanned&)> history;  // may be empty: then it is not read
     Instant history_since{INT64_MIN};              // bans that ended since

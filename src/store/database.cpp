@@ -8,12 +8,8 @@
 namespace bandd {
 namespace {
 
-constexpr int schema_version = 3;
+constexpr int schema_version = 4;
 constexpr const char* schema = R"(
-CREATE TABLE positions(
-    device INTEGER, inode INTEGER, path TEXT NOT NULL, offset INTEGER NOT NULL,
-    skipping INTEGER NOT NULL, fingerprint_length INTEGER NOT NULL,
-    fingerprint_hash INTEGER NOT NULL, PRIMARY KEY(device, inode)) WITHOUT ROWID;
 CREATE TABLE windows(
     jail TEXT, prefix BLOB, last INTEGER NOT NULL, times BLOB NOT NULL, vals BLOB,
     PRIMARY KEY(jail, prefix)) WITHOUT ROWID;
@@ -52,6 +48,24 @@ CREATE TABLE accounts(
     jail TEXT, user BLOB, last INTEGER NOT NULL, marked INTEGER NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY(jail, user)) WITHOUT ROWID;
 CREATE INDEX accounts_last ON accounts(last) WHERE marked = 0;
+)";
+// Of version 4. Before, a row was an inode, and no file was known any more once it was let go.
+constexpr const char* files_schema = R"(
+CREATE TABLE files(
+    log TEXT, number INTEGER, device INTEGER NOT NULL, inode INTEGER NOT NULL,
+    path TEXT NOT NULL, offset INTEGER NOT NULL, skipping INTEGER NOT NULL,
+    fingerprint_length INTEGER NOT NULL, fingerprint_hash INTEGER NOT NULL,
+    modified INTEGER NOT NULL, gone INTEGER NOT NULL,
+    PRIMARY KEY(log, number)) WITHOUT ROWID;
+)";
+// Whatever was modified before the last checkpoint, and is not in it, was old then. The kernel
+// stamps files with the time of its last tick: up to 10 ms too early.
+constexpr const char* files_from_positions = R"(
+INSERT INTO files SELECT path, row_number() OVER (PARTITION BY path), device, inode, path, offset,
+    skipping, fingerprint_length, fingerprint_hash, 0, 0 FROM positions;
+INSERT INTO files SELECT DISTINCT path, 0, 0, 0, '', 0, 0, 0, 0,
+    coalesce((SELECT value - 10000 FROM meta WHERE name = 'written'), 0) * 1000, 0 FROM positions;
+DROP TABLE positions;
 )";
 
 }  // namespace
@@ -169,7 +183,9 @@ std::string update_from(int version) {
     std::string sql = "BEGIN IMMEDIATE;";
     if (version == 0) sql += schema;
     if (version == 1) sql += "ALTER TABLE windows ADD COLUMN vals BLOB;";
-    sql += accounts_schema;
+    if (version < 3) sql += accounts_schema;
+    sql += files_schema;
+    if (version > 0) sql += files_from_positions;
     return sql + "PRAGMA user_version=" + std::to_string(schema_version) + ";COMMIT;";
 }
 

@@ -74,41 +74,60 @@ class Reading {
     std::map<std::string, std::shared_ptr<const Story>, std::less<>> stories_;
 };
 
-// positions
+// files
 
 bool write_positions(Connection& database, const Checkpoint& checkpoint) {
-    Statement drop(database, "DELETE FROM positions WHERE device=? AND inode=?");
-    for (const FileId& file : checkpoint.gone)
-        if (!drop.integer(number(file.device)).integer(number(file.inode)).run()) return false;
+    Statement drop(database, "DELETE FROM files WHERE log=? AND number=?");
+    for (const FileNumber& file : checkpoint.gone)
+        if (!drop.text(file.log).integer(number(file.number)).run()) return false;
     Statement put(database,
-                  "INSERT OR REPLACE INTO positions(device, inode, path, offset, skipping, "
-                  "fingerprint_length, fingerprint_hash) VALUES(?,?,?,?,?,?,?)");
-    for (const TailPosition& position : checkpoint.positions)
-        if (!put.integer(number(position.id.device))
-                 .integer(number(position.id.inode))
-                 .text(position.path)
-                 .integer(number(position.offset))
-                 .integer(position.skipping ? 1 : 0)
-                 .integer(position.fingerprint.length)
-                 .integer(number(position.fingerprint.hash))
+                  "INSERT OR REPLACE INTO files(log, number, device, inode, path, offset, "
+                  "skipping, fingerprint_length, fingerprint_hash, modified, gone) "
+                  "VALUES(?,?,?,?,?,?,?,?,?,?,?)");
+    for (const FilePosition& position : checkpoint.positions) {
+        const TailPosition& at = position.at;
+        if (!put.text(position.file.log)
+                 .integer(number(position.file.number))
+                 .integer(number(at.id.device))
+                 .integer(number(at.id.inode))
+                 .text(at.path)
+                 .integer(number(at.offset))
+                 .integer(at.skipping ? 1 : 0)
+                 .integer(at.fingerprint.length)
+                 .integer(number(at.fingerprint.hash))
+                 .integer(position.modified)
+                 .integer(position.gone ? 1 : 0)
                  .run())
             return false;
+    }
     return true;
 }
 
 void read_positions(Reading& reading, const Restore& restore) {
+    // A state that was only opened to be read may be older than the table.
+    Statement known(reading.database, "SELECT 1 FROM sqlite_master WHERE name='files'");
+    bool numbered = known.step();
+    known.reset();
     Statement rows(reading.database,
-                   "SELECT device, inode, path, offset, skipping, fingerprint_length, "
-                   "fingerprint_hash FROM positions");
+                   numbered ? "SELECT device, inode, path, offset, skipping, fingerprint_length, "
+                              "fingerprint_hash, log, number, modified, gone FROM files "
+                              "ORDER BY log, number"
+                            : "SELECT device, inode, path, offset, skipping, fingerprint_length, "
+                              "fingerprint_hash, path, row_number() OVER (PARTITION BY path), 0, 0 "
+                              "FROM positions");
     while (rows.step()) {
-        TailPosition position;
-        position.id = {static_cast<std::uint64_t>(rows.integer_at(0)),
-                       static_cast<std::uint64_t>(rows.integer_at(1))};
-        position.path = rows.bytes_at(2);
-        position.offset = static_cast<std::uint64_t>(rows.integer_at(3));
-        position.skipping = rows.integer_at(4) != 0;
-        position.fingerprint = {static_cast<std::uint32_t>(rows.integer_at(5)),
-                                static_cast<std::uint64_t>(rows.integer_at(6))};
+        FilePosition position;
+        position.at.id = {static_cast<std::uint64_t>(rows.integer_at(0)),
+                          static_cast<std::uint64_t>(rows.integer_at(1))};
+        position.at.path = rows.bytes_at(2);
+        position.at.offset = static_cast<std::uint64_t>(rows.integer_at(3));
+        position.at.skipping = rows.integer_at(4) != 0;
+        position.at.fingerprint = {static_cast<std::uint32_t>(rows.integer_at(5)),
+                                   static_cast<std::uint64_t>(rows.integer_at(6))};
+        position.file = {std::string(rows.bytes_at(7)),
+                         static_cast<std::uint64_t>(rows.integer_at(8))};
+        position.modified = rows.integer_at(9);
+        position.gone = rows.integer_at(10) != 0;
         restore.position(position);
     }
 }
@@ -422,7 +441,7 @@ void read_meta(Reading& reading, const Restore& restore) {
 // All but what is on disk only: bans that have ended, and stories.
 bool forget_memory(Connection& database) {
     return database.execute(
-        "DELETE FROM positions; DELETE FROM windows; DELETE FROM bans; DELETE FROM counts;"
+        "DELETE FROM files; DELETE FROM windows; DELETE FROM bans; DELETE FROM counts;"
         "DELETE FROM offences; DELETE FROM accounts; DELETE FROM meta;");
 }
 

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Two daemons follow one log, each in a network namespace of its own. One is killed with SIGKILL at
-// random instants; the other is left alone. The log grows in lines stamped with the time of
-// writing, and is rotated by renaming, by copytruncate, and compressed. In the end both must have
-// decided the same: every ban with its start, end, hits and number; the counters of each jail; the
-// kernel's sets.
+// random instants, and told to reload; the other is left alone. The log begins empty, and grows in
+// lines stamped with the time of writing. It is rotated by renaming and by copytruncate, mixed,
+// compressed, moved away and back. If it is linked, its target is rotated, and the link is
+// switched.
 //
-//   chaos [--kills N] [--seed S] [--faults none|full-disk|writes]
+// In the end both must have decided the same: every ban with its start, end, hits and number; the
+// counters of each jail; the kernel's sets. That both read the same does not show that they read
+// all: so whoever writes counts the attacks, and each jail must have that many hits.
+//
+//   chaos [--kills N] [--seed S] [--faults none|full-disk|writes] [--log plain|linked]
 #include <signal.h>
 #include <unistd.h>
 
@@ -33,6 +37,7 @@ struct Options {
     int kills = 20;
     unsigned seed = 1;
     std::string faults = "none";
+    std::string log = "plain";
 };
 
 Options parse(int argc, char** argv) {
@@ -44,6 +49,7 @@ Options parse(int argc, char** argv) {
         if (key == "--seed")
             options.seed = static_cast<unsigned>(std::strtoul(argv[i + 1], nullptr, 10));
         if (key == "--faults") options.faults = argv[i + 1];
+        if (key == "--log") options.log = argv[i + 1];
     }
     return options;
 }
@@ -59,8 +65,15 @@ constexpr const char* jails = R"(
 // The log: written by one thread, at any speed, rotated in any way.
 class Writer {
   public:
-    // Goes on with the log that is there.
-    Writer(std::string log, unsigned seed) : log_(std::move(log)), random_(seed) {
+    // Goes on with the log that is there. If it is a link, it is switched only when something was
+    // written to `state` since it was switched last: where it led between two checkpoints, nobody
+    // can know who was killed meanwhile.
+    Writer(std::string link, std::string state, unsigned seed)
+        : link_(std::move(link)),
+          state_(std::move(state)),
+          linked_(fs::is_symlink(link_)),
+          log_(linked_ ? fs::canonical(link_).string() : link_),
+          random_(seed) {
         thread_ = std::thread([this] { run(); });
     }
     ~Writer() { stop(); }
@@ -68,7 +81,7 @@ class Writer {
         quit_ = true;
         if (thread_.joinable()) thread_.join();
     }
-    std::uint64_t lines = 0, rotations = 0;
+    std::uint64_t lines = 0, rotations = 0, attacks = 0;
 
   private:
     void run() {
@@ -82,6 +95,7 @@ class Writer {
                     << " mx app: " << (attack ? "denied 203.0.113." : "welcome 203.0.113.") << who
                     << "\n";
                 ++lines;
+                if (attack) ++attacks;
                 if (random_() % 4 == 0) out.flush();  // lines in pieces, too
             }
             out.flush();
@@ -106,17 +120,43 @@ class Writer {
         if (random_() % 2 == 0 && fs::exists(log_ + ".2")) sh("gzip " + log_ + ".2");
         if (random_() % 3 == 0) {
             fs::copy_file(log_, log_ + ".1", fs::copy_options::overwrite_existing);
+            if (random_() % 2 == 0)  // as cp -p
+                fs::last_write_time(log_ + ".1", fs::last_write_time(log_));
             fs::resize_file(log_, 0);
             return;
         }
         fs::rename(log_, log_ + ".1");
-        if (random_() % 2 == 0)
+        if (random_() % 2 == 0) {
             out << format_rfc3339(now()) << " mx app: denied 203.0.113.1\n" << std::flush;
+            ++attacks;
+        }
         out.close();
         out.open(log_, std::ios::app);
+        // Of a daemon that starts meanwhile, the log is gone.
+        if (random_() % 4 == 0) {
+            fs::rename(log_, log_ + "-elsewhere");
+            std::this_thread::sleep_for(std::chrono::microseconds(random_() % 60'000));
+            fs::rename(log_ + "-elsewhere", log_);
+        }
+        if (linked_ && random_() % 3 == 0) switch_link(out);
+    }
+    void switch_link(std::ofstream& out) {
+        auto kept = fs::last_write_time(state_);
+        if (kept < switched_ + std::chrono::seconds(1)) return;
+        std::string target = log_.ends_with("/a.log") ? "b.log" : "a.log";
+        log_.replace(log_.size() - target.size(), target.size(), target);
+        out.close();
+        out.open(log_, std::ios::app);
+        fs::create_symlink("real/" + target, link_ + "-next");
+        fs::rename(link_ + "-next", link_);
+        switched_ = fs::file_time_type::clock::now();
+        ++rotations;
     }
 
-    std::string log_;
+    std::string link_, state_;
+    bool linked_;
+    fs::file_time_type switched_ = fs::file_time_type::clock::now();
+    std::string log_;  // where lines are written to
     std::mt19937 random_;
     std::atomic<bool> quit_ = false;
     std::thread thread_;
@@ -135,6 +175,17 @@ std::string configure(const TempDirectory& dir, const std::string& name, const s
     write_file(directory + "/filters/app.yaml",
                "description: test\nfailregex:\n  - {id: denied, regex: '^denied <HOST>$'}\n");
     return directory;
+}
+
+// How many hits each jail that reads the log had.
+std::vector<std::pair<std::string, std::uint64_t>> hits_of(const DaemonProcess& daemon) {
+    std::vector<std::pair<std::string, std::uint64_t>> hits;
+    Json status = Json::parse(daemon.ctl("status --json").out, nullptr, false);
+    if (status.is_discarded()) return hits;
+    for (const Json& jail : status["jails"])
+        if (auto name = jail["jail"].get<std::string>(); name != "recidive" && name != "manual")
+            hits.emplace_back(name, jail["hits"].get<std::uint64_t>());
+    return hits;
 }
 
 // Everything that was decided, one line each, sorted.
@@ -179,12 +230,15 @@ int run(const Options& options) {
     if (options.faults == "writes")
         prefix += " env ASAN_OPTIONS=verify_asan_link_order=0 BANDD_FAULT_ONE_IN=20 LD_PRELOAD=" +
                   built("libfaulty_writes.so");
-    std::printf("chaos: %d kills, seed %u, faults %s\n", options.kills, options.seed,
-                options.faults.c_str());
+    std::printf("chaos: %d kills, seed %u, faults %s, log %s\n", options.kills, options.seed,
+                options.faults.c_str(), options.log.c_str());
     std::mt19937 random(options.seed);
-    // Not empty: a checkpoint knows a file again by its first bytes, and a log that was empty, then
-    // renamed and compressed before the next checkpoint, is not found (a known fault).
-    write_file(log, format_rfc3339(now()) + " mx app: begins\n");
+    if (options.log == "linked") {
+        write_file(dir / "logs/real/a.log", "");
+        fs::create_symlink("real/a.log", log);
+    } else {
+        write_file(log, "");
+    }
     DaemonProcess calm(calm_dir, "ip netns exec calm");
     DaemonProcess chaos(chaos_dir, prefix);
     // With writes that fail, an opening may, too: tried again, as systemd would.
@@ -207,8 +261,9 @@ int run(const Options& options) {
         if (!start_chaos()) return 1;
     }
     std::uint64_t lines = 0;
+    std::uint64_t attacks = 0;
     {
-        Writer writer(log, options.seed);
+        Writer writer(log, chaos_dir + "/run/state.db-wal", options.seed);
         for (int kill = 0; kill < options.kills; ++kill) {
             std::this_thread::sleep_for(std::chrono::microseconds(random() % 250'000));
             if (options.faults == "full-disk") {
@@ -225,9 +280,11 @@ int run(const Options& options) {
                           << "\n";
                 return 1;
             }
+            if (random() % 3 == 0) chaos.ctl("reload");
         }
         writer.stop();
         lines = writer.lines;
+        attacks = writer.attacks;
         std::printf("chaos: %llu lines, %llu rotations\n",
                     static_cast<unsigned long long>(writer.lines),
                     static_cast<unsigned long long>(writer.rotations));
@@ -267,6 +324,15 @@ int run(const Options& options) {
         std::cout << chaos.log().substr(chaos.log().size() -
                                         std::min<std::size_t>(chaos.log().size(), 3000));
     }
+    for (const DaemonProcess* daemon : std::initializer_list<const DaemonProcess*>{&calm, &last})
+        for (const auto& [jail, hits] : hits_of(*daemon))
+            if (hits != attacks) {
+                std::printf("  %s: jail %s had %llu hits, %llu attacks were written\n",
+                            daemon == &calm ? "undisturbed" : "killed", jail.c_str(),
+                            static_cast<unsigned long long>(hits),
+                            static_cast<unsigned long long>(attacks));
+                ++differences;
+            }
     for (const char* set : {"quick-ipv4", "extending-ipv4", "recidive-ipv4"})
         if (kernel_set("calm", set) != kernel_set("chaos", set)) {
             std::cout << "  set " << set << " differs in the kernel\n";

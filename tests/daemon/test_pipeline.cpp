@@ -40,8 +40,9 @@ struct Started {
                        ", logpath: " + (dir / "log") + "}");
         std::string first(300, '-');
         write_file(dir / "log", first + "\n");
-        std::vector<TailPosition> read{Tail::open(dir / "log", Encoding::utf8, 65536)->position()};
-        read[0].offset = first.size() + 1;
+        FilePosition read{{dir / "log", 1},
+                          Tail::open(dir / "log", Encoding::utf8, 65536)->position()};
+        read.at.offset = first.size() + 1;
         append_file(dir / "log", grown);
 
         loaded = load_config(dir.path(), {}, [](const std::string&) { return Zone{}; });
@@ -58,14 +59,16 @@ struct Started {
         dispatch.make_right(at(0), report);
         pipeline.configure(loaded.config, compile(loaded.config));
         REQUIRE(sources.start(loaded.config));
-        sources.configure(loaded.config, engine.jails(), {{read, at(-60)}, {}}, at(0));
-        offset = read[0].offset;
+        SavedSources saved{{read}, {}};
+        sources.configure(loaded.config, engine.jails(), saved, at(0));
+        offset = read.at.offset;
     }
     // How many bytes of the log a turn took.
     std::uint64_t turn(bool& more) {
         more = pipeline.turn(at(0));
         auto changed = sources.take_changes(at(0)).logs;
-        return changed.empty() ? 0 : changed[0].offset - std::exchange(offset, changed[0].offset);
+        if (changed.empty()) return 0;
+        return changed.back().at.offset - std::exchange(offset, changed.back().at.offset);
     }
     // Reads all that is there, at that time.
     void read_at(double seconds) {

@@ -17,6 +17,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// A checkpoint that has these, the oldest first.
+std::vector<FilePosition> saved_as(const std::vector<TailPosition>& positions) {
+    std::vector<FilePosition> saved;
+    for (const TailPosition& at : positions) saved.push_back({{at.path, saved.size() + 1}, at});
+    return saved;
+}
+
 // A watch and the lines that came out of it, as "log-indexes:line".
 struct Follower {
     Watch watch;
@@ -40,7 +47,7 @@ struct Follower {
             log.findtime = std::chrono::minutes(10);
             logs.push_back(log);
         }
-        watch.set_logs(logs, {std::move(saved)}, forbidden, now);
+        watch.set_logs(logs, saved_as(saved), forbidden, now);
         if (look) turn();
     }
     void take(const Reader& reader, std::string_view bytes) {
@@ -712,7 +719,7 @@ struct ArchiveReading {
         logs[0].spec.path = log;
         logs[1].spec.path = other;
         for (WatchedLog& one : logs) one.spec.start = Start::beginning;
-        watch->set_logs(logs, {std::move(saved), Instant{0}}, {}, now);
+        watch->set_logs(logs, saved_as(saved), {}, now);
     }
     void turn() {
         std::size_t before = of_log.size();

@@ -23,7 +23,7 @@ struct State {
     std::vector<WindowChange> windows;
     std::vector<std::pair<BanKey, Offences>> offences;
     std::vector<std::pair<JailIndex, JailCounts>> counts;
-    std::vector<TailPosition> positions;
+    std::vector<FilePosition> positions;
     std::vector<Unbanned> history;
 };
 State load(Store& store, const std::vector<std::string>& jails) {
@@ -38,7 +38,7 @@ State load(Store& store, const std::vector<std::string>& jails) {
     restore.counts = [&](JailIndex jail, const JailCounts& c) {
         state.counts.emplace_back(jail, c);
     };
-    restore.position = [&](const TailPosition& p) { state.positions.push_back(p); };
+    restore.position = [&](const FilePosition& p) { state.positions.push_back(p); };
     restore.history = [&](const Unbanned& past) { state.history.push_back(past); };
     auto loaded = store.load(jails, restore);
     if (!loaded) FAIL(to_line(loaded.error()));
@@ -74,7 +74,10 @@ Checkpoint checkpoint_of(int number) {
         {{0, prefix("2001:db8::/64")}, {at(1), at(2)}, {7, 0xfedcba9876543210ULL}}};
     checkpoint.changes.offences = {{{1, ban.key.prefix}, {3, at(1)}},
                                    {{any_jail, ban.key.prefix}, {4, at(1)}}};
-    checkpoint.positions = {{"/var/log/x", {1, 2}, 1000, true, {256, 0xfedcba9876543210ULL}}};
+    checkpoint.positions = {{{"/var/log/x", 7},
+                             {"/var/log/x", {1, 2}, 1000, true, {256, 0xfedcba9876543210ULL}},
+                             1'795'255'261'000'000'000,
+                             false}};
     return checkpoint;
 }
 std::optional<Error> write(Store& store, Checkpoint checkpoint) {
@@ -152,8 +155,7 @@ TEST_CASE("store: what a checkpoint held is there again, under the jails' new in
     CHECK(state.windows[0].values == std::vector<std::uint64_t>{7, 0xfedcba9876543210ULL});
     CHECK(state.offences.size() == 2);
     REQUIRE(state.positions.size() == 1);
-    CHECK(state.positions[0] ==
-          TailPosition{"/var/log/x", {1, 2}, 1000, true, {256, 0xfedcba9876543210ULL}});
+    CHECK(state.positions[0] == checkpoint_of(9).positions[0]);
 }
 
 TEST_CASE("store: a jail that is not there now keeps its bans for when it comes back") {
@@ -175,8 +177,8 @@ TEST_CASE("store: changes replace, ended bans and forgotten windows go") {
     next.changes.counts = {{1, {.hits = 7, .bans = 2}}};
     next.changes.windows[0].times.clear();
     next.changes.offences = {{{1, prefix("203.0.113.9")}, {0, at(0)}}};
-    next.positions[0].offset = 2000;
-    next.gone = {{7, 8}};
+    next.positions[0].at.offset = 2000;
+    next.gone = {{"/var/log/y", 8}};
     REQUIRE_FALSE(write(*store, next));
     State state = load(*store, {"sshd", "postfix"});
     REQUIRE(state.bans.size() == 1);
@@ -184,7 +186,7 @@ TEST_CASE("store: changes replace, ended bans and forgotten windows go") {
     CHECK(state.windows.empty());
     // Those of .9 over all jails, and of .10 over all; its own here were forgotten.
     CHECK(state.offences.size() == 1);
-    CHECK(state.positions[0].offset == 2000);
+    CHECK(state.positions[0].at.offset == 2000);
     REQUIRE(state.history.size() == 1);
     CHECK(state.history[0].ban.key.prefix == prefix("203.0.113.9"));
     CHECK(state.history[0].at == at(50));
@@ -201,7 +203,7 @@ TEST_CASE("store: changes replace, ended bans and forgotten windows go") {
     CHECK(history(*store, {{}, "", at(0), 1}).size() == 1);
     Checkpoint last;
     last.jails = next.jails;
-    last.gone = {{1, 2}};
+    last.gone = {{"/var/log/x", 7}};
     last.offences_before = at(100);
     REQUIRE_FALSE(write(*store, last));
     state = load(*store, {"sshd", "postfix"});
@@ -240,14 +242,23 @@ TEST_CASE("store: a state that an older bandd wrote is brought up to date, and l
     {
         auto store = open_store(path);
         REQUIRE(store);
-        REQUIRE_FALSE(write(*store, checkpoint_of(9)));
+        Checkpoint checkpoint = checkpoint_of(9);
+        checkpoint.at = at(9);
+        REQUIRE_FALSE(write(*store, checkpoint));
     }
     sqlite3* raw = nullptr;
     REQUIRE(sqlite3_open(path.c_str(), &raw) == SQLITE_OK);
-    CHECK(sqlite3_exec(
-              raw,
-              "DROP TABLE accounts; ALTER TABLE windows DROP COLUMN vals; PRAGMA user_version=1;",
-              nullptr, nullptr, nullptr) == SQLITE_OK);
+    CHECK(
+        sqlite3_exec(raw,
+                     "DROP TABLE accounts; ALTER TABLE windows DROP COLUMN vals; DROP TABLE files;"
+                     "CREATE TABLE positions(device INTEGER, inode INTEGER, path TEXT NOT NULL, "
+                     "offset INTEGER NOT NULL, skipping INTEGER NOT NULL, "
+                     "fingerprint_length INTEGER NOT NULL, fingerprint_hash INTEGER NOT NULL, "
+                     "PRIMARY KEY(device, inode)) WITHOUT ROWID;"
+                     "INSERT INTO positions VALUES(1, 2, '/var/log/x', 1000, 1, 256, 5);"
+                     "INSERT INTO positions VALUES(1, 3, '/var/log/x', 7, 0, 7, 6);"
+                     "PRAGMA user_version=1;",
+                     nullptr, nullptr, nullptr) == SQLITE_OK);
     sqlite3_close(raw);
     auto store = open_store(path);
     REQUIRE(store);
@@ -256,6 +267,12 @@ TEST_CASE("store: a state that an older bandd wrote is brought up to date, and l
     CHECK(state.windows[0].times == std::vector<Instant>{at(1), at(2)});
     CHECK(state.windows[0].values.empty());
     CHECK(state.bans.size() == 1);
+    REQUIRE(state.positions.size() == 3);
+    CHECK(state.positions[0].file == FileNumber{"/var/log/x", 0});  // what is older, is old
+    CHECK(state.positions[0].modified == (at(9).us - 10'000) * 1000);
+    CHECK(state.positions[1].file == FileNumber{"/var/log/x", 1});
+    CHECK(state.positions[2].file == FileNumber{"/var/log/x", 2});
+    CHECK(state.positions[1].at.path == "/var/log/x");
 }
 
 TEST_CASE("store: a state that a newer bandd wrote is refused, not touched") {
@@ -271,7 +288,7 @@ TEST_CASE("store: a state that a newer bandd wrote is refused, not touched") {
     REQUIRE_FALSE(store);
     CHECK(to_line(store.error()) ==
           "state \"" + path +
-              "\": was written by a newer bandd (version 99 of its tables, this one knows 3); "
+              "\": was written by a newer bandd (version 99 of its tables, this one knows 4); "
               "install that version again, or give another \"state:\"");
     CHECK(read_file(path) == bytes);
 }
@@ -374,7 +391,7 @@ TEST_CASE(
         restore.window = [](const WindowChange&) {};
         restore.offences = [](const BanKey&, const Offences&) {};
         restore.counts = [](JailIndex, const JailCounts&) {};
-        restore.position = [](const TailPosition&) {};
+        restore.position = [](const FilePosition&) {};
         restore.history = [](const Unbanned&) {};
         auto loaded = (*store)->load({"sshd", "postfix"}, restore);
         if (!loaded) CHECK_FALSE(to_line(loaded.error()).contains("not an error"));

@@ -90,7 +90,10 @@ bool DaemonProcess::start() {
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
     std::string path = directory_ + "/daemon.log";
-    std::size_t before = log().size();
+    std::ofstream(path, std::ios::app).close();
+    std::ifstream said(path);  // a log may be large by now
+    said.seekg(0, std::ios::end);
+    std::string since;
     pid_ = fork();
     if (pid_ == 0) {
         int out = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
@@ -102,7 +105,9 @@ bool DaemonProcess::start() {
     bool ended = false;
     bool started = wait_for(
         [&] {
-            if (log().substr(before).find(" started: ") != std::string::npos) return true;
+            said.clear();
+            since.append(std::istreambuf_iterator<char>(said), {});
+            if (since.find(" started: ") != std::string::npos) return true;
             return ended = waitpid(pid_, nullptr, WNOHANG) == pid_;
         },
         30);

@@ -37,4 +37,20 @@ struct TailPosition {
     bool operator==(const TailPosition&) const = default;
 };
 
+// A file of a log, for ever: `source/chain` says what that is.
+struct FileNumber {
+    std::string log;  // the path by which it is read
+    std::uint64_t number = 0;
+    auto operator<=>(const FileNumber&) const = default;
+};
+
+// What a checkpoint keeps of a file.
+struct FilePosition {
+    FileNumber file;
+    TailPosition at;            // `path`: beside what rotation leaves it
+    std::int64_t modified = 0;  // nanoseconds, by the file system's clock
+    bool gone = false;          // read to its end, and let go
+    bool operator==(const FilePosition&) const = default;
+};
+
 }  // namespace bandd

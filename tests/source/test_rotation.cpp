@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Rotation in all its forms: each fault that was met, in the words of those who met it, and
+// generated histories.
+#include <cstdlib>
+
+#include "source/rotation_history.h"
+
+using namespace bandd;
+namespace fs = std::filesystem;
+
+namespace {
+
+unsigned from_environment(const char* name, unsigned otherwise) {
+    const char* text = std::getenv(name);
+    return text == nullptr ? otherwise : static_cast<unsigned>(std::strtoul(text, nullptr, 10));
+}
+
+// A log with its reader, and lines that are long enough to tell files apart.
+struct Rotating {
+    TempDirectory dir;
+    std::string log = dir / "app.log";
+    unsigned written = 0;
+
+    static std::string line(unsigned number) {
+        return format_rfc3339(now()).substr(0, 10) + " line " + std::to_string(number) +
+               std::string(40, '.');
+    }
+    std::vector<std::string> lines;
+    void write(const std::string& path, unsigned count) {
+        for (unsigned i = 0; i < count; ++i) {
+            lines.push_back(line(written++));
+            append_file(path, lines.back() + "\n");
+        }
+    }
+    void copy_and_truncate(const std::string& copy, bool keep_time) const {
+        fs::copy_file(log, copy);
+        if (keep_time) fs::last_write_time(copy, fs::last_write_time(log));
+        fs::resize_file(log, 0);
+    }
+    void check(const Reading& reading) const {
+        for (const std::string& one : lines) {
+            INFO(one);
+            CHECK(reading.times(one) == 1);
+        }
+        CHECK(reading.counted().size() == lines.size());
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Rotating, "rotation: a log that was moved away and back is read on") {
+    bool linked = GENERATE(false, true);
+    bool long_away = GENERATE(false, true);
+    bool killed = GENERATE(false, true);
+    auto point_to = [&](const std::string& target) {
+        fs::create_symlink(target, dir / "next");
+        fs::rename(dir / "next", log);
+    };
+    if (linked) {
+        write(dir / "a", 2);
+        write_file(dir / "b", "");
+        point_to("a");
+    } else {
+        write(log, 2);
+    }
+    Reading reading(log);
+    reading.start();
+    reading.turn();
+    if (linked)
+        point_to("b");
+    else
+        fs::rename(log, dir / "x");
+    reading.turn();
+    if (long_away) {
+        reading.pass(std::chrono::seconds(61));
+        reading.turn();
+    }
+    reading.checkpoint();
+    if (killed) {
+        reading.kill();
+        reading.start();
+        reading.turn();
+    }
+    if (linked)
+        point_to("a");
+    else
+        fs::rename(dir / "x", log);
+    reading.turn();
+    reading.pass(std::chrono::seconds(61));
+    reading.turn();
+    CHECK_FALSE(reading.watch().waiting(0));
+    write(log, 2);
+    reading.turn();
+    check(reading);
+    reading.reload();
+    reading.turn();
+    check(reading);
+}
+
+TEST_CASE_METHOD(Rotating, "rotation: copytruncate while down, read, copytruncate again, kill -9") {
+    write(log, 10);
+    Reading reading(log);
+    reading.start();
+    reading.turn();
+    reading.checkpoint();
+    reading.kill();
+    write(log, 10);
+    copy_and_truncate(log + ".1", false);
+    reading.start();
+    reading.turn();
+    write(log, 10);
+    reading.turn();
+    reading.checkpoint();
+    fs::rename(log + ".1", log + ".2");
+    copy_and_truncate(log + ".1", true);
+    write(log, 1);
+    bool looked = GENERATE(false, true);
+    if (looked) reading.turn();
+    reading.kill();
+    reading.start();
+    reading.turn();
+    check(reading);
+}
+
+TEST_CASE_METHOD(Rotating, "rotation: a linked log whose target rotates while bandd is down") {
+    std::string target = dir / "real/a.log";
+    write(target, 2);
+    fs::create_symlink("real/a.log", log);
+    Reading reading(log);
+    reading.start();
+    reading.turn();
+    reading.checkpoint();
+    reading.kill();
+    write(log, 2);
+    fs::rename(target, target + ".1");
+    write(target, 2);
+    SECTION("once") {}
+    SECTION("twice, the older one compressed") {
+        fs::rename(target + ".1", target + ".2");
+        must("gzip " + target + ".2");
+        fs::rename(target, target + ".1");
+        write(target, 1);
+    }
+    SECTION("and the link is switched") {
+        write(dir / "real/b.log", 1);
+        fs::remove(log);
+        fs::create_symlink("real/b.log", log);
+    }
+    reading.start();
+    reading.turn();
+    check(reading);
+}
+
+TEST_CASE_METHOD(Rotating, "rotation: rotation and reload in one turn") {
+    Reading reading(log, GENERATE(Start::findtime, Start::end, Start::beginning));
+    write_file(log, "");
+    reading.start();
+    reading.turn();
+    write(log, 3);
+    bool copied = GENERATE(false, true);
+    if (copied)
+        copy_and_truncate(log + ".1", false);
+    else
+        fs::rename(log, log + ".1");
+    write(log, 12);
+    reading.reload();
+    reading.turn();
+    check(reading);
+}
+
+TEST_CASE_METHOD(Rotating, "rotation: a log that was empty at its only checkpoint") {
+    write_file(log, "");
+    Reading reading(log);
+    reading.start();
+    reading.turn();
+    reading.checkpoint();
+    for (int rotations = 0; rotations < 6; ++rotations) {
+        reading.kill();
+        write(log, 3);
+        if (rotations % 2 == 1) {
+            reading.start();
+            reading.turn();
+            write(log, 3);
+            reading.turn();
+            reading.kill();
+        }
+        for (int old = 8; old > 0; --old) {
+            std::string from = log + "." + std::to_string(old);
+            std::string to = log + "." + std::to_string(old + 1);
+            if (fs::exists(from + ".gz")) fs::rename(from + ".gz", to + ".gz");
+        }
+        // Its inode is the next log's, as likely as not.
+        fs::rename(log, log + ".1");
+        must("gzip " + log + ".1");
+        write_file(log, "");
+        reading.start();
+    }
+    write(log, 1);
+    reading.turn();
+    check(reading);
+}
+
+TEST_CASE_METHOD(Rotating, "rotation: a log that did not exist when bandd was killed") {
+    Reading reading(log, Start::end);
+    reading.start();
+    reading.turn();
+    reading.checkpoint();
+    reading.kill();
+    write(log, 2);
+    fs::rename(log, log + ".1");
+    write(log, 2);
+    reading.start();
+    reading.turn();
+    check(reading);
+}
+
+TEST_CASE_METHOD(Rotating, "rotation: logs with a long head in common are told apart") {
+    std::string head = std::string(300, '#') + "\n";
+    write_file(log, head);
+    write(log, 2);
+    Reading reading(log);
+    reading.start();
+    reading.turn();
+    fs::rename(log, log + ".2");
+    write_file(log + ".1", head);
+    write(log + ".1", 2);
+    write_file(log, head);
+    write(log, 3);
+    reading.turn();
+    for (const std::string& one : lines) CHECK(reading.times(one) == 1);
+    CHECK(reading.times(head.substr(0, 300)) == 3);
+}
+
+namespace {
+
+struct Totals {
+    std::size_t histories = 0, lines = 0, kills = 0, differences = 0, wrong = 0;
+
+    void add(const History& history, const std::string& name) {
+        auto found = history.differences();
+        ++histories;
+        lines += history.lines();
+        kills += history.kills;
+        differences += found.size();
+        if (found.empty()) return;
+        // The first ones are told.
+        if (++wrong > 3) return;
+        std::string told;
+        for (const std::string& step : history.told) told += "\n    " + step;
+        FAIL_CHECK(name << ": " << found.size() << " differences; the first: " << found.front()
+                        << told);
+    }
+    void say(const char* what) const {
+        std::printf("%s: %zu histories, %zu lines, %zu kills, %zu differences in %zu histories\n",
+                    what, histories, lines, kills, differences, wrong);
+    }
+};
+
+}  // namespace
+
+// More of them: tests/nightly/rotation.
+TEST_CASE("rotation: generated histories: each line is counted once") {
+    Totals totals;
+    unsigned first = from_environment("ROTATION_SEED", 1);
+    unsigned histories = from_environment("ROTATION_HISTORIES", 100);
+    for (unsigned seed = first; seed < first + histories; ++seed) {
+        History history(seed);
+        history.run(40);
+        totals.add(history, "seed " + std::to_string(seed));
+    }
+    totals.say("rotation");
+    CHECK(totals.differences == 0);
+}
+
+TEST_CASE("rotation: histories that go on while they are looked at: each line is counted once") {
+    Totals totals;
+    unsigned first = from_environment("ROTATION_SEED", 1);
+    unsigned histories = from_environment("ROTATION_HISTORIES", 100);
+    for (unsigned seed = first; seed < first + histories; ++seed) {
+        History history(seed, {}, true);
+        history.run(40);
+        totals.add(history, "seed " + std::to_string(seed));
+    }
+    totals.say("rotation, raced");
+    CHECK(totals.differences == 0);
+}
+
+TEST_CASE("rotation: one history, killed, away or told to reload at each of its steps") {
+    constexpr unsigned steps = 12;
+    Totals totals;
+    unsigned first = from_environment("ROTATION_SEED", 1);
+    unsigned worlds = from_environment("ROTATION_WORLDS", 4);
+    for (unsigned seed = first; seed < first + worlds; ++seed)
+        for (unsigned step = 0; step < steps; ++step)
+            for (unsigned kind = 0; kind < History::Disturbance::kinds; ++kind) {
+                History history(seed, History::Disturbance{step, kind});
+                history.run(steps);
+                totals.add(history, "seed " + std::to_string(seed) + ", step " +
+                                        std::to_string(step) + ", kind " + std::to_string(kind));
+            }
+    totals.say("rotation, at each step");
+    CHECK(totals.differences == 0);
+}
