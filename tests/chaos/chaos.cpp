@@ -141,8 +141,9 @@ class Writer {
         if (linked_ && random_() % 3 == 0) switch_link(out);
     }
     void switch_link(std::ofstream& out) {
-        auto kept = fs::last_write_time(state_);
-        if (kept < switched_ + std::chrono::seconds(1)) return;
+        std::error_code missing;  // a state that is just being opened
+        auto kept = fs::last_write_time(state_, missing);
+        if (missing || kept < switched_ + std::chrono::seconds(1)) return;
         std::string target = log_.ends_with("/a.log") ? "b.log" : "a.log";
         log_.replace(log_.size() - target.size(), target.size(), target);
         out.close();
