@@ -25,13 +25,26 @@ bool is_rotation_mark(std::string_view mark) {
            });
 }
 
+std::int64_t nanoseconds(const timespec& time) {
+    return time.tv_sec * std::int64_t{1'000'000'000} + time.tv_nsec;
+}
+
 const std::vector<std::string>& names_in(const std::string& directory, Listings& listings) {
-    auto [listing, is_new] = listings.try_emplace(directory);
-    if (is_new) {
-        for_names_in(directory, [&](const char* name) { listing->second.emplace_back(name); });
-        std::ranges::sort(listing->second);
-    }
-    return listing->second;
+    // A file system's clock may be another machine's, and ticks in milliseconds.
+    constexpr std::int64_t clock_apart = 2'000'000'000;
+    struct stat status{};
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    bool known = ::stat(directory.c_str(), &status) == 0;
+    std::int64_t changed = nanoseconds(status.st_mtim);
+    Listing& listing = listings[directory];
+    if (known && listing.settled && listing.changed == changed) return listing.names;
+    listing.names.clear();
+    listing.changed = changed;
+    listing.settled = known && changed + clock_apart < nanoseconds(now);
+    for_names_in(directory, [&](const char* name) { listing.names.emplace_back(name); });
+    std::ranges::sort(listing.names);
+    return listing.names;
 }
 
 }  // namespace
@@ -66,8 +79,7 @@ std::vector<Rotated> find_rotated(const std::string& path, std::size_t most, Lis
         struct stat status{};
         if (::lstat(rotated.path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
         rotated.id = {status.st_dev, status.st_ino};
-        rotated.modified =
-            status.st_mtim.tv_sec * std::int64_t{1'000'000'000} + status.st_mtim.tv_nsec;
+        rotated.modified = nanoseconds(status.st_mtim);
         // Not yet taken away after it was compressed.
         std::error_code fault;
         if (is_archive(rotated.path) && fs::exists(unpacked_name(rotated.path), fault)) continue;

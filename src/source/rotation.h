@@ -22,8 +22,13 @@ struct Rotated {
 // app.log-20261121, app.log.2.gz, app-20261121.log, app.log.old. But mail.err is none of mail.
 bool is_rotated_name(std::string_view name, std::string_view log);
 
-// Names of directories, sorted. It is kept while many logs of one directory are looked at.
-using Listings = std::map<std::string, std::vector<std::string>>;
+// What is in directories. One listing serves many logs, as long as its directory has not changed.
+struct Listing {
+    std::vector<std::string> names;  // sorted
+    std::int64_t changed = 0;  // when its directory did, nanoseconds, by the file system's clock
+    bool settled = false;      // long enough before: whatever changes now has another time
+};
+using Listings = std::map<std::string, Listing>;
 
 // The newest `most` files that rotation made of the log `path`. A link is nothing that rotation
 // makes, and could lead anywhere.

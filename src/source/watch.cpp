@@ -230,6 +230,7 @@ std::vector<std::size_t> Watch::set_logs(std::vector<WatchedLog> wanted,
     }
     starting_ = false;
     listings_.clear();
+    for (auto& [key, followed] : followed_) followed.sighted.clear();
     forget_unwanted();
     return numbers;
 }

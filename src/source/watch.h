@@ -126,6 +126,7 @@ class Watch {
         std::string path;            // the log's name
         std::set<std::size_t> logs;  // that have it
         bool resumed = false;        // from a checkpoint, and not yet looked at
+        std::set<FileId> sighted;    // while starting: by looks at it
     };
     // What a look found, in the order of its sightings: files that are not open yet are opened.
     struct Found {
@@ -199,7 +200,7 @@ class Watch {
     std::optional<FileId> forbidden_;
     bool starting_ = false;     // files seen now were there before us
     std::vector<bool> is_new_;  // logs that were not wanted before
-    Listings listings_;         // while starting
+    Listings listings_;
     std::vector<FileNumber> gone_;
     std::uint64_t forgotten_gone_ = 0;  // of logs that are not wanted any more
     std::uint64_t unsettled_ = 0;

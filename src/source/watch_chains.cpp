@@ -263,7 +263,8 @@ Watch::Followed* Watch::find_owner(std::size_t log, const std::string& path, Fil
             followed.path.rfind('/') + 1 != name_at ||
             !is_rotated_name(path.substr(name_at), followed.path.substr(name_at)))
             continue;
-        look(followed, log, "", now);
+        // Of many logs with such names each look at one shows the others, too.
+        if (!followed.sighted.contains(id)) look(followed, log, "", now);
         if (followed.chain.claims(id)) return &followed;
     }
     return nullptr;
@@ -335,12 +336,17 @@ void Watch::find_named(Followed& followed, std::size_t log, const std::string& p
 bool Watch::find_beside(Followed& followed, std::size_t log, const std::string& base, bool is_own,
                         std::vector<std::pair<std::string, FileId>>& names, Found& found) {
     bool all = true;
-    std::size_t most = followed.chain.has_begun() ? most_rotated : Chain::most_old + 1;
+    bool first = !followed.chain.has_begun();
+    std::size_t old = 0;
     auto take = [&](const Rotated& one) {
         names.emplace_back(one.path, one.id);
         if (std::ranges::find(found.seen, one.id, &Sighting::id) != found.seen.end()) return;
         Reader* reader = find_reader(one.id, followed.reading);
         if (reader != nullptr) return;  // of another log
+        bool other_log = !is_own || paths_[log].contains(one.path) ||
+                         followed_.contains(key_of(followed.reading, one.path));
+        // Nothing is known yet that it could be; and what is older is old, too.
+        if (first && (other_log || ++old > Chain::most_old + 1)) return;
         auto tail = open_rotated(one, followed.reading.encoding, limits_.line_limit);
         if (file_id(one.path) != one.id || (tail && tail->id() != one.id)) {
             all = false;
@@ -348,10 +354,11 @@ bool Watch::find_beside(Followed& followed, std::size_t log, const std::string& 
             errors_[log] = tail.error();
         } else {
             see(found, one.path, base, std::move(*tail));
-            found.seen.back().other_log = !is_own || paths_[log].contains(one.path) ||
-                                          followed_.contains(key_of(followed.reading, one.path));
+            found.seen.back().other_log = other_log;
         }
     };
+    // Names of other logs may look like this one's; they must not take all places.
+    std::size_t most = first ? SIZE_MAX : most_rotated;
     for (const Rotated& one : find_rotated(base, most, listings_)) take(one);
     // The log's name leads elsewhere now: what it led to.
     struct stat status{};
@@ -377,7 +384,6 @@ Watch::Found Watch::find(Followed& followed, std::size_t log, const std::string&
         // Of the first look all is old.
         if (!followed.chain.has_begun() || (all && look > 0 && names == before)) break;
         before = std::move(names);
-        listings_.clear();
     }
     return found;
 }
@@ -422,16 +428,16 @@ std::vector<Chain::Step> Watch::take_in(Followed& followed, std::size_t log,
             followed.chain = std::move(chain);
             return steps;
         }
-        listings_.clear();
     }
 }
 
 // Looks at a log whose name means another file now, or whose file was truncated.
 void Watch::look(Followed& followed, std::size_t log, const std::string& path, Instant now) {
     bool resumed = std::exchange(followed.resumed, false);
-    if (!starting_) listings_.clear();
     Found found;
     auto steps = take_in(followed, log, path, found);
+    if (starting_)
+        for (const Sighting& seen : found.seen) followed.sighted.insert(seen.id);
     bool backlog = resumed || std::ranges::any_of(readers_, [&](const Reader& reader) {
                        return reader.chain == &followed.chain && reader.backlog;
                    });
@@ -445,6 +451,7 @@ void Watch::look(Followed& followed, std::size_t log, const std::string& path, I
         if (step.first && reader->tail.is_open())
             reader->tail.seek(first_offset(log, reader->tail, now));
     }
+    if (!starting_) listings_.clear();
 }
 
 void Watch::carry_out(const Chain::Step& step, Followed& followed, Found& found, bool backlog) {

@@ -301,3 +301,27 @@ TEST_CASE("rotation: one history, killed, away or told to reload at each of its 
     totals.say("rotation, at each step");
     CHECK(totals.differences == 0);
 }
+
+// l1.log, l10.log: by its name the second may be what rotation made of the first.
+TEST_CASE("rotation: a first look at many logs of one directory does not look at all for each") {
+    constexpr unsigned logs = 300;
+    constexpr unsigned files = 3;        // of each
+    constexpr unsigned most_calls = 60;  // for each file
+    TempDirectory dir;
+    for (unsigned log = 0; log < logs; ++log)
+        for (const char* ending : {"", ".1", ".2"})
+            write_file(dir / ("l" + std::to_string(log) + ".log" + ending),
+                       Rotating::line(log) + ending + "\n");
+    Reading reading(dir / "*.log");
+    std::size_t calls = 0;
+    before_each_look([&] { ++calls; });
+    reading.start();
+    before_each_look({});
+    reading.turn();
+    CHECK(calls < logs * files * most_calls);
+    for (const auto& [line, times] : reading.counted()) {
+        INFO(line);
+        CHECK((times == 1 && line.ends_with("....")));
+    }
+    CHECK(reading.counted().size() == logs);
+}
