@@ -406,7 +406,7 @@ TEST_CASE_METHOD(Remote, "remote: the plain text of old, from this machine and t
     CHECK(has(from("192.0.2.77", "192.0.2.78"), "ERROR ban 192.0.2.78: it is an address of this"));
     CHECK(has(from("192.0.2.77", "0.0.0.0"), "ERROR ban 0.0.0.0: no host has such an address"));
     CHECK(has(from("192.0.2.77", "224.0.0.1"), "ERROR ban 224.0.0.1: no host"));
-    CHECK(has(from("192.0.2.77", "ff02::1"), "ERROR ban ff02::1: no host"));
+    CHECK(has(from("192.0.2.77", "ff02::1"), "ERROR ban ff02::/64: no host"));
     CHECK(bans() == "203.0.113.20 mail\n");
     CHECK(exchange(7070, std::string(10'000, 'a'), 2, "\n").ends_with(">"));
 }
