@@ -21,9 +21,8 @@ int print_ban(const Json& ban) {
                : state == "simulated" ? "would be banned (simulate)"
                                       : "will be banned",
                text(ban, "jail"), until.empty() ? "for ever" : "until " + local_time(until));
-    if (!ban.contains("error")) return exit_done;
-    fmt::print("{}\n", yellow("pending: " + text(ban, "error")));
-    return exit_said_no;
+    if (ban.contains("error")) fmt::print("{}\n", yellow("pending: " + text(ban, "error")));
+    return state == "pending" || ban.contains("error") ? exit_said_no : exit_done;
 }
 
 int ban_there(const CommonOptions& common, const Options& options) {

@@ -63,9 +63,10 @@ Result<> make_directories(const Config& config, const SystemUser& user) {
     return {};
 }
 
-// The state's files exist afterwards, and are the account's. `warning`: not empty if the state was
-// broken, and a new one is in its place.
-Result<> prepare_state(const Config& config, const SystemUser& user, std::string& warning) {
+// The state's files exist afterwards, and are the account's. `is_new`: there was none, or it was
+// broken, which `warning` says then.
+Result<> prepare_state(const Config& config, const SystemUser& user, bool& is_new,
+                       std::string& warning) {
     if (auto prepared = Store::prepare(config.state, user); !prepared) return prepared;
     // A broken state is moved aside at the first opening, and a new one is made. With root's rights
     // only where nobody but root made what is there: SQLite goes by paths, and gives files away.
@@ -74,6 +75,7 @@ Result<> prepare_state(const Config& config, const SystemUser& user, std::string
     {
         auto first = Store::open(config.state, warning);
         if (!first) return std::unexpected(first.error());
+        is_new = first->is_new();
         first->leave_log();
     }
     guard.reset();
@@ -181,7 +183,8 @@ Result<> open_in_order(Opened& opened, const std::string& configuration, Log& lo
     allow_many_files();
     std::string warning;
     if (auto made = make_directories(config, account->user); !made) return made;
-    if (auto prepared = prepare_state(config, account->user, warning); !prepared) return prepared;
+    if (auto prepared = prepare_state(config, account->user, opened.state_lost, warning); !prepared)
+        return prepared;
     if (auto own = open_own_log(config.log, *account, log); !own) return own;
     warn_of_missing_users(config, *account, log);
     if (auto sockets = open_listening(opened, log); !sockets) return sockets;
@@ -189,8 +192,7 @@ Result<> open_in_order(Opened& opened, const std::string& configuration, Log& lo
     if (auto sources = open_sources(opened, log); !sources) return sources;
     if (auto dropped = drop_rights(*account, config, log); !dropped) return dropped;
     if (auto rest = open_without_rights(opened, warning); !rest) return rest;
-    opened.state_lost = !warning.empty();
-    if (opened.state_lost) log.put(Severity::warning, warning);
+    if (!warning.empty()) log.put(Severity::warning, warning);
     return {};
 }
 

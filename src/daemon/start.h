@@ -56,7 +56,7 @@ struct Opened {
     std::unique_ptr<Sources> sources;
     // Without rights.
     std::unique_ptr<Store> store;
-    bool state_lost = false;  // the state is a new one, in place of a broken one
+    bool state_lost = false;  // the state is a new one: there was none, or a broken one
     // Opened last, by Daemon; closed where the machine does not have them.
     Fd address_notices;
 };

@@ -222,6 +222,7 @@ std::expected<Connection, Unopened> open_database(const std::string& path) {
         database.execute("ROLLBACK");
         return failed;
     }
+    if (*version == 0) database.set_new();
     // In WAL mode NORMAL keeps the file consistent through power loss and syncs only when the log
     // is folded in.
     if (!database.execute("PRAGMA synchronous=NORMAL"))

@@ -72,6 +72,9 @@ class Connection {
     const std::optional<Failure>& failure() const { return failure_; }
     std::optional<Failure> take_failure() { return std::exchange(failure_, {}); }
     void close() { raw_.reset(); }
+    // Its tables were made by `open_database`: there was nothing.
+    bool is_new() const { return new_; }
+    void set_new() { new_ = true; }
     // What SQLite has in its memory hides what somebody wrote over the file: looks at its first
     // bytes.
     bool begins_well() const;
@@ -81,6 +84,7 @@ class Connection {
         void operator()(sqlite3* raw) const { sqlite3_close(raw); }
     };
     std::unique_ptr<sqlite3, Close> raw_;
+    bool new_ = false;
     std::optional<Failure> failure_;
 };
 

@@ -295,6 +295,8 @@ Result<> Store::load(const std::vector<std::string>& jails, const Restore& resto
     return std::unexpected(state_error(inside_->path, "cannot read it", *failure));
 }
 
+bool Store::is_new() const { return inside_->database.is_new(); }
+
 void Store::leave_log() {
     sqlite3_db_config(inside_->database.raw(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }

@@ -29,6 +29,8 @@ class Store {
     static Result<Store> open(const std::string& path, std::string& warning);
     // Broken ones that are kept; more, and the oldest goes.
     static constexpr std::size_t most_aside = 4;
+    // There was none, or a broken one.
+    bool is_new() const;
     // For one that is opened again at once: what its log holds is folded in by the next one, as
     // that waits for the disk.
     void leave_log();

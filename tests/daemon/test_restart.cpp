@@ -149,6 +149,24 @@ TEST_CASE_METHOD(
     CHECK(wait_for([&] { return json("bans")["total"] == 4; }));
 }
 
+TEST_CASE_METHOD(AppSetup, "a state that is missing at a start: bans come back from the kernel") {
+    configure("  app: {logpath: app.log, maxretry: 1, findtime: 1s, bantime: 2h}\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.1");
+    CHECK(daemon.ctl("ban 198.51.100.0/24").code == 0);
+    REQUIRE(bans_become("198.51.100.0/24 manual active\n203.0.113.1 app active\n"));
+    daemon.ctl("history");  // writes what is not written yet
+    must("sleep 1.5");
+    daemon.stop(SIGKILL);
+    std::string state = dir / "run/state.db";
+    SECTION("all of it") { must("rm " + state + "*"); }
+    SECTION("its tables") { must("truncate -s 0 " + state + "*"); }
+    SECTION("its log") { must("rm " + state + "-wal"); }
+    REQUIRE(daemon.start());
+    CHECK(bans_become("198.51.100.0/24 manual active\n203.0.113.1 app active\n"));
+    CHECK(in_set("app-ipv4", "203.0.113.1"));
+}
+
 TEST_CASE_METHOD(AppSetup, "a state that breaks or goes while bandd runs is written anew") {
     configure("  app: {logpath: app.log, maxretry: 3, bantime: 2h}\n");
     REQUIRE(daemon.start());
