@@ -365,3 +365,10 @@ def spread(sorted_values, unit="ms"):
         return "nothing"
     at = lambda part: sorted_values[min(len(sorted_values) - 1, int(len(sorted_values) * part))]
     return f"median {at(0.5):.2f}, 99 % {at(0.99):.1f}, most {sorted_values[-1]:.1f} {unit} of {len(sorted_values)}"
+
+
+def offsets_of(database):
+    """How far the state says that each log is read: of this version of its tables, or of those before 4."""
+    if database.execute("select 1 from sqlite_master where name = 'files'").fetchone():
+        return database.execute("select offset from files where path <> '' and gone = 0").fetchall()
+    return database.execute("select offset from positions").fetchall()
