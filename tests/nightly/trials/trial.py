@@ -50,6 +50,7 @@ def enter():
         if not os.access(os.path.join(BUILD, program), os.X_OK):
             skip(f"no {program} in {BUILD}; build it, or set BANDD_BUILD")
     sys.stdout.reconfigure(line_buffering=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by `leave_nothing`
 
 
 def say(text):
