@@ -161,12 +161,20 @@ StreamServer::Client* StreamServer::find_dispensable(const StreamClient* sharing
 }
 
 bool StreamServer::make_room(const StreamClient& fresh) {
-    auto of_same = std::ranges::count_if(
-        clients_, [&](const auto& entry) { return share_places(entry.second.about, fresh); });
-    bool over_share = static_cast<std::size_t>(of_same) >= limits_.share;
-    if (!over_share && clients_.size() < limits_.clients) return true;
-    Client* out = find_dispensable(over_share ? &fresh : nullptr);
-    if (out == nullptr) return false;
+    std::optional<std::uint64_t> asked;
+    Client* out = nullptr;
+    for (;;) {
+        auto of_same = std::ranges::count_if(
+            clients_, [&](const auto& entry) { return share_places(entry.second.about, fresh); });
+        bool over_share = static_cast<std::size_t>(of_same) >= limits_.share;
+        if (!over_share && clients_.size() < limits_.clients) return true;
+        out = find_dispensable(over_share ? &fresh : nullptr);
+        if (out == nullptr) return false;
+        // It may have said whom it is, or sent its only line, and nobody has read that yet.
+        if (out->about.known || out->about.number == asked) break;
+        asked = out->about.number;
+        serve(*asked, EPOLLIN);
+    }
     Error why{to_string(out->about.address),
               out->about.known ? "made room for another client, as it kept silent"
                                : "made room for another client, as it had not shown whom it is",
