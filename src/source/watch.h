@@ -49,7 +49,8 @@ class Watch {
         std::size_t line_limit = 65536;
         // A writer may hold a rotated file open for a while (until it gets its SIGHUP).
         Duration linger = std::chrono::seconds(60);
-        std::size_t readers = 4096;
+        // Files that are open at once, rotated ones included. Each costs some KiB and a descriptor.
+        std::size_t readers = 16'384;
         // Bytes that all compressed logs together may unpack to in a day. What was read before, and
         // is only unpacked to get past it, counts, too.
         std::uint64_t unpacked_a_day = std::uint64_t{16} << 30;
