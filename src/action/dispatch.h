@@ -63,7 +63,7 @@ class Dispatch {
     // Mostly by their number of elements; every so many times, each element is looked at.
     static constexpr int full_check_every = 20;
     // Bans that are put back in one turn when a set is made right.
-    static constexpr std::uint32_t repair_slice = 4096;
+    static constexpr std::uint32_t repair_slice = 2048;
     // Somebody who touches our sets more often than this is not a person but a program that wants
     // something else (a second bandd): then repairs wait for each other, or both would do nothing
     // else.
@@ -71,9 +71,9 @@ class Dispatch {
     static constexpr Duration quick = std::chrono::seconds(10);
     // Orders kept for another try, by target; beyond that, the target is reconciled instead.
     static constexpr std::size_t most_retries = 10'000;
-    // Orders in one request to a backend. It takes the kernel some 15 ms, which is how long a ban
+    // Orders in one request to a backend. It takes the kernel some 8 ms, which is how long a ban
     // waits that comes meanwhile.
-    static constexpr std::size_t most_in_a_request = 4096;
+    static constexpr std::size_t most_in_a_request = 2048;
     // Requests that wait for their answer. What is ordered meanwhile becomes one request: the
     // kernel takes as long for one order as for a hundred.
     static constexpr std::size_t most_requests = 2;
