@@ -70,7 +70,7 @@ DROP TABLE positions;
 
 }  // namespace
 
-bool Failure::is_broken() const {
+bool SqliteFailure::is_broken() const {
     switch (code & 0xff) {
         case SQLITE_PERM:
         case SQLITE_ABORT:
@@ -92,7 +92,7 @@ bool Failure::is_broken() const {
     }
 }
 
-Error state_error(const std::string& path, const char* doing, const Failure& failure) {
+Error state_error(const std::string& path, const char* doing, const SqliteFailure& failure) {
     std::string hint;
     switch (failure.code & 0xff) {
         case SQLITE_FULL:
@@ -154,7 +154,7 @@ namespace {
 // Of the state at `path`; the connection says what failed.
 std::unexpected<Unopened> unopened(const std::string& path, const char* doing,
                                    const Connection& database) {
-    const Failure& failure = *database.failure();
+    const SqliteFailure& failure = *database.failure();
     return std::unexpected(Unopened{state_error(path, doing, failure), failure.is_broken()});
 }
 

@@ -51,7 +51,7 @@
 namespace bandd {
 
 // What SQLite said of a call that failed.
-struct Failure {
+struct SqliteFailure {
     int code = 0;  // an extended one
     std::string message;
     // It is the database that is not as it should be: not the disk, the rights or the memory.
@@ -69,8 +69,8 @@ class Connection {
     // Of a call that has ended with `code`. True: it did what it should.
     bool check(int code);
     bool execute(const char* sql);
-    const std::optional<Failure>& failure() const { return failure_; }
-    std::optional<Failure> take_failure() { return std::exchange(failure_, {}); }
+    const std::optional<SqliteFailure>& failure() const { return failure_; }
+    std::optional<SqliteFailure> take_failure() { return std::exchange(failure_, {}); }
     void close() { raw_.reset(); }
     // Its tables were made by `open_database`: there was nothing.
     bool is_new() const { return new_; }
@@ -85,11 +85,11 @@ class Connection {
     };
     std::unique_ptr<sqlite3, Close> raw_;
     bool new_ = false;
-    std::optional<Failure> failure_;
+    std::optional<SqliteFailure> failure_;
 };
 
 // Why, and what to do.
-Error state_error(const std::string& path, const char* doing, const Failure& failure);
+Error state_error(const std::string& path, const char* doing, const SqliteFailure& failure);
 
 // Opens it, makes its tables or brings those of an older version up to date. One of a newer version
 // is refused.

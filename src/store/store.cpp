@@ -122,7 +122,7 @@ struct Store::Inside {
         leave_room(path, database);
         database.take_failure();
         if (write_checkpoint(database, checkpoint)) return {};
-        Failure failure = *database.take_failure();
+        SqliteFailure failure = *database.take_failure();
         set(broken, failure.is_broken());
         return state_error(path, "cannot write", failure);
     }
