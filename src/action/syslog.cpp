@@ -33,8 +33,7 @@ void SyslogBackend::apply(std::span<const Order> orders, std::vector<Failure>& f
 }
 
 Result<> SyslogBackend::put(std::string line) {
-    if (!waiting_.empty()) [[maybe_unused]]
-        auto said = read_notices();
+    send_waiting();
     if (waiting_.empty()) {
         auto sent = sender_.send_line(line);
         if (sent || !sender_.is_full()) return sent;
@@ -56,7 +55,8 @@ void SyslogBackend::watch() {
     epoll_ctl(watch_.get(), waiting_.empty() ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, sender_.fd(), &event);
 }
 
-Backend::Notices SyslogBackend::read_notices() {
+void SyslogBackend::send_waiting() {
+    if (waiting_.empty()) return;
     while (!waiting_.empty()) {
         auto sent = sender_.send_line(waiting_.front());
         // Without syslogd they wait for the next line that is to be written.
@@ -64,6 +64,10 @@ Backend::Notices SyslogBackend::read_notices() {
         waiting_.pop_front();
     }
     watch();
+}
+
+Backend::Notices SyslogBackend::read_notices() {
+    send_waiting();
     return {};
 }
 

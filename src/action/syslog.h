@@ -32,6 +32,7 @@ class SyslogBackend : public Backend {
     SyslogBackend(std::string socket, Fd watch)
         : sender_(std::move(socket)), watch_(std::move(watch)) {}
     Result<> put(std::string line);
+    void send_waiting();
     void watch();
 
     SyslogSender sender_;

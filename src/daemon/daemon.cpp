@@ -14,7 +14,6 @@
 #include "daemon/commands.h"
 #include "daemon/endpoints.h"
 #include "daemon/geoip.h"
-#include "daemon/kernel_processes.h"
 #include "daemon/log_health.h"
 #include "daemon/logins.h"
 #include "daemon/pipeline.h"
@@ -95,6 +94,21 @@ bool needs_restart(const Config& fresh, const Config& config) {
            fresh.user != config.user || fresh.group != config.group;
 }
 
+// Each kind of sets has a bandd-kernel of its own.
+StartKernel starting_kernel(Roles& roles) {
+    return [&roles](kernel::Served served) {
+        switch (served) {
+            case kernel::Served::nftables:
+                return roles.start_role(Role::nftables);
+            case kernel::Served::ipset:
+                return roles.start_role(Role::ipset);
+            case kernel::Served::geoblocks:
+                break;
+        }
+        return roles.start_role(Role::geoblocks);
+    };
+}
+
 }  // namespace
 
 Daemon::Daemon(const DaemonOptions& options, Opened opened, Log& log)
@@ -109,7 +123,7 @@ Result<> Daemon::make_carriers(const Config& config) {
         for (const ActionConfig& action : jail.actions) {
             std::size_t kind = action.index();
             if (dispatch_->has_carrier(kind)) continue;
-            auto carrier = make_carrier(action, *programs_, opened_.kernels->starter());
+            auto carrier = make_carrier(action, *programs_, starting_kernel(*opened_.roles));
             if (!carrier) return std::unexpected(carrier.error());
             int fd = (*carrier)->notice_fd();
             dispatch_->add_carrier(kind, std::move(*carrier));
@@ -130,7 +144,7 @@ Result<> Daemon::make_parts() {
                                            [this](const Error& error) { say(error); });
     answerer_ = std::make_unique<Answerer>(*opened_.roles, loop, config().dns_servers, *programs_,
                                            [this](const Error& error) { say(error); });
-    auto geoip = Geoip::start(loop, config(), opened_.kernels->starter(), log_);
+    auto geoip = Geoip::start(loop, config(), starting_kernel(*opened_.roles), log_);
     if (!geoip) return std::unexpected(geoip.error());
     geoip_ = std::move(*geoip);
     engine_ = std::make_unique<Engine>(limits_of(config()));

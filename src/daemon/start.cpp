@@ -9,7 +9,6 @@
 
 #include "control/server.h"
 #include "daemon/endpoints.h"
-#include "daemon/kernel_processes.h"
 #include "daemon/run.h"
 #include "os/log.h"
 #include "os/loop.h"
@@ -43,8 +42,6 @@ Result<> start_roles(Opened& opened, const std::string& configuration) {
     auto roles = Roles::start(configuration);
     if (!roles) return std::unexpected(roles.error());
     opened.roles = std::make_unique<Roles>(std::move(*roles));
-    opened.kernels = std::make_unique<KernelProcesses>(*opened.roles);
-    opened.kernels->start_early(opened.configuration.config);
     return {};
 }
 

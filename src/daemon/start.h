@@ -22,7 +22,6 @@
 namespace bandd {
 
 class Endpoints;
-class KernelProcesses;
 class Log;
 class Loop;
 class Sources;
@@ -48,7 +47,6 @@ struct Opened {
     InheritedSockets inherited;  // until all sockets are open
     // Helper processes.
     std::unique_ptr<Roles> roles;
-    std::unique_ptr<KernelProcesses> kernels;
     // Sockets, and what is read.
     ControlServer::Socket control;
     ListeningSockets sockets;

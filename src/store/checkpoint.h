@@ -41,7 +41,6 @@ struct Restore {
     std::function<void(const BanKey&, const Offences&)> offences;
     std::function<void(AccountChange)> account;
     std::function<void(JailIndex, const JailCounts&)> counts;
-    std::function<void(Instant)> written;  // when the last checkpoint was taken
     std::function<void(const FilePosition&)> position;
     std::function<void(std::string_view name, std::string_view value)> note;
     std::function<void(const Unbanned&)> history;  // may be empty: then it is not read

@@ -3,12 +3,11 @@
 // 1970, UTC. Numbers in blobs are as the processor has them (little endian on all that Debian runs
 // on), as a state stays on its machine.
 //
-//   files      a row a file of a log, by its number in the log's chain (source/chain.h): which
-//   inode
-//              (device, inode), beside what it was (path), how far it is read (offset, bytes),
-//              whether the rest of a line that was too long is left out (skipping), a hash of its
-//              first bytes, which tells a reused inode, and whether it was let go (gone). The row
-//              with number 0 is the log's first look: `modified` before that is old
+//   files      a row a file of a log, by its number in the log's chain (source/chain.h): its
+//              inode (device, inode), beside what it was (path), how far it is read (offset,
+//              bytes), whether the rest of a line that was too long is left out (skipping), a hash
+//              of its first bytes, which tells a reused inode, and whether it was let go (gone).
+//              The row with number 0 is the log's first look: `modified` before that is old
 //   windows    a row a key that is counted and not banned: the times of its hits. `last` is the
 //              newest of them. `vals` has as many hashes if different values count, else nothing.
 //              Of a wider IPv6 prefix (ipv6_escalation) `vals` are the first 64 bits of its

@@ -430,8 +430,6 @@ bool write_meta(Connection& database, const Checkpoint& checkpoint) {
 }
 
 void read_meta(Reading& reading, const Restore& restore) {
-    Statement written(reading.database, "SELECT value FROM meta WHERE name='written'");
-    if (written.step() && restore.written) restore.written({written.integer_at(0)});
     Statement notes(reading.database,
                     "SELECT substr(name, 6), value FROM meta WHERE name LIKE 'note %'");
     while (notes.step())
