@@ -305,6 +305,10 @@ TEST_CASE("kernel: what was ordered before the daemon went is not done afterward
     process.send(kernel::LookAt{1, 0, Look::prepare});
     process.answer();
     kill(process.pid, SIGSTOP);
+    // It may be about to read: what it took before it stopped it may do.
+    REQUIRE(wait_for([&] {
+        return read_file("/proc/" + std::to_string(process.pid) + "/stat").contains(") T ");
+    }));
     process.send(kernel::Apply{2, {add("192.0.2.1")}, false});
     process.socket.reset();
     kill(process.pid, SIGCONT);
