@@ -43,6 +43,7 @@ struct Order {
 struct Failure {
     std::size_t index = 0;  // into the orders
     Error error;
+    bool full = false;  // the set holds as many elements as it can; then `error` names the set only
 };
 
 // A program that was started for an order has ended.
@@ -70,6 +71,8 @@ class Backend {
     // True: `apply` only starts it, and a Completion tells how it ended.
     virtual bool completes_later() const { return false; }
     virtual SetTraits traits(TargetId) const { return {}; }
+    // What is worth knowing of sets that are prepared.
+    virtual std::vector<Error> remarks(TargetId) const { return {}; }
     // Everything that the target's sets hold. Unavailable for exec and syslog.
     using Visit = std::function<void(const Present&)>;
     virtual Result<> list(TargetId target, const Visit& visit) = 0;

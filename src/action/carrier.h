@@ -34,6 +34,7 @@ struct Looked {
     TargetId target = 0;
     Result<> result;
     std::optional<std::size_t> count;  // if that can be told at little cost
+    std::vector<Error> remarks;
 };
 // Orders of that request that are not in `failed` took effect.
 struct Applied {

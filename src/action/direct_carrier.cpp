@@ -4,7 +4,8 @@
 namespace bandd {
 
 void DirectCarrier::look(RequestId request, TargetId target, Look what) {
-    Looked looked{request, target, backend_->prepare(target), {}};
+    Looked looked{request, target, backend_->prepare(target), {}, {}};
+    if (looked.result) looked.remarks = backend_->remarks(target);
     if (looked.result && what == Look::count) looked.count = backend_->count(target);
     if (looked.result && what == Look::list) {
         Elements elements{request, target, {}};

@@ -69,12 +69,16 @@ std::uint64_t Dispatch::enforcing_bits(JailIndex jail) const {
     return bits;
 }
 
+std::uint64_t Dispatch::bit_of(TargetId target) const {
+    const std::vector<TargetId>& ids = by_jail_[targets_[target].spec.jail];
+    return std::uint64_t{1} << (std::ranges::find(ids, target) - ids.begin());
+}
+
 // One target has acknowledged its part of a ban.
 void Dispatch::holds(TargetId target, const Prefix& prefix, RequestId request, Report& report) {
     JailIndex jail = targets_[target].spec.jail;
     BanKey key{jail, prefix};
-    auto place = std::ranges::find(by_jail_[jail], target) - by_jail_[jail].begin();
-    std::uint64_t mine = std::uint64_t{1} << place;
+    std::uint64_t mine = bit_of(target);
     auto progress = progress_.find(key);
     if (progress == progress_.end()) {
         std::uint32_t slot = bans_.slot_of(key);
@@ -132,6 +136,7 @@ void Dispatch::enforce(const Ban& ban, Instant now) {
         if (!enforces(target)) continue;
         // A repair need not add it as well.
         if (auto& seen = repairs_[target].seen; slot < seen.size()) seen[slot] = true;
+        if (retries_[target].full) continue;  // it waits for the next look
         Instant until = wanted_until(target, ban.key.prefix);
         Duration left = until - now;
         queue({Order::Kind::renew, target, ban.key.prefix, left, {}});
@@ -208,7 +213,8 @@ void Dispatch::acknowledged(const Order& order, RequestId request, Report& repor
     TargetStatus& status = targets_[order.target];
     ++status.applied;
     // A program was only started: its end is what tells.
-    if (!completes_later(order.target) && status.error && retries_[order.target].orders.empty())
+    const Retry& retry = retries_[order.target];
+    if (!completes_later(order.target) && status.error && retry.orders.empty() && !retry.full)
         recovered(order.target, report);
     if (!enforces(order.target)) {
         // Syslog has done it already.
@@ -221,18 +227,26 @@ void Dispatch::acknowledged(const Order& order, RequestId request, Report& repor
     holds(order.target, order.prefix, request, report);
 }
 
-void Dispatch::failed(Order order, Error error, Instant now, Report& report) {
-    TargetStatus& status = targets_[order.target];
-    ++status.failures;
-    bool news = !status.error || to_line(*status.error) != to_line(error);
+void Dispatch::say_failure(TargetId target, const Error& error, Report& report) {
+    TargetStatus& status = targets_[target];
+    std::set<std::string>& said = retries_[target].said;
+    if (said.size() >= most_said) said.clear();
+    bool news = said.insert(to_line(error)).second;
     status.error = error;
-    retries_[order.target].lost = false;
-    if (news) report.troubles.push_back({order.target, std::move(error), false});
+    retries_[target].lost = false;
+    if (news) report.troubles.push_back({target, error, false});
+}
+
+void Dispatch::failed(Order order, Error error, Instant now, Report& report) {
+    ++targets_[order.target].failures;
+    say_failure(order.target, error, report);
     // What was only to be told is not told later; but a program may be all that enforces a ban.
     bool holds_ban = enforces(order.target) ||
                      (order.kind == Order::Kind::add && completes_later(order.target) &&
-                      enforcing_bits(status.spec.jail) == 0);
+                      enforcing_bits(targets_[order.target].spec.jail) == 0);
     if (!holds_ban) return;
+    if (enforces(order.target) && order.kind != Order::Kind::remove)
+        lacks(order.target, order.prefix, report);
     Retry& retry = retries_[order.target];
     Prefix prefix = order.prefix;
     if (retry.orders.size() < most_retries || !enforces(order.target))
@@ -245,6 +259,65 @@ void Dispatch::failed(Order order, Error error, Instant now, Report& report) {
     }
 }
 
+// There may be many such bans, and each would be refused again: they wait for one look at the set,
+// which tells how much room there is.
+void Dispatch::refused_by_full_set(const Order& order, const Error& error, Instant now,
+                                   Report& report) {
+    TargetId target = order.target;
+    ++targets_[target].failures;
+    say_failure(target, error, report);
+    lacks(target, order.prefix, report);
+    Retry& retry = retries_[target];
+    if (!std::exchange(retry.full, true)) drop_queued(target);
+    if (retry.due == never) {
+        retry.pause = longer(retry.pause);
+        retry.due = now + retry.pause;
+    }
+}
+
+// New bans that were to be put into a set that is full.
+void Dispatch::drop_queued(TargetId target) {
+    std::deque<Order>& queue = queues_[sharing_[target].front()];
+    queued_[kind_of(target)] -= std::erase_if(queue, [&](const Order& order) {
+        return order.target == target && order.kind != Order::Kind::remove &&
+               progress_.contains({targets_[target].spec.jail, order.prefix});
+    });
+}
+
+// A target does not hold its part of a ban.
+void Dispatch::lacks(TargetId target, const Prefix& prefix, Report& report) {
+    BanKey key{targets_[target].spec.jail, prefix};
+    std::uint32_t slot = bans_.slot_of(key);
+    const Ban* ban = bans_.at(slot);
+    if (ban == nullptr || ban->state == BanState::simulated) return;
+    std::uint64_t missing = bit_of(target);
+    if (slot < unproven_.size() && unproven_[slot]) {
+        unproven_[slot] = false;
+        missing = enforcing_bits(key.jail);
+    }
+    auto [progress, fresh] = progress_.try_emplace(key, Progress{0, false, 0});
+    progress->second.outstanding |= missing;
+    if (fresh && ban->state == BanState::active)
+        report.acknowledged.push_back({key, BanState::pending});
+}
+
+bool Dispatch::is_lacking(TargetId target, const BanKey& key) const {
+    auto progress = progress_.find(key);
+    return progress != progress_.end() && (progress->second.outstanding & bit_of(target)) != 0;
+}
+
+std::size_t Dispatch::missing(TargetId target) const {
+    return retries_[target].full || targets_[target].error ? lacking(target) : 0;
+}
+
+std::size_t Dispatch::lacking(TargetId target) const {
+    std::uint64_t mine = bit_of(target);
+    JailIndex jail = targets_[target].spec.jail;
+    return static_cast<std::size_t>(std::ranges::count_if(progress_, [&](const auto& one) {
+        return one.first.jail == jail && (one.second.outstanding & mine) != 0;
+    }));
+}
+
 // A loss hits all targets of a kind, and that it is over is said once.
 void Dispatch::recovered(TargetId target, Report& report) {
     std::optional<Error>& error = targets_[target].error;
@@ -252,6 +325,7 @@ void Dispatch::recovered(TargetId target, Report& report) {
     if (!of_loss || std::exchange(under_way_[kind_of(target)].loss_said, false))
         report.troubles.push_back({target, *error, true});
     error.reset();
+    retries_[target].said.clear();
 }
 
 bool Dispatch::has_room(std::size_t kind) const {
@@ -364,14 +438,16 @@ void Dispatch::on_applied(std::size_t kind, const Applied& applied, Instant now,
     if (under_way.batches.empty() || under_way.batches.front().first != applied.request) return;
     std::vector<Order> orders = std::move(under_way.batches.front().second);
     under_way.batches.pop_front();
-    std::vector<const Error*> errors(orders.size(), nullptr);
-    for (const Failure& failure : applied.failed) errors[failure.index] = &failure.error;
-    for (std::size_t i = 0; i < orders.size(); ++i) {
-        if (errors[i] != nullptr)
-            failed(std::move(orders[i]), *errors[i], now, report);
+    std::vector<bool> is_failed(orders.size());
+    for (const Failure& failure : applied.failed) {
+        is_failed[failure.index] = true;
+        if (failure.full)
+            refused_by_full_set(orders[failure.index], failure.error, now, report);
         else
-            acknowledged(orders[i], applied.request, report);
+            failed(std::move(orders[failure.index]), failure.error, now, report);
     }
+    for (std::size_t i = 0; i < orders.size(); ++i)
+        if (!is_failed[i]) acknowledged(orders[i], applied.request, report);
     if (under_way.batches.empty() && queued_[kind] == 0 &&
         std::exchange(under_way.overflowed, false))
         repair_all(kind, false);
@@ -417,9 +493,12 @@ void Dispatch::clear(Instant now, Duration longest) {
     flush(now, ignored, longest);
     for (auto& carrier : carriers_)
         if (carrier) carrier->clear();
-    finish(longest);
+    wait_for_all(longest);
 }
 
-void Dispatch::finish(Duration longest) { wait_for_all(longest); }
+void Dispatch::finish(Instant now, Report& report, Duration longest) {
+    flush(now, report, longest);
+    wait_for_all(longest);
+}
 
 }  // namespace bandd

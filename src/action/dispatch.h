@@ -48,9 +48,10 @@ struct Report {
         Error error;
         bool recovered = false;
     };
-    std::vector<Trouble> troubles;   // a target began or ceased to fail
-    std::vector<Error> failed;       // of targets that a reload took away
-    std::vector<TargetId> repaired;  // what somebody had taken away was put back
+    std::vector<Trouble> troubles;                    // a target began or ceased to fail
+    std::vector<Error> failed;                        // of targets that a reload took away
+    std::vector<TargetId> repaired;                   // what somebody had taken away was put back
+    std::vector<std::pair<TargetId, Error>> remarks;  // on what a target's sets can't hold
 };
 
 class Dispatch {
@@ -62,8 +63,8 @@ class Dispatch {
     static constexpr Duration check_interval = std::chrono::seconds(30);
     // Mostly by their number of elements; every so many times, each element is looked at.
     static constexpr int full_check_every = 20;
-    // Bans that are put back in one turn when a set is made right.
-    static constexpr std::uint32_t repair_slice = 2048;
+    // Bans that are put back, or left out, in one turn when a set is made right.
+    static constexpr std::uint32_t repair_slice = 512;
     // Somebody who touches our sets more often than this is not a person but a program that wants
     // something else (a second bandd): then repairs wait for each other, or both would do nothing
     // else.
@@ -71,9 +72,10 @@ class Dispatch {
     static constexpr Duration quick = std::chrono::seconds(10);
     // Orders kept for another try, by target; beyond that, the target is reconciled instead.
     static constexpr std::size_t most_retries = 10'000;
-    // Orders in one request to a backend. It takes the kernel some 8 ms, which is how long a ban
-    // waits that comes meanwhile.
-    static constexpr std::size_t most_in_a_request = 2048;
+    // Orders in one request to a backend. It takes the kernel some 2 ms, which is how long a ban
+    // waits that comes meanwhile. Larger ones do not bring more orders a second
+    // (bench_kernel_orders).
+    static constexpr std::size_t most_in_a_request = 512;
     // Requests that wait for their answer. What is ordered meanwhile becomes one request: the
     // kernel takes as long for one order as for a hundred.
     static constexpr std::size_t most_requests = 2;
@@ -119,10 +121,13 @@ class Dispatch {
 
     // Takes every ban out of the kernel again, for `stop: flush`; waits for it.
     void clear(Instant now, Duration longest = patience);
-    // Waits for what is under way.
-    void finish(Duration longest = patience);
+    // Waits for what is under way, and for what follows from it: a ban that is acknowledged only
+    // now is told of, by its other actions, too.
+    void finish(Instant now, Report& report, Duration longest = patience);
 
     const std::vector<TargetStatus>& targets() const { return targets_; }
+    // Bans that its set, which is full or cannot be used, does not hold.
+    std::size_t missing(TargetId target) const;
     // How often a backend was lost, with what it had been asked for.
     std::uint64_t losses() const { return losses_; }
     // Orders that were too many to keep until a backend answered.
@@ -142,7 +147,11 @@ class Dispatch {
         Duration pause{0};
         Instant due = never;
         bool lost = false;  // the target's error is that its backend was lost
+        bool full = false;  // its set is: bans wait for one look instead of being tried again
+        // What was said since the target worked last: two faults by turns are said once each.
+        std::set<std::string> said;
     };
+    static constexpr std::size_t most_said = 16;  // then they may be said again
     // Why a target is looked at: to have it prepared; whether it holds as many as it should; what
     // it holds, as bans; to make it right.
     enum class Purpose : std::uint8_t { prepare, count, find, repair };
@@ -156,10 +165,13 @@ class Dispatch {
         std::vector<Ban>* found = nullptr;  // of find
         // Of repair.
         std::vector<bool> seen;  // slots of the engine's bans that the set holds as it should
+        std::uint64_t listed4 = 0, listed6 = 0;  // elements that stay there
         std::uint32_t next = 0;
-        bool renew = false;  // some elements are there with a wrong end
-        bool say = false;    // if something was missing
-        bool again = false;  // somebody touched it since the look began
+        bool left_out = false;  // a ban, as there was no room
+        bool lost = false;      // a ban that it had acknowledged
+        bool renew = false;     // some elements are there with a wrong end
+        bool say = false;       // if something was missing
+        bool again = false;     // somebody touched it since the look began
         std::size_t changes = 0;
     };
     // What a kind's backend was asked for, and has not answered.
@@ -218,12 +230,21 @@ class Dispatch {
     void queue(Order order);
     void acknowledged(const Order& order, RequestId request, Report& report);
     void failed(Order order, Error error, Instant now, Report& report);
+    void say_failure(TargetId target, const Error& error, Report& report);
+    void refused_by_full_set(const Order& order, const Error& error, Instant now, Report& report);
+    void drop_queued(TargetId target);
+    void lacks(TargetId target, const Prefix& prefix, Report& report);
+    bool is_lacking(TargetId target, const BanKey& key) const;
+    std::size_t lacking(TargetId target) const;
+    bool has_room_in_set(TargetId target, const Prefix& prefix);
+    void end_adding(TargetId target, Instant now, Report& report);
     void not_ready(TargetId target, const Error& error, Instant now, Report& report);
     void recovered(TargetId target, Report& report);
     void reconcile_target(TargetId target, bool say);
     void judge_element(TargetId target, const Present& present, Instant now, Report& report);
     void end_repair(TargetId target);
     std::uint64_t enforcing_bits(JailIndex jail) const;
+    std::uint64_t bit_of(TargetId target) const;
     void holds(TargetId target, const Prefix& prefix, RequestId request, Report& report);
     void in_force(const BanKey& key, Report& report);
     Instant wanted_until(TargetId target, const Prefix& prefix) const;

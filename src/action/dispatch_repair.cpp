@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "action/dispatch.h"
+#include "action/ipset_fitness.h"
 
 namespace bandd {
 
@@ -36,14 +37,15 @@ void Dispatch::acknowledge_all(Report& report) {
 
 std::vector<Ban> Dispatch::bans_in_sets(Instant now, Report& report, Duration longest) {
     std::vector<Ban> found;
-    for (const TargetStatus& target : targets_) {
-        TargetId id = target.spec.id;
-        if (!enforces(id)) continue;
-        look_at(id, Look::list, Purpose::find).found = &found;
-        carrier_of(id).wait(longest);
-        collect(now, report);
-        end_repair(id);  // a set that is not read by now is said when it is made right
-    }
+    // All at once: each answer that is waited for takes as long as a busy machine makes it.
+    for (const TargetStatus& target : targets_)
+        if (enforces(target.spec.id))
+            look_at(target.spec.id, Look::list, Purpose::find).found = &found;
+    wait_for_all(longest);
+    collect(now, report);
+    // A set that is not read by now is said when it is made right.
+    for (const TargetStatus& target : targets_)
+        if (enforces(target.spec.id)) end_repair(target.spec.id);
     return found;
 }
 
@@ -78,15 +80,13 @@ void Dispatch::reconcile_target(TargetId id, bool say) {
     repairing.say = say;
 }
 
-// What the target needs cannot be made or read.
+// What the target needs cannot be made or read. What it held, it may have lost.
 void Dispatch::not_ready(TargetId id, const Error& error, Instant now, Report& report) {
-    TargetStatus& target = targets_[id];
-    target.prepared = false;
-    bool news = !target.error || to_line(*target.error) != to_line(error);
-    target.error = error;
-    retries_[id].lost = false;
-    ++target.failures;
-    if (news) report.troubles.push_back({id, error, false});
+    if (std::exchange(targets_[id].prepared, false))
+        for (const Ban& ban : bans_)
+            if (ban.key.jail == targets_[id].spec.jail) lacks(id, ban.key.prefix, report);
+    ++targets_[id].failures;
+    say_failure(id, error, report);
     Retry& retry = retries_[id];
     retry.pause = longer(retry.pause);
     retry.due = now + retry.pause;
@@ -106,6 +106,7 @@ void Dispatch::on_looked(const Looked& looked, Instant now, Report& report) {
     Retry& retry = retries_[id];
     bool was_prepared = std::exchange(target.prepared, true);
     if (!was_prepared) {
+        for (const Error& remark : looked.remarks) report.remarks.emplace_back(id, remark);
         if (target.error && retry.orders.empty()) recovered(id, report);
         retry.pause = Duration{0};
         retry.due = never;
@@ -135,7 +136,10 @@ void Dispatch::on_elements(const Elements& elements, Instant now, Report& report
         return;
     Repairing& repairing = repairs_[id];
     if (repairing.purpose == Purpose::repair)
-        for (const Present& present : elements.elements) judge_element(id, present, now, report);
+        for (const Present& present : elements.elements) {
+            ++(present.prefix.is_v4() ? repairing.listed4 : repairing.listed6);
+            judge_element(id, present, now, report);
+        }
     // The user's own elements can't be told from ours.
     if (repairing.purpose != Purpose::find || !carrier_of(id).traits(id).ours) return;
     auto story = std::make_shared<Story>();
@@ -169,16 +173,28 @@ void Dispatch::judge_element(TargetId id, const Present& present, Instant now, R
             break;
         case Repair::renew:
             repairing.renew = true;
+            --(present.prefix.is_v4() ? repairing.listed4 : repairing.listed6);  // put in its place
             break;
         case Repair::remove:
             if (holding_removals_)
                 held_.insert(id);
             else if (queued_[kind_of(id)] >= most_removals)
                 repairing.again = true;
-            else
+            else {
                 queue({Order::Kind::remove, id, present.prefix, forever, {}});
+                --(present.prefix.is_v4() ? repairing.listed4 : repairing.listed6);
+            }
             break;
     }
+}
+
+// Takes the place, if there is one.
+bool Dispatch::has_room_in_set(TargetId id, const Prefix& prefix) {
+    SetTraits traits = carrier_of(id).traits(id);
+    std::uint64_t& listed = prefix.is_v4() ? repairs_[id].listed4 : repairs_[id].listed6;
+    if (listed >= (prefix.is_v4() ? traits.most4 : traits.most6)) return false;
+    ++listed;
+    return true;
 }
 
 void Dispatch::release_removals() {
@@ -212,6 +228,12 @@ void Dispatch::continue_repair(TargetId id, std::uint32_t& budget, Instant now, 
         if (repairing.seen[slot] || ban == nullptr || ban->key.jail != target.spec.jail ||
             ban->state == BanState::simulated || ban->until <= now)
             continue;
+        if (!has_room_in_set(id, ban->key.prefix)) {
+            repairing.left_out = true;
+            lacks(id, ban->key.prefix, report);
+            --budget;
+            continue;
+        }
         Instant until = wanted_until(id, ban->key.prefix);
         queue({repairing.renew ? Order::Kind::renew : Order::Kind::add,
                id,
@@ -220,17 +242,38 @@ void Dispatch::continue_repair(TargetId id, std::uint32_t& budget, Instant now, 
                {}});
         arm(id, ban->key.prefix, until, now);
         ++repairing.changes;
+        repairing.lost = repairing.lost || !is_lacking(id, ban->key);
         --budget;
     }
     if (target.prepared && repairing.next < repairing.seen.size()) return;
-    if (target.prepared && repairing.say && repairing.changes > 0) {
+    if (target.prepared && repairing.say && repairing.lost) {
         ++target.repairs;
         report.repaired.push_back(id);
     }
     bool again = repairing.again && target.prepared;
     bool say = repairing.say;
+    end_adding(id, now, report);
     end_repair(id);
     if (again) reconcile_target(id, say);
+}
+
+// Whether a set is full is known once all bans were looked at.
+void Dispatch::end_adding(TargetId id, Instant now, Report& report) {
+    Retry& retry = retries_[id];
+    if (!targets_[id].prepared) return;
+    if (!repairs_[id].left_out) {
+        bool was_full = std::exchange(retry.full, false);
+        if (was_full && repairs_[id].changes == 0 && targets_[id].error && retry.orders.empty())
+            recovered(id, report);
+        return;
+    }
+    retry.full = true;
+    SetTraits traits = carrier_of(id).traits(id);
+    bool v4 = repairs_[id].listed4 >= traits.most4;
+    say_failure(id, full_set(targets_[id].spec.action, v4, v4 ? traits.most4 : traits.most6),
+                report);
+    retry.pause = longer(retry.pause);
+    retry.due = now + retry.pause;
 }
 
 void Dispatch::check_blind_sets(Instant now) {
@@ -241,12 +284,13 @@ void Dispatch::check_blind_sets(Instant now) {
     for (const TargetStatus& target : targets_) {
         TargetId id = target.spec.id;
         if (!enforces(id) || carrier_of(id).sees_touches() || !target.prepared ||
-            repairs_[id].stage != Repairing::Stage::none)
+            repairs_[id].stage != Repairing::Stage::none || retries_[id].full)
             continue;
         if (full)
             reconcile_target(id, true);
         else
-            look_at(id, Look::count, Purpose::count).expected = bans[target.spec.jail];
+            look_at(id, Look::count, Purpose::count).expected =
+                bans[target.spec.jail] - std::min(bans[target.spec.jail], lacking(id));
     }
 }
 
@@ -378,7 +422,7 @@ void Dispatch::on_time(Instant now, Report& report) {
     flush(now, report);
     for (TargetStatus& target : targets_) {
         Retry& retry = retries_[target.spec.id];
-        if (retry.orders.empty() && target.prepared) retry.pause = Duration{0};
+        if (retry.orders.empty() && target.prepared && !retry.full) retry.pause = Duration{0};
         target.waiting = retry.orders.size();
         target.retry_at = retry.due;
     }
@@ -393,8 +437,8 @@ void Dispatch::retry(TargetId id, Instant now) {
         return;
     }
     if (!targets_[id].prepared) return reconcile_target(id, true);  // then they are sent, too
-    if (retry.reconcile)
-        reconcile_target(id, true);
+    if (retry.full || retry.reconcile)
+        reconcile_target(id, !retry.full);
     else if (repairs_[id].stage == Repairing::Stage::none)
         look_at(id, Look::prepare, Purpose::prepare);
     send_again(std::exchange(retry.orders, {}), now);

@@ -237,7 +237,8 @@ bool KernelCarrier::take_looked(kernel::Looked looked) {
     traits_[owed.target] = looked.traits;
     Result<> result;
     if (looked.error) result = std::unexpected(std::move(*looked.error));
-    tell(Looked{owed.request, owed.target, std::move(result), looked.count});
+    tell(Looked{owed.request, owed.target, std::move(result), looked.count,
+                std::move(looked.remarks)});
     return true;
 }
 

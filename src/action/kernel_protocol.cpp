@@ -174,6 +174,10 @@ void fields(C& c, typename C::template Ref<PortRange> ports) {
 template <class C>
 void fields(C& c, typename C::template Ref<NftablesAction> action) {
     c.list(action.hooks, most_hooks, [](auto& codec, auto& hook) { codec.one_of(hook, 3); });
+    c.list(action.interfaces, most_interfaces, [](auto& codec, auto& name) {
+        codec.text(name, longest_interface);
+        codec.require(is_interface_pattern(name));
+    });
     c.number(action.priority);
     c.one_of(action.verdict, 2);
     c.text(action.log_prefix, longest_log_prefix);
@@ -196,6 +200,10 @@ void fields(C& c, typename C::template Ref<IpsetAction> action) {
     c.flag(action.ours);
     c.flag(action.create);
     c.number(action.maxelem);
+    c.number(action.widest4);
+    c.number(action.widest6);
+    c.require(action.widest4 >= 0 && action.widest4 <= 32);
+    c.require(action.widest6 >= 0 && action.widest6 <= 128);
     c.require(!action.ours || (is_ours(action.set4) && is_ours(action.set6)));
 }
 
@@ -236,6 +244,8 @@ template <class C>
 void fields(C& c, typename C::template Ref<SetTraits> traits) {
     c.flag(traits.timed);
     c.flag(traits.ours);
+    c.number(traits.most4);
+    c.number(traits.most6);
     duration(c, traits.longest);
     c.require(traits.longest > Duration{0});
 }
@@ -255,6 +265,7 @@ void fields(C& c, typename C::template Ref<Failure> failure) {
     c.number(index);
     if constexpr (std::is_same_v<C, Reader>) failure.index = index;
     fields(c, failure.error);
+    c.flag(failure.full);
 }
 
 template <class C>
@@ -311,6 +322,7 @@ void fields(C& c, typename C::template Ref<Looked> looked) {
     fields(c, looked.traits);
     c.optional(looked.error, each);
     c.optional(looked.count, each_number);
+    c.list(looked.remarks, most_remarks, each);
 }
 template <class C>
 void fields(C& c, typename C::template Ref<Applied> applied) {

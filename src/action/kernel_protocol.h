@@ -40,6 +40,7 @@ inline constexpr std::size_t most_targets = 65'536;
 inline constexpr std::size_t most_elements = 16'000'000;
 inline constexpr std::size_t most_networks = 8'000'000;
 inline constexpr std::size_t most_blocks = 1000;
+inline constexpr std::size_t most_remarks = 16;  // on a target
 
 enum class Served : std::uint8_t { nftables, ipset, geoblocks };
 
@@ -92,6 +93,7 @@ struct Looked {
     SetTraits traits;
     std::optional<Error> error;
     std::optional<std::uint64_t> count;
+    std::vector<Error> remarks;
 };
 struct Applied {
     RequestId id = 0;

@@ -28,9 +28,7 @@ struct Maker {
     Made operator()(const ExecAction&) const {
         return carry_directly(ExecBackend::create(programs));
     }
-    Made operator()(const SyslogAction&) const {
-        return carry_directly(SyslogBackend::create());
-    }
+    Made operator()(const SyslogAction&) const { return carry_directly(SyslogBackend::create()); }
 };
 
 }  // namespace

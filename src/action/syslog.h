@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Writes a line to syslog at a ban and at its end, as the seed's `logger -p local7.notice` did.
-// /dev/log holds some ten lines until syslogd reads them (net.unix.max_dgram_qlen); more wait here.
 #pragma once
 
-#include <deque>
 #include <map>
 
 #include "action/backend.h"
-#include "os/log.h"
+#include "os/syslog_queue.h"
 
 namespace bandd {
 
 class SyslogBackend : public Backend {
   public:
-    // Lines that wait; further ones are not written, which is said and counted (`failures`).
-    static constexpr std::size_t most_waiting = 10'000;
-
+    // A line that the queue refuses is said and counted (`failures`).
     static Result<std::unique_ptr<SyslogBackend>> create(std::string socket = "/dev/log");
 
     void set_targets(std::vector<TargetSpec> targets) override;
@@ -24,20 +20,14 @@ class SyslogBackend : public Backend {
     bool enforces() const override { return false; }
     Result<> list(TargetId, const Visit&) override { return {}; }
     // Readable: syslogd takes lines again.
-    int notice_fd() const override { return watch_.get(); }
+    int notice_fd() const override { return queue_.fd(); }
     Notices read_notices() override;
-    std::size_t waiting() const { return waiting_.size(); }
+    std::size_t waiting() const { return queue_.waiting(); }
 
   private:
-    SyslogBackend(std::string socket, Fd watch)
-        : sender_(std::move(socket)), watch_(std::move(watch)) {}
-    Result<> put(std::string line);
-    void send_waiting();
-    void watch();
+    explicit SyslogBackend(SyslogQueue queue) : queue_(std::move(queue)) {}
 
-    SyslogSender sender_;
-    Fd watch_;  // an epoll of the sender's socket, while lines wait
-    std::deque<std::string> waiting_;
+    SyslogQueue queue_;
     std::map<TargetId, TargetSpec> targets_;
 };
 

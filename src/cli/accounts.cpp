@@ -18,12 +18,18 @@ std::string countries_of(const Json& account) {
 std::string state_of(const Json& account) {
     std::string standing = text(account, "standing");
     if (standing != "good") return red(standing);
-    return text(account, "mark") == "allowed" ? "allowed" : standing;
+    if (text(account, "mark") == "allowed") return "allowed";
+    return account.value("exempt", false) ? "exempt" : standing;
+}
+
+void print_if_simulated(const Json& result) {
+    if (result.value("simulate", false))
+        fmt::print("{}\n", yellow("simulate: only what is blocked by hand is refused"));
 }
 
 int print_accounts(const Json& result) {
     const Json& accounts = list(result, "accounts");
-    if (accounts.empty()) {
+    if (accounts.empty() && result.value("total", 0) == 0) {
         fmt::print("no logins were counted\n");
         return exit_done;
     }
@@ -34,8 +40,9 @@ int print_accounts(const Json& result) {
                         local_time(text(account, "first")), local_time(text(account, "last")),
                         state_of(account), countries_of(account)});
     print_table({"ACCOUNT", "COUNTRIES", "ADDRESSES", "LOGINS", "FIRST", "LAST", "STATE", "FROM"},
-                rows);
+                rows, {"FIRST", "LOGINS"});
     print_rest(result, accounts.size());
+    print_if_simulated(result);
     return exit_done;
 }
 
@@ -50,6 +57,7 @@ int print_account(const Json& result) {
                             local_time(text(place, "first")), local_time(text(place, "last"))});
         if (!rows.empty()) print_table({"ADDRESS", "COUNTRY", "LOGINS", "FIRST", "LAST"}, rows);
     }
+    print_if_simulated(result);
     return exit_done;
 }
 

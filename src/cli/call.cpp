@@ -5,28 +5,72 @@
 
 #include "cli/output.h"
 #include "config/document.h"
-#include "core/base/address.h"
 #include "core/base/instant.h"
+#include "core/base/typed_prefix.h"
 
 namespace bandd {
 
-FoundSocket find_socket(const CommonOptions& common) {
-    if (!common.socket.empty()) return {common.socket, {}};
-    namespace fs = std::filesystem;
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path configuration_file(const CommonOptions& common) {
     std::error_code ignored;
     fs::path file = common.config;
     if (fs::is_directory(file, ignored)) file /= "bandd.yaml";
-    FoundSocket found{"/run/bandd/bandd.sock", {}};
-    if (!fs::exists(file, ignored)) return found;
-    auto root = read_document(file.string());
-    if (!root) {
-        found.fault = root.error();
-        return found;
+    return file;
+}
+
+// Of whom `--config` was given: a socket without a name of its own may be that of a daemon that
+// runs on another configuration.
+Result<> check_configuration(const CommonOptions& common, ControlClient& client) {
+    if (!common.config_given || !common.socket.empty()) return {};
+    if (auto sent = client.send("version", Json::object()); !sent) return sent;
+    auto reply = client.receive();
+    if (!reply) return std::unexpected(reply.error());
+    std::string theirs = text_argument(reply->value("result", Json::object()), "config");
+    fs::path ours = fs::absolute(configuration_file(common)).lexically_normal();
+    std::error_code ignored;  // who may not look there goes by the name
+    if (theirs.empty() || theirs == ours || fs::equivalent(theirs, ours, ignored)) return {};
+    return fail("bandd",
+                "runs on the configuration \"" + theirs + "\", not on \"" + ours.string() + "\"",
+                "give --socket if that daemon is meant");
+}
+
+}  // namespace
+
+Result<std::string> find_socket(const CommonOptions& common) {
+    if (!common.socket.empty()) return common.socket;
+    std::error_code ignored;
+    fs::path file = configuration_file(common);
+    std::string standard = "/run/bandd/bandd.sock";
+    std::error_code fault;
+    if (!fs::exists(file, fault)) {
+        if (!common.config_given || fs::is_directory(common.config, ignored)) return standard;
+        return fail("configuration \"" + common.config + "\"",
+                    fault ? fault.message() : "No such file or directory");
     }
+    auto root = read_document(file.string());
+    if (!root) return std::unexpected(root.error());
     const Value* socket = root->find("socket");
-    if (socket == nullptr || socket->text.empty()) return found;
-    found.path = (fs::absolute(file).parent_path() / socket->text).lexically_normal().string();
-    return found;
+    if (socket == nullptr || socket->text.empty()) return standard;
+    return (fs::absolute(file).parent_path() / socket->text).lexically_normal().string();
+}
+
+std::expected<Json, int> ask(ControlClient& client, const std::string& command,
+                             const Json& arguments) {
+    auto fail_with = [](const Error& error, int code) {
+        print_error(error);
+        return std::unexpected(code);
+    };
+    if (auto sent = client.send(command, arguments); !sent)
+        return fail_with(sent.error(), exit_no_daemon);
+    auto reply = client.receive();
+    if (!reply) return fail_with(reply.error(), exit_no_daemon);
+    if (!reply->value("ok", false))
+        return fail_with(error_from_json(reply->value("error", Json::object())),
+                         reply->value("exit", static_cast<int>(exit_said_no)));
+    return reply->value("result", Json::object());
 }
 
 std::expected<Call, int> begin_call(const CommonOptions& common, const std::string& command,
@@ -35,24 +79,24 @@ std::expected<Call, int> begin_call(const CommonOptions& common, const std::stri
         print_error(error);
         return std::unexpected<int>(exit_no_daemon);
     };
-    FoundSocket socket = find_socket(common);
-    auto client = ControlClient::connect(socket.path);
-    if (!client && socket.fault) {
-        print_error(*socket.fault);
+    auto socket = find_socket(common);
+    if (!socket) {
+        print_error(socket.error());
         print_error({"bandctl",
                      "cannot tell where bandd's socket is",
                      "mend that first, or give --socket; bandd itself goes on as it was",
                      {}});
         return std::unexpected<int>(exit_usage);
     }
+    auto client = ControlClient::connect(*socket);
     if (!client) return no_daemon(client.error());
-    if (auto sent = client->send(command, arguments); !sent) return no_daemon(sent.error());
-    auto reply = client->receive();
-    if (!reply) return no_daemon(reply.error());
-    if (reply->value("ok", false)) return Call{std::move(*client), std::move((*reply)["result"])};
-    if (common.json) print_json(*reply);
-    print_error(error_from_json(reply->value("error", Json::object())));
-    return std::unexpected<int>(reply->value("exit", static_cast<int>(exit_said_no)));
+    if (auto same = check_configuration(common, *client); !same) {
+        print_error(same.error());
+        return std::unexpected<int>(exit_usage);
+    }
+    auto result = ask(*client, command, arguments);
+    if (!result) return std::unexpected(result.error());
+    return Call{std::move(*client), std::move(*result)};
 }
 
 int call(const CommonOptions& common, const std::string& command, const Json& arguments,
@@ -65,18 +109,15 @@ int call(const CommonOptions& common, const std::string& command, const Json& ar
 }
 
 bool is_prefix(const std::string& text) {
-    if (text.empty() || parse_prefix(text)) return true;
-    print_error({"\"" + text + "\"",
-                 "is no address and no CIDR block",
-                 "write 192.0.2.1, 192.0.2.0/24 or 2001:db8::/64",
-                 {}});
-    return false;
+    if (text.empty()) return true;
+    auto prefix = read_prefix(text);
+    if (!prefix) print_error(prefix.error());
+    return prefix.has_value();
 }
 
 bool is_duration(const std::string& text) {
     if (text.empty() || parse_duration(text)) return true;
-    print_error(
-        {"\"" + text + "\"", "is not a duration", "write 90, 10m, 1h, 1d12h or forever", {}});
+    print_error(bad_duration(text));
     return false;
 }
 

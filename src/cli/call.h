@@ -11,12 +11,9 @@
 
 namespace bandd {
 
-// The socket that bandd.yaml names, whether or not the rest of that file is right.
-struct FoundSocket {
-    std::string path;
-    std::optional<Error> fault;  // the configuration cannot be read, so `path` is a guess
-};
-FoundSocket find_socket(const CommonOptions& common);
+// The socket that bandd.yaml names, whether or not the rest of that file is right. An error if that
+// cannot be told: a guess might be another daemon's.
+Result<std::string> find_socket(const CommonOptions& common);
 
 // Sends one request and gives its result to `print`, whose exit code is bandctl's. With --json the
 // result is printed as it came instead. What fails is said.
@@ -33,6 +30,10 @@ struct Call {
 };
 std::expected<Call, int> begin_call(const CommonOptions& common, const std::string& command,
                                     const Json& arguments);
+
+// One more request on such a connection, and its result.
+std::expected<Json, int> ask(ControlClient& client, const std::string& command,
+                             const Json& arguments);
 
 // What can be seen to be wrong without the daemon: false, and said. An empty text is right.
 bool is_prefix(const std::string& text);

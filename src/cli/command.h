@@ -21,6 +21,7 @@ struct OtherMachine {
 // What may be given with every command.
 struct CommonOptions {
     std::string config = "/etc/bandd";  // a directory or a file
+    bool config_given = false;          // and not the standard one
     std::string socket;                 // empty if the configuration's
     bool json = false;
     OtherMachine remote;  // for the commands whose row says so
@@ -33,8 +34,8 @@ using Command = Run(CommandLine& line);
 
 // These ask the daemon.
 Command status_command, bans_command, ban_command, unban_command, explain_command, history_command,
-    accounts_command, account_command, reload_command, watch_command, flush_command,
-    version_command;
+    accounts_command, account_command, allow_command, set_command, stop_command, start_command,
+    reload_command, watch_command, flush_command, version_command;
 // These need no daemon.
 Command check_command, test_command, geo_command, filters_command, replay_command, import_command,
     state_command, keys_command;

@@ -19,11 +19,15 @@ void print_ban(const Json& ban) {
     std::string until = text(ban, "until");
     fmt::print("  {} is banned ({}), {} to {}\n", text(ban, "ip"), text(ban, "state"),
                local_time(text(ban, "from")), until.empty() ? "ever" : local_time(until));
-    fmt::print("    reason: {}; {}; ban number {}\n", text(ban, "reason"),
-               count(ban, "hits", "hit"), text(ban, "offence"));
+    // Of failures by weights, the reason tells.
+    std::string hits = ban.value("weighed", false) ? "" : count(ban, "hits", "hit") + "; ";
+    fmt::print("    reason: {}; {}ban number {}\n", text(ban, "reason"), hits,
+               text(ban, "offence"));
     const Json fields = ban.value("fields", Json::object());
     for (const auto& [name, value] : fields.items())
         fmt::print("    {}: {}\n", name, printable(value.get<std::string>()));
+    if (ban.value("even_if_ignored", false))
+        fmt::print("    it was made with --force, so ignoreip does not lift it\n");
     print_matches(ban);
 }
 
@@ -37,18 +41,36 @@ void print_wider(const Json& wider) {
     if (wider.contains("never")) fmt::print("    never banned: {}\n", text(wider, "never"));
 }
 
+void print_inside(const Json& inside) {
+    const Json& bans = list(inside, "bans");
+    std::string names;
+    for (const Json& one : bans) names += (names.empty() ? "" : ", ") + one.get<std::string>();
+    std::size_t banned = inside.value("banned", std::size_t{0});
+    if (banned > bans.size()) names += ", … (bandctl bans --within shows all)";
+    if (banned > 0) fmt::print("  {} within it: {}\n", count_of(banned, "ban"), names);
+    if (inside.value("counting", 0) > 0)
+        fmt::print("  {} within it counted so far\n", count(inside, "counting", "offender"));
+}
+
 void print_jail(const Json& jail) {
     fmt::print("{}\n", bold("jail " + text(jail, "jail")));
     if (jail.contains("where"))
         fmt::print("  its hits do not count: not true of it is {}\n", text(jail, "where"));
     if (jail.contains("ignored")) fmt::print("  never banned: {}\n", text(jail, "ignored"));
+    if (auto lifted = jail.find("lifted"); lifted != jail.end())
+        fmt::print("  the ban of {} since {} was lifted for that at {}; its reason: {}\n",
+                   text(*lifted, "ip"), local_time(text(*lifted, "from")),
+                   local_time(text(*lifted, "at")), text(*lifted, "reason"));
     for (const Json& ban : list(jail, "bans")) print_ban(ban);
+    for (const Json& ports : list(jail, "ports"))
+        fmt::print("  its bans close ports {}\n", ports.get<std::string>());
     if (auto counted = jail.find("counted"); counted != jail.end()) {
         fmt::print("  {} has {} of {} {} in {}\n", text(*counted, "as"), text(*counted, "hits"),
                    text(*counted, "maxretry"), text(*counted, "of"), text(*counted, "findtime"));
         print_matches(*counted);
     }
     for (const Json& wider : list(jail, "wider")) print_wider(wider);
+    if (auto inside = jail.find("inside"); inside != jail.end()) print_inside(*inside);
     if (auto earlier = jail.find("earlier"); earlier != jail.end())
         fmt::print("  banned {} so far, the last at {}\n", count(*earlier, "bans", "time"),
                    local_time(text(*earlier, "last")));
@@ -56,6 +78,7 @@ void print_jail(const Json& jail) {
 
 int print_explained(const Json& result) {
     if (auto origin = result.find("origin"); origin != result.end()) print_origin(*origin);
+    print_geoblocks(result);
     const Json& jails = list(result, "jails");
     if (jails.empty()) fmt::print("no jail knows anything of {}\n", text(result, "ip"));
     for (const Json& jail : jails) print_jail(jail);
@@ -66,7 +89,7 @@ int print_explained(const Json& result) {
 
 Run explain_command(CommandLine& line) {
     auto ip = std::make_shared<std::string>();
-    line.text("ip", *ip, "address", Must::be_given);
+    line.text("ip", *ip, "address or CIDR block", Must::be_given);
     return [ip](const CommonOptions& common) -> int {
         if (!is_prefix(*ip)) return exit_usage;
         if (!common.remote.host.empty()) return call_remote(common, "check", *ip);

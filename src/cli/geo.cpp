@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
+#include "config/geoblock.h"
 #include "config/load.h"
 #include "core/base/printable.h"
 #include "facts/databases.h"
@@ -53,12 +54,15 @@ int geo(const CommonOptions& common, const std::vector<std::string>& addresses) 
         Origin origin = databases->origin(*address);
         all_known = all_known && origin.country != unknown_country;
         Json known = to_json(origin);
+        auto blocks = geoblocks_of(loaded.config.geoblocks, *address, origin.country);
+        if (!blocks.empty()) known["blocked_by"] = blocks;
         if (common.json) {
             known["ip"] = to_string(*address);
             print_json(known);
         } else {
             fmt::print("{}\n", bold(to_string(*address)));
             print_origin(known);
+            print_geoblocks(known);
         }
     }
     return all_known ? exit_done : exit_said_no;

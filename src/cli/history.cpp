@@ -14,7 +14,7 @@ struct Options {
 
 int print_history(const Json& result) {
     const Json& bans = list(result, "bans");
-    if (bans.empty()) {
+    if (bans.empty() && !result.value("more", false)) {
         fmt::print("nobody was banned\n");
         return exit_done;
     }
@@ -24,7 +24,9 @@ int print_history(const Json& result) {
                         ban.contains("ended") ? local_time(text(ban, "ended")) : "still banned",
                         text(ban, "offence"), text(ban, "hits"), text(ban, "reason"),
                         text(ban, "why")});
-    print_table({"ADDRESS", "JAIL", "FROM", "TO", "BAN", "HITS", "REASON", "ENDED"}, rows);
+    print_table({"ADDRESS", "JAIL", "FROM", "TO", "BAN", "HITS", "REASON", "ENDED"}, rows,
+                {"HITS", "BAN", "REASON"});
+    print_rest(result, bans.size());
     return exit_done;
 }
 

@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <map>
 #include <system_error>
 
 #include "cli/command.h"
+#include "cli/completion.h"
 #include "cli/output.h"
 #include "core/base/suggest.h"
 #include "os/random.h"
@@ -15,12 +17,21 @@ namespace {
 
 using namespace bandd;
 
+constexpr const char* program = "bandctl";  // whatever the path that it was called by
+
 struct Row {
     const char* name;
     const char* help;
     Command* command;     // its options, and what runs it
     bool remote = false;  // may be asked of another machine: --remote
 };
+
+// Answered by main, which alone knows the help of all.
+Run help_command(CommandLine& line) {
+    static std::string command;
+    line.text("command", command, "its name");
+    return {};
+}
 
 constexpr Row rows[] = {
     {"status", "what is watched, and how it goes", status_command},
@@ -32,6 +43,11 @@ constexpr Row rows[] = {
     {"history", "who was banned, when, why and how often", history_command},
     {"accounts", "accounts, and from where they were used", accounts_command},
     {"account", "one account: where it was used; clear, block or allow it", account_command},
+    {"allow", "never ban an address or a CIDR block, until it is removed or a time is over",
+     allow_command},
+    {"set", "change a jail's bantime, findtime or maxretry until it is set back", set_command},
+    {"stop", "stop a jail and lift its bans, until it is started", stop_command},
+    {"start", "start a jail that was stopped", start_command},
     {"reload", "load the configuration again; a bad one changes nothing", reload_command},
     {"watch", "show events as they happen, until interrupted", watch_command},
     {"flush", "lift every ban", flush_command},
@@ -45,6 +61,7 @@ constexpr Row rows[] = {
     {"import", "write another program's configuration as bandd's", import_command},
     {"state", "export the state as JSON (bandd may run), or import it (stop bandd first)",
      state_command},
+    {"help", "this help, or that of a command", help_command},
     {"keys", "all configuration keys, as Markdown, JSON or a man page", keys_command},
 };
 
@@ -67,6 +84,34 @@ void declare_common(CLI::App& app, CommonOptions& common) {
         "Manual: bandctl(8)\n");
 }
 
+Error no_such_command(const std::string& name) {
+    std::vector<std::string_view> names;
+    for (const Row& row : rows) names.emplace_back(row.name);
+    std::string near = did_you_mean(name, names);
+    return {"\"" + name + "\"",
+            "is no command of bandctl",
+            near.empty() ? "see bandctl help" : near,
+            {}};
+}
+
+int print_help(const CLI::App& app) {
+    std::string name;
+    if (auto* word = app.get_subcommand("help")->get_option("command"); word->count() > 0)
+        name = word->as<std::string>();
+    if (name.empty()) {
+        // App::help would be that of the command "help".
+        std::cout << app.get_formatter()->make_help(&app, program, CLI::AppFormatMode::Normal);
+        return exit_done;
+    }
+    auto named = [&](const CLI::App* sub) { return sub->get_name() == name; };
+    if (auto found = app.get_subcommands(named); !found.empty()) {
+        std::cout << found.front()->help(program);
+        return exit_done;
+    }
+    print_error(no_such_command(name));
+    return exit_usage;
+}
+
 // What the command line has and no command takes; exit_done if there is nothing.
 int refuse_leftovers(const CLI::App& app) {
     std::vector<std::string> leftovers = app.remaining();
@@ -75,18 +120,12 @@ int refuse_leftovers(const CLI::App& app) {
         std::string name = app.get_subcommands().front()->get_name();
         print_error({"\"" + leftovers.front() + "\"",
                      "is not understood by " + name,
-                     "see bandctl " + name + " --help",
+                     "see bandctl help " + name,
                      {}});
     } else if (leftovers.empty()) {
         std::cerr << app.help();
     } else {
-        std::vector<std::string_view> names;
-        for (const Row& row : rows) names.emplace_back(row.name);
-        std::string near = did_you_mean(leftovers.front(), names);
-        print_error({"\"" + leftovers.front() + "\"",
-                     "is no command of bandctl",
-                     near.empty() ? "see bandctl --help" : near,
-                     {}});
+        print_error(no_such_command(leftovers.front()));
     }
     return exit_usage;
 }
@@ -110,7 +149,10 @@ int run(const CommonOptions& common, const Row& row, const Run& command) {
 
 int main(int argc, char** argv) {
     seed_tables();
-    CLI::App app{"bandctl drives bandd, the ban daemon."};
+    // Before all is understood: what is not is said as JSON, too.
+    std::vector<std::string_view> words(argv, argv + argc);
+    if (std::ranges::find(words, "--json") != words.end()) want_json();
+    CLI::App app{"bandctl drives bandd, the ban daemon.", program};
     CommonOptions common;
     declare_common(app, common);
     app.fallthrough();             // common options, after the command, too
@@ -121,13 +163,28 @@ int main(int argc, char** argv) {
         CommandLine line(*sub);
         commands[sub] = {&row, row.command(line)};
     }
+    if (argc > 1 && words[1] == "__complete")
+        return complete(app, std::vector<std::string>(argv + 2, argv + argc));
     app.allow_extras();  // to say better than CLI11 what is wrong with them
     try {
         app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {  // help and version, too
-        return app.exit(error) == 0 ? exit_done : exit_usage;
+    } catch (const CLI::Success& asked) {  // help and version
+        app.exit(asked);
+        return exit_done;
+    } catch (const CLI::ParseError& error) {
+        auto parsed = app.get_subcommands();
+        std::string name = parsed.empty() ? "" : " " + parsed.front()->get_name();
+        print_error({program + name, error.what(), "see bandctl help" + name, {}});
+        return exit_usage;
+    }
+    common.config_given = app.count("--config") > 0;
+    // As of a variable that is not set: the standard one might be another daemon's.
+    if (app.count("--socket") > 0 && common.socket.empty()) {
+        print_error({"--socket", "has no name", "leave it out, or give a path", {}});
+        return exit_usage;
     }
     if (int refused = refuse_leftovers(app); refused != exit_done) return refused;
     const auto& [row, command] = commands.at(app.get_subcommands().front());
+    if (!command) return print_help(app);
     return run(common, *row, command);
 }

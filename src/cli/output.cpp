@@ -62,6 +62,8 @@ int terminal_width() {
     return isatty(STDOUT_FILENO) == 1 ? 80 : 1 << 20;
 }
 
+bool json_is_wanted = false;
+
 const Zone& local_zone() {
     static const Zone zone = read_zone("").value_or(Zone{});
     return zone;
@@ -106,19 +108,33 @@ void print_json(const Json& json) {
 }
 
 void print_table(const std::vector<std::string>& head,
-                 const std::vector<std::vector<std::string>>& rows) {
+                 const std::vector<std::vector<std::string>>& rows,
+                 const std::vector<std::string>& may_go) {
+    if (rows.empty()) return;
+    constexpr std::size_t least = 8;  // of the last column
     std::vector<std::size_t> widths;
     for (const std::string& title : head) widths.push_back(width_of(title));
     for (const auto& row : rows)
         for (std::size_t i = 0; i < row.size(); ++i)
             widths[i] = std::max(widths[i], width_of(row[i]));
-    std::size_t before = 0;
-    for (std::size_t i = 0; i + 1 < widths.size(); ++i) before += widths[i] + 2;
+    std::vector<bool> shown(head.size(), true);
+    auto before_last = [&] {
+        std::size_t before = 0;
+        for (std::size_t i = 0; i + 1 < widths.size(); ++i)
+            if (shown[i]) before += widths[i] + 2;
+        return before;
+    };
     std::size_t room = static_cast<std::size_t>(terminal_width());
-    std::size_t last = room > before + 8 ? room - before : 8;
+    for (const std::string& title : may_go) {
+        if (before_last() + std::min(widths.back(), least * 2) <= room) break;
+        auto column = std::ranges::find(head, title) - head.begin();
+        shown[static_cast<std::size_t>(column)] = false;
+    }
+    std::size_t last = std::max(room, before_last() + least) - before_last();
     auto print = [&](const std::vector<std::string>& cells, bool title) {
         std::string line;
         for (std::size_t i = 0; i < cells.size(); ++i) {
+            if (!shown[i]) continue;
             std::string cell = i + 1 == cells.size() ? cut(cells[i], last) : cells[i];
             std::size_t width = width_of(cell);
             line += title ? bold(cell) : cell;
@@ -148,9 +164,16 @@ void flush_output() {
     if (std::fflush(stdout) != 0) throw fmt::system_error(errno, "cannot write to standard output");
 }
 
+std::size_t rest_of(const Json& result, std::size_t shown) {
+    shown += result.value("skipped", std::size_t{0});
+    return std::max(result.value("total", std::size_t{0}), shown) - shown;
+}
+
 void print_rest(const Json& result, std::size_t shown) {
-    if (auto total = result.value("total", std::size_t{0}); total > shown)
-        fmt::print("… and {} more: use --limit\n", total - shown);
+    if (std::size_t rest = rest_of(result, shown); rest > 0)
+        fmt::print("{}{} more: use --limit\n", shown > 0 ? "… and " : "", rest);
+    else if (result.value("more", false))
+        fmt::print("{}more: use --limit\n", shown > 0 ? "… and " : "");
 }
 
 void print_origin(const Json& origin) {
@@ -168,7 +191,15 @@ void print_origin(const Json& origin) {
     put("city", text(origin, "city"));
 }
 
+void print_geoblocks(const Json& known) {
+    for (const Json& block : list(known, "blocked_by"))
+        fmt::print("  {} {}\n", red("blocked by"), printable(block.get<std::string>()));
+}
+
+void want_json() { json_is_wanted = true; }
+
 void print_error(const Error& error) {
+    if (json_is_wanted) print_json({{"error", error_to_json(error)}});
     std::string line = printable(to_line(error));
     if (isatty(STDERR_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr)
         fmt::print(stderr, "\x1b[31m{}\x1b[0m\n", line);

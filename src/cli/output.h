@@ -19,9 +19,11 @@ std::string red(std::string_view text);
 std::string yellow(std::string_view text);
 std::string green(std::string_view text);
 
-// Columns as wide as their widest cell; if that is wider than the terminal, the last column is cut.
+// Columns as wide as their widest cell. If that is wider than the terminal, those of `may_go` are
+// left out, one by one, then the last column is cut. Nothing is printed of no rows.
 void print_table(const std::vector<std::string>& head,
-                 const std::vector<std::vector<std::string>>& rows);
+                 const std::vector<std::vector<std::string>>& rows,
+                 const std::vector<std::string>& may_go = {});
 
 // RFC 3339 as "2026-11-21 04:05:50" in the machine's zone; "for ever" if it is empty.
 std::string local_time(std::string_view rfc3339);
@@ -44,13 +46,20 @@ void print_json(const Json& json);
 // Throws std::system_error if what was printed can't be written.
 void flush_output();
 
+// How many more there are than the `shown` ones, if `result` has a "total".
+std::size_t rest_of(const Json& result, std::size_t shown);
 // That an answer was cut at --limit, if it was: `result` has its "total".
 void print_rest(const Json& result, std::size_t shown);
 
+// Errors are also said as JSON from then on: {"error": {"what", "reason", "hint", "where"}} on
+// standard output.
+void want_json();
 // One line on standard error, in red on a terminal.
 void print_error(const Error& error);
 
 // What the databases know of an address, as `geo` and `explain` show it.
 void print_origin(const Json& origin);
+// Of what holds "blocked_by": the geoblocks that keep the address out.
+void print_geoblocks(const Json& known);
 
 }  // namespace bandd

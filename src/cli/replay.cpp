@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Runs old logs through the jails, in the time of the logs: who would have been banned, when and
 // why. The code of the daemon reads, matches and decides; only the kernel is left out.
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -13,12 +16,17 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "cli/replay_report.h"
+#include "config/blindness.h"
 #include "config/compile.h"
+#include "config/engine_limits.h"
 #include "config/load.h"
 #include "core/base/printable.h"
 #include "core/base/suggest.h"
 #include "core/decide/engine.h"
+#include "core/decide/filter_health.h"
+#include "core/decide/log_clock.h"
 #include "core/decide/log_time.h"
 #include "facts/databases.h"
 #include "os/clock.h"
@@ -37,7 +45,12 @@ using Clock = std::chrono::steady_clock;
 struct Options {
     std::vector<std::string> logs;
     std::string jail;  // empty if not given
+    bool all = false;
+    std::string offset = "0";  // if not given
 };
+
+// Standard input as a log.
+constexpr std::string_view standard_input = "-";
 
 // What of some hits, and of the lines to join between them, is to be decided next: in the order of
 // their lines.
@@ -86,26 +99,63 @@ std::string without_rotation(std::string name) {
     return name;
 }
 
-// The jails that a log is for: those whose logpath names it, rotated or not; else all. An engine
-// that gets its first rules numbers jails as the configuration does.
-std::vector<JailIndex> jails_for(const Config& config, const std::string& path,
-                                 std::optional<JailIndex> only) {
-    if (only) return {*only};
+bool names_log(const JailConfig& jail, const std::string& path) {
+    if (path == standard_input) return jail.reads_stdin;
     std::error_code fault;
     std::string whole = fs::absolute(path, fault).lexically_normal().string();
-    std::vector<JailIndex> named;
-    std::vector<JailIndex> all;
+    return std::ranges::any_of(jail.logs, [&](const LogSpec& log) {
+        return fnmatch(log.path.c_str(), whole.c_str(), FNM_PATHNAME) == 0 ||
+               fnmatch(log.path.c_str(), without_rotation(whole).c_str(), FNM_PATHNAME) == 0;
+    });
+}
+
+// The jails that a log goes through: those that would read it, rotated or not, or what was asked
+// for. The patterns of others would find in it what they were not made for. An engine that gets its
+// first rules numbers jails as the configuration does.
+std::vector<JailIndex> jails_for(const Config& config, const std::string& path, bool all,
+                                 std::optional<JailIndex> only) {
+    if (only) return {*only};
+    std::vector<JailIndex> jails;
     for (std::size_t i = 0; i < config.jails.size(); ++i) {
         const JailConfig& jail = config.jails[i];
-        if (jail.filter.empty()) continue;
-        all.push_back(static_cast<JailIndex>(i));
-        bool names = std::ranges::any_of(jail.logs, [&](const LogSpec& log) {
-            return fnmatch(log.path.c_str(), whole.c_str(), FNM_PATHNAME) == 0 ||
-                   fnmatch(log.path.c_str(), without_rotation(whole).c_str(), FNM_PATHNAME) == 0;
-        });
-        if (names) named.push_back(static_cast<JailIndex>(i));
+        if (!jail.filter.empty() && (all || names_log(jail, path)))
+            jails.push_back(static_cast<JailIndex>(i));
     }
-    return named.empty() ? all : named;
+    return jails;
+}
+
+// Standard input may be a pipe, of which nobody can read the end first: what comes is kept in a
+// file without a name.
+Result<Tail> open_standard_input(Encoding encoding, std::size_t line_limit) {
+    struct stat status{};
+    if (fstat(STDIN_FILENO, &status) == 0 && S_ISREG(status.st_mode))
+        return Tail::open("/proc/self/fd/0", encoding, line_limit);
+    auto failed = [](const char* what) {
+        return fail_errno(std::string("standard input: ") + what);
+    };
+    Fd file(::open(fs::temp_directory_path().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    if (!file) return failed("cannot keep it in a file of the directory for temporary ones");
+    std::array<char, 64 << 10> buffer{};
+    for (ssize_t got = 0; (got = ::read(STDIN_FILENO, buffer.data(), buffer.size())) != 0;) {
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return failed("cannot be read");
+        if (::write(file.get(), buffer.data(), static_cast<std::size_t>(got)) != got)
+            return failed("cannot be kept in a file");
+    }
+    return Tail::open("/proc/self/fd/" + std::to_string(file.get()), encoding, line_limit);
+}
+
+// "1h", "+1h", "-30m": what is added to dates.
+Result<LogClock> clock_of(const std::string& text) {
+    LogClock clock;
+    if (text == Options().offset) return clock;
+    std::string_view digits = text;
+    bool negative = digits.starts_with('-');
+    if (negative || digits.starts_with('+')) digits.remove_prefix(1);
+    if (auto offset = parse_duration(digits)) clock.set(negative ? -*offset : *offset);
+    if (clock.offset() != Duration{0}) return clock;
+    return fail("offset \"" + text + "\"", "zones do not differ by that",
+                "write a multiple of 15m, at least 30m: 1h, -1h");
 }
 
 class Replay {
@@ -127,6 +177,7 @@ class Replay {
         else
             decide_all(progress);
         double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+        tell_blindness();
         report_.summarize(scan_.counts(), not_asked_, seconds);
         return failed_ ? exit_said_no : exit_done;
     }
@@ -134,11 +185,17 @@ class Replay {
   private:
     // Configuration, engine and logs; or all that is wrong with them.
     std::expected<void, std::vector<Error>> prepare() {
-        Loaded loaded = load_config(common_.config, data_directories(), read_zone);
+        // The logs may be of another machine.
+        bool is_asked = options_.all || !options_.jail.empty();
+        Loaded loaded = load_config(common_.config, data_directories(), read_zone, Samples::skip,
+                                    is_asked ? IdleJails::keep : IdleJails::leave_out);
         if (loaded.errors.empty()) {
             compiled_ = compile(loaded.config);
             loaded.errors = compiled_.errors;
         }
+        if (options_.all && !options_.jail.empty())
+            loaded.errors.push_back(
+                {"--all", "cannot be given with --jail", "give one of them", {}});
         if (!loaded.errors.empty()) return std::unexpected(std::move(loaded.errors));
         config_ = std::move(loaded.config);
         auto databases = GeoDatabases::open(config_.geoip);
@@ -146,10 +203,25 @@ class Replay {
         facts_ = std::move(*databases);
         auto only = wanted_jail();
         if (!only) return std::unexpected(std::vector{only.error()});
-        for (const std::string& path : options_.logs)
-            if (auto opened = open(path, *only); !opened)
-                return std::unexpected(std::vector{opened.error()});
-        scan_ = ParallelScan(threads_of(config_));
+        auto clock = clock_of(options_.offset);
+        if (!clock) return std::unexpected(std::vector{clock.error()});
+        clock_ = *clock;
+        std::string left_out;
+        for (const std::string& path : options_.logs) {
+            auto jails = jails_for(config_, path, options_.all, *only);
+            auto opened = jails.empty() ? check_readable(path) : open(path, jails);
+            if (!opened) return std::unexpected(std::vector{opened.error()});
+            if (jails.empty()) left_out += (left_out.empty() ? "" : ", ") + path;
+        }
+        if (!left_out.empty()) {
+            Error error{left_out,
+                        "no jail reads it, so it goes through none",
+                        "give --jail NAME, or --all for every jail",
+                        {}};
+            if (files_.empty()) return std::unexpected(std::vector{error});
+            print_error(error);
+        }
+        scan_ = ParallelScan(config_);
         prepare_engine();
         return {};
     }
@@ -158,10 +230,25 @@ class Replay {
         std::vector<JailRules> rules;
         for (const JailConfig& jail : config_.jails) rules.push_back(jail.rules);
         Outcome outcome;
+        engine_ = Engine(engine_limits(config_));
         engine_.set_facts(&facts_);
         engine_.set_rules(std::move(rules), Instant{0}, outcome);
         engine_.set_own_addresses(PrefixSet(own_addresses()));
         engine_.set_access(config_.access.rules);
+    }
+
+    // A log may well be none of the filter's program.
+    void tell_blindness() {
+        for (const FilterHealth::Change& change : health_.take_changes()) {
+            if (!change.blindness || change.blindness->kind == Blindness::Kind::tag) continue;
+            for (std::size_t i = 0; i < config_.jails.size(); ++i) {
+                const auto& filter = compiled_.filters[i];
+                if (!filter || filter->identity != change.filter) continue;
+                report_.warn(
+                    tell(*change.blindness, config_.filters.at(config_.jails[i].filter), *filter));
+                break;
+            }
+        }
     }
 
     // The jail that --jail names; none if there is no --jail.
@@ -178,13 +265,20 @@ class Replay {
                     did_you_mean(options_.jail, names));
     }
 
-    Result<> open(const std::string& path, std::optional<JailIndex> only) {
-        auto jails = jails_for(config_, path, only);
+    // Of a log that is not there, that is what is wrong.
+    static Result<> check_readable(const std::string& path) {
+        if (path == standard_input || ::access(path.c_str(), R_OK) == 0) return {};
+        return fail_errno("cannot read \"" + path + "\"");
+    }
+
+    Result<> open(const std::string& path, const std::vector<JailIndex>& jails) {
         LogSpec spec;
-        if (!jails.empty() && !config_.jails[jails.front()].logs.empty())
+        if (!config_.jails[jails.front()].logs.empty())
             spec = config_.jails[jails.front()].logs.front();
-        auto tail = is_archive(path) ? Tail::open_archive(path, spec.encoding, config_.line_limit)
-                                     : Tail::open(path, spec.encoding, config_.line_limit);
+        auto tail =
+            path == standard_input ? open_standard_input(spec.encoding, config_.longest_line())
+            : is_archive(path)     ? Tail::open_archive(path, spec.encoding, config_.longest_line())
+                                   : Tail::open(path, spec.encoding, config_.longest_line());
         if (!tail) return std::unexpected(tail.error());
         tail->seek(0);
         auto file = std::make_unique<Replayed>(Replayed{path, std::move(*tail), {}, {}});
@@ -195,8 +289,9 @@ class Replay {
     }
 
     // Reads on in a file; at its end it hands on what has no line end, and has ended.
-    void read_on(Replayed& file, std::size_t part, const Tail::Take& take) {
-        auto read = file.tail.read_on(part, take);
+    void read_on(Replayed& file, bool parts, const Tail::Take& take) {
+        constexpr std::size_t at_a_time = 64 << 20;
+        auto read = file.tail.read_on(at_a_time, parts, take);
         if (!read) {
             print_error(read.error());
             failed_ = file.ended = true;
@@ -208,14 +303,15 @@ class Replay {
 
     // A single log: while hits are decided, the other matchers scan on.
     void decide_one(Replayed& file, Progress& progress) {
-        constexpr std::size_t at_a_time = 64 << 20;
         Hits hits;
         while (!file.ended)
-            read_on(file, scan_.threads() > 1 ? at_a_time : 0, [&](const Readable& what) {
+            read_on(file, scan_.threads() > 1, [&](const Readable& what) {
                 scan_.begin(*file.ruleset, what, now_);
                 while (auto lines = scan_.next(hits)) {
                     done_ += lines->size();
+                    health_.take(*file.ruleset, *lines, hits, now_);
                     progress.show(done_);
+                    clock_.correct(hits, now_, false);
                     for (Cursor next; !next.done(hits);)
                         decide(hits, next, next.arrival(hits, file.time, now_));
                 }
@@ -229,13 +325,18 @@ class Replay {
             file.piece = 0;
             file.next = {};
             for (Hits& hits : file.hits) hits.clear();
-            read_on(file, 0, [&](const Readable& what) {
+            read_on(file, false, [&](const Readable& what) {
                 done_ += std::get<Chunk>(what).bytes.size();
                 scan_.begin(*file.ruleset, what, now_);
                 std::size_t pieces = 0;
-                do {
+                for (bool more = true; more;) {
                     if (file.hits.size() == pieces) file.hits.emplace_back();
-                } while (scan_.next(file.hits[pieces++]));
+                    Hits& hits = file.hits[pieces++];
+                    auto lines = scan_.next(hits);
+                    more = lines.has_value();
+                    if (more) health_.take(*file.ruleset, *lines, hits, now_);
+                }
+                for (Hits& hits : file.hits) clock_.correct(hits, now_, false);
                 return PartRead{};
             });
             progress.show(done_);
@@ -286,8 +387,10 @@ class Replay {
     Compiled compiled_;
     GeoDatabases facts_;
     Engine engine_;
+    LogClock clock_;  // of all logs
     std::vector<std::unique_ptr<Replayed>> files_;
-    ReplayReport report_{engine_, common_.json};
+    FilterHealth health_;
+    ReplayReport report_{engine_, config_, common_.json};
     std::uint64_t done_ = 0;
     ParallelScan scan_{1};
     Outcome outcome_;              // of one hit
@@ -299,9 +402,12 @@ class Replay {
 
 Run replay_command(CommandLine& line) {
     auto options = std::make_shared<Options>();
-    line.texts("log", options->logs, "logs, also .gz and .zst", Must::be_given);
-    line.text("-j,--jail", options->jail,
-              "through this jail (default: those whose logpath names the log, or all)");
+    line.texts("log", options->logs, "logs, also .gz and .zst; - is standard input",
+               Must::be_given);
+    line.text("-j,--jail", options->jail, "through this jail (default: those that read the log)");
+    line.flag("-a,--all", options->all, "through all jails, whichever logs they read");
+    line.text("--offset", options->offset,
+              "add this to the dates of all logs, as for a wrong time zone: 1h, -1h");
     return [options](const CommonOptions& common) {
         // A ban has some kilobytes to tell.
         if (isatty(STDOUT_FILENO) == 0) std::setvbuf(stdout, nullptr, _IOFBF, 64 << 10);

@@ -6,13 +6,12 @@
 
 #include <algorithm>
 
+#include "cli/filters.h"
 #include "cli/output.h"
 #include "core/base/printable.h"
 
 namespace bandd {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 const char* kind_of(const Ban& ban, bool extended) {
     if (extended) return "extended";
@@ -56,27 +55,14 @@ void print_ban(const Ban& ban, const std::string& jail, bool extended) {
     fmt::print("{}  {} {}  {}  {}, ban number {}\n", from,
                ban.state == BanState::simulated ? yellow("would ban") : red("ban"),
                bold(to_string(ban.key.prefix)), jail, until, ban.offence);
+    const auto& matches = ban.story->matches;
+    if (matches.empty() || ban.story->reason != matches.back().pattern)
+        fmt::print("    {}\n", printable(ban.story->reason));
     for (const Match& match : ban.story->matches)
         fmt::print("    {}: {}\n", match.pattern, printable(match.line));
 }
 
 }  // namespace
-
-Progress::Progress(std::uint64_t total, bool wanted)
-    : total_(std::max<std::uint64_t>(total, 1)),
-      wanted_(wanted && isatty(STDERR_FILENO) == 1),
-      next_(Clock::now() + std::chrono::milliseconds(300)) {}
-
-Progress::~Progress() {
-    if (wanted_) fmt::print(stderr, "\r\033[K");
-}
-
-void Progress::show(std::uint64_t done) {
-    if (!wanted_ || Clock::now() < next_) return;
-    next_ = Clock::now() + std::chrono::milliseconds(100);
-    auto percent = std::min<std::uint64_t>(done * 100 / total_, 100);
-    fmt::print(stderr, "\r[{:<25}] {:>3} %", std::string(percent / 4, '#'), percent);
-}
 
 void ReplayReport::tell(const Event& event) {
     if (const auto* found = std::get_if<Found>(&event))
@@ -87,6 +73,13 @@ void ReplayReport::tell(const Event& event) {
         tell_ban(banned->ban, false);
     else if (const auto* extended = std::get_if<Extended>(&event))
         tell_ban(extended->ban, true);
+}
+
+void ReplayReport::warn(const std::string& text) const {
+    if (json_)
+        print_json({{"kind", "warning"}, {"text", text}});
+    else
+        fmt::print("{} {}\n", yellow("warning:"), text);
 }
 
 void ReplayReport::tell_ban(const Ban& ban, bool extended) {
@@ -126,6 +119,11 @@ Json ReplayReport::jails() const {
         jail["hits"] = counts.hits;
         jail["ignored"] = counts.ignored;
         jail["patterns"] = hits == hits_.end() ? Json::object() : Json(hits->second);
+        auto configured = std::ranges::find(config_.jails, name, [](const JailConfig& one) {
+            return std::string_view(one.rules.name);
+        });
+        if (configured == config_.jails.end()) continue;
+        if (std::string use = pattern_use(*configured); !use.empty()) jail["uses"] = use;
     }
     return jails;
 }
@@ -135,9 +133,12 @@ void ReplayReport::summarize(const ScanCounts& counts, std::uint64_t not_asked,
     auto speed =
         static_cast<std::uint64_t>(static_cast<double>(counts.lines) / std::max(seconds, 1e-6));
     Json jails = this->jails();
+    std::size_t bans = 0;
+    for (const auto& [name, of_jail] : bans_) bans += of_jail;
     if (json_) {
         print_json({{"summary",
-                     {{"lines", counts.lines},
+                     {{"bans", bans},
+                      {"lines", counts.lines},
                       {"jails", jails},
                       {"undated", counts.undated},
                       {"candidates", counts.candidates},
@@ -151,6 +152,7 @@ void ReplayReport::summarize(const ScanCounts& counts, std::uint64_t not_asked,
     for (const auto& [name, jail] : jails.items()) {
         fmt::print("{}: {}, {}, {} ignored\n", bold(name), count(jail, "bans", "ban"),
                    count(jail, "hits", "hit"), text(jail, "ignored"));
+        if (jail.contains("uses")) fmt::print("  patterns: {}\n", text(jail, "uses"));
         for (const auto& [pattern, hits] : jail["patterns"].items())
             fmt::print("  {:>7}  {}\n", hits.get<std::size_t>(), pattern);
     }
@@ -163,6 +165,8 @@ void ReplayReport::summarize(const ScanCounts& counts, std::uint64_t not_asked,
     if (not_asked > 0)
         fmt::print("{} would have been asked about first (ignorecommand, host names)\n",
                    count_of(not_asked, "hit"));
+    fmt::print("{}\n", bans == 0 ? "nobody would have been banned"
+                                 : count_of(bans, "ban") + " would have been made");
     fmt::print("{} in {:.1f} s, {} lines/s\n", count_of(counts.lines, "line"), seconds, speed);
 }
 

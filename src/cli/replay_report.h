@@ -2,39 +2,26 @@
 // What `bandctl replay` prints.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
 
+#include "config/types.h"
 #include "control/protocol.h"
 #include "core/decide/engine.h"
 #include "core/match/scanner.h"
 
 namespace bandd {
 
-// How much of the logs was read, as a bar on standard error; silent if that is no terminal, and for
-// the first 300 ms.
-class Progress {
-  public:
-    Progress(std::uint64_t total, bool wanted);  // bytes
-    ~Progress();
-    Progress(const Progress&) = delete;
-    Progress& operator=(const Progress&) = delete;
-    void show(std::uint64_t done);
-
-  private:
-    std::uint64_t total_;
-    bool wanted_;
-    std::chrono::steady_clock::time_point next_;
-};
-
 // Prints the engine's events one by one, then what they come to.
 class ReplayReport {
   public:
-    ReplayReport(const Engine& engine, bool json) : engine_(engine), json_(json) {}
+    // Both are looked at when something is told.
+    ReplayReport(const Engine& engine, const Config& config, bool json)
+        : engine_(engine), config_(config), json_(json) {}
 
     void tell(const Event& event);
+    void warn(const std::string& text) const;
     // `not_asked`: bans about which a live daemon would have asked somebody first.
     void summarize(const ScanCounts& counts, std::uint64_t not_asked, double seconds) const;
 
@@ -44,6 +31,7 @@ class ReplayReport {
     Json jails() const;
 
     const Engine& engine_;
+    const Config& config_;
     bool json_;
     std::map<std::string, std::map<std::string, std::size_t>> hits_;  // by jail and pattern
     std::map<std::string, std::size_t> bans_;                         // by jail

@@ -23,10 +23,12 @@ std::string in_ascii(const Json& json) {
 Json time_to_json(Instant at) { return at == never ? Json() : Json(at.us); }
 
 Json ban_to_json(const Ban& ban, const std::string& jail) {
-    return {{"jail", jail},           {"prefix", to_string(ban.key.prefix)},
-            {"from", ban.from.us},    {"until", time_to_json(ban.until)},
-            {"offence", ban.offence}, {"hits", ban.hits},
-            {"by_hand", ban.by_hand}, {"reason", ban.story ? ban.story->reason : ""}};
+    Json json{{"jail", jail},           {"prefix", to_string(ban.key.prefix)},
+              {"from", ban.from.us},    {"until", time_to_json(ban.until)},
+              {"offence", ban.offence}, {"hits", ban.hits},
+              {"by_hand", ban.by_hand}, {"reason", ban.story ? ban.story->reason : ""}};
+    if (ban.even_if_ignored) json["even_if_ignored"] = true;
+    return json;
 }
 
 // Reads the members of one object; the first that is missing or of another kind is the error.
@@ -84,6 +86,8 @@ Ban read_ban(Reader& reader, JailIndex jail) {
     ban.offence = static_cast<std::uint32_t>(reader.number("offence", UINT32_MAX));
     ban.hits = static_cast<std::uint32_t>(reader.number("hits", UINT32_MAX));
     ban.by_hand = reader.boolean("by_hand");
+    if (reader.find("even_if_ignored") != nullptr)
+        ban.even_if_ignored = reader.boolean("even_if_ignored");
     auto story = std::make_shared<Story>();
     story->reason = reader.text("reason");
     ban.story = std::move(story);
@@ -129,7 +133,8 @@ void take_history(StateLine& line) {
     Unbanned past;
     past.ban = read_ban(line.reader, line.jail());
     past.at = line.reader.time("ended");
-    past.why = static_cast<Unbanned::Why>(line.reader.number("why", 2));
+    past.why = static_cast<Unbanned::Why>(
+        line.reader.number("why", static_cast<std::uint64_t>(Unbanned::last_why)));
     if (line.good()) line.checkpoint.changes.ended_bans.push_back(std::move(past));
 }
 
@@ -201,15 +206,21 @@ void take_position(StateLine& line) {
         position.file = {reader.text("log"), reader.number("number", INT64_MAX)};
         position.modified = reader.time("modified").us;
         position.gone = reader.boolean("gone");
+        if (reader.find("clock") != nullptr) position.clock = reader.time("clock").us;
     }
     if (line.good()) line.checkpoint.positions.push_back(std::move(position));
+}
+
+// Bytes that the daemon understands, and looks through when it reads them.
+void take_overrides(StateLine& line) {
+    line.checkpoint.notes.emplace_back(overrides_note, line.reader.text("json"));
 }
 
 struct Kind {
     std::string_view name;
     void (*take)(StateLine& line);
 };
-constexpr std::array<Kind, 7> kinds{{
+constexpr std::array<Kind, 8> kinds{{
     {"ban", take_ban},
     {"history", take_history},
     {"window", take_window},
@@ -217,6 +228,7 @@ constexpr std::array<Kind, 7> kinds{{
     {"counts", take_counts},
     {"account", take_account},
     {"position", take_position},
+    {"overrides", take_overrides},
 }};
 
 }  // namespace
@@ -255,17 +267,19 @@ void write_state(Store& store, const std::vector<std::string>& jails, std::ostre
     };
     restore.position = [&](const FilePosition& position) {
         const TailPosition& at = position.at;
-        put("position", {{"log", position.file.log},
-                         {"number", position.file.number},
-                         {"path", at.path},
-                         {"device", at.id.device},
-                         {"inode", at.id.inode},
-                         {"offset", at.offset},
-                         {"skipping", at.skipping},
-                         {"fingerprint_length", at.fingerprint.length},
-                         {"fingerprint", at.fingerprint.hash},
-                         {"modified", position.modified},
-                         {"gone", position.gone}});
+        Json json{{"log", position.file.log},
+                  {"number", position.file.number},
+                  {"path", at.path},
+                  {"device", at.id.device},
+                  {"inode", at.id.inode},
+                  {"offset", at.offset},
+                  {"skipping", at.skipping},
+                  {"fingerprint_length", at.fingerprint.length},
+                  {"fingerprint", at.fingerprint.hash},
+                  {"modified", position.modified},
+                  {"gone", position.gone}};
+        if (position.clock != 0) json["clock"] = position.clock;
+        put("position", std::move(json));
     };
     restore.account = [&](const AccountChange& account) {
         put("account", {{"jail", name(account.jail)},
@@ -277,6 +291,10 @@ void write_state(Store& store, const std::vector<std::string>& jails, std::ostre
         json["ended"] = past.at.us;
         json["why"] = static_cast<int>(past.why);
         put("history", std::move(json));
+    };
+    // Other notes are of this machine's logs and moments.
+    restore.note = [&](std::string_view name, std::string_view value) {
+        if (name == overrides_note) put("overrides", {{"json", value}});
     };
     result = store.load(jails, restore);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The state as JSON, one object a line: for backups, and for moving to another machine.
 //   {"bandd_state": 1}
-//   {"ban": {"jail", "prefix", "from", "until", "offence", "hits", "by_hand", "reason"}}
+//   {"ban": {"jail", "prefix", "from", "until", "offence", "hits", "by_hand", "reason"[,
+//   "even_if_ignored"]}}
 //   {"window": {"jail", "prefix", "times"}}  {"offences": {"jail", "prefix", "count", "last"}}
 //   {"history": {ban's keys, "ended", "why"}}  {"counts": {"jail", …}}  {"position": {"path", …}}
 // Times are microseconds since 1970, null for never. "jail" of offences is "" for the count over

@@ -2,7 +2,9 @@
 // Which lines of a log does a filter match, and why not the others? A line takes this way: `see`
 // takes its head off, `match` tries the filter, `judge` says what came of it in words.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -11,10 +13,11 @@
 
 #include "cli/command.h"
 #include "cli/filters.h"
-#include "cli/nearest.h"
 #include "cli/output.h"
 #include "config/compile.h"
+#include "config/forgeable.h"
 #include "config/load.h"
+#include "config/nearest.h"
 #include "core/base/printable.h"
 #include "core/base/suggest.h"
 #include "os/clock.h"
@@ -65,6 +68,7 @@ int test_samples(const CommonOptions& common, const FilterConfig& filter) {
     } else {
         for (const Error& error : errors) fmt::print("{}\n", printable(to_line(error)));
         fmt::print("{} samples, {} not as they should be\n", filter.samples.size(), errors.size());
+        print_uses(pattern_uses(common), filter.where.file);
     }
     return errors.empty() ? exit_done : exit_said_no;
 }
@@ -99,7 +103,9 @@ std::optional<Tested> compile_tested(const CommonOptions& common, const Options&
     std::vector<Error> warnings;
     std::shared_ptr<const Filter> filter;
     if (loaded.errors.empty())
-        filter = compile_filter(loaded.filter, options.modes, {}, loaded.errors, warnings);
+        filter = compile_filter(loaded.filter, {options.modes}, loaded.errors, warnings);
+    if (options.fail2ban && loaded.errors.empty())
+        std::ranges::move(forgeable_patterns(loaded.filter), std::back_inserter(warnings));
     auto zone = read_zone(options.timezone);
     if (!zone) loaded.errors.push_back(zone.error());
     for (const Error& error : loaded.errors) print_error(error);
@@ -115,7 +121,30 @@ struct Verdict {
     std::string why;
 };
 
-Verdict judge(const Tested& tested, const Seen& seen, const FilterMatch& found, bool explain) {
+// Of the pattern of a JSON log that came nearest: the field that was not as it should be.
+std::string why_no_field(const Filter& filter, MatchScratch& scratch) {
+    const Pattern* nearest = nullptr;
+    const FieldTest* failing = nullptr;
+    std::ptrdiff_t most = -1;
+    for (const Pattern& pattern : filter.patterns) {
+        Fields unused;
+        const FieldTest* test = failing_test(pattern, scratch, unused);
+        if (test == nullptr || test - pattern.tests.data() <= most) continue;
+        most = test - pattern.tests.data();
+        nearest = &pattern;
+        failing = test;
+    }
+    if (failing == nullptr) return {};
+    std::vector<std::string> wants = failing->texts;
+    for (const Pattern& regex : failing->regexes) wants.push_back(regex.source);
+    auto value = scratch.json.value(failing->number);
+    return fmt::format("; {} wants {}: {}, {}", nearest->id, failing->name,
+                       fmt::join(wants, " or "),
+                       value ? "which is \"" + std::string(*value) + "\"" : "which is not there");
+}
+
+Verdict judge(const Tested& tested, const Seen& seen, const FilterMatch& found, bool explain,
+              MatchScratch& scratch) {
     switch (found.fate) {
         case LineFate::hit: {
             std::string why = found.pattern->id + "  " + host_of(found.captured);
@@ -135,16 +164,22 @@ Verdict judge(const Tested& tested, const Seen& seen, const FilterMatch& found, 
             return {"no match", (seen.tag.empty() ? std::string("the line has no syslog tag")
                                                   : "the tag is " + std::string(seen.tag)) +
                                     ", the filter wants " + tested.config.tag};
+        case LineFate::no_json:
+            return {"no match", seen.json == JsonReader::Outcome::broken
+                                    ? "the line is cut, or no JSON object"
+                                    : "the filter is for JSON, and the message begins with no {"};
         case LineFate::no_match:
             break;
     }
-    std::string why = "no pattern matches the ";
-    why += tested.filter->dialect == Dialect::bandd ? "message" : "line";
-    why += ": " + std::string(seen.text);
+    std::string why = "no pattern matches";
+    if (!tested.filter->json || !seen.text.empty()) {
+        why += tested.filter->dialect == Dialect::bandd ? " the message: " : " the line: ";
+        why += seen.text;
+    }
     if (explain)
         if (auto nearest = nearest_pattern(tested.config, seen.text))
-            why += "; " + nearest->id + " comes nearest: it takes \"" + nearest->fits +
-                   "\", but then wants " + nearest->wants;
+            why += "; " + in_words(*nearest);
+    if (tested.filter->json) why += why_no_field(*tested.filter, scratch);
     if (!seen.time) why += "; no date was found";
     return {"no match", why};
 }
@@ -154,7 +189,7 @@ Verdict judge(const Tested& tested, const Seen& seen, const FilterMatch& found, 
 class Trial {
   public:
     Trial(const CommonOptions& common, const Options& options, const Tested& tested)
-        : json_(common.json), all_(options.all), tested_(tested) {}
+        : common_(common), json_(common.json), all_(options.all), tested_(tested) {}
 
     void line(const std::string& text) {
         ++lines_;
@@ -165,7 +200,7 @@ class Trial {
             ++hits_;
             ++by_pattern_[found.pattern->id];
         }
-        Verdict verdict = judge(tested_, seen, found, misses_.size() < most_explained);
+        Verdict verdict = judge(tested_, seen, found, misses_.size() < most_explained, scratch_);
         if (json_) return print_as_json(text, seen, found, verdict);
         bool missed = found.fate == LineFate::no_match || found.fate == LineFate::wrong_tag;
         if (!missed || all_)
@@ -190,6 +225,7 @@ class Trial {
                        undated_ > 0 ? ", " + count_of(undated_, "line") + " without a date" : "");
             for (const auto& [pattern, count] : by_pattern_)
                 fmt::print("  {:>7}  {}\n", count, pattern);
+            print_uses(pattern_uses(common_), tested_.config.where.file);
         }
         return hits_ > 0 ? exit_done : exit_said_no;
     }
@@ -218,6 +254,7 @@ class Trial {
         print_json(json);
     }
 
+    const CommonOptions& common_;
     bool json_, all_;
     const Tested& tested_;
     std::vector<std::pair<std::size_t, Verdict>> misses_;  // by line number

@@ -2,6 +2,8 @@
 // `access:` and `accounts:`: who may log in from where, and from how many places.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "config/table.h"
@@ -13,7 +15,13 @@ namespace bandd {
 // reported, and left out.
 Result<UsersPlaces> read_users(const AccessConfig& access, std::vector<Error>& bad_lines);
 
+// What Postfix may be told, as `message` keys give it; nothing, and a fault, if it is something
+// else.
+std::optional<std::string> read_postfix_answer(const Field& field);
+
 const Table<AccessConfig>& access_keys();
 const Table<AccessConfig>& accounts_keys();
+const Table<LoginSyslog>& login_syslog_keys();
+const Table<UserLimits>& user_limits_keys();
 
 }  // namespace bandd

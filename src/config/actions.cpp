@@ -10,6 +10,7 @@
 #include "config/names.h"
 #include "config/ports.h"
 #include "config/program.h"
+#include "config/syslog_words.h"
 #include "core/base/suggest.h"
 
 namespace bandd {
@@ -20,15 +21,6 @@ constexpr std::size_t longest_log_prefix = 127;
 constexpr int deepest_action_file = 5;  // actions/ that name each other
 
 constexpr std::array<std::string_view, 3> hooks{"prerouting", "input", "forward"};
-constexpr std::array<std::string_view, 8> severities{"emerg",   "alert",  "crit", "err",
-                                                     "warning", "notice", "info", "debug"};
-constexpr std::array<std::pair<std::string_view, int>, 20> facilities{{
-    {"kern", 0},      {"user", 1},    {"mail", 2},    {"daemon", 3},  {"auth", 4},
-    {"syslog", 5},    {"lpr", 6},     {"news", 7},    {"uucp", 8},    {"cron", 9},
-    {"authpriv", 10}, {"ftp", 11},    {"local0", 16}, {"local1", 17}, {"local2", 18},
-    {"local3", 19},   {"local4", 20}, {"local5", 21}, {"local6", 22}, {"local7", 23},
-}};
-
 void read_hooks(const Field& field, NftablesAction& action) {
     auto words = field.words();
     if (words.empty()) return;
@@ -44,6 +36,31 @@ void read_hooks(const Field& field, NftablesAction& action) {
 
 std::string default_hook(NftablesAction& action) {
     return std::string(hooks[static_cast<std::size_t>(action.hooks.front())]);
+}
+
+void read_interfaces(const Field& field, NftablesAction& action) {
+    action.interfaces.clear();
+    auto words = field.words();
+    if (words.size() > most_interfaces)
+        return field.error_without_value("names more than " + std::to_string(most_interfaces));
+    // As the default is written.
+    if (words.size() == 1 && words.front()->text == "any") return;
+    for (const Value* word : words) {
+        // No interface is called so; in rules of others these words mean what we say otherwise.
+        if (word->text.starts_with('!') || word->text.ends_with('+') || word->text == "any" ||
+            word->text == "all")
+            field.error(
+                *word, "is no name of an interface",
+                "name those that packets come in by; ppp* stands for all that begin so, and "
+                "without \"interface\" it is any");
+        else if (!is_interface_pattern(word->text))
+            field.error(
+                *word, "is no name of an interface",
+                "at most 15 letters, digits and signs without \"/\", \":\" and spaces; a * at "
+                "the end stands for any text: ppp*");
+        else if (std::ranges::find(action.interfaces, word->text) == action.interfaces.end())
+            action.interfaces.push_back(word->text);
+    }
 }
 
 void read_log_prefix(const Field& field, NftablesAction& action) {
@@ -62,36 +79,6 @@ void read_set(const Field& field, IpsetAction& action) {
     action.create = action.ours;
 }
 
-void read_facility(const Field& field, SyslogAction& action) {
-    auto text = field.text();
-    if (!text) return;
-    auto known = std::ranges::find(facilities, *text, &std::pair<std::string_view, int>::first);
-    if (known == facilities.end())
-        field.error("is no syslog facility", "use one of local0 … local7, mail, daemon, auth");
-    else
-        action.facility = known->second;
-}
-
-std::string default_facility(SyslogAction& action) {
-    auto known =
-        std::ranges::find(facilities, action.facility, &std::pair<std::string_view, int>::second);
-    return std::string(known->first);
-}
-
-void read_severity(const Field& field, SyslogAction& action) {
-    auto text = field.text();
-    if (!text) return;
-    auto level = std::ranges::find(severities, *text);
-    if (level == severities.end())
-        field.error("is no syslog severity", did_you_mean(*text, severities));
-    else
-        action.severity = static_cast<int>(level - severities.begin());
-}
-
-std::string default_severity(SyslogAction& action) {
-    return std::string(severities[static_cast<std::size_t>(action.severity)]);
-}
-
 void check_exec(const Section& section, ExecAction& action) {
     if (action.ban.empty() && action.unban.empty())
         section.error("has nothing to run", "give \"ban\", \"unban\" or both");
@@ -100,13 +87,14 @@ void check_exec(const Section& section, ExecAction& action) {
 }  // namespace
 
 void read_packet_ports(const Field& field, NftablesAction& action) {
-    read_ports(field, action.ports);
+    read_ports(field, action.ports, action.auto_ports);
 }
 void read_packet_protocols(const Field& field, NftablesAction& action) {
     read_protocols(field, action.protocols);
 }
 void default_to_tcp(NftablesAction& action) {
-    if (!action.ports.empty() && action.protocols.empty()) action.protocols = {Protocol::tcp};
+    bool names_ports = !action.ports.empty() || action.auto_ports;
+    if (names_ports && action.protocols.empty()) action.protocols = {Protocol::tcp};
 }
 
 std::vector<Key<NftablesAction>> packet_keys() {
@@ -114,6 +102,9 @@ std::vector<Key<NftablesAction>> packet_keys() {
         key::special("hook", read_hooks, "input | forward | prerouting, or a list", default_hook,
                      "where packets are stopped; prerouting covers this machine, what it "
                      "forwards, and containers"),
+        key::special("interface", read_interfaces, "name or list", "any",
+                     "only packets that come in there are stopped: `ppp0`, `[ppp*, eth1]`; it need "
+                     "not exist yet"),
         key::number("priority", &NftablesAction::priority, {-2'000'000'000, 2'000'000'000},
                     "of the chain; -300 is before connection tracking, so that open connections "
                     "are cut"),
@@ -128,8 +119,8 @@ std::vector<Key<NftablesAction>> packet_keys() {
 const Table<NftablesAction>& nftables_keys() {
     static const Table<NftablesAction> table = [] {
         std::vector<Key<NftablesAction>> port_keys{
-            key::special("port", read_packet_ports, "port, range, service, or a list", "the jail's",
-                         "ports that are closed; all: every packet"),
+            key::special("port", read_packet_ports, "port, range, service, auto, or a list",
+                         "the jail's", "ports that are closed; all: every packet"),
             key::special("protocol", read_packet_protocols, "tcp | udp | list", "the jail's",
                          "protocols of these ports"),
         };
@@ -178,10 +169,8 @@ const Table<SyslogAction>& syslog_action_keys() {
     static const Table<SyslogAction> table{
         "action syslog",
         {
-            key::special("facility", read_facility, "kern … local7", default_facility,
-                         "syslog facility"),
-            key::special("severity", read_severity, "emerg … debug", default_severity,
-                         "syslog severity"),
+            key::syslog_facility("facility", &SyslogAction::facility),
+            key::syslog_severity("severity", &SyslogAction::severity),
             key::text("tag", &SyslogAction::tag, "word", "the program name in the line"),
             key::text("ban", &SyslogAction::ban, "text", "written once the ban holds"),
             key::text("unban", &SyslogAction::unban, "text", "written at its end"),
@@ -207,14 +196,21 @@ namespace {
 NftablesAction parse_nftables(const Value& keys, const ActionContext& context, Reading& reading) {
     NftablesAction action;
     action.ports = context.ports;
+    action.auto_ports = context.auto_ports;
     action.protocols = context.protocols;
     nftables_keys().read(keys, "action nftables", reading, action);
+    if (action.auto_ports && !context.service_known)
+        reading.errors.push_back({"\"port: auto\" of jail \"" + context.jail + "\"",
+                                  "does not know whose ports", "name them: service: {unit: ssh}",
+                                  keys.where});
     return action;
 }
 
 IpsetAction parse_ipset(const Value& keys, const ActionContext& context, Reading& reading) {
     IpsetAction action;
     ipset_keys().read(keys, "action ipset", reading, action);
+    action.widest4 = context.widest4;
+    action.widest6 = context.widest6;
     if (action.ours) {
         action.set4 = "bandd-" + context.jail + "-4";
         action.set6 = "bandd-" + context.jail + "-6";

@@ -15,8 +15,11 @@ namespace bandd {
 struct ActionContext {
     std::string jail;
     std::vector<PortRange> ports;
+    bool auto_ports = false;
     std::vector<Protocol> protocols;
-    std::vector<std::string> directories;  // with actions/ in them
+    bool service_known = false;                    // that auto_ports needs
+    std::vector<std::string> directories;          // with actions/ in them
+    int widest4 = 32, widest6 = ipv6_host_length;  // as in IpsetAction
 };
 
 // Reads `action:`: a name, a map of one action with its keys, or a list of these. A name that is no

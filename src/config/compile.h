@@ -13,11 +13,23 @@ namespace bandd {
 // Filters whose dates are read alike share one reader, and so one look at each line.
 using SharedDates = std::map<std::vector<std::string>, std::shared_ptr<const DatePatterns>>;
 
-// The filter as one jail uses it: its modes chosen, its words added. All faulty patterns are
-// reported; `warnings` gets patterns through which a client could name another host.
-std::shared_ptr<const Filter> compile_filter(
-    const FilterConfig& config, const std::vector<std::string>& modes, const WordLists& more_words,
-    std::vector<Error>& errors, std::vector<Error>& warnings, SharedDates* shared_dates = nullptr);
+// What a jail makes of a filter.
+struct FilterUse {
+    std::vector<std::string> modes{};
+    WordLists lists{};                    // words that are added
+    std::vector<std::string> patterns{};  // ids; empty: all
+    JsonConfig json{};                    // paths in place of the filter's
+    std::vector<Prefix> trusted_proxies{};
+    auto operator<=>(const FilterUse&) const = default;
+};
+FilterUse use_of(const JailConfig& jail);
+
+// The filter as one jail uses it. All faulty patterns are reported; `warnings` gets patterns
+// through which a client could name another host.
+std::shared_ptr<const Filter> compile_filter(const FilterConfig& config, const FilterUse& use,
+                                             std::vector<Error>& errors,
+                                             std::vector<Error>& warnings,
+                                             SharedDates* shared_dates = nullptr);
 
 // Null for jails that read no logs.
 using JailFilters = std::vector<std::shared_ptr<const Filter>>;

@@ -10,8 +10,8 @@ namespace {
 
 using Of = DistinctCount::Of;
 
-void forget_needed_fields(JailConfig& jail, std::string_view key) {
-    std::erase_if(jail.needed_fields, [&](const NeededField& field) { return field.key == key; });
+void forget(std::vector<NeededName>& needed, std::string_view key) {
+    std::erase_if(needed, [&](const NeededName& one) { return one.key == key; });
 }
 
 std::vector<std::string_view> split_at_spaces(std::string_view text) {
@@ -68,8 +68,8 @@ void read_broadband_words(const Field& field, JailConfig& jail) {
 
 void drop_looked_up_fields(JailConfig& jail) {
     if (jail.rules.reverse_lookup)
-        std::erase_if(jail.needed_fields, [](const NeededField& needed) {
-            return needed.key == "where" && needed.field == "hostname";
+        std::erase_if(jail.needed_fields, [](const NeededName& needed) {
+            return needed.key == "where" && needed.name == "hostname";
         });
 }
 
@@ -77,7 +77,7 @@ void read_condition(const Field& field, JailConfig& jail) {
     auto text = field.text();
     if (!text) return;
     jail.rules.where.reset();
-    forget_needed_fields(jail, "where");
+    forget(jail.needed_fields, "where");
     jail.condition_where = field.value().where;
     auto condition = Condition::parse(*text, jail.broadband_words);
     if (!condition) {
@@ -97,7 +97,7 @@ void read_count(const Field& field, JailConfig& jail) {
     auto text = field.text();
     if (!text) return;
     jail.rules.distinct.reset();
-    forget_needed_fields(jail, "count");
+    forget(jail.needed_fields, "count");
     if (*text == "hits") return;
     auto words = split_at_spaces(*text);
     if (words.size() != 4 || words[0] != "distinct" || words[2] != "by")
@@ -132,6 +132,31 @@ void read_count(const Field& field, JailConfig& jail) {
         return field.error("needs a maxretry of 2 or more",
                            "maxretry is how many different ones lead to a ban");
     jail.rules.distinct = std::move(count);
+}
+
+void read_patterns(const Field& field, JailConfig& jail) {
+    jail.patterns.clear();
+    forget(jail.needed_patterns, field.key());
+    for (const Value* word : field.words()) {
+        jail.patterns.push_back(word->text);
+        jail.needed_patterns.push_back({std::string(field.key()), word->text, word->where});
+    }
+    if (jail.patterns.empty())
+        field.error_without_value("names no pattern", "leave it out, and all of them count");
+}
+
+void read_weights(const Field& field, JailConfig& jail) {
+    jail.rules.weights.clear();
+    forget(jail.needed_patterns, field.key());
+    if (field.value().kind != Value::Kind::map)
+        return field.error_without_value("must be a map",
+                                         "write {PATTERN: 5}, with the id of a pattern");
+    for (const auto& [id, value] : field.value().entries) {
+        auto failures = Field(field.section(), field.key(), value).whole_number({1, 1000});
+        if (!failures) continue;
+        jail.rules.weights.push_back({id.text, static_cast<std::uint32_t>(*failures)});
+        jail.needed_patterns.push_back({std::string(field.key()), id.text, id.where});
+    }
 }
 
 void read_ipv6_escalation(const Field& field, JailRules& rules) {

@@ -16,6 +16,9 @@ void read_condition(const Field& field, JailConfig& jail);
 void drop_looked_up_fields(JailConfig& jail);
 // `maxretry` comes before it.
 void read_count(const Field& field, JailConfig& jail);
+// Ids of the filter's patterns; whether it has them is seen later.
+void read_patterns(const Field& field, JailConfig& jail);
+void read_weights(const Field& field, JailConfig& jail);
 // "off", or a map: prefix length to how many offend in it. `ban_prefix` comes before it.
 void read_ipv6_escalation(const Field& field, JailRules& rules);
 std::string written_ipv6_escalation(JailRules& rules);

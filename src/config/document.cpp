@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "config/document.h"
 
+#include <fcntl.h>
 #include <glob.h>
 #include <sys/stat.h>
 #include <yaml-cpp/yaml.h>
@@ -222,15 +223,18 @@ Result<std::string> read_text(const std::string& path) {
     struct Close {
         void operator()(std::FILE* open) const { std::fclose(open); }
     };
-    std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "re"));
+    // A FIFO would be waited for, and a daemon that reloads with it.
+    int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    std::unique_ptr<std::FILE, Close> file(fd < 0 ? nullptr : ::fdopen(fd, "r"));
     struct stat status{};
-    if (!file || fstat(fileno(file.get()), &status) != 0) return fail(what, std::strerror(errno));
+    if (!file || fstat(fd, &status) != 0) return fail(what, std::strerror(errno));
     if (S_ISDIR(status.st_mode)) return fail(what, "it is a directory");
+    if (!S_ISREG(status.st_mode)) return fail(what, "it is no file");
     auto size = static_cast<std::size_t>(std::max<off_t>(status.st_size, 0));
     if (size > largest_text) return fail(what, too_large);
     std::setvbuf(file.get(), nullptr, _IONBF, 0);
     std::string text;
-    bool full = true;  // a pipe, say, has no size
+    bool full = true;  // of /proc, say, no size is known
     for (std::size_t room = size + 1; full && text.size() <= largest_text; room = text.size()) {
         std::size_t before = text.size();
         text.resize_and_overwrite(before + room, [&](char* bytes, std::size_t) {

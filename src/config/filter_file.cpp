@@ -13,6 +13,32 @@ void read_pattern_regex(const Field& field, PatternConfig& pattern) {
     pattern.where = field.value().where;
 }
 
+void read_tests(const Field& field, PatternConfig& pattern) {
+    if (field.value().kind != Value::Kind::map)
+        return field.error_without_value("must be a map: field to what it must be");
+    for (const auto& [name, wants] : field.value().entries) {
+        FieldTestConfig test{name.text, {}, name.where};
+        for (const Value* word : Field(field.section(), name.text, wants).words())
+            test.wants.push_back(word->text);
+        if (!test.wants.empty()) pattern.tests.push_back(std::move(test));
+    }
+}
+
+void read_json_fields(const Field& field, JsonConfig& json) {
+    if (field.value().kind != Value::Kind::map)
+        return field.error_without_value("must be a map: name to path");
+    for (const auto& [name, path] : field.value().entries)
+        if (auto text = Field(field.section(), name.text, path).text())
+            json.fields[name.text] = *text;
+}
+
+void read_json_of_filter(const Field& field, FilterConfig& filter) {
+    filter.json_where = field.value().where;
+    filter.json = read_json(field);
+    if (filter.json.empty() && field.reading().errors.empty())
+        field.error_without_value("names no path");
+}
+
 // A regex, or a map with an id. Without one a pattern is called by its number.
 void add_pattern(const Field& field, const Value& value, std::vector<PatternConfig>& patterns) {
     PatternConfig pattern;
@@ -25,7 +51,7 @@ void add_pattern(const Field& field, const Value& value, std::vector<PatternConf
     auto error = [&](const char* reason) {
         field.section().error(value, "pattern \"" + pattern.id + "\"", reason);
     };
-    if (pattern.regex.empty()) return error("has no regex");
+    if (pattern.regex.empty() && pattern.tests.empty()) return error("has no regex");
     for (const PatternConfig& other : patterns)
         if (other.id == pattern.id) error("its id is used twice");
     patterns.push_back(std::move(pattern));
@@ -82,6 +108,14 @@ void check_filter(const Section& section, FilterConfig& filter) {
             if (const Value* value = section.find(key))
                 section.error(*value, "\"" + std::string(key) + "\"", "is of another dialect",
                               "add \"dialect: fail2ban\" if the patterns are written for that");
+    if (filter.dialect == Dialect::fail2ban && !filter.json.empty())
+        section.error("\"json\" is not of fail2ban's dialect");
+    if (filter.json.empty())
+        for (const auto* patterns : {&filter.failregex, &filter.ignoreregex})
+            for (const PatternConfig& pattern : *patterns)
+                if (!pattern.tests.empty())
+                    section.error("pattern \"" + pattern.id + "\" has \"where\", but without " +
+                                  "\"json\" lines have no fields");
     if (filter.failregex.empty() && section.reading().errors.empty())
         section.error("has no failregex");
 }
@@ -122,6 +156,11 @@ const Table<FilterConfig>& filter_keys() {
                         {{"attacks", false}, {"logins", true}, {"log-ons", true, key::Said::no}},
                         "logins: its lines are logins that succeeded; they count to `accounts`, "
                         "and ban nobody"),
+            key::special("json", read_json_of_filter, "map", "",
+                         "the lines are JSON objects: where in them the address, the time … are"),
+            key::choice("session", &FilterConfig::session_by_pid, {{"field", false}, {"pid", true}},
+                        "by what `once` knows lines of one attempt: <F-SESSION>, or the process in "
+                        "the syslog head, `sshd[4711]`"),
             key::prefixes("sender", &FilterConfig::senders,
                           "only syslog messages that one of these machines sent; <F-LOG_SENDER> "
                           "in actions is which"),
@@ -152,9 +191,42 @@ const Table<PatternConfig>& pattern_keys() {
             key::special("regex", read_pattern_regex, "regex", "",
                          "RE2 syntax with <HOST>, <ADDR>, <IP4>, <IP6>, <F-USER>…</F-USER>, "
                          "<LIST:name>"),
+            key::special("where", read_tests, "map: field to text, list or ^regex", "",
+                         "with `json`: what these fields must be; then a regex is not needed"),
             key::text("mode", &PatternConfig::mode, "word", "used only by jails with this mode"),
+            key::text("safe", &PatternConfig::safe, "text",
+                      "why no client can name another host by it, in words; check then does not "
+                      "warn that one could"),
+            key::boolean(
+                "once", &PatternConfig::once,
+                "its line counts only if nothing else of its <F-SESSION> did: `Invalid user`, "
+                "which a failed password follows"),
         }};
     return table;
+}
+
+const Table<JsonConfig>& json_keys() {
+    static const Table<JsonConfig> table{
+        "json",
+        {
+            key::words("ip", &JsonConfig::ip, "path, or a list",
+                       "the address: request.remote_ip; of several the first one that a line has"),
+            key::words("user", &JsonConfig::user, "path, or a list", "<F-USER>, the same"),
+            key::text("time", &JsonConfig::time, "path",
+                      "when: seconds, milli-, micro- or nanoseconds since 1970, or a date"),
+            key::text("message", &JsonConfig::message, "path", "what the patterns' regexes see"),
+            key::text("forwarded", &JsonConfig::forwarded, "path",
+                      "X-Forwarded-For, for `trusted_proxies`"),
+            key::special("fields", read_json_fields, "map: name to path", "",
+                         "others: `{agent: request.headers.User-Agent}` is <F-AGENT>"),
+        }};
+    return table;
+}
+
+JsonConfig read_json(const Field& field) {
+    JsonConfig json;
+    json_keys().read(field.value(), "json", field.reading(), json);
+    return json;
 }
 
 const Table<Sample>& sample_keys() {
@@ -204,6 +276,8 @@ LoadedFilter load_filter(const std::string& path, Result<Value> document) {
     out.filter.name = std::filesystem::path(path).stem().string();
     out.filter.where = {path, 1, 1};
     Reading reading;
+    // The directory that filters/ is in.
+    reading.directory = std::filesystem::absolute(path).parent_path().parent_path().string();
     filter_keys().read(*document, "filter \"" + out.filter.name + "\"", reading, out.filter);
     out.errors = std::move(reading.errors);
     return out;

@@ -25,8 +25,12 @@ LoadedFilter load_filter(const std::string& path, Result<Value> document);
 // `lists:` of a filter or a jail: a map of words, or of lists of words.
 WordLists read_word_lists(const Field& field);
 
+// `json:` of a filter or a jail.
+JsonConfig read_json(const Field& field);
+
 const Table<FilterConfig>& filter_keys();
 const Table<PatternConfig>& pattern_keys();
+const Table<JsonConfig>& json_keys();
 const Table<Sample>& sample_keys();
 
 }  // namespace bandd

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "config/geoblock.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "config/actions.h"
 #include "config/names.h"
 #include "core/base/reserved.h"
 #include "core/decide/condition.h"
+#include "core/decide/facts.h"
 
 namespace bandd {
 
@@ -40,6 +44,8 @@ void check_geoblock(const Section& section, GeoblockConfig& block) {
         error("names no \"port\"",
               "write \"port: [smtp, imaps]\"; \"port: all\" also stops answers to connections "
               "that you make");
+    if (std::exchange(block.packets.auto_ports, false))
+        error("has no service, so \"port: auto\" says nothing");
     default_to_tcp(block.packets);
 }
 
@@ -64,6 +70,27 @@ const Table<GeoblockConfig>& geoblock_keys() {
                                      check_geoblock};
     }();
     return table;
+}
+
+namespace {
+
+bool keeps_out(const GeoblockConfig& block, const Address& address, std::string_view country) {
+    bool known = !country.empty() && country != private_country && country != unknown_country;
+    bool excepted = std::ranges::any_of(
+        block.except, [&](const Prefix& prefix) { return contains(prefix, address); });
+    bool named = std::ranges::find(block.countries, country) != block.countries.end();
+    return known && !excepted && named != block.all_but;
+}
+
+}  // namespace
+
+std::vector<std::string> geoblocks_of(const std::vector<GeoblockConfig>& blocks,
+                                      const Address& address, std::string_view country) {
+    std::vector<std::string> texts;
+    for (const GeoblockConfig& block : blocks)
+        if (keeps_out(block, address, country))
+            texts.push_back("geoblock " + block.name + ": country " + std::string(country));
+    return texts;
 }
 
 void read_geoblocks(const Field& field, Config& config) {

@@ -2,7 +2,6 @@
 #include "config/jail.h"
 
 #include <algorithm>
-#include <fstream>
 
 #include "config/counting.h"
 #include "config/filter_file.h"
@@ -60,6 +59,8 @@ void add_lists(const Field& field, JailConfig& jail) {
         jail.lists[list].insert(jail.lists[list].end(), words.begin(), words.end());
 }
 
+void read_json_of_jail(const Field& field, JailConfig& jail) { jail.json = read_json(field); }
+
 void read_increment(const Field& field, BantimePolicy& policy) {
     if (field.value().kind == Value::Kind::scalar) {
         if (auto wanted = field.boolean()) policy.increment = *wanted;
@@ -78,9 +79,6 @@ std::string default_ban_prefix(JailDraft& draft) {
     return "{ipv4: " + written(rules.v4_length) + ", ipv6: " + written(rules.v6_length) + "}";
 }
 
-constexpr std::string_view file_prefix = "file:";
-constexpr const char* not_ignorable = "is no address, no CIDR block and no host name";
-
 bool add_ignored(const std::string& item, JailDraft& draft) {
     if (auto prefix = parse_prefix(item))
         draft.ignored.push_back(*prefix);
@@ -91,26 +89,6 @@ bool add_ignored(const std::string& item, JailDraft& draft) {
     return true;
 }
 
-// One item a line; # begins a comment.
-void read_ignore_file(const Field& field, const Value& word, const std::string& item,
-                      JailDraft& draft) {
-    std::string path = field.reading().absolute(item.substr(file_prefix.size()));
-    std::ifstream file(path);
-    if (!file) return field.item_error(word, item, "cannot read \"" + path + "\"");
-    std::string line;
-    for (int number = 1; std::getline(file, line); ++number) {
-        line = line.substr(0, line.find('#'));
-        auto first = line.find_first_not_of(" \t\r");
-        if (first == std::string::npos) continue;
-        line = line.substr(first, line.find_last_not_of(" \t\r") - first + 1);
-        if (!add_ignored(line, draft))
-            field.reading().errors.push_back({"\"" + line + "\"",
-                                              not_ignorable,
-                                              {},
-                                              {path, number, static_cast<int>(first) + 1}});
-    }
-}
-
 void read_ignoreip(const Field& field, JailDraft& draft) {
     for (const Value* word : field.words()) {
         // fail2ban takes several in one value, with spaces or commas between.
@@ -119,10 +97,10 @@ void read_ignoreip(const Field& field, JailDraft& draft) {
             auto end = rest.find_first_of(" ,");
             std::string item(rest.substr(0, end));
             rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-            if (item.starts_with(file_prefix))
-                read_ignore_file(field, *word, item, draft);
-            else if (!item.empty() && !add_ignored(item, draft))
-                field.item_error(*word, item, not_ignorable);
+            if (item.empty()) continue;
+            for (const ListItem& one : field.items_of(*word, item))
+                if (!add_ignored(one.text, draft))
+                    field.error(one, "is no address, no CIDR block and no host name");
         }
     }
     draft.jail.rules.ignoreip = PrefixSet(draft.ignored);
@@ -132,7 +110,24 @@ void read_ignorecommand(const Field& field, JailConfig& jail) {
     jail.ignorecommand = read_program(field, ignorecommand_keys());
 }
 
-void read_jail_ports(const Field& field, JailDraft& draft) { read_ports(field, draft.ports); }
+void read_jail_ports(const Field& field, JailDraft& draft) {
+    read_ports(field, draft.ports, draft.auto_ports);
+}
+void read_service_units(const Field& field, ServiceConfig& service) {
+    for (const Value* unit : field.words()) service.units.push_back(unit_name(unit->text));
+}
+void read_service_users(const Field& field, ServiceConfig& service) {
+    for (const Value* user : field.words())
+        if (user->text == "root")
+            field.error(*user, "has the sockets of many services", "name the service's \"unit\"");
+        else
+            service.users.push_back(user->text);
+}
+void read_service(const Field& field, JailConfig& jail) {
+    ServiceConfig service;
+    service_keys().read(field.value(), "service", field.reading(), service);
+    jail.service = std::move(service);
+}
 void read_jail_protocols(const Field& field, JailDraft& draft) {
     read_protocols(field, draft.protocols);
 }
@@ -146,11 +141,12 @@ std::vector<Key<JailDraft>> source_keys() {
                      "read the systemd journal: all of it, or what unit and match name"),
         key::special("syslog", read_syslog, "map", "",
                      "listen for syslog messages from other machines"),
-        key::special("source", read_source, "bans | access | remote | stdin", "",
-                     "`bans`: this jail counts the bans of all other jails (recidive); `access`: "
-                     "logins that were refused or had a wrong password, as Postfix, nginx and "
-                     "Dovecot tell of them; `remote`: other machines ask for its bans; `stdin`: it "
-                     "reads what is piped into `bandd --stdin`"),
+        key::special(
+            "source", read_source, "bans | access | remote | stdin", "",
+            "`bans`: this jail counts the bans of all other jails (recidive); `access`: "
+            "logins that were refused by country or had a wrong password, as Postfix, nginx and "
+            "Dovecot tell of them; `remote`: other machines ask for its bans; `stdin`: it "
+            "reads what is piped into `bandd --stdin`"),
         key::special("encoding", read_encoding, "auto | utf-8 | latin1 | utf-16le | utf-16be",
                      "auto", "of the logs; auto: by byte-order mark"),
         key::special("timezone", read_timezone, "zone name or offset", "the machine's",
@@ -175,6 +171,20 @@ std::vector<Key<JailDraft>> counting_keys() {
         key::special("mode", read_modes, "word or list", "",
                      "optional parts of the filter to use; `aggressive` means all"),
         key::special("lists", add_lists, "map of lists", "", "words to add to the filter's lists"),
+        key::special("json", read_json_of_jail, "map", "",
+                     "of a filter of JSON logs: paths in place of the filter's"),
+        key::prefixes("trusted_proxies", &JailConfig::trusted_proxies,
+                      "proxies of ours: of what came through one of them, the address is the last "
+                      "one in X-Forwarded-For that is none of these; they are never counted"),
+        key::special("patterns", read_patterns, "pattern id or list", "all",
+                     "only hits of these patterns of the filter count"),
+        key::special("weights", read_weights, "map: pattern id to 1 to 1000", "1 each",
+                     "`{bad-sequence: 5}`: a hit of this pattern counts as 5 failures; not with "
+                     "`count: distinct`"),
+        key::number(
+            "repeats", &JailRules::repeats, {1, 1000},
+            "a line that stands for several hits (`message repeated 9 times`, `3 attempts`) "
+            "counts as at most so many; 1: as one"),
         key::number("maxretry", &JailRules::maxretry, {1, 1000},
                     "hits within findtime that lead to a ban"),
         key::special("findtime", read_findtime, "duration | today", &JailRules::findtime,
@@ -226,8 +236,11 @@ std::vector<Key<JailDraft>> ban_keys() {
         key::boolean("ignoreself", &JailRules::ignoreself,
                      "this machine's own addresses are never counted, never banned"),
         key::special("action", keep_action, "list of actions", "[nftables]", "what a ban does"),
-        key::special("port", read_jail_ports, "port, range, service, or a list", "all",
-                     "ports that a ban closes"),
+        key::special("port", read_jail_ports, "port, range, service, auto, or a list", "all",
+                     "ports that a ban closes; auto: those on which the jail's `service` listens "
+                     "on this machine, looked for every minute"),
+        key::special("service", read_service, "map", "the journal's units",
+                     "whose listening sockets `port: auto` means"),
         key::special("protocol", read_jail_protocols, "tcp | udp | list", "tcp, if port is given",
                      "protocols that a ban closes"),
         key::boolean("simulate", &JailRules::simulate, "decide and log, but ban nothing"),
@@ -253,6 +266,20 @@ const Table<JailDraft>& jail_keys() {
         return Table<JailDraft>{
             "jail", joined<JailDraft>(keys, source_keys(), counting_keys(), ban_keys())};
     }();
+    return table;
+}
+
+const Table<ServiceConfig>& service_keys() {
+    static const Table<ServiceConfig> table{
+        "service",
+        {
+            key::special(
+                "unit", read_service_units, "unit, or a list", "",
+                "units of systemd, with the sockets that they are started by: ssh.service"),
+            key::special("user", read_service_users, "user, or a list", "",
+                         "users of this machine, but for root; one that does not exist has no "
+                         "sockets"),
+        }};
     return table;
 }
 
@@ -292,6 +319,7 @@ void read_jail(const Value& map, std::string what, Reading& reading, JailDraft& 
         jail.logs[i].path = std::move(path);
     }
     drop_looked_up_fields(jail);
+    if (!jail.service.is_known()) jail.service.units = units_of(jail.journal);
     jail.rules.asks_program = !jail.ignorecommand.argv.empty();
     jail.rules.asks = !jail.ignore_names.empty() || jail.rules.asks_program;
 }

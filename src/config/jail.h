@@ -16,6 +16,7 @@ struct JailDraft {
     JailConfig jail;
     std::vector<Prefix> ignored;      // ignoreip; JailRules has them as a set
     std::vector<PortRange> ports;     // what its actions take from it
+    bool auto_ports = false;          // the same
     std::vector<Protocol> protocols;  // the same
     const Value* action = nullptr;    // nullptr: nftables
 };
@@ -27,5 +28,6 @@ void read_jail(const Value& map, std::string what, Reading& reading, JailDraft& 
 const Table<JailDraft>& jail_keys();
 const Table<JailDraft>& ban_prefix_keys();
 const Table<BantimePolicy>& increment_keys();
+const Table<ServiceConfig>& service_keys();
 
 }  // namespace bandd

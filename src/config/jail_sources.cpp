@@ -25,12 +25,11 @@ namespace {
 constexpr std::uint16_t syslog_port = 514;       // RFC 5426
 constexpr std::uint16_t syslog_tls_port = 6514;  // RFC 5425
 
+constexpr std::string_view of_unit = "_SYSTEMD_UNIT=";
+
 void read_unit(const Field& field, JournalSpec& journal) {
-    for (const Value* unit : field.words()) {
-        std::string name = unit->text;
-        if (name.find('.') == std::string::npos) name += ".service";
-        journal.alternatives.push_back({"_SYSTEMD_UNIT=" + name});
-    }
+    for (const Value* unit : field.words())
+        journal.alternatives.push_back({std::string(of_unit) + unit_name(unit->text)});
 }
 
 // "_COMM=sshd PRIORITY=6 + _COMM=cron": two alternatives.
@@ -99,6 +98,19 @@ void check_syslog(const Section& section, SyslogDraft& draft) {
 }
 
 }  // namespace
+
+std::string unit_name(const std::string& written) {
+    return written.find('.') == std::string::npos ? written + ".service" : written;
+}
+
+std::vector<std::string> units_of(const std::optional<JournalSpec>& journal) {
+    std::vector<std::string> units;
+    if (!journal) return units;
+    for (const std::vector<std::string>& terms : journal->alternatives)
+        if (terms.size() == 1 && terms.front().starts_with(of_unit))
+            units.push_back(terms.front().substr(of_unit.size()));
+    return units;
+}
 
 const Table<JournalSpec>& journal_keys() {
     static const Table<JournalSpec> table{

@@ -13,6 +13,11 @@ struct SyslogDraft {
     SocketFile file;  // of its Unix sockets
 };
 
+// A unit without a suffix is a service.
+std::string unit_name(const std::string& written);
+// Those whose entries the jail reads.
+std::vector<std::string> units_of(const std::optional<JournalSpec>& journal);
+
 void read_logpath(const Field& field, JailConfig& jail);
 void read_source(const Field& field, JailConfig& jail);
 void read_journal(const Field& field, JailConfig& jail);

@@ -58,15 +58,20 @@ std::vector<KeyHelp> all_keys() {
     add(jail_keys(), all);
     add(journal_keys(), all);
     add(syslog_keys(), all);
+    add(service_keys(), all);
     add(increment_keys(), all);
     add(ban_prefix_keys(), all);
     add(ignorecommand_keys(), all);
     add(access_keys(), all);
     add(accounts_keys(), all);
+    add(login_syslog_keys(), all);
+    add(user_limits_keys(), all);
     add(accounts_action_keys(), all);
     add(geoblock_keys(), all);
     add(policy_keys(), all);
+    add(end_user_keys(), all);
     add(http_keys(), all);
+    add(auth_keys(), all);
     add(remote_keys(), all);
     add(peer_keys(), all);
     add(nftables_keys(), all);
@@ -74,6 +79,7 @@ std::vector<KeyHelp> all_keys() {
     add(exec_keys(), all);
     add(syslog_action_keys(), all);
     add(filter_keys(), all);
+    add(json_keys(), all);
     add(pattern_keys(), all);
     add(sample_keys(), all);
     add(action_file_keys(), all);

@@ -16,6 +16,7 @@
 #include "config/references.h"
 #include "config/root.h"
 #include "core/base/suggest.h"
+#include "core/decide/escalation.h"
 
 namespace bandd {
 namespace fs = std::filesystem;
@@ -46,8 +47,9 @@ bool has_something_to_read(const JailConfig& jail, bool any_log) {
 
 class Loader {
   public:
-    Loader(const std::vector<std::string>& data, const ZoneReader& read_zone, Samples samples)
-        : data_(data), read_zone_(read_zone), samples_(samples) {}
+    Loader(const std::vector<std::string>& data, const ZoneReader& read_zone, Samples samples,
+           IdleJails idle)
+        : data_(data), read_zone_(read_zone), samples_(samples), idle_(idle) {}
 
     Loaded run(const std::string& path) {
         auto root = read_root(path);
@@ -85,6 +87,7 @@ class Loader {
         fs::path directory = fs::absolute(file).lexically_normal().parent_path();
         file = fs::path(path).is_absolute() ? directory / file.filename() : file.lexically_normal();
         reading_.directory = directory.string();
+        file_ = (directory / file.filename()).string();
         directories_.push_back(reading_.directory);
         directories_.insert(directories_.end(), data_.begin(), data_.end());
         if (fs::is_directory(status) && !fs::exists(file, fault)) return Value{};
@@ -97,6 +100,7 @@ class Loader {
         root_keys().read(document, "bandd.yaml", reading_, root);
         config_ = std::move(root.config);
         config_.directory = reading_.directory;
+        config_.file = file_;
         if (root.defaults != nullptr) read_jail(*root.defaults, "defaults", reading_, defaults_);
         load_jails(root.jails);
         add_manual_jail();
@@ -106,9 +110,10 @@ class Loader {
     void load(const Value& document) {
         load_keys(document);
         check_remote_jails(config_, names_, reading_.errors);
+        check_guessing(config_, reading_.warnings);
         load_filters();
         take_logins(config_, reading_.errors);
-        check_lists_and_modes(config_, reading_.errors);
+        check_filter_uses(config_, reading_.errors);
         load_zones();
         check_databases(config_, reading_.errors);
     }
@@ -161,12 +166,23 @@ class Loader {
         add_programs(jail, config_.programs);
         bool any_log = std::ranges::any_of(jail.logs, exists_now);
         choose_log_or_journal(jail, any_log);
-        if (jail.enabled == Enabled::automatic && !has_something_to_read(jail, any_log)) return;
+        if (idle_ == IdleJails::leave_out && jail.enabled == Enabled::automatic &&
+            !has_something_to_read(jail, any_log))
+            return;
         if (!jail.reads_anything() && !jail.is_fed() && name.text != manual_jail)
             error(name.where, what, "watches nothing",
                   "give it a \"logpath\", \"journal\" or \"syslog\", or \"enabled: false\"");
         if (!jail.reads_anything()) jail.filter.clear();
         config_.jails.push_back(std::move(jail));
+    }
+
+    // The widest IPv6 prefix that the jail bans.
+    static int widest_of(const JailRules& rules) {
+        int widest = rules.v6_length;
+        Prefix counted = make_prefix(Address{}, rules.v6_length);
+        Escalation(rules).for_wider(
+            counted, [&](const Prefix& wider, std::uint32_t) { widest = wider.length; });
+        return widest;
     }
 
     // Bans by hand need a jail, whether it is configured or not.
@@ -182,7 +198,16 @@ class Loader {
     }
 
     void add_actions(JailDraft& draft) {
-        ActionContext context{draft.jail.rules.name, draft.ports, draft.protocols, directories_};
+        const JailRules& rules = draft.jail.rules;
+        ActionContext context;
+        context.jail = rules.name;
+        context.ports = draft.ports;
+        context.auto_ports = draft.auto_ports;
+        context.protocols = draft.protocols;
+        context.service_known = draft.jail.service.is_known();
+        context.directories = directories_;
+        context.widest4 = rules.v4_length;
+        context.widest6 = widest_of(rules);
         Value nftables;
         nftables.kind = Value::Kind::scalar;
         nftables.text = "nftables";
@@ -256,8 +281,10 @@ class Loader {
     const std::vector<std::string>& data_;
     const ZoneReader& read_zone_;
     Samples samples_;
+    IdleJails idle_;
     Reading reading_;
     Config config_;
+    std::string file_;
     JailDraft defaults_;
     std::vector<std::string> directories_;  // where filters/ and actions/ are looked for
     std::set<std::string> names_;           // of all jails, disabled ones included
@@ -266,15 +293,15 @@ class Loader {
 }  // namespace
 
 Loaded load_config(const std::string& path, const std::vector<std::string>& data_directories,
-                   const ZoneReader& read_zone, Samples samples) {
-    return Loader(data_directories, read_zone, samples).run(path);
+                   const ZoneReader& read_zone, Samples samples, IdleJails idle) {
+    return Loader(data_directories, read_zone, samples, idle).run(path);
 }
 
 std::expected<Config, std::vector<Error>> load_keys(
     const std::string& path, const std::vector<std::string>& data_directories,
     const TextReader& read) {
     const ZoneReader no_zones;
-    return Loader(data_directories, no_zones, Samples::skip).keys(path, read);
+    return Loader(data_directories, no_zones, Samples::skip, IdleJails::leave_out).keys(path, read);
 }
 
 std::vector<std::string> data_directories() {

@@ -22,10 +22,14 @@ struct Loaded {
     std::vector<Error> warnings;  // it can, but: patterns through which hosts can be forged, …
 };
 
+// Jails with `enabled: auto` that have nothing to read on this machine.
+enum class IdleJails : std::uint8_t { leave_out, keep };
+
 // `path` is a directory with bandd.yaml (optional) and jails/, or a file in place of bandd.yaml.
 // Filters and actions are looked for beside it, then in `data_directories`.
 Loaded load_config(const std::string& path, const std::vector<std::string>& data_directories,
-                   const ZoneReader& read_zone, Samples samples = Samples::skip);
+                   const ZoneReader& read_zone, Samples samples = Samples::skip,
+                   IdleJails idle = IdleJails::leave_out);
 
 // Only what bandd.yaml and jails/ say: no filter is read, no zone, no database. For the parts of
 // bandd that stay root, which need no more: programs, sockets. `read` gives the text of each file.

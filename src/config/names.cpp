@@ -26,6 +26,15 @@ bool is_ipset_name(std::string_view text) {
         text, [](char c) { return c > ' ' && c <= '~' && c != '"' && c != '\'' && c != '\\'; });
 }
 
+// What the kernel takes for a name: dev_valid_name.
+bool is_interface_pattern(std::string_view text) {
+    if (text.size() > longest_interface || text == "." || text == "..") return false;
+    if (text.ends_with('*')) text.remove_suffix(1);
+    return !text.empty() && std::ranges::all_of(text, [](char c) {
+        return c > ' ' && c <= '~' && c != '/' && c != ':' && c != '*' && c != '"' && c != '\\';
+    });
+}
+
 bool is_host_name(std::string_view text) {
     if (text.empty() || text.size() > longest_host_name) return false;
     if (text.front() == '.' || text.front() == '-') return false;

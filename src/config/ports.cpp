@@ -31,6 +31,8 @@ std::optional<PortRange> parse_range(std::string_view text) {
     return PortRange{*first, *last};
 }
 
+}  // namespace
+
 std::vector<PortRange> sorted_and_merged(std::vector<PortRange> ports) {
     std::ranges::sort(ports);
     std::vector<PortRange> merged;
@@ -43,7 +45,20 @@ std::vector<PortRange> sorted_and_merged(std::vector<PortRange> ports) {
     return merged;
 }
 
-}  // namespace
+bool contains(const std::vector<PortRange>& ports, std::uint16_t port) {
+    return std::ranges::any_of(
+        ports, [&](const PortRange& range) { return range.first <= port && port <= range.last; });
+}
+
+std::string to_string(const std::vector<PortRange>& ports) {
+    if (ports.empty()) return "all";
+    std::string text;
+    for (const PortRange& range : ports) {
+        text += (text.empty() ? "" : ", ") + std::to_string(range.first);
+        if (range.last != range.first) text += "-" + std::to_string(range.last);
+    }
+    return text;
+}
 
 std::optional<std::uint16_t> parse_port(std::string_view text) {
     for (const auto& [name, port] : services)
@@ -54,10 +69,11 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
     return port;
 }
 
-void read_ports(const Field& field, std::vector<PortRange>& ports) {
+void read_ports(const Field& field, std::vector<PortRange>& ports, bool& automatic) {
     auto words = field.words();
     if (words.empty()) return;
     std::vector<PortRange> found;
+    automatic = false;
     for (const Value* word : words) {
         std::string_view rest = word->text;
         while (!rest.empty()) {
@@ -68,7 +84,12 @@ void read_ports(const Field& field, std::vector<PortRange>& ports) {
             while (item.ends_with(' ')) item.remove_suffix(1);
             if (item == "all") {
                 ports.clear();
+                automatic = false;
                 return;
+            }
+            if (item == "auto") {
+                automatic = true;
+                continue;
             }
             if (auto range = parse_range(item)) {
                 found.push_back(*range);

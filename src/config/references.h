@@ -14,8 +14,11 @@ namespace bandd {
 void check_remote_jails(const Config& config, const std::set<std::string>& names,
                         std::vector<Error>& errors);
 
-// Jails add to lists, and choose modes, that their filters have.
-void check_lists_and_modes(const Config& config, std::vector<Error>& errors);
+// Who checks passwords bans who guesses them.
+void check_guessing(const Config& config, std::vector<Error>& warnings);
+
+// Jails add to lists, and choose modes and patterns, that their filters have.
+void check_filter_uses(const Config& config, std::vector<Error>& errors);
 
 // Countries and networks take a database.
 void check_databases(const Config& config, std::vector<Error>& errors);

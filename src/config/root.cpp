@@ -97,11 +97,17 @@ const Table<RootDraft>& root_keys() {
             key::map("log", &Config::log, log_keys(), "the daemon's own log"),
             key::number("ban_limit", &Config::ban_limit, {1, 100'000'000},
                         "most bans at one time; further ones are refused and counted"),
+            key::number("memory_limit", &Config::memory_limit, {1, 1'000'000},
+                        "MiB; most memory for the addresses that all jails count and have not "
+                        "banned, some 60 bytes each and 16 a further hit; over it, of the jail "
+                        "that counts most those furthest from a ban are forgotten; read when bandd "
+                        "starts"),
             key::number("line_limit", &Config::line_limit, {512, 16 << 20},
-                        "bytes; longer lines are cut there and counted"),
+                        "bytes; longer lines are cut there and counted; of logs of a filter with "
+                        "`json` not less than 8 MiB"),
             key::special("matchers", read_matchers, "auto | 1 to 16", "auto",
                          "threads that match a backlog or busy logs; auto: as many as processors, "
-                         "at most 4"),
+                         "at most 4, while that is faster"),
             key::duration("dbpurgeage", &Config::dbpurgeage,
                           "how long an address's earlier bans are remembered"),
             key::duration("checkpoint", &Config::checkpoint,

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <iterator>
 
+#include "core/base/ascii.h"
 #include "core/base/suggest.h"
 
 namespace bandd {
@@ -48,6 +50,13 @@ void Field::error(const Value& word, std::string reason, std::string hint) const
     std::string what = word.kind == Value::Kind::scalar ? fmt::format("\"{}: {}\"", key_, word.text)
                                                         : fmt::format("\"{}\"", key_);
     section_.error(word, std::move(what), std::move(reason), std::move(hint));
+}
+
+void Field::error(const ListItem& item, std::string reason, std::string hint) const {
+    if (item.in_file.file.empty())
+        return item_error(*item.word, item.text, std::move(reason), std::move(hint));
+    reading().errors.push_back(
+        {fmt::format("\"{}\"", item.text), std::move(reason), std::move(hint), item.in_file});
 }
 
 void Field::item_error(const Value& word, std::string_view item, std::string reason,
@@ -143,13 +152,44 @@ std::vector<const Value*> Field::words() const {
     return words;
 }
 
+std::vector<ListItem> Field::items_of(const Value& word, std::string_view text) const {
+    constexpr std::string_view file_prefix = "file:";
+    constexpr std::string_view blanks = " \t\r";
+    if (!text.starts_with(file_prefix)) return {{std::string(text), &word, {}}};
+    std::string path = reading().absolute(std::string(text.substr(file_prefix.size())));
+    auto content = read_text(path);
+    if (!content) {
+        item_error(word, text, to_line(content.error()));
+        return {};
+    }
+    std::vector<ListItem> items;
+    std::string_view rest = without_mark(*content);
+    for (int number = 1; !rest.empty(); ++number) {
+        std::string_view line = rest.substr(0, rest.find('\n'));
+        rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+        line = line.substr(0, line.find('#'));
+        auto first = line.find_first_not_of(blanks);
+        if (first == std::string_view::npos) continue;
+        line = line.substr(first, line.find_last_not_of(blanks) - first + 1);
+        items.push_back({std::string(line), &word, {path, number, static_cast<int>(first) + 1}});
+    }
+    return items;
+}
+
+std::vector<ListItem> Field::items() const {
+    std::vector<ListItem> items;
+    for (const Value* word : words())
+        std::ranges::move(items_of(*word, word->text), std::back_inserter(items));
+    return items;
+}
+
 std::vector<Prefix> Field::prefixes() const {
     std::vector<Prefix> prefixes;
-    for (const Value* word : words()) {
-        if (auto prefix = parse_prefix(word->text))
+    for (const ListItem& item : items()) {
+        if (auto prefix = parse_prefix(item.text))
             prefixes.push_back(*prefix);
         else
-            error(*word, "is no address and no CIDR block");
+            error(item, "is no address and no CIDR block");
     }
     return prefixes;
 }

@@ -59,6 +59,13 @@ struct Range {
 };
 enum class MayBeForever { no, yes };
 
+// A word of a list, or a line of a file that the list names.
+struct ListItem {
+    std::string text;
+    const Value* word = nullptr;  // where it stands, or where its file is named
+    Place in_file;                // of a line
+};
+
 // A key that is present, with its value. Each reader but `words` gives nothing if the value is not
 // what it wants, and has reported that.
 class Field {
@@ -73,7 +80,12 @@ class Field {
     std::optional<double> number(Range range) const;
     // A single value, or a list of them.
     std::vector<const Value*> words() const;
-    // Addresses and CIDR blocks.
+    // The same, and `file:PATH` stands for the lines of that file: one item each; `#` begins a
+    // comment, and empty lines do not count.
+    std::vector<ListItem> items() const;
+    // `text`, which is all or a part of a word; of `file:PATH` the lines of the file.
+    std::vector<ListItem> items_of(const Value& word, std::string_view text) const;
+    // Addresses and CIDR blocks, from files, too.
     std::vector<Prefix> prefixes() const;
 
     // `"key: value": reason; hint`, or `"key": reason; hint` if the value is a list or a map.
@@ -82,6 +94,8 @@ class Field {
     }
     // The same, of one word of a list.
     void error(const Value& word, std::string reason, std::string hint = {}) const;
+    // The same, of one item.
+    void error(const ListItem& item, std::string reason, std::string hint = {}) const;
     // The same, of one item of several that a word holds: "25,smtp".
     void item_error(const Value& word, std::string_view item, std::string reason,
                     std::string hint = {}) const;

@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
+#include <algorithm>
 
+#include "config/access.h"
 #include "config/listen.h"
+#include "config/names.h"
 #include "core/base/reserved.h"
 
 namespace bandd {
@@ -35,12 +37,13 @@ std::string read_secret(const Field& field) {
     std::string secret = std::move(*text);
     if (secret.starts_with(file_prefix)) {
         std::string path = field.reading().absolute(secret.substr(file_prefix.size()));
-        std::ifstream file(path);
-        secret.clear();
-        if (!std::getline(file, secret)) {
-            field.error_without_value("cannot read \"" + path + "\"");
+        auto content = read_text(path);
+        if (!content || content->empty()) {
+            field.error_without_value(content ? "\"" + path + "\" is empty"
+                                              : to_line(content.error()));
             return "";
         }
+        secret = content->substr(0, content->find('\n'));
         if (secret.ends_with('\r')) secret.pop_back();
     }
     if (secret.size() < shortest_secret)
@@ -70,6 +73,43 @@ void read_policy_listen(const Field& field, PolicyConfig& policy) {
     }
 }
 
+// Addresses, and names with wildcards.
+void read_except(const Field& field, EndUserConfig& end_users) {
+    std::vector<Prefix> addresses;
+    for (const ListItem& item : field.items()) {
+        std::string name = item.text;
+        std::ranges::replace(name, '*', 'x');
+        if (auto prefix = parse_prefix(item.text))
+            addresses.push_back(*prefix);
+        else if (is_host_name(name))
+            end_users.rules.except_names.push_back(item.text);
+        else
+            field.error(item, "is no address, no CIDR block and no host name");
+    }
+    end_users.rules.except = PrefixSet(addresses);
+}
+
+void read_end_user_words(const Field& field, EndUserConfig& end_users) {
+    for (const Value* word : field.words()) end_users.rules.words.push_back(word->text);
+}
+
+void read_end_user_message(const Field& field, EndUserConfig& end_users) {
+    if (auto text = read_postfix_answer(field)) end_users.message = std::move(*text);
+}
+
+// true, the message alone, or a map.
+void read_reject_broadband(const Field& field, PolicyConfig& policy) {
+    const Value& value = field.value();
+    EndUserConfig end_users;
+    if (value.kind == Value::Kind::map)
+        end_user_keys().read(value, "reject_broadband", field.reading(), end_users);
+    else if (value.text == "false" || value.text == "no" || value.text == "off")
+        return policy.reject_broadband.reset();
+    else if (value.text != "true" && value.text != "yes" && value.text != "on")
+        read_end_user_message(field, end_users);
+    policy.reject_broadband = std::move(end_users);
+}
+
 void read_http_listen(const Field& field, HttpConfig& http) {
     auto text = field.text();
     if (!text) return;
@@ -93,13 +133,65 @@ void read_mail_server(const Field& field, HttpConfig& http) {
         field.error("is no address with a port", "write 127.0.0.1:143");
 }
 
+void read_imap_server(const Field& field, PasswordServer& server) {
+    auto text = field.text();
+    if (!text) return;
+    constexpr std::uint16_t imap_port = 143;
+    auto address = parse_host_and_port(*text, imap_port);
+    if (!address) return field.error("is no address", "write 127.0.0.1:143");
+    server.kind = PasswordServer::Kind::imap;
+    server.imap = {address->first, address->second};
+}
+
+void read_dovecot_socket(const Field& field, PasswordServer& server) {
+    auto text = field.text();
+    if (!text) return;
+    server.kind = PasswordServer::Kind::dovecot_sasl;
+    server.socket = field.reading().absolute(*text);
+}
+
+// Read here, as bandd-auth may open next to nothing.
+void read_authority(const Field& field, PasswordServer& server) {
+    constexpr std::size_t largest = 128 << 10;
+    auto text = field.text();
+    if (!text) return;
+    auto pem = read_text(field.reading().absolute(*text));
+    if (!pem) return field.error_without_value(to_line(pem.error()), "name a PEM file");
+    if (pem->size() > largest || pem->find("-----BEGIN CERTIFICATE-----") == std::string::npos)
+        return field.error("is no PEM file with certificates", "");
+    server.tls_authority = std::move(*pem);
+}
+
+void check_auth(const Section& section, PasswordServer& server) {
+    bool imap = section.find("imap") != nullptr;
+    bool dovecot = section.find("dovecot_sasl") != nullptr;
+    if (imap == dovecot)
+        section.error("needs one server that knows the passwords",
+                      "write imap: 127.0.0.1:143, or dovecot_sasl: /run/dovecot/auth-client");
+    if (dovecot && server.tls != PasswordServer::Tls::no)
+        section.error("\"tls\" is for imap", "a socket on this machine needs none");
+    // nginx waits 60 s for us (auth_http_timeout).
+    if (server.timeout < std::chrono::seconds(1) || server.timeout > std::chrono::seconds(60))
+        section.error("\"timeout\" must be 1s to 60s", "");
+    if (imap && server.tls == PasswordServer::Tls::no && !is_private(server.imap.address) &&
+        !is_loopback(server.imap.address))
+        section.warning("passwords go over the network as they are",
+                        "add \"tls: starttls\", or \"tls: yes\" for port 993");
+}
+
+void read_auth(const Field& field, HttpConfig& http) {
+    PasswordServer server;
+    auth_keys().read(field.value(), "auth", field.reading(), server);
+    http.auth = std::move(server);
+}
+
 void check_http(const Section& section, HttpConfig& http) {
-    if (http.mail_servers.contains("smtp") && !http.backend_checks)
+    if (http.mail_servers.contains("smtp") && !http.backend_checks && !http.auth)
         section.warning(
             "nginx may let clients send mail without a password, so every login by smtp "
             "is refused",
-            "once the server behind nginx checks passwords (docs/logins.md says how), "
-            "add \"backend_checks: true\"");
+            "let bandd check passwords: \"auth: {imap: 127.0.0.1:143}\"; or have the server behind "
+            "nginx do it (docs/logins.md says how), and add \"backend_checks: true\"");
 }
 
 void read_may(const Field& field, PeerConfig& peer) {
@@ -166,9 +258,29 @@ const Table<PolicyConfig>& policy_keys() {
             key::words("users", &PolicyConfig::users, "list of user names or numbers",
                        "users of this machine that may ask; so may members of `group`, by a Unix "
                        "socket"),
+            key::special("reject_broadband", read_reject_broadband, "true | text | map", "false",
+                         "refuse mail from end users' hosts, which are known by their names; the "
+                         "text is the `message`"),
         };
         return Table<PolicyConfig>{"policy", joined<PolicyConfig>(socket_file_keys(), keys)};
     }();
+    return table;
+}
+
+const Table<EndUserConfig>& end_user_keys() {
+    static const Table<EndUserConfig> table{
+        "reject_broadband",
+        {
+            key::special("message", read_end_user_message, "text", &EndUserConfig::message,
+                         "what Postfix answers; <ip> and <hostname> are replaced"),
+            key::special("except", read_except, "list of addresses, CIDRs, host names, file:PATH",
+                         "",
+                         "from there mail is taken all the same; * in a host name is any run of "
+                         "characters"),
+            key::special("words", read_end_user_words, "list of words", "",
+                         "of such hosts' names, besides those that are built in; * is any run of "
+                         "letters"),
+        }};
     return table;
 }
 
@@ -191,10 +303,36 @@ const Table<HttpConfig>& http_keys() {
             key::special("smtp", read_mail_server, "address:port", "", "the same for SMTP"),
             key::boolean(
                 "backend_checks", &HttpConfig::backend_checks,
-                "the server behind nginx checks the passwords of SMTP logins: bandd does not, "
-                "and without this it refuses all of them"),
+                "the server behind nginx checks the passwords of SMTP logins; without this, or "
+                "`auth`, all of them are refused"),
+            key::special("auth", read_auth, "map", "",
+                         "who tells bandd whether a password is right, before nginx hands a client "
+                         "on"),
         },
         check_http};
+    return table;
+}
+
+const Table<PasswordServer>& auth_keys() {
+    using Tls = PasswordServer::Tls;
+    static const Table<PasswordServer> table{
+        "auth",
+        {
+            key::special("imap", read_imap_server, "address:port", "",
+                         "an IMAP server: bandd logs in there with the client's name and password"),
+            key::special("dovecot_sasl", read_dovecot_socket, "path", "",
+                         "or Dovecot's socket `auth-client`, which the user bandd-auth may open"),
+            key::choice("tls", &PasswordServer::tls,
+                        {{"no", Tls::no}, {"starttls", Tls::starttls}, {"yes", Tls::yes}},
+                        "of imap: its certificate must be valid, but on this machine"),
+            key::text("tls_name", &PasswordServer::tls_name, "name",
+                      "that its certificate must have; else it must have its address"),
+            key::special("tls_ca", read_authority, "path", "whom this machine believes",
+                         "PEM file: who signed its certificate"),
+            key::duration("timeout", &PasswordServer::timeout,
+                          "if it has not answered by then, the client is to try again later"),
+        },
+        check_auth};
     return table;
 }
 

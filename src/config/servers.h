@@ -8,7 +8,9 @@
 namespace bandd {
 
 const Table<PolicyConfig>& policy_keys();
+const Table<EndUserConfig>& end_user_keys();
 const Table<HttpConfig>& http_keys();
+const Table<PasswordServer>& auth_keys();
 const Table<RemoteConfig>& remote_keys();
 const Table<PeerConfig>& peer_keys();
 

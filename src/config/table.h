@@ -218,11 +218,12 @@ Key<T> choice(std::string_view name, Meaning T::* member,
     return {name, std::move(values), help, std::move(read), std::move(default_word)};
 }
 
-// Addresses and CIDR blocks.
+// Addresses and CIDR blocks, and files of them.
 template <class T>
 Key<T> prefixes(std::string_view name, std::vector<Prefix> T::* member, std::string_view help) {
     auto read = [member](const Field& field, T& target) { target.*member = field.prefixes(); };
-    return {name, "list of addresses and CIDRs", help, read, [](T&) { return std::string(); }};
+    return {name, "list of addresses, CIDRs, file:PATH", help, read,
+            [](T&) { return std::string(); }};
 }
 
 // Words, by themselves or in a list.

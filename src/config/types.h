@@ -3,6 +3,7 @@
 // the program see only this file.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "core/decide/access.h"
+#include "core/decide/end_users.h"
 #include "core/decide/rules.h"
 #include "core/match/scanner.h"
 #include "core/text/encoding.h"
@@ -27,10 +29,13 @@ enum class Verdict { drop, reject };
 
 struct NftablesAction {
     std::vector<Hook> hooks{Hook::prerouting};
+    std::vector<std::string>
+        interfaces;       // where packets come in; `ppp*`: all that begin so; empty: any
     int priority = -300;  // "raw": before connection tracking at -200
     Verdict verdict = Verdict::drop;
     std::string log_prefix;
     std::vector<PortRange> ports;  // empty: all
+    bool auto_ports = false;       // and those on which the jail's service listens here
     std::vector<Protocol> protocols;
     auto operator<=>(const NftablesAction&) const = default;
 };
@@ -39,6 +44,8 @@ struct IpsetAction {
     bool ours = true;        // bandd makes it, and nothing else writes to it
     bool create = true;
     std::uint32_t maxelem = 1'000'000;
+    // The widest prefixes that its jail bans by itself.
+    int widest4 = 32, widest6 = ipv6_host_length;
     auto operator<=>(const IpsetAction&) const = default;
 };
 
@@ -86,6 +93,14 @@ struct JournalSpec {
     auto operator<=>(const JournalSpec&) const = default;
 };
 
+// By what the listening sockets of a service are known.
+struct ServiceConfig {
+    std::vector<std::string> units;  // of systemd, with their suffix; or of OpenRC
+    std::vector<std::string> users;  // never root, whose sockets are of any service
+    bool is_known() const { return !units.empty() || !users.empty(); }
+    auto operator<=>(const ServiceConfig&) const = default;
+};
+
 // PEM files.
 struct TlsFiles {
     std::string certificate, key;
@@ -118,9 +133,26 @@ struct SyslogSpec {
     auto operator<=>(const SyslogSpec&) const = default;
 };
 
+// What a field of a JSON line must be: one of these; what begins with ^ is a regex.
+struct FieldTestConfig {
+    std::string field;  // a name of JsonConfig, or a path
+    std::vector<std::string> wants;
+    Place where;
+};
 struct PatternConfig {
     std::string id, regex, mode;
+    bool once = false;  // see core/decide/sessions.h
+    std::string safe;   // why no client can name another host by it, though it looks so
     Place where;
+    std::vector<FieldTestConfig> tests;  // of filters of JSON logs
+};
+// The log's lines are JSON objects. Paths in them; empty: the log does not have that.
+struct JsonConfig {
+    std::vector<std::string> ip, user;  // the first one that a line has
+    std::string time, message, forwarded;
+    std::map<std::string, std::string> fields;  // others, by the name that they get
+    auto operator<=>(const JsonConfig&) const = default;
+    bool empty() const { return *this == JsonConfig{}; }
 };
 // Whether <HOST> takes host names, too, and what becomes of them: fail2ban's `usedns`. raw: they
 // count for nothing; warn, yes: their addresses do.
@@ -133,8 +165,11 @@ struct FilterConfig {
     std::string name, description, tag;
     Place where, tag_where;
     std::vector<Prefix> senders;
-    bool finds_logins = false;  // not attacks: their addresses count to accounts
+    bool session_by_pid = false;  // lines of one process of the syslog head are one session
+    bool finds_logins = false;    // not attacks: their addresses count to accounts
     std::vector<PatternConfig> failregex, ignoreregex;
+    JsonConfig json;  // empty: the lines are text
+    Place json_where;
     Dialect dialect = Dialect::bandd;
     // Of fail2ban's dialect.
     PatternConfig prefregex;  // there is none if its regex is empty
@@ -179,14 +214,31 @@ struct GeoblockConfig {
 };
 
 // Who may log in from where, and what is said to those who may not.
+// As whom lines about logins are written to syslog.
+struct LoginSyslog {
+    int facility = 16;  // local0
+    int severity = 6;   // info
+    std::string ident = "bandd";
+};
+
 struct AccessConfig {
     AccessRules rules;       // without what is in the file
     std::string users_file;  // of `user|CC` and `user|IP`; empty: none
     std::string message =
         "554 5.7.1 This account was used from too many places. Please change its password.";
     std::string place_message = "554 5.7.1 You may not log in from there.";
+    std::string password_message = "535 5.7.8 Invalid login or password";
+    std::optional<LoginSyslog> syslog;
     ProgramConfig action;  // run once when an account has too many; nothing is asked
     Place where, accounts_where;
+};
+
+// What Postfix answers to end users' hosts.
+struct EndUserConfig {
+    EndUserRules rules;
+    std::string message =
+        "554 5.7.1 We do not accept mail from end-user hosts (<hostname>); use your provider's "
+        "mail server";
 };
 
 // Postfix's policy delegation.
@@ -195,12 +247,29 @@ struct PolicyConfig {
     std::vector<Prefix> from;                           // other machines that may ask
     std::vector<std::string> users{"root", "postfix"};  // of this machine, the same
     SocketFile file;                                    // whose group may ask, too
+    std::optional<EndUserConfig> reject_broadband;
 };
 
 struct HostAndPort {
     Address address;
     std::uint16_t port = 0;
     auto operator<=>(const HostAndPort&) const = default;
+};
+
+// Who knows whether a password is right: a mail server that bandd asks.
+struct PasswordServer {
+    enum class Kind : std::uint8_t { imap, dovecot_sasl };
+    enum class Tls : std::uint8_t { no, starttls, yes };
+    Kind kind = Kind::imap;
+    HostAndPort imap;
+    std::string socket;         // Dovecot's, for SASL
+    Tls tls = Tls::no;          // of IMAP
+    std::string tls_name;       // that its certificate must have; empty: its address
+    std::string tls_authority;  // PEM: who signed it; empty: whom this machine believes
+    // Dovecot lets who guesses wait up to 15 s, and then 2 s. A guess that is not judged counts to
+    // no jail.
+    Duration timeout = std::chrono::seconds(30);
+    bool operator==(const PasswordServer&) const = default;
 };
 
 // nginx, Dovecot and Prometheus ask by HTTP.
@@ -210,6 +279,7 @@ struct HttpConfig {
     // Who may change something without a token. Debian's names, nginx.org's and Dovecot's.
     std::vector<std::string> users{"root", "www-data", "nginx", "dovecot", "dovenull", "vmail"};
     std::map<std::string, HostAndPort, std::less<>> mail_servers;  // by protocol: where nginx goes
+    std::optional<PasswordServer> auth;  // bandd checks the passwords of nginx' logins
     // Somebody says that the server behind nginx checks the passwords of SMTP logins.
     bool backend_checks = false;
 };
@@ -240,9 +310,9 @@ struct RemoteConfig {
     Place where;
 };
 
-// A field that the jail's filter must capture, for a key of the jail.
-struct NeededField {
-    std::string key, field;
+// What the jail's filter must have, for a key of the jail: a field that it captures, or a pattern.
+struct NeededName {
+    std::string key, name;
     Place where;
 };
 
@@ -265,13 +335,18 @@ struct JailConfig {
     Place filter_where;
     std::vector<std::string> modes;
     WordLists lists;
+    JsonConfig json;                          // paths in place of the filter's
+    std::vector<Prefix> trusted_proxies;      // whose <F-FORWARDED> is believed
+    std::vector<std::string> patterns;        // ids; empty: all of the filter
+    std::vector<NeededName> needed_patterns;  // by `patterns` and `weights`
     JailRules rules;
-    Place condition_where;                   // of `where`
-    std::vector<NeededField> needed_fields;  // by `where` and `count`
+    Place condition_where;                  // of `where`
+    std::vector<NeededName> needed_fields;  // by `where` and `count`
     std::vector<std::string> broadband_words;
     std::vector<std::string> ignore_names;  // host names in ignoreip
     ProgramConfig ignorecommand;
     std::vector<ActionConfig> actions;
+    ServiceConfig service;  // for actions with auto_ports
 };
 
 enum class LogLevel { error, warning, notice, info, debug };
@@ -288,6 +363,7 @@ inline constexpr int most_matchers = 16;
 
 struct Config {
     std::string directory;  // where bandd.yaml is or would be
+    std::string file;       // that is it, whatever its name
     std::string state = "/var/lib/bandd/bandd.db";
     std::string socket = "/run/bandd/bandd.sock";
     std::string user = "bandd";
@@ -302,7 +378,13 @@ struct Config {
     RemoteConfig remote;
     LogConfig log;
     std::size_t ban_limit = 2'000'000;
+    std::size_t memory_limit = 64;  // MiB
     std::size_t line_limit = 65536;
+    // A cut JSON line is none, so a client who has much of his written would hide. Go's servers
+    // take 1 MiB of headers, and Caddy writes six bytes for one that is no UTF-8.
+    static constexpr std::size_t longest_json_line = 8 << 20;
+    // Of any log: what its readers want is cut from it.
+    std::size_t longest_line() const { return std::max(line_limit, longest_json_line); }
     int matchers = 0;  // threads; 0: as many as there are processors, at most automatic_matchers
     Duration dbpurgeage = std::chrono::days(30);
     Duration checkpoint = std::chrono::seconds(2);

@@ -60,6 +60,10 @@ std::string text_argument(const Json& arguments, const char* name) {
     return found != arguments.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
+Error bad_duration(const std::string& text) {
+    return {"\"" + text + "\"", "is no duration", "write 90, 10m, 2h, 1d12h or forever", {}};
+}
+
 std::string to_line_of_json(const Json& json) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

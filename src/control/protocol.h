@@ -32,6 +32,9 @@ Json failure(const Error& error, int exit_code = exit_said_no);
 // Of a request's arguments; empty if it is not there, or no text.
 std::string text_argument(const Json& arguments, const char* name);
 
+// Of an argument that is none.
+Error bad_duration(const std::string& text);
+
 // One line; bytes that are not UTF-8 (out of logs) become U+FFFD.
 std::string to_line_of_json(const Json& json);
 

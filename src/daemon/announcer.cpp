@@ -5,6 +5,7 @@
 #include "control/server.h"
 #include "core/decide/engine.h"
 #include "daemon/ban_json.h"
+#include "daemon/login_log.h"
 #include "os/log.h"
 
 namespace bandd {
@@ -24,6 +25,8 @@ std::string_view why_text(Ignored::Why why) {
             return "not what \"where\" asks for";
         case Ignored::Why::nothing_to_count:
             return "has nothing of what \"count\" counts";
+        case Ignored::Why::same_attempt:
+            return "another line of an attempt that was counted";
         case Ignored::Why::exempt:
             return "exempt: ignorecommand or a host name in ignoreip";
         case Ignored::Why::too_old:
@@ -42,6 +45,8 @@ std::string_view why_text(Unbanned::Why why) {
             return "by hand";
         case Unbanned::Why::jail_gone:
             return "its jail is gone";
+        case Unbanned::Why::ignored:
+            return "it is ignored or our own, or holds such an address";
     }
     return "?";
 }
@@ -126,14 +131,16 @@ void Announcer::tell_of(const LoggedIn& login) {
 }
 
 void Announcer::tell_of(const AccountOver& over) {
-    log_.write(Severity::warning, "account {} has {}: logins are refused; last {} ({})", over.user,
-               over.reason, to_string(over.address), over.country);
+    log_.write(Severity::warning, "account {} has {}: logins {}; last {} ({})", over.user,
+               over.reason, over.simulated ? "would be refused (simulate)" : "are refused",
+               to_string(over.address), over.country);
     if (is_watched())
         watchers_.tell_watchers({{"kind", "account"},
                                  {"user", over.user},
                                  {"reason", over.reason},
                                  {"ip", to_string(over.address)},
                                  {"country", over.country},
+                                 {"simulate", over.simulated},
                                  {"time", format_rfc3339(over.time)}});
 }
 
@@ -153,6 +160,9 @@ void Announcer::tell(const Report& report) {
             log_.write(Severity::error, "jail={} {}", spec.jail_name, to_line(trouble.error));
     }
     for (const Error& error : report.failed) log_.put(Severity::error, to_line(error));
+    for (const auto& [target, remark] : report.remarks)
+        log_.write(Severity::notice, "jail={} {}", dispatch_.targets()[target].spec.jail_name,
+                   to_line(remark));
     for (TargetId target : report.repaired) {
         const TargetSpec& spec = dispatch_.targets()[target].spec;
         log_.write(Severity::warning,
@@ -162,10 +172,13 @@ void Announcer::tell(const Report& report) {
 }
 
 void Announcer::tell_login(const LoginRequest& request, const Decision& decision) {
-    bool refused = decision.permit != Permit::yes;
-    if (refused || !request.again) log_.put(Severity::notice, access_line(request, decision));
+    bool refused = decision.verdict() != Permit::yes;
+    if (refused || !request.again) logins_.put(access_line(request, decision));
     if (!is_watched() || request.again) return;
-    watchers_.tell_watchers({{"kind", refused ? "log-on refused" : "log-on"},
+    const char* kind = decision.only_simulated() ? "log-on would be refused"
+                       : refused                 ? "log-on refused"
+                                                 : "log-on";
+    watchers_.tell_watchers({{"kind", kind},
                              {"user", request.user},
                              {"protocol", request.protocol},
                              {"ip", to_string(request.address)},
@@ -174,8 +187,7 @@ void Announcer::tell_login(const LoginRequest& request, const Decision& decision
 }
 
 void Announcer::tell_failed_password(const LoginRequest& request, const Origin& origin) {
-    log_.write(Severity::notice, "{} : AUTHFAILED|{} {}|{}|{}", request.user, request.protocol,
-               to_string(request.address), origin.country, origin.country_name);
+    logins_.put(login_line(request, "AUTHFAILED", origin));
 }
 
 }  // namespace bandd

@@ -15,13 +15,15 @@ class ControlServer;
 class Dispatch;
 class Engine;
 class Log;
+class LoginLog;
 struct Report;
 
 class Announcer {
   public:
     // All of these outlive it.
-    Announcer(Log& log, const Engine& engine, const Dispatch& dispatch, ControlServer& watchers)
-        : log_(log), engine_(engine), dispatch_(dispatch), watchers_(watchers) {}
+    Announcer(Log& log, LoginLog& logins, const Engine& engine, const Dispatch& dispatch,
+              ControlServer& watchers)
+        : log_(log), logins_(logins), engine_(engine), dispatch_(dispatch), watchers_(watchers) {}
 
     void tell(const Event& event);
     void tell(const Report& report);
@@ -42,6 +44,7 @@ class Announcer {
     void tell_watchers_of(const Ban& ban, const char* kind, std::string_view why = {});
 
     Log& log_;
+    LoginLog& logins_;
     const Engine& engine_;
     const Dispatch& dispatch_;
     ControlServer& watchers_;

@@ -35,15 +35,17 @@ Json matches_to_json(const std::vector<Match>& matches) {
 }
 
 Json ban_to_json(const Ban& ban, std::string_view jail) {
-    return {{"ip", to_string(ban.key.prefix)},
-            {"jail", jail},
-            {"from", format_rfc3339(ban.from)},
-            {"until", time_to_json(ban.until)},
-            {"state", state_name(ban.state)},
-            {"hits", ban.hits},
-            {"offence", ban.offence},
-            {"by_hand", ban.by_hand},
-            {"reason", ban.story ? ban.story->reason : ""}};
+    Json json{{"ip", to_string(ban.key.prefix)},
+              {"jail", jail},
+              {"from", format_rfc3339(ban.from)},
+              {"until", time_to_json(ban.until)},
+              {"state", state_name(ban.state)},
+              {"hits", ban.hits},
+              {"offence", ban.offence},
+              {"by_hand", ban.by_hand},
+              {"reason", ban.story ? ban.story->reason : ""}};
+    if (ban.even_if_ignored) json["even_if_ignored"] = true;
+    return json;
 }
 
 Json ban_to_json_with_matches(const Ban& ban, std::string_view jail) {

@@ -4,8 +4,10 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "core/decide/engine.h"
+#include "daemon/overrides.h"
 #include "daemon/pipeline.h"
 #include "os/clock.h"
 #include "os/log.h"
@@ -19,7 +21,18 @@ namespace {
 // Names of notes in the state.
 constexpr const char* journal_note = "journal";
 constexpr const char* conversations_note = "conversations";
+constexpr const char* sessions_note = "sessions";
 constexpr const char* waiting_note = "waiting";
+constexpr const char* health_note = "filter_health";
+constexpr const char* read_until_note = "read_until";
+
+std::string to_note(std::optional<Instant> at) { return at ? std::to_string(at->us) : ""; }
+std::optional<Instant> from_note(std::string_view text) {
+    Instant at;
+    auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), at.us);
+    if (fault != std::errc{} || end != text.data() + text.size()) return {};
+    return at;
+}
 
 }  // namespace
 
@@ -63,7 +76,11 @@ std::optional<SavedSources> Checkpointer::load() {
     restore.note = [&](std::string_view name, std::string_view value) {
         if (name == journal_note) saved.journal_cursor = value;
         if (name == conversations_note) engine.restore_conversations(value);
+        if (name == sessions_note) engine.restore_sessions(value);
         if (name == waiting_note) engine.restore_waiting_hits(value);
+        if (name == health_note) parts_.pipeline.health().restore(value);
+        if (name == read_until_note)
+            if (auto at = from_note(value)) parts_.pipeline.resume(*at);
     };
     restore.position = [&](const FilePosition& at) { saved.logs.push_back(at); };
     if (auto loaded = store_->load(engine.jail_names(), restore); !loaded)
@@ -87,13 +104,15 @@ void Checkpointer::on_turn(Instant now) {
     std::uint64_t lines = parts_.pipeline.counts().lines;
     if (std::exchange(seen_lines_, lines) != lines) dirty_ = true;
     if (now < last_) last_ = now;  // the clock was set back
+    if (taking_) return take_slice(now);
     bool wanted = dirty_ || store_->failed() || store_->wants_all();
     if (!wanted || now < last_ + pause()) return;
     last_ = now;
-    write_now(now);
+    begin(now);
 }
 
 std::optional<Instant> Checkpointer::next_deadline(Instant now) const {
+    if (taking_) return now;
     if (store_->failed()) return std::max(now, last_ + pause());
     if (dirty_) return last_ + pause();
     return {};
@@ -107,55 +126,85 @@ void Checkpointer::take_notes(Checkpoint& checkpoint, const std::string& journal
     };
     take(journal_note, journal_cursor, written_.journal);
     take(conversations_note, parts_.engine.conversations(), written_.conversations);
+    take(sessions_note, parts_.engine.sessions(), written_.sessions);
     take(waiting_note, parts_.engine.waiting_hits(), written_.waiting);
+    take(read_until_note, to_note(parts_.pipeline.read_until()), written_.read_until);
+    auto take_version = [&](std::string_view name, const auto& of, std::uint64_t& written) {
+        if (of.version() == written) return;
+        checkpoint.notes.emplace_back(name, of.save());
+        written = of.version();
+    };
+    take_version(health_note, parts_.pipeline.health(), written_.health);
+    take_version(overrides_note, parts_.overrides, written_.overrides);
 }
 
-Checkpoint Checkpointer::take(Instant now) {
+// The store has one at a time, and keeps one that failed.
+void Checkpointer::begin(Instant now) {
+    bool anew = store_->wants_all();
+    if (!anew && store_->failed()) store_->retry();
+    if (!store_->idle() && !(anew && store_->failed())) return;
+    if (anew) {  // what is on disk is lost, but not what is remembered
+        parts_.sources.mark_all_changed();
+        parts_.engine.mark_all_changed();
+        written_ = {};
+    }
+    taking_ = std::make_unique<Checkpoint>();
+    taking_->anew = anew;
+    left_ = parts_.engine.waiting_changes();
+    take_slice(now);
+}
+
+void Checkpointer::take_slice(Instant now) {
+    std::size_t waiting = parts_.engine.waiting_changes();
+    std::size_t grown = waiting > left_ ? waiting - left_ : 0;
+    Changes changes = parts_.engine.take_changes(slice + grown);
+    left_ = parts_.engine.waiting_changes();
+    if (left_ > 0) {
+        taking_->earlier.push_back(std::move(changes));
+        return;
+    }
+    taking_->changes = std::move(changes);
+    complete(now);
+}
+
+// The moment that the checkpoint is of.
+void Checkpointer::complete(Instant now) {
+    Checkpoint& checkpoint = *taking_;
     const Engine& engine = parts_.engine;
-    Checkpoint checkpoint;
     checkpoint.jails = engine.jail_names();
     checkpoint.at = now;
     SourceChanges read = parts_.sources.take_changes(now);
     checkpoint.positions = std::move(read.logs);
     checkpoint.gone = std::move(read.gone);
-    checkpoint.changes = parts_.engine.take_changes();
     take_notes(checkpoint, read.journal_cursor);
     Duration longest{0};
     for (JailIndex jail : engine.jails()) longest = std::max(longest, engine.rules(jail).findtime);
-    Duration accounts = parts_.config.access.rules.accounts.findtime;
+    const AccountLimits& limits = parts_.config.access.rules.accounts;
+    Duration accounts = std::max(limits.findtime, limits.notice_every);
     checkpoint.windows_before = now - longest * 2;
     checkpoint.accounts_before = now - std::max(longest, accounts) * 2;
     checkpoint.offences_before = now - parts_.config.dbpurgeage;
     dirty_ = false;
     last_ = now;
-    return checkpoint;
+    if (!checkpoint.empty()) store_->write(std::move(checkpoint));
+    taking_.reset();
+    for (const auto& then : std::exchange(handed_over_, {})) then();
 }
 
-// The store has one at a time, and keeps one that failed.
-void Checkpointer::write_now(Instant now) {
-    if (store_->wants_all()) return write_all(now);
-    if (store_->failed()) store_->retry();
-    if (!store_->idle()) return;
-    if (Checkpoint checkpoint = take(now); !checkpoint.empty())
-        store_->write(std::move(checkpoint));
-}
-
-// What is on disk is lost, but not what is remembered.
-void Checkpointer::write_all(Instant now) {
-    if (!store_->idle() && !store_->failed()) return;
-    parts_.sources.mark_all_changed();
-    parts_.engine.mark_all_changed();
-    written_ = {};
-    Checkpoint checkpoint = take(now);
-    checkpoint.anew = true;
-    store_->write(std::move(checkpoint));
+void Checkpointer::hand_over(Instant now, std::function<void()> then) {
+    if (!taking_) begin(now);
+    if (taking_)
+        handed_over_.push_back(std::move(then));
+    else
+        then();
 }
 
 void Checkpointer::finish(Instant now) {
     store_->wait();
     // A second time for one that failed, and what came after it; a third one for a lost state.
     for (int i = 0; i < 3; ++i) {
-        write_now(now);
+        if (!taking_) begin(now);
+        while (taking_) take_slice(now);
         store_->wait();
     }
     if (auto error = store_->take_result()) parts_.log.put(Severity::error, to_line(*error));

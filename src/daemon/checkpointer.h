@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/base/result.h"
 #include "source/source.h"
@@ -17,6 +18,7 @@ namespace bandd {
 class Engine;
 class Log;
 class Loop;
+class Overrides;
 class Pipeline;
 class Store;
 class Sources;
@@ -28,6 +30,9 @@ class Checkpointer {
     ~Checkpointer();
     // A checkpoint that failed is tried again this often.
     static constexpr Duration retry_pause = std::chrono::seconds(5);
+    // Changes are taken a slice a turn, so that many of them hold up no ban. A slice is larger by
+    // what changed since the one before: there is an end, however busy the engine is.
+    static constexpr std::size_t slice = 4096;
 
     // What it reads the state from, and writes it to at a start. All of it outlives it.
     struct Parts {
@@ -37,6 +42,7 @@ class Checkpointer {
         Engine& engine;
         Pipeline& pipeline;
         Sources& sources;
+        const Overrides& overrides;
     };
     // `lost`: the state is a new one, as there was no good one. `on_first`: the first checkpoint is
     // written.
@@ -54,9 +60,10 @@ class Checkpointer {
     void changed() { dirty_ = true; }
     // With the next turn: what a person orders is in no log to be read again.
     void write_soon();
-    // At once, unless one is under way.
-    void write_now(Instant now);
-    // Between two turns.
+    // Calls `then` once all that happened until now is handed to the store: at once, unless that is
+    // much, or a write is under way.
+    void hand_over(Instant now, std::function<void()> then);
+    // Between two turns. Takes a slice of what is to be written.
     void on_turn(Instant now);
     std::optional<Instant> next_deadline(Instant now) const;
     // The last one: waits until it is written.
@@ -71,15 +78,17 @@ class Checkpointer {
     Checkpointer(Parts parts, std::unique_ptr<Store> store, bool lost,
                  std::function<void()> on_first);
     Result<> listen();
-    Checkpoint take(Instant now);
-    void write_all(Instant now);
+    void begin(Instant now);
+    void take_slice(Instant now);
+    void complete(Instant now);
     void take_notes(Checkpoint& checkpoint, const std::string& journal_cursor);
     Duration pause() const;
     void on_stored();
 
     // Notes as the last checkpoint has them.
     struct Notes {
-        std::string journal, conversations, waiting;
+        std::string journal, conversations, sessions, waiting, read_until;
+        std::uint64_t health = 0, overrides = 0;  // their versions
     };
     Parts parts_;
     std::unique_ptr<Store> store_;
@@ -87,6 +96,9 @@ class Checkpointer {
     std::function<void()> on_first_;
     std::optional<Error> error_;
     Notes written_;
+    std::unique_ptr<Checkpoint> taking_;  // what was taken on turns before
+    std::size_t left_ = 0;                // changes that waited after the last slice
+    std::vector<std::function<void()>> handed_over_;
     bool dirty_ = false;  // something happened since the last checkpoint
     Instant last_;        // when the last one was taken
     std::uint64_t seen_lines_ = 0;

@@ -9,20 +9,52 @@
 #include "core/base/suggest.h"
 #include "core/decide/engine.h"
 #include "daemon/checkpointer.h"
+#include "daemon/overrides.h"
 #include "daemon/status.h"
 
 namespace bandd {
 namespace {
 
-Json status(CommandParts& parts, const Json& arguments, const CommandReply&) {
-    std::string jail = text_argument(arguments, "jail");
-    if (!jail.empty() && !parts.engine.find_jail(jail))
-        return failure(no_such_jail(jail, parts.engine));
-    return success(status_to_json(parts.status(), jail));
+// What bandctl changed of a jail, and what its files say.
+Json changed_of(const Overrides& overrides, const std::string& jail) {
+    Json changed = Json::object();
+    const Overrides::Limits* limits = overrides.limits(jail);
+    const JailConfig* loaded = overrides.loaded_jail(jail);
+    if (limits == nullptr || loaded == nullptr) return changed;
+    const JailRules& rules = loaded->rules;
+    if (limits->maxretry) changed["maxretry"] = rules.maxretry;
+    if (limits->bantime) changed["bantime"] = format_duration(rules.bantime.base);
+    if (limits->findtime)
+        changed["findtime"] = rules.today ? "today" : format_duration(rules.findtime);
+    return changed;
 }
 
-Json version(CommandParts&, const Json&, const CommandReply&) {
-    return success({{"version", BANDD_VERSION}, {"protocol", protocol_version}});
+void add_overrides(Json& status, const Overrides& overrides, const std::string& only) {
+    for (Json& jail : status["jails"])
+        if (Json changed = changed_of(overrides, jail["jail"]); !changed.empty())
+            jail["configured"] = std::move(changed);
+    for (const auto& [name, limits] : overrides.all_limits())
+        if (limits.stopped && overrides.loaded_jail(name) != nullptr &&
+            (only.empty() || only == name))
+            status["stopped"].push_back(name);
+    if (!overrides.allowed().empty()) status["allowed"] = overrides.allowed().size();
+}
+
+Json status(CommandParts& parts, const Json& arguments, const CommandReply&) {
+    std::string jail = text_argument(arguments, "jail");
+    const Overrides::Limits* limits = parts.overrides.limits(jail);
+    bool stopped = limits != nullptr && limits->stopped;
+    if (!jail.empty() && !stopped && !parts.engine.find_jail(jail))
+        return failure(no_such_jail(parts, jail));
+    Json json = status_to_json(parts.status(), jail);
+    add_overrides(json, parts.overrides, jail);
+    return success(std::move(json));
+}
+
+Json version(CommandParts& parts, const Json&, const CommandReply&) {
+    return success({{"version", BANDD_VERSION},
+                    {"protocol", protocol_version},
+                    {"config", parts.config.file}});
 }
 
 // The server remembers who watches; see Announcer for what they hear.
@@ -44,7 +76,8 @@ const std::array daemon_commands{
 
 Commands::Commands(CommandParts parts)
     : parts_(std::move(parts)),
-      tables_{daemon_commands, ban_commands(), history_commands(), account_commands()} {}
+      tables_{daemon_commands, ban_commands(), history_commands(), account_commands(),
+              override_commands()} {}
 
 std::optional<Json> Commands::run(const std::string& name, const Json& arguments,
                                   const CommandReply& reply) {
@@ -54,28 +87,31 @@ std::optional<Json> Commands::run(const std::string& name, const Json& arguments
         if (row->writes) parts_.checkpointer.write_soon();
         return row->run(parts_, arguments, reply);
     }
-    return failure(
-        {"command \"" + name + "\"", "there is no such command", "see bandctl --help", {}},
-        exit_usage);
+    return failure({"command \"" + name + "\"", "there is no such command", "see bandctl help", {}},
+                   exit_usage);
+}
+
+Result<JailIndex> find_jail(const CommandParts& parts, const std::string& name) {
+    if (auto jail = parts.engine.find_jail(name)) return *jail;
+    return std::unexpected(no_such_jail(parts, name));
 }
 
 std::size_t limit_argument(const Json& arguments, std::size_t otherwise) {
-    auto given = arguments.find("limit");
+    return number_argument(arguments, "limit", otherwise);
+}
+
+std::size_t number_argument(const Json& arguments, const char* name, std::size_t otherwise) {
+    auto given = arguments.find(name);
     if (given == arguments.end() || !given->is_number_unsigned()) return otherwise;
     return given->get<std::size_t>();
 }
 
-Error no_such_jail(const std::string& name, const Engine& engine) {
+Error no_such_jail(const CommandParts& parts, const std::string& name) {
+    if (const auto* limits = parts.overrides.limits(name); limits != nullptr && limits->stopped)
+        return {"jail \"" + name + "\"", "it is stopped", "bandctl start " + name, {}};
     std::vector<std::string_view> names;
-    for (JailIndex jail : engine.jails()) names.push_back(engine.rules(jail).name);
+    for (const JailConfig& jail : parts.overrides.loaded().jails) names.push_back(jail.rules.name);
     return {"jail \"" + name + "\"", "there is no such jail", did_you_mean(name, names), {}};
-}
-
-Error bad_address(const std::string& text) {
-    return {"\"" + text + "\"",
-            "is no address and no CIDR block",
-            "write 192.0.2.1, 192.0.2.0/24 or 2001:db8::/64",
-            {}};
 }
 
 }  // namespace bandd

@@ -12,6 +12,7 @@
 
 #include "control/protocol.h"
 #include "core/base/result.h"
+#include "core/decide/decision.h"
 
 namespace bandd {
 
@@ -20,6 +21,7 @@ class Dispatch;
 class Engine;
 class GeoDatabases;
 class Log;
+class Overrides;
 class Pipeline;
 struct Config;
 struct JailRules;
@@ -34,8 +36,14 @@ struct CommandParts {
     Pipeline& pipeline;
     const GeoDatabases& facts;
     Checkpointer& checkpointer;
+    Overrides& overrides;
     std::function<Status()> status;
     std::function<Result<>()> reload;
+    // Puts `overrides`, of which limits or allowed addresses have changed, into force. Gives the
+    // bans that were lifted for it.
+    std::function<std::vector<Ban>()> renew_rules;
+    // The same after a jail was stopped or started. An error: nothing was changed.
+    std::function<Result<>()> renew_jails;
 };
 
 using CommandReply = std::function<void(const Json&)>;
@@ -65,12 +73,16 @@ class Commands {
 std::span<const CommandRow> ban_commands();
 std::span<const CommandRow> history_commands();
 std::span<const CommandRow> account_commands();
+std::span<const CommandRow> override_commands();
 
 // For the functions of the tables.
 inline constexpr std::size_t most_in_an_answer = 10'000;  // bans, accounts
 // "limit"; `otherwise` if it is not given.
 std::size_t limit_argument(const Json& arguments, std::size_t otherwise = most_in_an_answer);
-Error no_such_jail(const std::string& name, const Engine& engine);
-Error bad_address(const std::string& text);
+std::size_t number_argument(const Json& arguments, const char* name, std::size_t otherwise);
+// "2d": so long ago. "2026-11-21": its midnight; without a zone, in this machine's.
+Result<Instant> since_when(const std::string& text, Instant at);
+Error no_such_jail(const CommandParts& parts, const std::string& name);
+Result<JailIndex> find_jail(const CommandParts& parts, const std::string& name);
 
 }  // namespace bandd

@@ -34,6 +34,7 @@ Json account_to_json(const AccountUse& account, const AccountTable& table, Insta
     Json json{{"user", account.user},
               {"standing", standing_name(counted.standing)},
               {"mark", mark_name(account.mark)},
+              {"exempt", table.is_exempt(account.user)},
               {"countries", counted.countries},
               {"addresses", counted.addresses},
               {"log_ons", account.count},
@@ -65,7 +66,9 @@ Json one_account(const AccountTable& table, const std::string& user, Instant at)
                         {}});
     Json json = account_to_json(*account, table, at);
     json["places"] = places_to_json(*account);
-    return success({{"accounts", Json::array({std::move(json)})}, {"total", 1}});
+    return success({{"accounts", Json::array({std::move(json)})},
+                    {"total", 1},
+                    {"simulate", table.limits().simulate}});
 }
 
 Json accounts(CommandParts& parts, const Json& arguments, const CommandReply&) {
@@ -99,7 +102,9 @@ Json accounts(CommandParts& parts, const Json& arguments, const CommandReply&) {
     Json list = Json::array();
     for (auto row = rows.begin(); row != end; ++row)
         list.push_back(account_to_json(*row->account, table, at));
-    return success({{"accounts", std::move(list)}, {"total", rows.size()}});
+    return success({{"accounts", std::move(list)},
+                    {"total", rows.size()},
+                    {"simulate", table.limits().simulate}});
 }
 
 Json account(CommandParts& parts, const Json& arguments, const CommandReply&) {

@@ -3,12 +3,18 @@
 // disk comes from the store's thread.
 #include <algorithm>
 #include <array>
+#include <map>
 
+#include "action/dispatch.h"
+#include "config/geoblock.h"
+#include "config/ports.h"
+#include "core/base/typed_prefix.h"
 #include "core/decide/engine.h"
 #include "core/text/datetime.h"
 #include "daemon/ban_json.h"
 #include "daemon/checkpointer.h"
 #include "daemon/commands.h"
+#include "daemon/overrides.h"
 #include "facts/databases.h"
 #include "os/clock.h"
 #include "os/zoneinfo.h"
@@ -22,6 +28,7 @@ std::string findtime_text(const JailRules& rules) {
 }
 
 std::string counted_text(const JailRules& rules) {
+    if (!rules.weights.empty()) return "failures";
     if (!rules.distinct) return "hits";
     switch (rules.distinct->of) {
         case DistinctCount::Of::ip:
@@ -55,22 +62,61 @@ Json wider_prefixes(const Engine& engine, JailIndex jail, const Prefix& key) {
     return all;
 }
 
+// The bans of one jail that are narrower than a block that was asked for.
+struct Inside {
+    static constexpr std::size_t most_named = 20;
+    std::size_t count = 0;
+    std::vector<const Ban*> named;
+};
+std::map<JailIndex, Inside> bans_inside(const Engine& engine, const Prefix& prefix) {
+    std::map<JailIndex, Inside> inside;
+    if (prefix.is_single()) return inside;
+    for (const Ban& ban : engine.bans()) {
+        if (ban.key.prefix.length <= prefix.length || !contains(prefix, ban.key.prefix.network))
+            continue;
+        Inside& of_jail = inside[ban.key.jail];
+        ++of_jail.count;
+        if (of_jail.named.size() < Inside::most_named) of_jail.named.push_back(&ban);
+    }
+    return inside;
+}
+
+// `inside` and what is only counted there so far.
+void add_inside(Json& entry, const Engine& engine, JailIndex jail, const Prefix& prefix,
+                const Inside& inside) {
+    std::size_t counting = 0;
+    engine.windows(jail).for_each([&](const Prefix& key, const WindowTable::View&) {
+        if (key.length > prefix.length && contains(prefix, key.network)) ++counting;
+    });
+    if (inside.count + counting == 0) return;
+    Json bans = Json::array();
+    for (const Ban* ban : inside.named) bans.push_back(to_string(ban->key.prefix));
+    entry["inside"] = {{"banned", inside.count}, {"bans", bans}, {"counting", counting}};
+}
+
 // What one jail knows of `prefix`, with only its name if that is nothing. `on_disk` gets bans of
 // before the last start: their lines are not in memory.
 Json explain_jail(const CommandParts& parts, JailIndex jail, const Prefix& prefix,
-                  std::vector<PastBan>& on_disk) {
+                  const std::vector<const Ban*>& over, std::vector<PastBan>& on_disk) {
     const Engine& engine = parts.engine;
     const JailRules& rules = engine.rules(jail);
     Json entry{{"jail", rules.name}};
     Json bans = Json::array();
-    for (const Ban& ban : engine.bans()) {
-        if (ban.key.jail != jail || !contains(ban.key.prefix, prefix.network)) continue;
-        bans.push_back(ban_to_json_with_matches(ban, rules.name));
-        if (!ban.by_hand && (!ban.story || ban.story->matches.empty()))
-            on_disk.push_back({rules.name, ban.key.prefix, ban.from, ban.until, {}});
+    for (const Ban* ban : over) {
+        if (ban->key.jail != jail) continue;
+        bans.push_back(ban_to_json_with_matches(*ban, rules.name));
+        if (!rules.weights.empty()) bans.back()["weighed"] = true;
+        if (!ban->by_hand && (!ban->story || ban->story->matches.empty()))
+            on_disk.push_back({rules.name, ban->key.prefix, ban->from, ban->until, {}});
     }
-    if (!bans.empty()) entry["bans"] = bans;
-    Prefix key = engine.key_for(jail, prefix.network);
+    if (!bans.empty()) {
+        entry["bans"] = bans;
+        for (const TargetStatus& target : parts.dispatch.targets())
+            if (const auto* nftables = std::get_if<NftablesAction>(&target.spec.action);
+                nftables != nullptr && target.spec.jail == jail)
+                entry["ports"].push_back(to_string(nftables->ports));
+    }
+    Prefix key = prefix.is_single() ? engine.key_for(jail, prefix.network) : prefix;
     if (auto window = engine.windows(jail).find(key)) {
         entry["counted"] = {{"as", to_string(key)},
                             {"hits", window->times.size()},
@@ -80,10 +126,19 @@ Json explain_jail(const CommandParts& parts, JailIndex jail, const Prefix& prefi
                             {"matches", matches_to_json(engine.kept_lines(jail, key))}};
     }
     if (Json wider = wider_prefixes(engine, jail, key); !wider.empty()) entry["wider"] = wider;
-    if (engine.is_own(jail, prefix.network))
+    if (!prefix.is_single()) {
+        if (engine.holds_exempt(jail, prefix))
+            entry["ignored"] = "it holds an ignored or own address";
+    } else if (engine.is_own(jail, prefix.network))
         entry["ignored"] = "it is an address of this machine";
     else if (engine.is_ignored(jail, prefix.network))
         entry["ignored"] = "ignoreip holds it";
+    if (const Overrides::Allowed* allowed = parts.overrides.allows(prefix, rules.name)) {
+        std::string until =
+            allowed->until == never ? "" : " until " + format_rfc3339(allowed->until);
+        entry["ignored"] = to_string(allowed->prefix) + " is allowed by hand" + until +
+                           (allowed->reason.empty() ? "" : ": " + allowed->reason);
+    }
     if (rules.where && prefix.is_single() &&
         rules.where->evaluate({prefix.network, {}, &parts.facts}) == Truth::no)
         entry["where"] = rules.where->text();
@@ -106,26 +161,83 @@ void add_details(Json& result, const std::vector<PastBan>& bans,
         }
 }
 
+void add_origin(Json& result, const CommandParts& parts, const Address& address) {
+    Origin origin = parts.facts.origin(address);
+    auto blocks = geoblocks_of(parts.config.geoblocks, address, origin.country);
+    if (!blocks.empty()) result["blocked_by"] = blocks;
+    result["origin"] = to_json(origin);
+}
+
+bool is_exempt_anywhere(const Json& result) {
+    return std::ranges::any_of(result["jails"],
+                               [](const Json& jail) { return jail.contains("ignored"); });
+}
+
+// The bans that were lifted because they held what is ignored now, the last one of each jail.
+void add_lifted(Json& result, const std::vector<PastBan>& past) {
+    for (Json& jail : result["jails"]) {
+        auto lifted = std::ranges::find_if(past, [&](const PastBan& ban) {
+            return ban.ended && ban.why == Unbanned::Why::ignored &&
+                   ban.jail == jail["jail"].get<std::string>();
+        });
+        if (lifted == past.end()) continue;
+        jail["lifted"] = {{"ip", to_string(lifted->prefix)},
+                          {"from", format_rfc3339(lifted->from)},
+                          {"at", format_rfc3339(*lifted->ended)},
+                          {"reason", lifted->reason}};
+    }
+}
+
+Json too_many_wait(const char* command) {
+    return failure({command, "too many requests are waiting", "try again", {}});
+}
+
+// Also what the last checkpoint does not know yet is found.
+void find_history(CommandParts& parts, const char* command, HistoryQuery query,
+                  const CommandReply& reply, std::function<void(std::vector<PastBan>)> then) {
+    Checkpointer& checkpointer = parts.checkpointer;
+    checkpointer.hand_over(now(), [=, &checkpointer, query = std::move(query)] {
+        if (!checkpointer.store().find_history(query, then)) reply(too_many_wait(command));
+    });
+}
+
+// Gives the answer with what is on disk of what was lifted.
+void answer_with_lifted(CommandParts& parts, const Prefix& prefix, Json result,
+                        const CommandReply& reply) {
+    HistoryQuery query;
+    query.within = prefix;
+    find_history(parts, "explain", std::move(query), reply,
+                 [result = std::move(result), reply](std::vector<PastBan> past) mutable {
+                     add_lifted(result, past);
+                     reply(success(std::move(result)));
+                 });
+}
+
 std::optional<Json> explain(CommandParts& parts, const Json& arguments, const CommandReply& reply) {
     std::string text = text_argument(arguments, "ip");
-    auto prefix = parse_prefix(text);
-    if (!prefix) return failure(bad_address(text), exit_usage);
+    auto prefix = read_prefix(text);
+    if (!prefix) return failure(prefix.error(), exit_usage);
     Json jails = Json::array();
     std::vector<PastBan> on_disk;
+    std::vector<const Ban*> over = parts.engine.bans_over(*prefix);
+    std::map<JailIndex, Inside> inside = bans_inside(parts.engine, *prefix);
     for (JailIndex jail : parts.engine.jails()) {
-        Json entry = explain_jail(parts, jail, *prefix, on_disk);
+        Json entry = explain_jail(parts, jail, *prefix, over, on_disk);
+        if (!prefix->is_single()) add_inside(entry, parts.engine, jail, *prefix, inside[jail]);
         if (entry.size() > 1) jails.push_back(std::move(entry));
     }
     Json result{{"ip", to_string(*prefix)}, {"jails", std::move(jails)}};
-    if (!parts.facts.empty() && prefix->is_single())
-        result["origin"] = to_json(parts.facts.origin(prefix->network));
-    if (on_disk.empty()) return success(std::move(result));
-    auto answer = [result, on_disk, reply](std::vector<BanDetails> details) mutable {
+    if (!parts.facts.empty() && prefix->is_single()) add_origin(result, parts, prefix->network);
+    bool exempt = is_exempt_anywhere(result);
+    if (on_disk.empty() && !exempt) return success(std::move(result));
+    auto answer = [=, &parts](std::vector<BanDetails> details) mutable {
         add_details(result, on_disk, details);
-        reply(success(std::move(result)));
+        if (!exempt)
+            reply(success(std::move(result)));
+        else
+            answer_with_lifted(parts, *prefix, std::move(result), reply);
     };
-    if (!parts.checkpointer.store().find_details(std::move(on_disk), answer))
-        return failure({"explain", "too many requests are waiting", "try again", {}});
+    if (!parts.checkpointer.store().find_details(on_disk, answer)) return too_many_wait("explain");
     return {};
 }
 
@@ -137,6 +249,8 @@ std::string_view why_ended(Unbanned::Why why) {
             return "by hand";
         case Unbanned::Why::jail_gone:
             return "its jail went away";
+        case Unbanned::Why::ignored:
+            return "ignored since";
     }
     return "?";
 }
@@ -153,49 +267,48 @@ Json to_json(const PastBan& past) {
     return json;
 }
 
-// "2d": so long ago. "2026-11-21": its midnight; without a zone, in this machine's. Nothing: it is
-// neither.
-std::optional<Instant> since_when(const std::string& text, Instant at) {
-    if (auto span = parse_duration(text)) return at - *span;
-    std::string stamp = text.size() == 10 ? text + " 00:00:00" : text;
-    auto written = scan_iso_date(stamp);
-    if (!written || written->length != stamp.size()) return {};
-    auto zone = read_zone("");
-    if (!zone) return {};
-    return resolve(*written, *zone, at);
-}
-
 std::optional<Json> history(CommandParts& parts, const Json& arguments, const CommandReply& reply) {
     HistoryQuery query;
     if (std::string text = text_argument(arguments, "ip"); !text.empty()) {
-        query.within = parse_prefix(text);
-        if (!query.within) return failure(bad_address(text), exit_usage);
+        auto prefix = read_prefix(text);
+        if (!prefix) return failure(prefix.error(), exit_usage);
+        query.within = *prefix;
     }
     query.jail = text_argument(arguments, "jail");
     if (std::string text = text_argument(arguments, "since"); !text.empty()) {
         auto since = since_when(text, now());
-        if (!since)
-            return failure({"since \"" + text + "\"",
-                            "is neither a duration nor a date",
-                            "write 2d, 12h or 2026-11-21",
-                            {}},
-                           exit_usage);
+        if (!since) return failure(since.error(), exit_usage);
         query.since = *since;
     }
-    query.limit = std::min(limit_argument(arguments, query.limit), most_in_an_answer);
-    auto answer = [reply](const std::vector<PastBan>& bans) {
+    std::size_t limit = std::min(limit_argument(arguments, query.limit), most_in_an_answer);
+    query.limit = limit + 1;  // to know whether there is more
+    // A jail that is gone may have a past.
+    std::optional<Error> unknown;
+    if (!query.jail.empty() && !parts.engine.find_jail(query.jail))
+        unknown = no_such_jail(parts, query.jail);
+    auto answer = [reply, unknown, limit](const std::vector<PastBan>& bans) {
+        if (unknown && bans.empty()) return reply(failure(*unknown));
         Json list = Json::array();
-        for (const PastBan& past : bans) list.push_back(to_json(past));
-        reply(success({{"bans", std::move(list)}}));
+        for (const PastBan& past : bans)
+            if (list.size() < limit) list.push_back(to_json(past));
+        reply(success({{"bans", std::move(list)}, {"more", bans.size() > limit}}));
     };
-    // What the last checkpoint does not know yet is to be found, too.
-    parts.checkpointer.write_now(now());
-    if (!parts.checkpointer.store().find_history(std::move(query), answer))
-        return failure({"history", "too many requests are waiting", "try again", {}});
+    find_history(parts, "history", std::move(query), reply, answer);
     return {};
 }
 
 }  // namespace
+
+Result<Instant> since_when(const std::string& text, Instant at) {
+    if (auto span = parse_duration(text)) return at - *span;
+    std::string stamp = text.size() == 10 ? text + " 00:00:00" : text;
+    auto written = scan_iso_date(stamp);
+    auto zone = read_zone("");
+    if (!zone || !written || written->length != stamp.size())
+        return fail("since \"" + text + "\"", "is neither a duration nor a date",
+                    "write 2d, 12h or 2026-11-21");
+    return resolve(*written, *zone, at);
+}
 
 std::span<const CommandRow> history_commands() {
     static const std::array table{

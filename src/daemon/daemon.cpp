@@ -7,18 +7,24 @@
 #include <csignal>
 
 #include "action/make_carrier.h"
+#include "config/engine_limits.h"
 #include "control/server.h"
+#include "daemon/address_answers.h"
 #include "daemon/announcer.h"
 #include "daemon/answerer.h"
+#include "daemon/blind_filters.h"
 #include "daemon/checkpointer.h"
 #include "daemon/commands.h"
 #include "daemon/endpoints.h"
 #include "daemon/geoip.h"
 #include "daemon/log_health.h"
+#include "daemon/login_log.h"
 #include "daemon/logins.h"
+#include "daemon/overrides.h"
 #include "daemon/pipeline.h"
 #include "daemon/remote_bans.h"
 #include "daemon/run.h"
+#include "daemon/service_ports.h"
 #include "daemon/status.h"
 #include "daemon/supervisor.h"
 #include "daemon/users_file.h"
@@ -28,6 +34,7 @@
 #include "os/log.h"
 #include "os/loop.h"
 #include "os/memory.h"
+#include "os/role_errors.h"
 #include "os/signals.h"
 #include "programs/programs.h"
 #include "source/sources.h"
@@ -36,23 +43,21 @@
 namespace bandd {
 namespace {
 
-EngineLimits limits_of(const Config& config) {
-    EngineLimits limits;
-    limits.bans = config.ban_limit;
-    limits.offence_memory = config.dbpurgeage;
-    return limits;
-}
-
 std::vector<JailRules> rules_of(const Config& config) {
     std::vector<JailRules> rules;
     for (const JailConfig& jail : config.jails) rules.push_back(jail.rules);
     return rules;
 }
 
-std::vector<JailActions> actions_of(const Config& config, const Engine& engine) {
+std::vector<JailActions> actions_of(const Config& config, const Engine& engine,
+                                    const ServicePorts& ports) {
     std::vector<JailActions> jails;
-    for (std::size_t i = 0; i < config.jails.size(); ++i)
-        jails.push_back({engine.jails()[i], config.jails[i].rules.name, config.jails[i].actions});
+    for (std::size_t i = 0; i < config.jails.size(); ++i) {
+        const JailConfig& jail = config.jails[i];
+        jails.push_back({engine.jails()[i], jail.rules.name, {}});
+        for (const ActionConfig& action : jail.actions)
+            jails.back().actions.push_back(ports.with_ports(jail.rules.name, action));
+    }
     return jails;
 }
 
@@ -140,6 +145,9 @@ Result<> Daemon::make_carriers(const Config& config) {
 
 Result<> Daemon::make_parts() {
     Loop& loop = *opened_.loop;
+    role_errors_ = std::make_unique<RoleErrors>(
+        *opened_.roles, loop,
+        [this](const std::string& line) { log_.put(Severity::warning, line); });
     programs_ = std::make_unique<Programs>(*opened_.roles, loop,
                                            [this](const Error& error) { say(error); });
     answerer_ = std::make_unique<Answerer>(*opened_.roles, loop, config().dns_servers, *programs_,
@@ -147,7 +155,7 @@ Result<> Daemon::make_parts() {
     auto geoip = Geoip::start(loop, config(), starting_kernel(*opened_.roles), log_);
     if (!geoip) return std::unexpected(geoip.error());
     geoip_ = std::move(*geoip);
-    engine_ = std::make_unique<Engine>(limits_of(config()));
+    engine_ = std::make_unique<Engine>(engine_limits(config()));
     engine_->set_facts(&geoip_->facts());
     auto users = UsersFile::start(loop, config(), *engine_, log_);
     if (!users) return std::unexpected(users.error());
@@ -158,12 +166,21 @@ Result<> Daemon::make_parts() {
         *engine_, *dispatch_, *opened_.sources,
         Pipeline::Listener{[this](const Event& event) { on_event(event); },
                            [this](const Question& question) { answerer_->ask(question, now()); },
-                           [this](const Report& report) { announcer_->tell(report); }});
+                           [this](const Report& report) { announcer_->tell(report); },
+                           [this](const Lines& lines) {
+                               health_->say_clock(lines, now());
+                               checkpointer_->write_soon();
+                           },
+                           [this](const Lines& lines, std::uint64_t count) {
+                               health_->count_old(lines, count, now());
+                           }});
+    restore_overrides();
     auto checkpointer = Checkpointer::start(
-        {config(), log_, loop, *engine_, *pipeline_, *opened_.sources}, std::move(opened_.store),
-        opened_.state_lost, [] { release_start_memory(); });
+        {config(), log_, loop, *engine_, *pipeline_, *opened_.sources, *overrides_},
+        std::move(opened_.store), opened_.state_lost, [] { release_start_memory(); });
     if (!checkpointer) return std::unexpected(checkpointer.error());
     checkpointer_ = std::move(*checkpointer);
+    ports_ = std::make_unique<ServicePorts>(log_);
     health_ = std::make_unique<LogHealth>(log_, opened_.sources->files(), *engine_);
     return {};
 }
@@ -176,7 +193,8 @@ void Daemon::make_request_parts() {
             return commands_->run(command, arguments, reply);
         },
         [this](const Error& error) { log_.put(Severity::warning, "control: " + to_line(error)); });
-    announcer_ = std::make_unique<Announcer>(log_, *engine_, *dispatch_, *control_);
+    login_log_ = std::make_unique<LoginLog>(log_, *opened_.loop, config().access);
+    announcer_ = std::make_unique<Announcer>(log_, *login_log_, *engine_, *dispatch_, *control_);
     logins_ = std::make_unique<Logins>(Logins::Parts{config(), log_, *engine_, *pipeline_,
                                                      *announcer_, *programs_, geoip_->facts(),
                                                      [this] { checkpointer_->changed(); }});
@@ -194,19 +212,26 @@ CommandParts Daemon::command_parts() {
             *pipeline_,
             geoip_->facts(),
             *checkpointer_,
+            *overrides_,
             [this] { return status(); },
-            [this] { return reload(); }};
+            [this] { return reload(); },
+            [this] { return renew_rules(now()); },
+            [this] { return renew_jails(); }};
 }
 
 void Daemon::serve_requests() {
     Endpoints::Calls calls;
     calls.on_login = [this](const LoginRequest& request) { return logins_->decide(request); };
     calls.on_failure = [this](const LoginRequest& request) {
-        logins_->on_failed_password(request);
+        return logins_->on_failed_password(request);
     };
     calls.on_remote = [this](const PeerConfig& peer, const RemoteRequest& request,
                              const Address& asker) {
         return remote_bans_->carry_out(peer, request, asker);
+    };
+    calls.geo = [this](const Address& address) { return geo_answer(geoip_->facts(), address); };
+    calls.verdict = [this](const Address& address) {
+        return verdict_answer(*engine_, geoip_->facts(), address, now());
     };
     calls.metrics = [this] { return status_to_prometheus(status()); };
     calls.on_error = [this](const Error& error) { say(error); };
@@ -217,8 +242,9 @@ void Daemon::serve_requests() {
 
 Status Daemon::status() const {
     return collect_status({options_.config, started_, config(), *engine_, *dispatch_, *pipeline_,
-                           *opened_.sources, *answerer_, *programs_, *opened_.endpoints, *control_,
-                           log_, turns_, checkpointer_->error()});
+                           *opened_.sources, *answerer_, *programs_, *role_errors_,
+                           *opened_.endpoints, *control_, log_, turns_, geoip_->blocks(), *ports_,
+                           checkpointer_->error()});
 }
 
 Result<> Daemon::listen() {
@@ -235,11 +261,25 @@ Result<> Daemon::listen_to_machine() {
         auto added =
             opened_.loop->add(opened_.address_notices.get(), EPOLLIN, [this](std::uint32_t) {
                 drain(opened_.address_notices);
-                engine_->set_own_addresses(PrefixSet(own_addresses()));
+                on_own_addresses();
             });
         if (!added) return added;
     }
     return {};
+}
+
+void Daemon::on_own_addresses() {
+    PrefixSet addresses{own_addresses()};
+    if (addresses == engine_->own_addresses()) return;
+    engine_->set_own_addresses(std::move(addresses));
+    lift_exempt(now());
+}
+
+// Bans of what is ignored, or has become our own address.
+void Daemon::lift_exempt(Instant at) {
+    Outcome outcome;
+    engine_->lift_exempt(at, outcome);
+    pipeline_->put(outcome, at);
 }
 
 SavedSources Daemon::load_state(Instant at) {
@@ -252,7 +292,7 @@ SavedSources Daemon::load_state(Instant at) {
 
 // Another engine in place of the one that half of a broken state was restored to.
 void Daemon::renew_engine(Instant at) {
-    *engine_ = Engine(limits_of(config()));
+    *engine_ = Engine(engine_limits(config()));
     engine_->set_facts(&geoip_->facts());
     Outcome outcome;
     engine_->set_rules(rules_of(config()), at, outcome);
@@ -291,16 +331,27 @@ Result<> Daemon::begin() {
 
 void Daemon::apply_config(SavedSources saved, Instant at, Duration longest) {
     Report report;
-    dispatch_->set_targets(actions_of(config(), *engine_));
+    ports_->configure(config(), at);
+    dispatch_->set_targets(actions_of(config(), *engine_, *ports_));
     if (checkpointer_->take_lost())
         for (Ban& ban : dispatch_->bans_in_sets(at, report, longest))
             if (engine_->bans().find(ban.key) == nullptr) engine_->restore_ban(std::move(ban));
+    lift_exempt(at);  // of what the state or the kernel gave
     dispatch_->make_right(at, report, longest);
     pipeline_->put(report);
     pipeline_->configure(config(), opened_.configuration.compiled);
     opened_.sources->configure(config(), engine_->jails(), std::move(saved), at);
     answerer_->configure(config());
     for (const Question& question : engine_->questions()) answerer_->ask(question, at);
+}
+
+// Sets stay, with their bans; the rules that name ports are written anew.
+void Daemon::renew_ports(Instant at) {
+    if (!ports_->on_time(at)) return;
+    Report report;
+    dispatch_->set_targets(actions_of(config(), *engine_, *ports_));
+    dispatch_->make_right(at, report);
+    pipeline_->put(report);
 }
 
 void Daemon::say_what_is_watched() {
@@ -318,7 +369,8 @@ void Daemon::say_what_is_watched() {
 }
 
 struct Daemon::Prepared {
-    Configuration configuration;
+    LoadedJails loaded;
+    Configuration configuration;  // with what bandctl changed
     GeoDatabases databases;
     std::vector<JailRules> rules;
     ListeningSockets sockets;  // that are new
@@ -327,7 +379,16 @@ struct Daemon::Prepared {
 std::expected<Daemon::Prepared, Errors> Daemon::prepare() {
     auto loaded = load_configuration(options_.config, Samples::read);
     if (!loaded) return std::unexpected(std::move(loaded.error()));
-    Prepared prepared{std::move(*loaded), {}, {}, {}};
+    return prepare_for(std::move(*loaded));
+}
+
+std::expected<Daemon::Prepared, Errors> Daemon::prepare_for(Configuration configuration) {
+    Prepared prepared{{configuration.config.jails, configuration.compiled.filters},
+                      std::move(configuration),
+                      {},
+                      {},
+                      {}};
+    overrides_->put_over(prepared.loaded, prepared.configuration);
     Config& fresh = prepared.configuration.config;
     bool restart = needs_restart(fresh, config());
     fresh.state = config().state;
@@ -360,13 +421,15 @@ void Daemon::take(Prepared prepared, Instant at) {
     for (const Error& warning : prepared.configuration.compiled.warnings)
         log_.put(Severity::warning, to_line(warning));
     Outcome outcome;
+    engine_->set_own_addresses(PrefixSet(own_addresses()));
     engine_->set_rules(std::move(prepared.rules), at, outcome);
-    // The bans of jails that are gone are lifted by the actions that they were made with.
+    engine_->lift_exempt(at, outcome);
+    // What ends here is lifted by the actions that it was made with.
     pipeline_->put_at_once(outcome, at);
     opened_.configuration = std::move(prepared.configuration);
+    overrides_->set_loaded(std::move(prepared.loaded));
     programs_->take(config());
     geoip_->take(std::move(prepared.databases));
-    engine_->set_own_addresses(PrefixSet(own_addresses()));
     [[maybe_unused]] auto said_by_sources =
         opened_.sources->open(config(), prepared.sockets, false);
     users_file_->configure(false);
@@ -391,6 +454,39 @@ Result<> Daemon::reload() {
     return {};
 }
 
+// Before the state is loaded: windows are restored by the limits that they were counted with.
+void Daemon::restore_overrides() {
+    overrides_ = std::make_unique<Overrides>();
+    if (auto saved = opened_.store->note(overrides_note)) overrides_->restore(*saved);
+    overrides_->on_time(now());
+    overrides_->set_loaded({config().jails, opened_.configuration.compiled.filters});
+    overrides_->put_over(overrides_->loaded(), opened_.configuration);
+}
+
+std::vector<Ban> Daemon::renew_rules(Instant at) {
+    overrides_->renew_rules(config());
+    Outcome outcome;
+    engine_->set_rules(rules_of(config()), at, outcome);
+    engine_->lift_exempt(at, outcome);
+    std::vector<Ban> lifted;
+    for (const Event& event : outcome.events)
+        if (const auto* ended = std::get_if<Unbanned>(&event)) lifted.push_back(ended->ban);
+    pipeline_->put_at_once(outcome, at);
+    return lifted;
+}
+
+// As a reload, but of what was loaded before.
+Result<> Daemon::renew_jails() {
+    Configuration configuration = opened_.configuration;
+    configuration.config.jails = overrides_->loaded().jails;
+    configuration.compiled.filters = overrides_->loaded().filters;
+    configuration.compiled.warnings.clear();  // they were said
+    auto prepared = prepare_for(std::move(configuration));
+    if (!prepared) return std::unexpected(summary_of(prepared.error()));
+    take(std::move(*prepared), now());
+    return {};
+}
+
 void Daemon::on_signal(int signal) {
     switch (signal) {
         case SIGHUP: {
@@ -410,6 +506,9 @@ void Daemon::on_signal(int signal) {
 void Daemon::on_event(const Event& event) {
     checkpointer_->changed();
     announcer_->tell(event);
+    if (const auto* banned = std::get_if<Banned>(&event);
+        banned != nullptr && banned->ban.state != BanState::simulated)
+        ports_->on_ban(engine_->rules(banned->ban.key.jail).name);
     if (const auto* over = std::get_if<AccountOver>(&event)) logins_->run_action(*over);
 }
 
@@ -426,7 +525,10 @@ void Daemon::set_deadline(Instant at) {
     consider(answerer_->next_deadline());
     consider(geoip_->next_deadline());
     consider(programs_->next_deadline());
+    consider(role_errors_->next_deadline());
+    consider(ports_->next_deadline());
     consider(checkpointer_->next_deadline(at));
+    consider(overrides_->next_deadline());
     opened_.loop->set_deadline(next == never ? std::optional<Instant>{} : next);
 }
 
@@ -437,6 +539,7 @@ void Daemon::turn(Instant at) {
         opened_.loop->again();
         checkpointer_->changed();
     }
+    if (pipeline_->wants_look()) opened_.loop->again();
     Report report;
     if (opened_.loop->take_clock_change()) {
         log_.write(Severity::notice, "the clock was set; the ends of bans are made right");
@@ -452,8 +555,15 @@ void Daemon::turn(Instant at) {
     if (auto due = answerer_->next_deadline(); due && *due <= at) answerer_->on_time(at);
     geoip_->on_time(at);
     programs_->on_time(at);
+    role_errors_->on_time(at);
+    renew_ports(at);
+    if (overrides_->on_time(at)) {
+        checkpointer_->changed();
+        renew_rules(at);
+    }
     checkpointer_->on_turn(at);
     health_->say_changes();
+    say_blind_filters(log_, config(), *engine_, *pipeline_);
     set_deadline(at);
 }
 
@@ -474,7 +584,9 @@ void Daemon::stop() {
         dispatch_->clear(at, KernelCarrier::longest_silence);
         geoip_->clear_blocks();
     }
-    dispatch_->finish();
+    Report report;
+    dispatch_->finish(at, report);
+    pipeline_->put(report);
     checkpointer_->finish(at);
     log_.write(Severity::notice, "bandd stopped; bans: {}, which {}", engine_->bans().size(),
                config().flush_on_stop ? "were taken out of the kernel" : "stay in the kernel");

@@ -13,6 +13,7 @@
 namespace bandd {
 
 class Announcer;
+class LoginLog;
 class Answerer;
 class Checkpointer;
 class Commands;
@@ -22,10 +23,13 @@ class Engine;
 class GeoDatabases;
 class Geoip;
 class LogHealth;
+class Overrides;
 class Logins;
 class Pipeline;
 class Programs;
 class RemoteBans;
+class RoleErrors;
+class ServicePorts;
 class UsersFile;
 struct CommandParts;
 struct SavedSources;
@@ -50,6 +54,8 @@ class Daemon {
     void make_request_parts();
     Result<> listen();
     Result<> listen_to_machine();
+    void on_own_addresses();
+    void lift_exempt(Instant now);
     SavedSources load_state(Instant now);
     void renew_engine(Instant now);
     Result<> make_carriers(const Config& config);
@@ -60,9 +66,15 @@ class Daemon {
     // made and nobody wants then do nothing.
     struct Prepared;
     std::expected<Prepared, Errors> prepare();
+    std::expected<Prepared, Errors> prepare_for(Configuration configuration);
     void take(Prepared prepared, Instant now);
     Result<> reload();
+    // What bandctl changed of the configuration.
+    void restore_overrides();
+    std::vector<Ban> renew_rules(Instant now);
+    Result<> renew_jails();
     void apply_config(SavedSources saved, Instant now, Duration longest);
+    void renew_ports(Instant now);
     void say_what_is_watched();
 
     // A turn.
@@ -81,16 +93,20 @@ class Daemon {
     Log& log_;
     Opened opened_;
     Instant started_;
+    std::unique_ptr<RoleErrors> role_errors_;
     std::unique_ptr<Programs> programs_;
     std::unique_ptr<Answerer> answerer_;
     std::unique_ptr<Geoip> geoip_;
     std::unique_ptr<UsersFile> users_file_;
+    std::unique_ptr<Overrides> overrides_;
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<Dispatch> dispatch_;
     std::unique_ptr<Pipeline> pipeline_;
     std::unique_ptr<Checkpointer> checkpointer_;
     std::unique_ptr<ControlServer> control_;
+    std::unique_ptr<LoginLog> login_log_;
     std::unique_ptr<Announcer> announcer_;
+    std::unique_ptr<ServicePorts> ports_;
     std::unique_ptr<LogHealth> health_;
     std::unique_ptr<Logins> logins_;
     std::unique_ptr<RemoteBans> remote_bans_;

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 
+#include "core/base/printable.h"
 #include "os/clock.h"
 #include "os/credentials.h"
 #include "protocols/postfix.h"
+#include "protocols/refusal.h"
 
 namespace bandd {
 namespace {
@@ -24,6 +26,20 @@ constexpr StreamLimits remote_limits{.clients = 128,
                                      .unread = 64 << 10,
                                      .proof = std::chrono::seconds(10),
                                      .silence = std::chrono::seconds(60)};
+
+HttpReply not_understood() { return {400, "text/plain; charset=utf-8", {}, "not understood\n"}; }
+
+void count(EndpointCounts& counts, const Decision& decision) {
+    ++(decision.permit == Permit::yes       ? counts.passed
+       : decision.permit == Permit::country ? counts.refused_country
+                                            : counts.refused_account);
+    if (decision.only_simulated())
+        ++(decision.simulated == Permit::country ? counts.simulated_country
+                                                 : counts.simulated_account);
+}
+
+constexpr std::size_t longest_said = 32;  // bytes of a word that a program sent
+constexpr std::string_view geo_path = "/geo/", verdict_path = "/verdict/";
 
 // Whom the plain text dialect's clients are taken for.
 constexpr std::string_view text_peer = "text";
@@ -133,7 +149,11 @@ void Endpoints::take_askers(const Config& config) {
 }
 
 Result<> Endpoints::configure_http(const Config& config, Loop& loop, ListeningSockets& sockets) {
-    if (config.http.listen == http_address_) return {};
+    if (config.http.listen == http_address_) {
+        if (http_) http_->set_password_server(config.http.auth);
+        if (http_) http_->start(now());
+        return {};
+    }
     http_.reset();
     http_address_.reset();
     if (!config.http.listen) return {};
@@ -148,6 +168,7 @@ Result<> Endpoints::configure_http(const Config& config, Loop& loop, ListeningSo
     http_address_ = config.http.listen;
     http_ = std::make_unique<HttpHelper>(
         roles_, loop, std::move(fd.mapped()), [this] { on_http(); }, calls_.on_error);
+    http_->set_password_server(config.http.auth);
     http_->start(now());
     return {};
 }
@@ -157,6 +178,8 @@ Result<> Endpoints::configure(const Config& config, Loop& loop, ListeningSockets
     remote_config_ = config.remote;
     message_ = config.access.message;
     place_message_ = config.access.place_message;
+    password_message_ = config.access.password_message;
+    reject_broadband_ = config.policy.reject_broadband;
     rate_ = RateLimit(config.remote.rate);
     bool listens =
         !config.policy.listen.empty() || !config.remote.listen.empty() || config.http.listen;
@@ -205,11 +228,43 @@ std::vector<Endpoints::Listening> Endpoints::servers() const {
 
 Decision Endpoints::decide(const char* endpoint, const LoginRequest& request) {
     Decision decision = calls_.on_login(request);
-    EndpointCounts& counts = counts_[endpoint];
-    ++(decision.permit == Permit::yes       ? counts.passed
-       : decision.permit == Permit::country ? counts.refused_country
-                                            : counts.refused_account);
+    count(counts_[endpoint], decision);
     return decision;
+}
+
+std::string Endpoints::refusal_for(const LoginRequest& request, const Decision& decision) const {
+    return refusal(decision.permit == Permit::country ? place_message_ : message_, request,
+                   decision.origin);
+}
+
+// Nobody logged in: mail that another server hands in, or an end user's host.
+std::string Endpoints::answer_to_server(const PolicyRequest& request, StreamClient& client) {
+    constexpr const char* nothing_to_say = "DUNNO";
+    EndpointCounts& counts = counts_["policy"];
+    std::optional<std::string> reason;
+    MailClient who{request.address.value_or(Address{}), request.client_name,
+                   request.reverse_client_name};
+    if (reject_broadband_ && request.address && is_mail_from_server(request))
+        reason = end_user_reason(reject_broadband_->rules, who);
+    if (!reason) {
+        ++counts.passed;
+        return nothing_to_say;
+    }
+    std::string_view name = name_of(who);
+    // One question for each recipient, on one connection.
+    std::string same = std::string(request.instance) + "\n";
+    bool again = !request.instance.empty() && client.name == same;
+    client.name = std::move(same);
+    if (!again) {
+        ++counts.refused_broadband;
+        if (end_users_said_.allows("", now()))
+            calls_.audit("policy: mail from " + to_string(who.address) +
+                         " refused: " + std::string(name) + " is an end user's host: " + *reason +
+                         since_said(std::exchange(end_users_unsaid_, 0) + 1));
+        else
+            ++end_users_unsaid_;
+    }
+    return client_message(reject_broadband_->message, who.address, name);
 }
 
 std::optional<std::size_t> Endpoints::on_policy(StreamClient& client, std::string_view bytes,
@@ -227,8 +282,7 @@ std::optional<std::size_t> Endpoints::on_policy(StreamClient& client, std::strin
     client.known = true;
     // Nobody logged on, or by a way that has no address: nothing to say.
     if (request->user.empty() || !request->address) {
-        answer += policy_reply("DUNNO");
-        ++counts.passed;
+        answer += policy_reply(answer_to_server(*request, client));
         return size;
     }
     LoginRequest login{"smtp", request->user, *request->address, now(), true};
@@ -237,9 +291,7 @@ std::optional<std::size_t> Endpoints::on_policy(StreamClient& client, std::strin
     login.again = !request->instance.empty() && client.name == same;
     client.name = std::move(same);
     Decision decision = decide("policy", login);
-    answer += policy_reply(decision.permit == Permit::yes       ? "DUNNO"
-                           : decision.permit == Permit::country ? place_message_
-                                                                : message_);
+    answer += policy_reply(decision.permit == Permit::yes ? "DUNNO" : refusal_for(login, decision));
     counts.latency.add(stopwatch() - begin);
     return size;
 }
@@ -352,41 +404,127 @@ std::optional<std::size_t> Endpoints::on_json(StreamClient& client, std::string_
     return end + 1;
 }
 
-HttpReply Endpoints::reply_to_login(const char* endpoint, const std::optional<HttpLogin>& login,
-                                    bool is_nginx) {
+HttpReply Endpoints::reply_to_nginx(const HttpRequest& request) {
+    auto login = parse_nginx(request);
     if (!login) {
-        ++counts_[endpoint].bad;
-        return {400, "text/plain; charset=utf-8", {}, "not understood\n"};
+        ++counts_["nginx"].bad;
+        return not_understood();
     }
-    if (is_nginx && !is_checked_behind(*login, http_config_)) return refuse_unchecked_login(*login);
-    LoginRequest request{login->protocol, login->user, login->address, now()};
-    if (login->report) {
-        ++counts_[endpoint].reports;
-        request.proven = login->success;
-        // What we refused was told when we did.
-        if (login->success)
-            calls_.on_login(request);
-        else if (!login->refused_by_us)
-            calls_.on_failure(request);
-        return reply_to_dovecot({});
+    if (!http_config_.mail_servers.contains(login->protocol)) return refuse_protocol(*login);
+    if (!is_checked(*login, http_config_)) return refuse_unchecked(*login);
+    if (!can_be_checked(*login, http_config_)) return refuse_method(*login);
+    if (login->anonymous) {
+        ++counts_["nginx"].passed;
+        return let_in(*login, http_config_);
     }
-    Decision decision;
-    if (login->anonymous)
-        ++counts_[endpoint].passed;
-    else
-        decision = decide(endpoint, request);
-    return is_nginx ? reply_to_nginx(*login, decision, http_config_) : reply_to_dovecot(decision);
+    LoginRequest question{login->protocol, login->user, login->address, now()};
+    if (http_config_.auth) return reply_to_checked(*login, question, request.verdict);
+    Decision decision = decide("nginx", question);
+    if (decision.permit == Permit::yes) return let_in(*login, http_config_);
+    return refuse(std::string(without_code(refusal_for(question, decision))));
 }
 
-HttpReply Endpoints::refuse_unchecked_login(const HttpLogin& login) {
-    ++counts_["nginx"].refused_unchecked;
-    if (std::uint64_t times = unchecked_.happened(now()))
-        calls_.on_error({"http: a login by " + login.protocol,
-                         "is refused, as nobody is known to check its password (" +
-                             std::to_string(times) + " since this was last said)",
-                         "see docs/logins.md, then set \"http: {backend_checks: true}\"",
+// A login whose password bandd checks comes twice: whether it may at all, and then, with the
+// verdict, whether it is in.
+HttpReply Endpoints::reply_to_checked(const HttpLogin& login, LoginRequest request,
+                                      std::optional<PasswordVerdict> verdict) {
+    EndpointCounts& counts = counts_["nginx"];
+    if (verdict == PasswordVerdict::late) http_->restart_password_check(now());
+    if (verdict == PasswordVerdict::unknown || verdict == PasswordVerdict::late) {
+        ++counts.not_checked;
+        return refuse_for_now(login.protocol);
+    }
+    if (verdict == PasswordVerdict::wrong) {
+        ++counts.wrong_password;
+        Origin origin = calls_.on_failure(request);
+        return refuse(std::string(without_code(refusal(password_message_, request, origin))));
+    }
+    request.asks_only = !verdict;
+    request.proven = verdict.has_value();
+    Decision decision = calls_.on_login(request);
+    bool may = decision.permit == Permit::yes;
+    if (may && !verdict) return ask_whether_right(*http_config_.auth);
+    count(counts, decision);
+    if (may) return let_in(login, http_config_);
+    return refuse(std::string(without_code(refusal_for(request, decision))));
+}
+
+HttpReply Endpoints::reply_to_dovecot(const HttpRequest& request) {
+    auto login = parse_dovecot(request);
+    EndpointCounts& counts = counts_["dovecot"];
+    if (!login) {
+        ++counts.bad;
+        return not_understood();
+    }
+    LoginRequest question{login->protocol, login->user, login->address, now()};
+    if (login->report) {
+        ++counts.reports;
+        question.proven = login->success;
+        // What we refused was told when we did.
+        if (login->success)
+            calls_.on_login(question);
+        else if (!login->refused_by_us)
+            calls_.on_failure(question);
+        return bandd::reply_to_dovecot(true, "");
+    }
+    // It asks up to twice, and reports then.
+    question.asks_only = true;
+    Decision decision = decide("dovecot", question);
+    return bandd::reply_to_dovecot(decision.permit == Permit::yes,
+                                   without_code(refusal_for(question, decision)));
+}
+
+HttpReply Endpoints::refuse_protocol(const HttpLogin& login) {
+    ++counts_["nginx"].bad;
+    std::string protocol = printable(std::string_view(login.protocol).substr(0, longest_said));
+    if (std::uint64_t times = protocol_said_.happened(now()))
+        calls_.on_error({"http: a login by \"" + protocol + "\"",
+                         "is refused, as no mail server is named for it" + since_said(times),
+                         "add \"" + protocol + ": ADDRESS:PORT\" to \"http\"",
                          {}});
-    return refuse_unchecked();
+    return refuse_for_now(login.protocol);
+}
+
+// Why nobody checks its password, and what the administrator can do.
+HttpReply Endpoints::refuse_unchecked(const HttpLogin& login) {
+    ++counts_["nginx"].refused_unchecked;
+    bool none = login.anonymous && http_config_.auth;
+    if (std::uint64_t times = unchecked_.happened(now()))
+        calls_.on_error(
+            {none ? "http: mail without a login" : "http: a login by " + login.protocol,
+             (none ? "is refused: nginx must not pass it on, as the server behind may trust nginx"
+                   : "is refused, as nobody is known to check its password") +
+                 since_said(times),
+             none ? "take \"none\" out of nginx' smtp_auth"
+                  : "let bandd check it (\"http: auth\"), or see docs/logins.md, then set \"http: "
+                    "{backend_checks: true}\"",
+             {}});
+    if (none) return refuse("Log in first", "530 5.7.0");
+    return refuse("bandd is not told who checks passwords (http: auth, or backend_checks)");
+}
+
+HttpReply Endpoints::refuse_method(const HttpLogin& login) {
+    ++counts_["nginx"].refused_unchecked;
+    if (std::uint64_t times = method_said_.happened(now()))
+        calls_.on_warning(
+            {"http: a login by " +
+                 printable(std::string_view(login.method).substr(0, longest_said)),
+             "is refused, as no mail server can say whether it is right" + since_said(times),
+             "leave plain and login only in nginx' " + login.protocol + "_auth",
+             {}});
+    return refuse(
+        "Only plain passwords are taken here, not " + login.method.substr(0, longest_said),
+        "504 5.5.4");
+}
+
+// /geo/ADDRESS, /verdict/ADDRESS
+HttpReply Endpoints::reply_about_address(const HttpRequest& request) {
+    std::string_view path = request.path;
+    bool verdict = path.starts_with(verdict_path);
+    path.remove_prefix(verdict ? verdict_path.size() : geo_path.size());
+    auto address = parse_address(path);
+    if (!address) return not_understood();
+    return {200, "application/json", {}, verdict ? calls_.verdict(*address) : calls_.geo(*address)};
 }
 
 // What changes nothing may be read by all of this machine.
@@ -409,16 +547,22 @@ HttpReply Endpoints::reply_to_http(const HttpRequest& request) {
     if (!is_authorized(request, http_config_.token))
         return {401, plain, {{"WWW-Authenticate", "Bearer"}}, "a token is needed\n"};
     bool get = request.method == "GET" || request.method == "HEAD";
-    if (request.path.starts_with("/auth/") && !may_change(request))
+    bool about_address =
+        request.path.starts_with(geo_path) || request.path.starts_with(verdict_path);
+    if ((about_address || request.path.starts_with("/auth/")) && !may_change(request))
         return {403, plain, {}, "this user may not ask: see bandd's log\n"};
-    if (request.path == "/auth/nginx" && get)
-        return reply_to_login("nginx", parse_nginx(request), true);
+    if (request.path == "/auth/nginx" && get) return reply_to_nginx(request);
     if (request.path == "/auth/dovecot" && request.method == "POST")
-        return reply_to_login("dovecot", parse_dovecot(request), false);
+        return reply_to_dovecot(request);
+    if (about_address && get) return reply_about_address(request);
     if (request.path == "/metrics" && get)
         return {200, "text/plain; version=0.0.4; charset=utf-8", {}, calls_.metrics()};
     if (request.path == "/health" && get) return {200, plain, {}, "ok\n"};
-    return {404, plain, {}, "there are /auth/nginx, /auth/dovecot, /metrics and /health\n"};
+    return {404,
+            plain,
+            {},
+            "there are /auth/nginx, /auth/dovecot, /geo/ADDRESS, /verdict/ADDRESS, /metrics and "
+            "/health\n"};
 }
 
 void Endpoints::on_http() {

@@ -26,7 +26,11 @@ namespace bandd {
 
 struct EndpointCounts {
     std::uint64_t passed = 0, refused_country = 0, refused_account = 0;
-    std::uint64_t refused_unchecked = 0;  // nobody is known to check the password
+    std::uint64_t simulated_country = 0, simulated_account = 0;  // passed, by `simulate`
+    std::uint64_t refused_unchecked = 0;  // nobody is known to check the password, or can
+    std::uint64_t wrong_password = 0;     // bandd checked it
+    std::uint64_t not_checked = 0;        // bandd could not, and the client is to try again
+    std::uint64_t refused_broadband = 0;  // end users' hosts, not logins
     std::uint64_t reports = 0;            // logins told of
     std::uint64_t bad = 0;                // what was sent, but is no request of the protocol
     LatencyHistogram latency;             // from request to reply, in the daemon
@@ -35,15 +39,19 @@ struct RemoteCounts {
     std::uint64_t requests = 0, refused = 0, too_fast = 0, bad = 0;
 };
 
+struct PolicyRequest;
+
 class Endpoints {
   public:
     struct Calls {
         std::function<Decision(const LoginRequest&)> on_login;
-        // A password was wrong.
-        std::function<void(const LoginRequest&)> on_failure;
+        // A password was wrong. Where the client is.
+        std::function<Origin(const LoginRequest&)> on_failure;
         std::function<RemoteReply(const PeerConfig&, const RemoteRequest&, const Address& from)>
             on_remote;
         std::function<std::string()> metrics;
+        // JSON: where an address is, and whether it is banned. See daemon/address_answers.
+        std::function<std::string(const Address&)> geo, verdict;
         std::function<void(const Error&)> on_error, on_warning;
         std::function<void(std::string line)> audit;
     };
@@ -73,6 +81,9 @@ class Endpoints {
     std::uint64_t http_refused() const { return http_refused_; }
 
   private:
+    // Lines of the log; of more end users' hosts only the number is said.
+    static constexpr std::uint32_t end_users_a_minute = 60;
+
     using Servers = std::map<std::string, std::unique_ptr<StreamServer>>;  // by `to_string`
     using MakeServer = std::function<std::unique_ptr<StreamServer>(const ListenAddress&, Fd)>;
     Result<> set_up(Servers& servers, const std::vector<ListenAddress>& wanted, const char* what,
@@ -90,23 +101,34 @@ class Endpoints {
                                        std::string& answer);
     std::optional<std::size_t> on_json(StreamClient& client, std::string_view bytes,
                                        std::string& answer);
+    std::string answer_to_server(const PolicyRequest& request, StreamClient& client);
     const PeerConfig* find_peer(const StreamClient& client) const;
     RemoteReply ask_remote(const PeerConfig& peer, const RemoteRequest& request,
                            const Address& from);
     Result<> configure_http(const Config& config, Loop& loop, ListeningSockets& sockets);
     void on_http();
     HttpReply reply_to_http(const HttpRequest& request);
-    HttpReply reply_to_login(const char* endpoint, const std::optional<HttpLogin>& login,
-                             bool is_nginx);
-    HttpReply refuse_unchecked_login(const HttpLogin& login);
+    HttpReply reply_about_address(const HttpRequest& request);
+    HttpReply reply_to_nginx(const HttpRequest& request);
+    HttpReply reply_to_checked(const HttpLogin& login, LoginRequest request,
+                               std::optional<PasswordVerdict> verdict);
+    HttpReply reply_to_dovecot(const HttpRequest& request);
+    HttpReply refuse_protocol(const HttpLogin& login);
+    HttpReply refuse_unchecked(const HttpLogin& login);
+    HttpReply refuse_method(const HttpLogin& login);
     Decision decide(const char* endpoint, const LoginRequest& request);
+    std::string refusal_for(const LoginRequest& request, const Decision& decision) const;
 
     Roles& roles_;
     Calls calls_;
     HttpConfig http_config_;
     RemoteConfig remote_config_;
-    std::string message_, place_message_;  // to Postfix
-    std::optional<TcpOwners> owners_;      // once something listens
+    // To clients; see protocols/refusal.
+    std::string message_, place_message_, password_message_;
+    std::optional<EndUserConfig> reject_broadband_;
+    RateLimit end_users_said_{end_users_a_minute};
+    std::uint64_t end_users_unsaid_ = 0;
+    std::optional<TcpOwners> owners_;  // once something listens
     Askers policy_askers_, http_askers_, text_askers_;
     Servers policy_, remote_;
     std::unique_ptr<HttpHelper> http_;
@@ -115,7 +137,8 @@ class Endpoints {
     std::map<std::string, EndpointCounts, std::less<>> counts_;
     RemoteCounts remote_counts_;
     std::uint64_t http_refused_ = 0;
-    Rarely unchecked_, http_refused_said_, unknown_peer_said_, refused_said_;
+    Rarely unchecked_, method_said_, protocol_said_, http_refused_said_, unknown_peer_said_,
+        refused_said_;
 };
 
 }  // namespace bandd

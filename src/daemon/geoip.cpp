@@ -65,6 +65,7 @@ void Geoip::make_blocks() {
 }
 
 void Geoip::say(const GeoblockReport& report) {
+    blocks_ = report;
     for (const auto& [name, networks] : report.networks)
         log_.write(Severity::notice, "geoblock {}: {} networks are kept out", name, networks);
     if (report.error)

@@ -30,6 +30,8 @@ class Geoip {
     Result<> prepare_blocks(const Config& fresh);
     // Begins to make them as they are configured.
     void make_blocks();
+    // What became of them last: nothing, as long as they are being made.
+    const GeoblockReport& blocks() const { return blocks_; }
     // A reload's: those of `config`, opened already.
     void take(GeoDatabases fresh);
 
@@ -56,6 +58,7 @@ class Geoip {
     Log& log_;
     std::optional<KernelGeoblocks> finder_;  // until `prepare_blocks`
     std::unique_ptr<Geoblocker> blocker_;    // empty if there were never any geoblocks
+    GeoblockReport blocks_;
     bool stale_ = false;  // geoblocks of a daemon before us are there, and none are configured
 };
 

@@ -37,6 +37,64 @@ std::map<std::string, std::string> LogHealth::find_problems() const {
     return problems;
 }
 
+std::string LogHealth::jails_of(const Lines& lines) const {
+    std::string jails;
+    for (JailIndex jail : lines.audience.jails)
+        jails += (jails.empty() ? "" : ", ") + engine_.rules(jail).name;
+    return jails;
+}
+
+void LogHealth::say_clock(const Lines& lines, Instant now) {
+    constexpr Duration pause = std::chrono::hours(1);
+    Duration offset = lines.clock->offset();
+    auto said = clock_said_.find(lines.log);
+    if (offset == Duration{0}) {
+        if (said == clock_said_.end()) return;
+        log_.write(Severity::notice, "log \"{}\": its dates agree with the clock again", lines.log);
+        return;
+    }
+    if (said != clock_said_.end() && now >= said->second && now - said->second < pause) return;
+    if (clock_said_.size() >= most_logs) clock_said_.clear();
+    clock_said_.insert_or_assign(std::string(lines.log), now);
+    std::string zone = lines.audience.timezone.empty() ? "this machine's zone"
+                                                       : "\"" + lines.audience.timezone + "\"";
+    log_.put(
+        Severity::warning,
+        to_line({"log \"" + std::string(lines.log) + "\"",
+                 "its lines are dated " + behind_or_ahead(offset) +
+                     " the clock (they are read in " + zone + "); bandd corrects that from here on",
+                 "set \"timezone:\" of " + jails_of(lines) + " to the zone of whoever writes them",
+                 {}}));
+}
+
+void LogHealth::count_old(const Lines& lines, std::uint64_t count, Instant now) {
+    constexpr Duration hour = std::chrono::hours(1);
+    constexpr Duration day = std::chrono::hours(24);
+    auto known = old_hits_.find(lines.log);
+    if (known == old_hits_.end()) {
+        if (old_hits_.size() >= most_logs) old_hits_.clear();
+        known = old_hits_.emplace(std::string(lines.log), OldHits{now, 0, {}}).first;
+    }
+    OldHits& old = known->second;
+    if (now < old.since || now - old.since > hour) {
+        old.since = now;
+        old.count = 0;
+    }
+    old.count += count;
+    bool said = old.said && now >= *old.said && now - *old.said < day;
+    if (old.count < many_old || said) return;
+    old.said = now;
+    log_.put(
+        Severity::warning,
+        to_line({"log \"" + std::string(lines.log) + "\"",
+                 std::to_string(old.count) +
+                     " hits were older than findtime when they were written, and did not count",
+                 "the clocks or zones of who writes it differ: set them right, or "
+                 "\"timezone:\" of " +
+                     jails_of(lines),
+                 {}}));
+}
+
 void LogHealth::look(bool starting) {
     version_ = files_.watch().version();
     auto problems = find_problems();

@@ -5,14 +5,18 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
+
+#include "core/base/instant.h"
 
 namespace bandd {
 
 class Engine;
 class Log;
 class LogFiles;
+struct Lines;
 
 class LogHealth {
   public:
@@ -24,9 +28,23 @@ class LogHealth {
     void say_all();
     // In every turn; costs nothing while Watch has nothing new.
     void say_changes();
+    // The dates of a log are off, or are so no more. Of one log once an hour, as whoever can write
+    // its dates could have it said again and again.
+    void say_clock(const Lines& lines, Instant now);
+    // Hits that were too old when they were written. Some are what a log's clock is learned by, and
+    // some programs date a request by its beginning; many are said, once a day for each log.
+    static constexpr std::uint64_t many_old = 20;  // within an hour
+    void count_old(const Lines& lines, std::uint64_t count, Instant now);
 
   private:
+    static constexpr std::size_t most_logs = 10'000;  // of which it is known what was said
+    struct OldHits {
+        Instant since;
+        std::uint64_t count = 0;
+        std::optional<Instant> said;
+    };
     void look(bool starting);
+    std::string jails_of(const Lines& lines) const;
     std::map<std::string, std::string> find_problems() const;
 
     Log& log_;
@@ -34,7 +52,9 @@ class LogHealth {
     const Engine& engine_;
     std::uint64_t version_ = 0;                    // of Watch, when it was last looked at
     std::map<std::string, std::string> problems_;  // by path; empty: the log does not exist
-    std::set<std::string> said_;                   // paths said of louder than `info`
+    std::map<std::string, Instant, std::less<>> clock_said_;
+    std::map<std::string, OldHits, std::less<>> old_hits_;
+    std::set<std::string> said_;  // paths said of louder than `info`
 };
 
 }  // namespace bandd

@@ -33,33 +33,30 @@ TagValues values_of(const AccountOver& over, const ConfiguredProgram& program) {
     return values;
 }
 
-std::string_view pattern_of(const Decision& decision) {
-    return decision.permit == Permit::country ? "country" : "account";
-}
-
 }  // namespace
 
 Decision Logins::decide(const LoginRequest& request) {
     Outcome outcome;
     Decision decision = parts_.engine.on_login(request, outcome);
-    if (decision.permit != Permit::yes && !request.again)
-        parts_.engine.on_failed_login(request, pattern_of(decision), outcome);
-    parts_.announcer.tell_login(request, decision);
+    if (decision.permit != Permit::yes || !request.asks_only)
+        parts_.announcer.tell_login(request, decision);
     parts_.pipeline.put(outcome, request.at);
     parts_.changed();
     return decision;
 }
 
-void Logins::on_failed_password(const LoginRequest& request) {
-    parts_.announcer.tell_failed_password(request, parts_.facts.origin(request.address));
+Origin Logins::on_failed_password(const LoginRequest& request) {
+    Origin origin = parts_.facts.origin(request.address);
+    parts_.announcer.tell_failed_password(request, origin);
     Outcome outcome;
     parts_.engine.on_failed_login(request, "password", outcome);
     parts_.pipeline.put(outcome, request.at);
+    return origin;
 }
 
 void Logins::run_action(const AccountOver& over) {
     const ProgramConfig& action = parts_.config.access.action;
-    if (action.argv.empty()) return;
+    if (action.argv.empty() || over.simulated) return;
     std::string program = action.argv.front();
     auto say = [this](const Error& error) { parts_.log.put(Severity::error, to_line(error)); };
     if (running_ >= most_actions)

@@ -35,7 +35,8 @@ class Logins {
     explicit Logins(Parts parts) : parts_(std::move(parts)) {}
 
     Decision decide(const LoginRequest& request);
-    void on_failed_password(const LoginRequest& request);
+    // Where the client is.
+    Origin on_failed_password(const LoginRequest& request);
     // `access: accounts: action`.
     void run_action(const AccountOver& over);
 

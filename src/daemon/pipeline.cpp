@@ -10,8 +10,8 @@ void Pipeline::configure(const Config& config, const Compiled& compiled) {
     for (std::size_t i = 0; JailIndex jail : engine_.jails())
         filters_[jail] = compiled.filters[i++];
     line_limit_ = config.line_limit;
-    unsigned threads = threads_of(config);
-    if (threads != scan_->threads()) scan_ = std::make_unique<ParallelScan>(threads, counts());
+    // Another one if threads differ, or `auto` became a number.
+    scan_ = std::make_unique<ParallelScan>(config, counts());
     rulesets_.clear();
     zones_ = config.zones;
 }
@@ -26,29 +26,63 @@ const Ruleset& Pipeline::ruleset_for(const Audience& audience) {
 }
 
 // What is being scanned, piece by piece.
-void Pipeline::decide(const Ruleset& ruleset, LogTime* time, Backlog* backlog, Instant now) {
-    while (auto lines = scan_->next(hits_)) {
+void Pipeline::decide(const Ruleset& ruleset, LogTime* time, const Lines& lines, Instant now) {
+    const LogClock clock = lines.clock != nullptr ? *lines.clock : LogClock();
+    Backlog* backlog = lines.backlog;
+    while (auto scanned = scan_->next(hits_)) {
+        clock.correct(hits_, now, backlog == nullptr);
         engine_.on_hits(hits_, now, decided_, time);
+        health_.take(ruleset, *scanned, hits_, now);
         if (backlog != nullptr)
-            if (auto last = last_time(ruleset, *lines, now))
-                backlog->reached = std::min(std::max(backlog->reached, *last), now);
+            if (auto last = last_time(ruleset, *scanned, now))
+                backlog->reached =
+                    std::min(std::max(backlog->reached, clock.correct(*last, now, false)), now);
         put(decided_, now);
     }
 }
 
+std::uint64_t Pipeline::too_old(const Audience& audience) const {
+    std::uint64_t count = 0;
+    for (JailIndex jail : audience.jails) count += engine_.counts(jail).too_old;
+    return count;
+}
+
+// The last line of what was read is the one that was written just now.
+void Pipeline::observe_clock(const Ruleset& ruleset, const Lines& lines, Instant now) {
+    const auto* chunk = std::get_if<Chunk>(&lines.what);
+    if (lines.clock == nullptr || !lines.just_written || lines.backlog != nullptr ||
+        chunk == nullptr)
+        return;
+    auto last = last_time(ruleset, chunk->bytes, now);
+    if (!last || (lines.clock->is_idle() && LogClock::agrees(*last, now)) ||
+        last_time_names_zone(ruleset, chunk->bytes, now))
+        return;
+    if (lines.clock->observe(*last, now) && listener_.on_clock) listener_.on_clock(lines);
+}
+
 // Nothing: its lines arrive now.
 LogTime* Pipeline::time_of(const Lines& lines) {
-    if (lines.backlog != nullptr) return &lines.backlog->time;
+    if (lines.backlog != nullptr) {
+        lines.backlog->time.since = resumed_;
+        return &lines.backlog->time;
+    }
     if (!is_late_) return nullptr;
-    auto found = late_.find(lines.source);
+    // Each file has its own time: what another one of the same source says is no later.
+    std::string_view log = lines.log.empty() ? lines.source : lines.log;
+    auto found = late_.find(log);
     if (found == late_.end())
-        found = late_.emplace(std::string(lines.source), LogTime{.since = *caught_up_}).first;
+        found = late_.emplace(std::string(log), LogTime{.since = *caught_up_}).first;
     return &found->second;
 }
 
 void Pipeline::note_promptness(Instant now) {
     if (!caught_up_ || now < *caught_up_) caught_up_ = now;  // the clock may have been set back
+    if (!turned_ || now < *turned_) turned_ = now;
     is_late_ = now - *caught_up_ > prompt;
+}
+
+bool Pipeline::wants_look() const {
+    return caught_up_ && !sources_.is_ready() && *turned_ - *caught_up_ > prompt;
 }
 
 // What was counted since `before` was this source's.
@@ -64,11 +98,19 @@ void Pipeline::count_for(std::string_view source, const ScanCounts& before) {
 
 PartRead Pipeline::take(const Lines& lines, Instant now) {
     ScanCounts before = counts();
+    std::size_t bans_before = bans_;
     const Ruleset& ruleset = ruleset_for(lines.audience);
     scan_->begin(ruleset, lines.what, now);
-    decide(ruleset, time_of(lines), lines.backlog, now);
+    std::uint64_t old_before = too_old(lines.audience);
+    decide(ruleset, time_of(lines), lines, now);
+    std::uint64_t old = too_old(lines.audience) - old_before;
+    if (old > 0 && lines.just_written && lines.backlog == nullptr && listener_.on_old)
+        listener_.on_old(lines, old);
+    observe_clock(ruleset, lines, now);
     count_for(lines.source, before);
-    return scan_->has_read();
+    PartRead read = scan_->has_read();
+    read.bans = bans_ - bans_before;
+    return read;
 }
 
 void Pipeline::put(Outcome& outcome, Instant now) {
@@ -76,7 +118,10 @@ void Pipeline::put(Outcome& outcome, Instant now) {
         listener_.on_question(question);
     if (outcome.events.empty()) return;
     dispatch_.on_events(outcome.events, now);
-    for (const Event& event : outcome.events) listener_.on_event(event);
+    for (const Event& event : outcome.events) {
+        if (std::holds_alternative<Banned>(event)) ++bans_;
+        listener_.on_event(event);
+    }
     outcome.events.clear();
 }
 
@@ -102,8 +147,9 @@ bool Pipeline::turn(Instant now) {
     bool had_backlog = sources_.reached().has_value();
     note_promptness(now);
     sources_.read(*this, now);
+    Instant before = std::exchange(*turned_, now);
     if (!sources_.is_ready()) {
-        caught_up_ = now;
+        caught_up_ = read_until_ = before;
         late_.clear();
     }
     auto reached = sources_.reached();

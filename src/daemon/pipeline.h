@@ -13,6 +13,7 @@
 #include "config/compile.h"
 #include "config/types.h"
 #include "core/decide/engine.h"
+#include "core/decide/filter_health.h"
 #include "source/parallel_scan.h"
 #include "source/sources.h"
 #include "store/store.h"
@@ -25,6 +26,10 @@ class Pipeline : private LineTaker {
         std::function<void(const Event&)> on_event;
         std::function<void(const Question&)> on_question;
         std::function<void(const Report&)> on_report;
+        // Of the log of these lines: what is added to its dates is another one now.
+        std::function<void(const Lines&)> on_clock = {};
+        // So many hits of these lines, which were written just now, were too old to count.
+        std::function<void(const Lines&, std::uint64_t)> on_old = {};
     };
     Pipeline(Engine& engine, Dispatch& dispatch, Sources& sources, Listener listener)
         : engine_(engine), dispatch_(dispatch), sources_(sources), listener_(std::move(listener)) {}
@@ -38,6 +43,10 @@ class Pipeline : private LineTaker {
 
     // One turn. True: there is more to read at once.
     bool turn(Instant now);
+    // What there was to read before a turn is known after the loop has asked the kernel once more:
+    // who was stopped wakes between the two. True: ask, and turn again, so that waiting for lines
+    // is not taken for being late with them.
+    bool wants_look() const;
     // Sends what `outcome` (of a command, say) holds on its way.
     void put(Outcome& outcome, Instant now);
     // What became of orders: what sets acknowledged is for the engine, the rest for the listener.
@@ -46,11 +55,23 @@ class Pipeline : private LineTaker {
     void put_at_once(Outcome& outcome, Instant now);
     void take_answer(const Answer& answer, Instant now);
 
+    // When nothing was left to read, the last time, be it in a life before. Lines of a backlog were
+    // written later, whatever they say. Nothing: it is not known.
+    std::optional<Instant> read_until() const { return read_until_; }
+    void resume(Instant read_until) { read_until_ = resumed_ = read_until; }
+
     ScanCounts counts() const { return scan_->counts(); }
     // By source: a jail's `logpath`, "journal", "stdin", a syslog address. Sources that are
     // not read any more keep theirs.
     const std::map<std::string, ScanCounts, std::less<>>& counts_by_source() const {
         return counts_by_source_;
+    }
+    // Whether filters still know what their programs write.
+    FilterHealth& health() { return health_; }
+    const FilterHealth& health() const { return health_; }
+    // Null: the jail reads nothing.
+    const Filter* filter_of(JailIndex jail) const {
+        return jail < filters_.size() ? filters_[jail].get() : nullptr;
     }
     std::uint64_t cut_archives() const { return sources_.files().watch().cut_archives(); }
     std::uint64_t cut_lines() const { return sources_.files().watch().cut_lines() + counts().cut; }
@@ -59,7 +80,9 @@ class Pipeline : private LineTaker {
     PartRead take(const Lines& lines, Instant now) override;
     bool takes_parts() const override { return scan_->threads() > 1; }
     const Ruleset& ruleset_for(const Audience& audience);
-    void decide(const Ruleset& ruleset, LogTime* time, Backlog* backlog, Instant now);
+    void decide(const Ruleset& ruleset, LogTime* time, const Lines& lines, Instant now);
+    std::uint64_t too_old(const Audience& audience) const;
+    void observe_clock(const Ruleset& ruleset, const Lines& lines, Instant now);
     LogTime* time_of(const Lines& lines);
     void note_promptness(Instant now);
     void count_for(std::string_view source, const ScanCounts& before);
@@ -73,9 +96,14 @@ class Pipeline : private LineTaker {
     std::map<std::string, ScanCounts, std::less<>> counts_by_source_;
     std::unique_ptr<ParallelScan> scan_ = std::make_unique<ParallelScan>(1);
     std::map<std::string, Zone, std::less<>> zones_;
-    std::optional<Instant> caught_up_;  // when nothing was left to read, the last time
+    std::optional<Instant> caught_up_;  // all that was written before was read, or reading began
+    std::optional<Instant> turned_;     // when the last turn began
+    std::optional<Instant> read_until_;
+    Instant resumed_{INT64_MIN};  // what that was at the start
     bool is_late_ = false;
-    std::map<std::string, LogTime, std::less<>> late_;  // by source, until all is read
+    std::map<std::string, LogTime, std::less<>> late_;  // by log, until all is read
+    FilterHealth health_;
+    std::size_t bans_ = 0;
     Hits hits_;
     Outcome decided_;  // of them; empty between, but for its memory
     std::size_t line_limit_ = 65536;

@@ -10,17 +10,6 @@
 namespace bandd {
 namespace {
 
-// A ban of any jail that holds the whole of `prefix`. There may be millions of bans, so each block
-// that could be banned is looked up.
-const Ban* find_covering(const Engine& engine, const Prefix& prefix) {
-    for (int length = prefix.length; length >= 0; --length) {
-        Prefix block = make_prefix(prefix.network, length);
-        for (JailIndex jail : engine.jails())
-            if (const Ban* ban = engine.bans().find({jail, block})) return ban;
-    }
-    return nullptr;
-}
-
 RemoteReply reply_of(const Ban* ban, bool changed) {
     RemoteReply reply;
     reply.changed = changed;
@@ -80,7 +69,9 @@ RemoteReply RemoteBans::carry_out(const PeerConfig& peer, const RemoteRequest& r
         case RemoteRequest::Kind::authenticate:
             return {};
         case RemoteRequest::Kind::check:
-            return reply_of(find_covering(engine_, prefix), false);
+            if (auto over = engine_.bans_over(prefix); !over.empty())
+                return reply_of(over.front(), false);
+            return reply_of(nullptr, false);
         case RemoteRequest::Kind::add: {
             if (auto refused = refuse(prefix, asker)) return refusal(std::move(*refused));
             changed = engine_.bans().find({*jail, prefix}) == nullptr;
@@ -96,12 +87,15 @@ RemoteReply RemoteBans::carry_out(const PeerConfig& peer, const RemoteRequest& r
             break;
         }
         case RemoteRequest::Kind::remove:
-            changed = engine_.unban(*jail, prefix, at, outcome) > 0;
+            changed = engine_.unban(*jail, prefix, at, outcome, Engine::Wider::stay) > 0;
             break;
     }
     write_soon_();
     pipeline_.put_at_once(outcome, at);
-    return reply_of(engine_.bans().find({*jail, prefix}), changed);
+    // A wider block may still hold it.
+    std::vector<const Ban*> over = engine_.bans_over(prefix);
+    std::erase_if(over, [&](const Ban* ban) { return ban->key.jail != *jail; });
+    return reply_of(over.empty() ? nullptr : over.front(), changed);
 }
 
 }  // namespace bandd

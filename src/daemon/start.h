@@ -52,6 +52,7 @@ struct Opened {
     ListeningSockets sockets;
     std::unique_ptr<Endpoints> endpoints;
     std::unique_ptr<Sources> sources;
+    Fd table_lock;  // empty: no jail bans by nftables, or a stranger holds it
     // Without rights.
     std::unique_ptr<Store> store;
     bool state_lost = false;  // the state is a new one: there was none, or a broken one

@@ -7,12 +7,16 @@
 #include <map>
 
 #include "action/dispatch.h"
+#include "config/ports.h"
 #include "control/server.h"
 #include "core/decide/engine.h"
 #include "daemon/answerer.h"
 #include "daemon/endpoints.h"
+#include "daemon/geoblocker.h"
 #include "daemon/pipeline.h"
+#include "daemon/service_ports.h"
 #include "os/log.h"
+#include "os/role_errors.h"
 #include "programs/programs.h"
 #include "source/sources.h"
 
@@ -55,6 +59,12 @@ const Row<All> of_daemon[] = {
      [](const All& from) { return from.sources.files().watch().unsettled(); }},
     {{"no_address", ""}, [](const All& from) { return from.pipeline.counts().no_address; }},
     {{"undated", ""}, [](const All& from) { return from.pipeline.counts().undated; }},
+    {{"cut_matches", "bandd_cut_matches_total", counter,
+      "Matches in lines that were cut, which are no hits: the end might have changed the address."},
+     [](const All& from) { return from.pipeline.counts().cut_matches; }},
+    {{"broken_json", "bandd_broken_json_total", counter,
+      "JSON lines that were cut or faulty, as far as they were looked at."},
+     [](const All& from) { return from.pipeline.counts().broken_json; }},
     {{"matcher_fallbacks", ""},
      [](const All& from) { return from.pipeline.counts().set_failures; }},
     {{"matcher_gave_up", "bandd_matcher_gave_up_total", counter,
@@ -75,7 +85,9 @@ const Row<All> of_daemon[] = {
      [](const All& from) { return from.programs.refused(); }},
     {{"programs_ended", ""}, [](const All& from) { return from.programs.ends(); }},
     {{"connections_evicted", ""},
-     [](const All& from) { return from.engine.conversations_evicted(); }},
+     [](const All& from) {
+         return from.engine.conversations_evicted() + from.engine.sessions_evicted();
+     }},
     {{"lost_notices", "bandd_lost_notices_total", counter,
       "Overflows of the kernel's file notices."},
      [](const All& from) { return from.sources.files().watch().overflows(); }},
@@ -87,6 +99,12 @@ const Row<All> of_daemon[] = {
      [](const All& from) { return from.dispatch.overflows(); }},
     {{"refused_bans", "bandd_refused_bans_total", counter, "Bans over ban_limit."},
      [](const All& from) { return from.engine.refused_bans(); }},
+    {{"tracked_bytes", "bandd_tracked_bytes", gauge,
+      "Memory for the addresses that are counted (memory_limit)."},
+     [](const All& from) -> std::uint64_t { return from.engine.windows_memory(); }},
+    {{"memory_evicted", "bandd_memory_evicted_total", counter,
+      "Addresses that made room for others as memory_limit was reached."},
+     [](const All& from) { return from.engine.evicted_for_memory(); }},
     {{"refused_clients", ""}, [](const All& from) { return from.control.refused(); }},
     {{"http_refused", "bandd_http_refused_total", counter,
       "HTTP requests of users who may not ask."},
@@ -99,11 +117,17 @@ const Row<All> of_daemon[] = {
     {{"lost_log_lines", "bandd_lost_log_lines_total", counter,
       "Lines of bandd's own log that were lost."},
      [](const All& from) { return from.log.lost(); }},
+    {{"role_floods", "bandd_role_floods_total", counter,
+      "Times that a process of bandd's wrote so much to standard error that it was not read."},
+     [](const All& from) { return from.role_errors.floods(); }},
     {{"accounts", "bandd_accounts", gauge, "Accounts that are counted."},
      [](const All& from) -> std::uint64_t { return from.engine.accounts().size(); }},
     {{"accounts_evicted", "bandd_accounts_evicted_total", counter,
       "Accounts that made room for others."},
      [](const All& from) { return from.engine.accounts().evicted(); }},
+    {{"held_notices", "bandd_held_notices_total", counter,
+      "Times that an account went over its limits and was not told of at once (notice_every)."},
+     [](const All& from) { return from.engine.accounts().held_notices(); }},
     {{"", "bandd_state_failed", gauge, "1 while the state cannot be written."},
      [](const All& from) -> std::uint64_t { return from.state_error ? 1 : 0; }},
     {{"", "bandd_remote_requests_total", counter, "Requests of other machines.",
@@ -121,8 +145,10 @@ const Row<All> of_daemon[] = {
 // A jail, and how many of its bans are in which state.
 struct JailSubject {
     const Engine& engine;
+    std::uint64_t near_misses;
+    bool blind;
     JailIndex jail;
-    std::uint64_t active, pending;
+    std::uint64_t active, pending, ports_left_open;
     const JailCounts& counts() const { return engine.counts(jail); }
 };
 
@@ -147,6 +173,15 @@ const Row<JailSubject> of_jail[] = {
      [](const JailSubject& jail) { return jail.counts().bans; }},
     {{"total_unbans", "bandd_jail_unbans_total", counter, "Bans ended."},
      [](const JailSubject& jail) { return jail.counts().unbans; }},
+    {{"near_misses", "bandd_near_misses_total", counter,
+      "Lines that look like failures and are no hits, of those that were looked at."},
+     [](const JailSubject& jail) { return jail.near_misses; }},
+    {{"blind", "bandd_filter_blind", gauge,
+      "1 while a filter does not know the lines of its program."},
+     [](const JailSubject& jail) -> std::uint64_t { return jail.blind ? 1 : 0; }},
+    {{"ports_left_open", "bandd_ports_left_open", gauge,
+      "Ports of a service that `port: auto` does not close, as they are too many."},
+     [](const JailSubject& jail) { return jail.ports_left_open; }},
     {{"evicted", "bandd_evicted_total", counter, "Addresses that made room for others."},
      [](const JailSubject& jail) -> std::uint64_t {
          return jail.engine.windows(jail.jail).evicted() +
@@ -154,14 +189,23 @@ const Row<JailSubject> of_jail[] = {
      }},
 };
 
-const Row<TargetStatus> of_action[] = {
+struct ActionSubject {
+    const Dispatch& dispatch;
+    const TargetStatus& target;
+};
+
+const Row<ActionSubject> of_action[] = {
     {{"waiting", "bandd_action_waiting", gauge, "Orders that an action has not carried out."},
-     [](const TargetStatus& target) -> std::uint64_t { return target.waiting; }},
+     [](const ActionSubject& action) -> std::uint64_t { return action.target.waiting; }},
+    {{"missing", "bandd_action_missing", gauge, "Bans that an action's set is too full for."},
+     [](const ActionSubject& action) -> std::uint64_t {
+         return action.dispatch.missing(action.target.spec.id);
+     }},
     {{"failures", "bandd_action_failures_total", counter, "Orders that failed."},
-     [](const TargetStatus& target) { return target.failures; }},
+     [](const ActionSubject& action) { return action.target.failures; }},
     {{"applied", "bandd_action_applied_total", counter, "Orders that were carried out."},
-     [](const TargetStatus& target) { return target.applied; }},
-    {{"repairs", ""}, [](const TargetStatus& target) { return target.repairs; }},
+     [](const ActionSubject& action) { return action.target.applied; }},
+    {{"repairs", ""}, [](const ActionSubject& action) { return action.target.repairs; }},
 };
 
 const Row<Reader> of_file[] = {
@@ -232,19 +276,33 @@ const Row<EndpointCounts> of_decisions[] = {
      [](const EndpointCounts& counts) { return counts.refused_account; }},
     {{"refused_unchecked", "bandd_decisions_total", counter, "", "verdict=\"unchecked\""},
      [](const EndpointCounts& counts) { return counts.refused_unchecked; }},
+    {{"wrong_password", "bandd_decisions_total", counter, "", "verdict=\"wrong password\""},
+     [](const EndpointCounts& counts) { return counts.wrong_password; }},
+    {{"not_checked", "bandd_decisions_total", counter, "", "verdict=\"not checked\""},
+     [](const EndpointCounts& counts) { return counts.not_checked; }},
+    {{"refused_broadband", "bandd_decisions_total", counter, "", "verdict=\"broadband\""},
+     [](const EndpointCounts& counts) { return counts.refused_broadband; }},
     {{"bad", "bandd_decisions_total", counter, "", "verdict=\"bad\""},
      [](const EndpointCounts& counts) { return counts.bad; }},
     {{"reports", "bandd_decisions_total", counter, "", "verdict=\"report\""},
      [](const EndpointCounts& counts) { return counts.reports; }},
+    {{"simulated_country", "bandd_simulated_refusals_total", counter,
+      "Logins that passed, and would be refused without simulate.", "verdict=\"country\""},
+     [](const EndpointCounts& counts) { return counts.simulated_country; }},
+    {{"simulated_account", "bandd_simulated_refusals_total", counter, "", "verdict=\"account\""},
+     [](const EndpointCounts& counts) { return counts.simulated_account; }},
 };
 
 LogStatus status_of_log(const Watch& watch, std::size_t log) {
     LogStatus status;
     status.path = watch.logs()[log].spec.path;
     for (const Reader& reader : watch.readers())
-        if (reader.logs.contains(log) && !reader.finished)
+        if (reader.logs.contains(log) && !reader.finished) {
             status.files.push_back(
                 {reader.tail.position().path, reader.tail.is_open(), read_rows(of_file, reader)});
+            if (Duration offset = reader.chain->clock().offset(); offset != Duration{0})
+                status.clocks.push_back({reader.tail.path(), offset});
+        }
     if (const Error* error = watch.error(log)) status.error = *error;
     status.waiting = watch.waiting(log);
     return status;
@@ -259,11 +317,14 @@ std::vector<LogStatus> logs_of_jail(const StatusSources& from, JailIndex jail) {
                         .path = "journal",
                         .error = journal->error,
                         .numbers = read_rows(of_journal, *journal)});
-    for (const SyslogListener* listener : from.sources.syslog().listeners(jail))
+    for (const SyslogListener* listener : from.sources.syslog().listeners(jail)) {
         logs.push_back({.kind = LogStatus::Kind::syslog,
                         .path = to_string(listener->address()),
                         .numbers = read_rows(of_syslog, *listener),
                         .last_failure = listener->counts().last_failure});
+        for (const SyslogSource::Clock& clock : from.sources.syslog().clocks(*listener))
+            logs.back().clocks.push_back({clock.sender, clock.offset});
+    }
     return logs;
 }
 
@@ -284,16 +345,41 @@ std::vector<JailStatus> status_of_jails(const StatusSources& from) {
         if (!rules.today) jail.findtime = rules.findtime;
         jail.bantime = rules.bantime.base;
         jail.simulate = rules.simulate;
-        jail.numbers = read_rows(of_jail, {from.engine, index, active[index], pending[index]});
+        const Filter* filter = from.pipeline.filter_of(index);
+        std::string_view identity = filter == nullptr ? "" : std::string_view(filter->identity);
+        const FilterHealth& health = from.pipeline.health();
+        const Blindness* blindness = health.blindness(identity);
+        if (blindness != nullptr) jail.blindness = *blindness;
+        if (blindness != nullptr && blindness->pattern < filter->patterns.size())
+            jail.blind_pattern = filter->patterns[blindness->pattern].id;
+        jail.numbers = read_rows(
+            of_jail, {from.engine, health.counts(identity).value_or(FilterHealth::Counts{}).alike,
+                      blindness != nullptr && blindness->kind != Blindness::Kind::tag, index,
+                      active[index], pending[index], from.ports.left_open(rules.name)});
         jail.logs = logs_of_jail(from, index);
+        for (const TargetStatus& target : from.dispatch.targets())
+            if (const auto* nftables = std::get_if<NftablesAction>(&target.spec.action);
+                nftables != nullptr && target.spec.jail == index)
+                jail.ports.push_back(to_string(nftables->ports));
         for (const TargetStatus& target : from.dispatch.targets())
             if (target.spec.jail == index)
                 jail.actions.push_back({action_name(target.spec.action),
                                         target.prepared || !target.error, target.error,
-                                        read_rows(of_action, target)});
+                                        read_rows(of_action, {from.dispatch, target})});
         jails.push_back(std::move(jail));
     }
     return jails;
+}
+
+std::vector<GeoblockStatus> status_of_geoblocks(const StatusSources& from) {
+    std::vector<GeoblockStatus> all;
+    for (const GeoblockConfig& block : from.config.geoblocks) {
+        GeoblockStatus status{block.name, block.countries, block.all_but, {}};
+        for (const auto& [name, networks] : from.geoblocks.networks)
+            if (name == block.name) status.networks = networks;
+        all.push_back(std::move(status));
+    }
+    return all;
 }
 
 }  // namespace
@@ -315,6 +401,8 @@ Status collect_status(const StatusSources& from) {
                                     one.server->counts().last_failure});
     for (const auto& [name, counts] : from.endpoints.counts())
         status.decisions.push_back({name, read_rows(of_decisions, counts), counts.latency});
+    status.geoblocks = status_of_geoblocks(from);
+    status.geoblock_error = from.geoblocks.error;
     status.turns = from.turns;
     return status;
 }

@@ -16,6 +16,7 @@
 
 #include "control/protocol.h"
 #include "core/base/zone.h"
+#include "core/decide/filter_health.h"
 #include "daemon/latency.h"
 
 namespace bandd {
@@ -23,11 +24,14 @@ namespace bandd {
 class Answerer;
 class ControlServer;
 class Dispatch;
+struct GeoblockReport;
 class Endpoints;
 class Engine;
 class Log;
 class Pipeline;
 class Programs;
+class RoleErrors;
+class ServicePorts;
 class Sources;
 struct Config;
 
@@ -42,10 +46,13 @@ struct StatusSources {
     const Sources& sources;
     const Answerer& answerer;
     const Programs& programs;
+    const RoleErrors& role_errors;
     const Endpoints& endpoints;
     const ControlServer& control;
     const Log& log;
     const LatencyHistogram& turns;
+    const GeoblockReport& geoblocks;
+    const ServicePorts& ports;
     const std::optional<Error>& state_error;
 };
 
@@ -64,6 +71,11 @@ struct Number {
 };
 using Numbers = std::vector<Number>;
 
+// What is added to the dates of a log, or of a syslog sender's messages.
+struct ClockStatus {
+    std::string log;
+    Duration offset{0};
+};
 struct FileStatus {
     std::string path;
     bool open = false;
@@ -78,7 +90,8 @@ struct LogStatus {
     std::optional<Error> error;
     bool waiting = false;  // for a file to exist
     Numbers numbers;
-    std::string last_failure;  // of a handshake of syslog's
+    std::string last_failure;         // of a handshake of syslog's
+    std::vector<ClockStatus> clocks;  // whose dates are off
 };
 struct ActionStatus {
     std::string_view name;
@@ -95,6 +108,9 @@ struct JailStatus {
     Numbers numbers;
     std::vector<LogStatus> logs;
     std::vector<ActionStatus> actions;
+    std::vector<std::string> ports;      // that bans close, of each action nftables: "22, 2222"
+    std::optional<Blindness> blindness;  // of its filter
+    std::string blind_pattern;           // its id
 };
 // A source of lines. It is no part of a jail: what jails gave up reading stays counted.
 struct SourceStatus {
@@ -114,6 +130,13 @@ struct DecisionStatus {
     LatencyHistogram latency;
 };
 
+struct GeoblockStatus {
+    std::string name;
+    std::vector<std::string> countries;
+    bool all_but = false;
+    std::optional<std::size_t> networks;  // nothing: not in the kernel
+};
+
 struct Status {
     std::string version, config_path, state_path;
     Instant started;
@@ -123,6 +146,8 @@ struct Status {
     std::vector<SourceStatus> sources;
     std::vector<ListeningStatus> listening;
     std::vector<DecisionStatus> decisions;
+    std::vector<GeoblockStatus> geoblocks;
+    std::optional<Error> geoblock_error;
     LatencyHistogram turns;  // how long the loop was busy
 };
 

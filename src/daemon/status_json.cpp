@@ -2,6 +2,8 @@
 // A status as `bandctl status --json` shows it.
 #include <unistd.h>
 
+#include "core/base/printable.h"
+#include "core/decide/log_clock.h"
 #include "daemon/status.h"
 
 namespace bandd {
@@ -22,6 +24,12 @@ Json to_json(const LogStatus& log) {
         files.push_back(std::move(entry));
     }
     json["files"] = std::move(files);
+    // Behind is positive: so much is added.
+    for (const ClockStatus& clock : log.clocks)
+        json["dates_off"].push_back(
+            {{"log", clock.log},
+             {"dates", behind_or_ahead(clock.offset) + " the clock"},
+             {"seconds", std::chrono::duration_cast<std::chrono::seconds>(clock.offset).count()}});
     if (log.kind == LogStatus::Kind::syslog) json["last_failure"] = log.last_failure;
     if (log.error)
         json["error"] = to_line(*log.error);
@@ -34,6 +42,14 @@ Json to_json(const ActionStatus& action) {
     Json json{{"action", action.name}, {"ready", action.ready}};
     add(json, action.numbers);
     if (action.error) json["error"] = to_line(*action.error);
+    return json;
+}
+
+Json to_json(const Blindness& blindness, const std::string& pattern) {
+    Json json{{"kind", name_of(blindness.kind)}, {"lines", blindness.lines}};
+    if (blindness.kind == Blindness::Kind::pattern) json["pattern"] = pattern;
+    if (blindness.since) json["since"] = format_rfc3339(*blindness.since);
+    if (!blindness.example.empty()) json["example"] = printable(blindness.example);
     return json;
 }
 
@@ -50,6 +66,8 @@ Json to_json(const JailStatus& jail) {
     add(json, jail.numbers);
     for (const LogStatus& log : jail.logs) json["logs"].push_back(to_json(log));
     for (const ActionStatus& action : jail.actions) json["actions"].push_back(to_json(action));
+    json["ports"] = jail.ports;
+    if (jail.blindness) json["blindness"] = to_json(*jail.blindness, jail.blind_pattern);
     return json;
 }
 
@@ -77,6 +95,13 @@ Json status_to_json(const Status& status, std::string_view jail) {
         add(entry, one.numbers);
         json["decisions"][one.name] = std::move(entry);
     }
+    json["geoblocks"] = Json::array();
+    for (const GeoblockStatus& one : status.geoblocks) {
+        Json entry{{"geoblock", one.name}, {"countries", one.countries}, {"all_but", one.all_but}};
+        if (one.networks) entry["networks"] = *one.networks;
+        json["geoblocks"].push_back(std::move(entry));
+    }
+    if (status.geoblock_error) json["geoblock_error"] = to_line(*status.geoblock_error);
     if (status.state_error) json["state_error"] = to_line(*status.state_error);
     return json;
 }

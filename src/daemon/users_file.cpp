@@ -40,7 +40,7 @@ void UsersFile::read(bool starting) {
     if (users) {
         rules.users = std::move(*users);
     } else {
-        log_.put(Severity::error, to_line(users.error()));
+        log_.put(Severity::warning, to_line(users.error()));
         if (!starting) rules.users = engine_.access().users;
     }
     engine_.set_access(std::move(rules));

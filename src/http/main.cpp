@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // bandd-http: speaks HTTP for the daemon, which started it, by libmicrohttpd. A process without
 // rights: what a client makes of it reaches neither the firewall nor the state. Each request goes
-// to the daemon as one packet, and its answer comes as one. Passwords (Auth-Pass) go nowhere.
+// to the daemon as one packet, and its answer comes as one. A password (Auth-Pass) goes to
+// bandd-auth only, if the daemon's answer is to ask there; the daemon is then asked once more, and
+// told whether it was right.
 //
-// Descriptor 3: the daemon (SOCK_SEQPACKET). Descriptor 4: the socket that is listened at.
+// Descriptor 3: the daemon (SOCK_SEQPACKET). Descriptor 4: the socket that is listened at. The
+// socket to bandd-auth comes from the daemon, in a packet whose number is 0.
 #include <microhttpd.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -13,15 +16,20 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "auth/question.h"
+#include "core/base/percent.h"
 #include "core/base/reserved.h"
+#include "os/fd_packet.h"
 #include "os/packet.h"
 #include "os/rights.h"
 #include "os/tcp_connection.h"
@@ -36,13 +44,18 @@ constexpr std::size_t most_places = 240;  // then the oldest of those that reque
 constexpr std::size_t most_of_one_machine = 64;  // not of this one
 // Within it a whole request must be there, and its answer be fetched.
 constexpr std::chrono::seconds most_time{10};
-constexpr std::size_t header_memory = 32768;  // bytes of one connection
+constexpr std::chrono::seconds longest_check{65};  // by bandd-auth
+// Bytes of one connection. Above 32 KiB libmicrohttpd has them from the kernel, and gives them back
+// at its end: so no password stays behind, whatever becomes of the request.
+constexpr std::size_t header_memory = 48 << 10;
 constexpr std::size_t largest_body = 65536;
 
 // What the daemon needs to know of a request; nothing else is handed on.
 constexpr std::array wanted_headers{"auth-method",        "auth-user", "auth-protocol",
                                     "auth-login-attempt", "client-ip", "authorization",
                                     "x-auth-key"};
+
+using Clock = std::chrono::steady_clock;
 
 struct Answer {
     unsigned status = 500;
@@ -55,10 +68,13 @@ struct Exchange {
     bool too_large = false;
     bool asked = false;
     std::uint64_t id = 0;
+    std::string request;  // what the daemon is asked, without its beginning
+    PasswordQuestion question;
+    std::optional<Clock::time_point> checked_until;  // bandd-auth is asked, and must have answered
+    std::optional<PasswordVerdict> verdict;          // what it said
     Answer answer;
 };
 
-using Clock = std::chrono::steady_clock;
 // Where a connection is.
 struct Place {
     int fd = -1;
@@ -74,6 +90,7 @@ std::unordered_map<std::uint64_t, Exchange*> waiting;  // for the daemon
 std::uint64_t next_id = 0;
 std::list<Place> places;
 std::uint32_t put_out = 0;  // that the daemon was not told of
+Fd checker;                 // to bandd-auth
 
 Place& place_of(MHD_Connection* connection) {
     return *static_cast<Place*>(
@@ -161,7 +178,30 @@ std::string small(const char* name) {
 
 struct Collected {
     std::string headers, query;
+    PasswordQuestion question;
+    int passwords = 0;
 };
+
+// What bandd-auth may be asked. True: it is not for the daemon.
+bool keep_for_question(const std::string& name, const char* value, Collected& collected) {
+    PasswordQuestion& question = collected.question;
+    if (name == "auth-pass") {
+        // What is encoded wrongly is no password, nor are several.
+        bool only = ++collected.passwords == 1;
+        question.password = {};
+        if (auto decoded = percent_decoded(value)) {
+            Secret password(std::move(*decoded));
+            if (only) question.password = std::move(password);
+        }
+        // libmicrohttpd's own memory, which it frees as it is.
+        explicit_bzero(const_cast<char*>(value), std::strlen(value));
+        return true;
+    }
+    if (name == "auth-user") question.user = percent_decoded(value).value_or("");
+    if (name == "auth-protocol") question.protocol = value;
+    if (name == "client-ip") question.client = value;
+    return false;
+}
 
 MHD_Result collect(void* into, MHD_ValueKind kind, const char* name, const char* value) {
     auto& collected = *static_cast<Collected*>(into);
@@ -172,42 +212,85 @@ MHD_Result collect(void* into, MHD_ValueKind kind, const char* name, const char*
         return MHD_YES;
     }
     std::string known = small(name);
+    if (keep_for_question(known, value == nullptr ? "" : value, collected)) return MHD_YES;
     if (std::ranges::find(wanted_headers, known) == wanted_headers.end()) return MHD_YES;
     append_field(collected.headers, known);
     append_field(collected.headers, value == nullptr ? "" : value);
     return MHD_YES;
 }
 
-// Hands the request to the daemon; the connection sleeps until its answer is there.
+void resume(Exchange& exchange, Answer answer) {
+    waiting.erase(exchange.id);
+    exchange.answer = std::move(answer);
+    MHD_resume_connection(exchange.connection);
+}
+
+// Hands the request to the daemon. Under the mutex, while its connection sleeps.
+void ask_daemon(Exchange& exchange) {
+    std::string packet;
+    append_field(packet, as_bytes(exchange.id));
+    append_field(packet, as_bytes(std::exchange(put_out, 0)));
+    append_field(packet, exchange.verdict ? to_string(*exchange.verdict) : std::string_view());
+    packet += exchange.request;
+    if (::send(daemon_fd, packet.data(), packet.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        resume(exchange, {503, "text/plain", "bandd is busy\n", {}});
+}
+
+// The connection sleeps until its answer is there.
 MHD_Result ask(Exchange& exchange, const char* method, const char* path) {
     Collected collected;
     MHD_get_connection_values(exchange.connection, MHD_HEADER_KIND, &collect, &collected);
     MHD_get_connection_values(exchange.connection, MHD_GET_ARGUMENT_KIND, &collect, &collected);
-    std::string packet;
     std::lock_guard hold(mutex);
     Place& place = place_of(exchange.connection);
     place.asked = true;
+    std::string& request = exchange.request;
+    append_field(request, as_bytes(place.connection.theirs.bytes));
+    append_field(request, as_bytes(place.connection.their_port));
+    append_field(request, as_bytes(place.connection.ours.bytes));
+    append_field(request, as_bytes(place.connection.our_port));
+    append_field(request, method);
+    append_field(request, path);
+    append_field(request, collected.query);
+    append_field(request, exchange.body);
+    request += collected.headers;
     exchange.id = ++next_id;
-    append_field(packet, as_bytes(exchange.id));
-    append_field(packet, as_bytes(std::exchange(put_out, 0)));
-    append_field(packet, as_bytes(place.connection.theirs.bytes));
-    append_field(packet, as_bytes(place.connection.their_port));
-    append_field(packet, as_bytes(place.connection.ours.bytes));
-    append_field(packet, as_bytes(place.connection.our_port));
-    append_field(packet, method);
-    append_field(packet, path);
-    append_field(packet, collected.query);
-    append_field(packet, exchange.body);
-    packet += collected.headers;
+    exchange.question = std::move(collected.question);
+    exchange.question.id = exchange.id;
     exchange.asked = true;
     waiting.emplace(exchange.id, &exchange);
     MHD_suspend_connection(exchange.connection);
-    if (::send(daemon_fd, packet.data(), packet.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-        waiting.erase(exchange.id);
-        exchange.answer = {503, "text/plain", "bandd is busy\n", {}};
-        MHD_resume_connection(exchange.connection);
-    }
+    ask_daemon(exchange);
     return MHD_YES;
+}
+
+void take_verdict(Exchange& exchange, PasswordVerdict verdict) {
+    exchange.checked_until.reset();
+    exchange.verdict = verdict;
+    ask_daemon(exchange);
+}
+
+// Once for each request, whatever the daemon says.
+void ask_for_verdict(Exchange& exchange, std::chrono::seconds patience) {
+    if (exchange.verdict || exchange.checked_until) return resume(exchange, {});
+    const PasswordQuestion& question = exchange.question;
+    if (question.user.size() > longest_password ||
+        question.password.view().size() > longest_password)
+        return take_verdict(exchange, PasswordVerdict::wrong);
+    Secret packet = to_packet(question);
+    exchange.question.password = {};
+    if (!checker || ::send(checker.get(), packet.view().data(), packet.view().size(),
+                           MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        return take_verdict(exchange, PasswordVerdict::unknown);
+    exchange.checked_until = Clock::now() + std::clamp(patience, {}, longest_check);
+}
+
+// Of those that bandd-auth should have answered by `now`.
+void give_up_checks(Clock::time_point now, PasswordVerdict verdict) {
+    std::vector<Exchange*> late;
+    for (const auto& [id, exchange] : waiting)
+        if (exchange->checked_until && *exchange->checked_until <= now) late.push_back(exchange);
+    for (Exchange* exchange : late) take_verdict(*exchange, verdict);
 }
 
 // Its next step is the client's.
@@ -250,6 +333,11 @@ void on_done(void*, MHD_Connection* connection, void** kept, MHD_RequestTerminat
     *kept = nullptr;
 }
 
+void give_up_late_checks() {
+    std::lock_guard hold(mutex);
+    give_up_checks(Clock::now(), PasswordVerdict::late);
+}
+
 void take_answer(std::string_view packet) {
     auto id = take_field(packet);
     auto status = take_field(packet);
@@ -259,20 +347,50 @@ void take_answer(std::string_view packet) {
     std::lock_guard hold(mutex);
     auto found = waiting.find(from_bytes<std::uint64_t>(*id));
     if (found == waiting.end()) return;
-    Exchange& exchange = *found->second;
-    waiting.erase(found);
-    exchange.answer.status = static_cast<unsigned>(std::atoi(std::string(*status).c_str()));
-    exchange.answer.type = *type;
-    exchange.answer.body = *body;
+    int code = std::atoi(status->c_str());
+    if (code == ask_for_password) {
+        take_field(packet);
+        std::string seconds = take_field(packet).value_or("");
+        return ask_for_verdict(*found->second, std::chrono::seconds(std::atoi(seconds.c_str())));
+    }
+    Answer answer{static_cast<unsigned>(code), std::move(*type), std::move(*body), {}};
     while (auto name = take_field(packet))
-        exchange.answer.headers.emplace_back(*name, take_field(packet).value_or(""));
-    MHD_resume_connection(exchange.connection);
+        answer.headers.emplace_back(*name, take_field(packet).value_or(""));
+    resume(*found->second, std::move(answer));
+}
+
+// Another bandd-auth: the one before it will answer nothing more.
+void take_checker(Fd fresh) {
+    std::lock_guard hold(mutex);
+    checker = std::move(fresh);
+    give_up_checks(Clock::time_point::max(), PasswordVerdict::unknown);
+}
+
+void on_daemon(std::string& buffer) {
+    auto packet = receive_fd_packet(daemon_fd, buffer);
+    if (!packet) _exit(0);  // the daemon has ended
+    if (packet->fds.empty())
+        take_answer(packet->bytes);
+    else
+        take_checker(std::move(packet->fds.front()));
+}
+
+void on_checker() {
+    std::array<char, 256> packet;
+    ssize_t got = ::recv(checker.get(), packet.data(), packet.size(), MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got <= 0) return take_checker({});
+    auto answer = parse_answer({packet.data(), static_cast<std::size_t>(got)});
+    std::lock_guard hold(mutex);
+    auto found = answer ? waiting.find(answer->id) : waiting.end();
+    if (found != waiting.end() && found->second->checked_until)
+        take_verdict(*found->second, answer->verdict);
 }
 
 int run() {
     // An answer to an earlier process's question must fit none of ours.
     next_id = static_cast<std::uint64_t>(getpid()) << 32U;
-    if (!enter_role(Role::http)) return 1;
+    if (!enters_role(Role::http)) return 1;
     MHD_Daemon* http = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, nullptr, nullptr,
         &on_request, nullptr, MHD_OPTION_LISTEN_SOCKET, listening_fd, MHD_OPTION_CONNECTION_LIMIT,
@@ -280,17 +398,17 @@ int run() {
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, header_memory, MHD_OPTION_NOTIFY_COMPLETED, &on_done,
         nullptr, MHD_OPTION_NOTIFY_CONNECTION, &on_connection, nullptr, MHD_OPTION_END);
     if (http == nullptr) return 1;
-    std::string packet(8 << 20, '\0');
+    std::string buffer(8 << 20, '\0');
     while (true) {
-        pollfd daemon{daemon_fd, POLLIN, 0};
+        // A negative descriptor is one that is not waited for.
+        std::array<pollfd, 2> ready{pollfd{daemon_fd, POLLIN, 0}, pollfd{checker.get(), POLLIN, 0}};
         constexpr int look_around = 1000;  // ms
-        bool any = ::poll(&daemon, 1, look_around) > 0;
+        int any = ::poll(ready.data(), ready.size(), look_around);
         put_out_late(Clock::now());
-        if (!any) continue;
-        ssize_t got = ::recv(daemon_fd, packet.data(), packet.size(), 0);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) _exit(0);  // the daemon has ended
-        take_answer({packet.data(), static_cast<std::size_t>(got)});
+        give_up_late_checks();
+        if (any <= 0) continue;
+        if (ready[1].revents != 0) on_checker();
+        if (ready[0].revents != 0) on_daemon(buffer);
     }
 }
 

@@ -21,9 +21,28 @@ constexpr int deepest = 10;  // as Python's configparser
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v'; }
 
+// A space that breaks no line, as configurations have it that were copied from web pages. Python
+// takes it for space, too.
+constexpr std::string_view hard_space = "\xc2\xa0";
+
+// How many bytes of space `text` begins with.
+std::size_t indent_of(std::string_view text) {
+    std::size_t at = 0;
+    while (at < text.size()) {
+        if (is_space(text[at]))
+            ++at;
+        else if (text.substr(at).starts_with(hard_space))
+            at += hard_space.size();
+        else
+            break;
+    }
+    return at;
+}
+
 std::string_view strip(std::string_view text) {
-    while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-    while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+    text.remove_prefix(indent_of(text));
+    while (!text.empty() && (is_space(text.back()) || text.ends_with(hard_space)))
+        text.remove_suffix(is_space(text.back()) ? 1 : hard_space.size());
     return text;
 }
 
@@ -65,12 +84,6 @@ Line without_comment(std::string_view line) {
     return {line, false};
 }
 
-std::size_t indent_of(std::string_view line) {
-    std::size_t indent = 0;
-    while (indent < line.size() && is_space(line[indent])) ++indent;
-    return indent;
-}
-
 // "DEFAULT" of "[DEFAULT]".
 std::optional<std::string> section_name(std::string_view content) {
     auto close = content.rfind(']');
@@ -93,7 +106,7 @@ IniFile parse_ini(std::string_view text, const std::string& path, std::vector<Er
     std::string* value = nullptr;  // of the option that a further line may continue
     std::size_t option_indent = 0;
     int number = 0;
-    if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+    text = without_mark(text);
     while (!text.empty()) {
         auto end = text.find('\n');
         std::string_view line = text.substr(0, end);

@@ -7,9 +7,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
-#include <sstream>
+
+#include "action/ipset_fitness.h"
 
 extern "C" {
 #include <libipset/ipset.h>
@@ -106,7 +108,9 @@ std::optional<Present> element_of(std::string_view line) {
 
 Result<std::unique_ptr<IpsetBackend>> IpsetBackend::create() {
     ipset_load_types();
-    std::unique_ptr<IpsetBackend> backend(new IpsetBackend);
+    auto netlink = Netlink::open(NETLINK_NETFILTER);
+    if (!netlink) return std::unexpected(netlink.error());
+    std::unique_ptr<IpsetBackend> backend(new IpsetBackend(std::move(*netlink)));
     if (!backend->open_session()) return fail("ipset", "libipset does not start");
     return backend;
 }
@@ -117,7 +121,7 @@ IpsetBackend::~IpsetBackend() {
 
 // After an error a libipset session is not usable: it goes on aggregating a broken restore, or
 // takes the next answer for the last one's ("Internal protocol error"). So each error costs a new
-// session.
+// session. So does each stream: only an empty one would set its line number back.
 bool IpsetBackend::open_session() {
     if (session_ != nullptr) ipset_fini(session_);
     session_ = ipset_init();
@@ -144,22 +148,6 @@ Result<> IpsetBackend::command(const std::string& line, std::string* output,
     return fail("ipset " + line, reason);
 }
 
-Result<IpsetBackend::Header> IpsetBackend::read_header(const std::string& set) {
-    std::string output;
-    // "create NAME TYPE family inet hashsize … maxelem … timeout …"
-    if (auto listed = command("list " + set + " -terse -output save", &output); !listed)
-        return std::unexpected(listed.error());
-    std::istringstream words(output);
-    std::string word;
-    Header header;
-    words >> word >> word >> header.type;
-    while (words >> word) {
-        if (word == "family" && words >> word) header.v4 = word == "inet";
-        if (word == "timeout") header.timed = true;
-    }
-    return header;
-}
-
 void IpsetBackend::set_targets(std::vector<TargetSpec> targets) {
     std::map<TargetId, TargetSpec> old = std::move(targets_);
     targets_.clear();
@@ -182,39 +170,51 @@ void IpsetBackend::set_targets(std::vector<TargetSpec> targets) {
 
 Result<> IpsetBackend::check(const std::string& set, bool v4, const IpsetAction& action) {
     if (set.empty()) return {};
-    auto header = read_header(set);
-    if (!header && header.error().reason.find("does not exist") != std::string::npos) {
-        std::string create = fmt::format("create {} hash:net family {} timeout 0 maxelem {}", set,
-                                         v4 ? "inet" : "inet6", action.maxelem);
-        if (!action.create)
-            return fail("ipset \"" + set + "\"", "does not exist",
-                        "make it: ipset " + create + ", or set \"create: true\"");
-        if (auto made = command(create); !made) return made;
-        header = read_header(set);
+    auto header = read_ipset_header(netlink_, set);
+    if (header && !*header && !action.create)
+        return std::unexpected(missing_ipset(set, v4, action));
+    if (header && !*header) {
+        if (auto made = command(fmt::format("create {} hash:net family {} timeout 0 maxelem {}",
+                                            set, v4 ? "inet" : "inet6", action.maxelem));
+            !made)
+            return made;
+        header = read_ipset_header(netlink_, set);
     }
-    if (!header) {
-        if (header.error().reason.find("ermission") != std::string::npos ||
-            header.error().reason.find("root") != std::string::npos)
-            return fail("ipset \"" + set + "\"", header.error().reason,
-                        "bandd needs CAP_NET_ADMIN: start it as root");
-        return fail("ipset \"" + set + "\"", header.error().reason);
-    }
-    if (header->v4 != v4)
-        return fail("ipset \"" + set + "\"",
-                    std::string("holds ") + (header->v4 ? "IPv4" : "IPv6") + ", not " +
-                        (v4 ? "IPv4" : "IPv6"),
-                    "name the IPv4 set with \"set:\" and the IPv6 one with \"set6:\"");
-    if (header->type != "hash:net" && header->type != "hash:ip")
-        return fail("ipset \"" + set + "\"", "is of type " + header->type,
-                    "bandd writes to hash:net and hash:ip sets");
-    headers_[set] = *header;
+    if (!header)
+        return fail(
+            "ipset \"" + set + "\"", header.error().reason,
+            netlink_.refusal() == EPERM ? "bandd needs CAP_NET_ADMIN: start it as root" : "");
+    if (!*header) return fail("ipset \"" + set + "\"", "is gone as soon as it is made");
+    if (auto fits = check_ipset(set, v4, **header); !fits) return fits;
+    headers_[set] = **header;
     return {};
 }
 
+// One set that cannot be used does not hold up bans of the other family.
 Result<> IpsetBackend::prepare(TargetId target) {
     const auto& action = std::get<IpsetAction>(targets_.at(target).action);
-    if (auto checked = check(action.set4, true, action); !checked) return checked;
-    return check(action.set6, false, action);
+    std::optional<Error> fault;
+    bool any = false;
+    for (bool v4 : {true, false}) {
+        const std::string& set = set_for(action, v4);
+        unusable_.erase(set);
+        if (set.empty()) continue;
+        auto checked = check(set, v4, action);
+        any = any || checked;
+        if (checked) continue;
+        headers_.erase(set);
+        unusable_.emplace(set, checked.error());
+        if (!fault) fault = checked.error();
+    }
+    if (any || !fault) return {};
+    return std::unexpected(*fault);
+}
+
+std::vector<std::string> IpsetBackend::usable_sets(const IpsetAction& action) const {
+    std::vector<std::string> sets;
+    for (const std::string& set : {action.set4, action.set6})
+        if (!set.empty() && !unusable_.contains(set)) sets.push_back(set);
+    return sets;
 }
 
 SetTraits IpsetBackend::traits(TargetId target) const {
@@ -225,9 +225,26 @@ SetTraits IpsetBackend::traits(TargetId target) const {
     // Where one of the two sets has no timeouts, removing an element that is gone already is no
     // error, so that "not timed" is always safe.
     for (const std::string& set : {action.set4, action.set6})
-        if (auto header = headers_.find(set); header != headers_.end() && !header->second.timed)
-            traits.timed = false;
+        if (auto header = headers_.find(set); header != headers_.end()) {
+            traits.timed = traits.timed && header->second.timed;
+            if (header->second.maxelem > 0)
+                (header->second.v4 ? traits.most4 : traits.most6) = header->second.maxelem;
+        }
     return traits;
+}
+
+std::vector<Error> IpsetBackend::remarks(TargetId target) const {
+    const auto& action = std::get<IpsetAction>(targets_.at(target).action);
+    std::vector<Error> remarks;
+    for (const std::string& set : {action.set4, action.set6})
+        if (auto fault = unusable_.find(set); fault != unusable_.end())
+            remarks.push_back(fault->second);
+        else if (auto header = headers_.find(set); header != headers_.end()) {
+            std::ranges::move(doubts_about_ipset(set, header->second, action),
+                              std::back_inserter(remarks));
+            if (auto note = note_on_ipset(set, header->second)) remarks.push_back(*note);
+        }
+    return remarks;
 }
 
 Result<std::string> IpsetBackend::line_for(const Order& order) const {
@@ -238,6 +255,8 @@ Result<std::string> IpsetBackend::line_for(const Order& order) const {
                     std::string("is for ") + (order.prefix.is_v4() ? "IPv6" : "IPv4") + " only",
                     order.prefix.is_v4() ? "name a set for IPv4 with \"set:\""
                                          : "name a set for IPv6 with \"set6:\"");
+    if (auto fault = unusable_.find(set); fault != unusable_.end())
+        return std::unexpected(fault->second);
     auto header = headers_.find(set);
     if (header == headers_.end()) return fail("ipset \"" + set + "\"", "does not exist");
     if (header->second.type == "hash:ip" && !order.prefix.is_single())
@@ -262,6 +281,11 @@ Result<std::string> IpsetBackend::line_for(const Order& order) const {
 void IpsetBackend::apply(std::span<const Order> orders, std::vector<Failure>& failed) {
     std::vector<std::pair<std::size_t, std::string>> lines;
     for (std::size_t i = 0; i < orders.size(); ++i) {
+        const auto& action = std::get<IpsetAction>(targets_.at(orders[i].target).action);
+        // What is to go from a set that cannot be used is not there.
+        if (orders[i].kind == Order::Kind::remove &&
+            unusable_.contains(set_for(action, orders[i].prefix.is_v4())))
+            continue;
         auto line = line_for(orders[i]);
         if (line)
             lines.emplace_back(i, std::move(*line));
@@ -275,16 +299,24 @@ void IpsetBackend::apply(std::span<const Order> orders, std::vector<Failure>& fa
         FILE* file = fmemopen(stream.data(), stream.size(), "r");
         int result = file == nullptr ? -1 : ipset_parse_stream(session_, file);
         if (file != nullptr) fclose(file);
-        if (result == 0 && captured.error.empty()) return;
+        bool done = result == 0 && captured.error.empty();
+        // Also where all went well: this one would keep single orders back for a stream to come.
         open_session();
+        if (done) return;
     }
     for (const auto& [index, line] : lines) {
         auto done = command(line);
         if (done) continue;
         Error error = done.error();
-        if (error.reason.find("full") != std::string::npos)
-            error.hint = "make the set larger (maxelem), or bantime shorter";
-        if (error.reason.find("does not exist") != std::string::npos) headers_.clear();
+        if (error.reason.find("is full") != std::string::npos) {
+            const auto& action = std::get<IpsetAction>(targets_.at(orders[index].target).action);
+            const std::string& set = set_for(action, orders[index].prefix.is_v4());
+            failed.push_back({index, full_ipset(set, headers_[set].maxelem), true});
+            continue;
+        }
+        if (error.reason.find("does not exist") != std::string::npos)
+            headers_.erase(set_for(std::get<IpsetAction>(targets_.at(orders[index].target).action),
+                                   orders[index].prefix.is_v4()));
         failed.push_back({index, std::move(error)});
     }
 }
@@ -294,8 +326,7 @@ Result<> IpsetBackend::list(TargetId target, const Visit& visit) {
     OnLine on_line = [&](std::string_view line) {
         if (auto element = element_of(line)) visit(*element);
     };
-    for (const std::string& set : {action.set4, action.set6}) {
-        if (set.empty()) continue;
+    for (const std::string& set : usable_sets(action)) {
         if (auto listed = command("list " + set + " -output save", nullptr, &on_line); !listed)
             return std::unexpected(listed.error());
     }
@@ -305,8 +336,7 @@ Result<> IpsetBackend::list(TargetId target, const Visit& visit) {
 std::optional<std::size_t> IpsetBackend::count(TargetId target) {
     const auto& action = std::get<IpsetAction>(targets_.at(target).action);
     std::size_t count = 0;
-    for (const std::string& set : {action.set4, action.set6}) {
-        if (set.empty()) continue;
+    for (const std::string& set : usable_sets(action)) {
         std::string output;
         if (!command("list " + set + " -terse -output plain", &output)) return {};
         constexpr std::string_view label = "Number of entries: ";

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "action/backend.h"
+#include "os/ipsets.h"
 
 struct ipset;
 
@@ -23,20 +24,15 @@ class IpsetBackend : public Backend {
     void apply(std::span<const Order> orders, std::vector<Failure>& failed) override;
     bool enforces() const override { return true; }
     SetTraits traits(TargetId target) const override;
+    std::vector<Error> remarks(TargetId target) const override;
     Result<> list(TargetId target, const Visit& visit) override;
     std::optional<std::size_t> count(TargetId target) override;
     void clear() override;
 
   private:
-    IpsetBackend() = default;
+    explicit IpsetBackend(Netlink netlink) : netlink_(std::move(netlink)) {}
 
-    struct Header {  // of a set as the kernel has it
-        std::string type;
-        bool v4 = true;
-        bool timed = false;
-    };
     bool open_session();
-    Result<Header> read_header(const std::string& set);
     Result<> command(const std::string& line, std::string* output = nullptr,
                      const OnLine* on_line = nullptr);
     Result<> check(const std::string& set, bool v4, const IpsetAction& action);
@@ -45,9 +41,13 @@ class IpsetBackend : public Backend {
         return v4 ? action.set4 : action.set6;
     }
 
+    std::vector<std::string> usable_sets(const IpsetAction& action) const;
+
+    Netlink netlink_;  // what libipset does not tell
     ipset* session_ = nullptr;
     std::map<TargetId, TargetSpec> targets_;
-    std::map<std::string, Header> headers_;  // of sets that are there
+    std::map<std::string, IpsetHeader> headers_;  // of sets that are there
+    std::map<std::string, Error> unusable_;       // whose action has another one that can be used
 };
 
 }  // namespace bandd

@@ -13,6 +13,6 @@ extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
 
 int main() {
     // All kinds have the same rights.
-    if (!bandd::enter_role(bandd::Role::nftables)) return 1;
+    if (!bandd::enters_role(bandd::Role::nftables)) return 1;
     return bandd::kernel::Server(bandd::Fd(bandd::role_socket)).run() ? 0 : 1;
 }

@@ -35,7 +35,8 @@ std::string what_nft_says(int error) {
 
 namespace {
 
-void add_meta(nftnl_rule* rule, std::uint32_t key, std::uint8_t value) {
+// `key` of the packet is `wanted`.
+void add_meta(nftnl_rule* rule, std::uint32_t key, std::string_view wanted) {
     nftnl_expr* meta = nftnl_expr_alloc("meta");
     nftnl_expr_set_u32(meta, NFTNL_EXPR_META_KEY, key);
     nftnl_expr_set_u32(meta, NFTNL_EXPR_META_DREG, NFT_REG_1);
@@ -43,8 +44,22 @@ void add_meta(nftnl_rule* rule, std::uint32_t key, std::uint8_t value) {
     nftnl_expr* compare = nftnl_expr_alloc("cmp");
     nftnl_expr_set_u32(compare, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
     nftnl_expr_set_u32(compare, NFTNL_EXPR_CMP_OP, NFT_CMP_EQ);
-    nftnl_expr_set(compare, NFTNL_EXPR_CMP_DATA, &value, sizeof value);
+    nftnl_expr_set(compare, NFTNL_EXPR_CMP_DATA, wanted.data(),
+                   static_cast<std::uint32_t>(wanted.size()));
     nftnl_rule_add_expr(rule, compare);
+}
+void add_meta(nftnl_rule* rule, std::uint32_t key, std::uint8_t wanted) {
+    add_meta(rule, key, std::string_view(reinterpret_cast<const char*>(&wanted), sizeof wanted));
+}
+
+// iifname "ppp0": all of the name's bytes, with the zeros behind it; "ppp*": its beginning.
+void add_interface(nftnl_rule* rule, std::string_view pattern) {
+    std::array<char, 16> name{};  // IFNAMSIZ
+    bool begins = pattern.ends_with('*');
+    if (begins) pattern.remove_suffix(1);
+    std::memcpy(name.data(), pattern.data(), std::min(pattern.size(), name.size() - 1));
+    add_meta(rule, NFT_META_IIFNAME,
+             std::string_view(name.data(), begins ? pattern.size() : name.size()));
 }
 
 void add_payload(nftnl_rule* rule, std::uint32_t base, std::uint32_t offset, std::uint32_t length) {
@@ -210,9 +225,10 @@ void flush_chain(Batch& batch, const std::string& chain) {
 
 void put_rules(Batch& batch, const std::string& chain, const NftablesAction& action, bool v4,
                int length, const std::string& set) {
-    auto put = [&](const PortRange* ports, Protocol protocol) {
+    auto put_one = [&](const std::string* interface, const PortRange* ports, Protocol protocol) {
         auto head = [&] {
             RuleObject rule = make_rule(batch, chain);
+            if (interface != nullptr) add_interface(rule.get(), *interface);
             add_meta(rule.get(), NFT_META_NFPROTO, v4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
             if (ports != nullptr) {
                 add_meta(rule.get(), NFT_META_L4PROTO, static_cast<std::uint8_t>(protocol));
@@ -229,6 +245,10 @@ void put_rules(Batch& batch, const std::string& chain, const NftablesAction& act
         RuleObject rule = head();
         add_verdict(rule.get(), action.verdict);
         put_rule(batch, rule.get());
+    };
+    auto put = [&](const PortRange* ports, Protocol protocol) {
+        if (action.interfaces.empty()) put_one(nullptr, ports, protocol);
+        for (const std::string& name : action.interfaces) put_one(&name, ports, protocol);
     };
     if (action.ports.empty()) {
         put(nullptr, Protocol::tcp);

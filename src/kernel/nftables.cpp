@@ -341,15 +341,19 @@ void NftablesBackend::send(std::span<const Order> orders, std::vector<std::size_
                 continue;
             }
             if (answer.error == ENOENT) ++missing;
+            bool full = answer.error == ENFILE;  // of its `size`, which is none of ours
             if (bad.insert(owner[place]).second)
                 failed.push_back(
                     {owner[place],
                      Error{"nftables: set " + set_name({orders[owner[place]].target,
                                                         orders[owner[place]].prefix.is_v4(),
                                                         orders[owner[place]].prefix.length}),
-                           what_nft_says(answer.error),
-                           {},
-                           {}}});
+                           full ? "is full" : what_nft_says(answer.error),
+                           full ? "somebody gave it a size: nft delete table inet bandd, and bandd "
+                                  "makes it anew"
+                                : "",
+                           {}},
+                     full});
         }
         if (missing > 0) built_ = false;  // somebody took our table or sets away
         if (!sent) {

@@ -139,10 +139,11 @@ Result<> Server::list(const LookAt& look) {
 
 bool Server::carry_out(LookAt& look) {
     if (!backend_) return false;
-    Looked looked{look.id, {}, no_such_target, {}};
+    Looked looked{look.id, {}, no_such_target, {}, {}};
     if (look.target < known_.size() && known_[look.target]) {
         auto prepared = backend_->prepare(look.target);
         looked.error = error_of(prepared);
+        if (prepared) looked.remarks = backend_->remarks(look.target);
         if (prepared && look.look == Look::count) looked.count = backend_->count(look.target);
         if (prepared && look.look == Look::list) looked.error = error_of(list(look));
         looked.traits = backend_->traits(look.target);

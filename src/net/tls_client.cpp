@@ -2,7 +2,6 @@
 #include "net/tls_client.h"
 
 #include <netdb.h>
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
@@ -12,20 +11,9 @@
 #include <csignal>
 
 #include "core/base/address.h"
+#include "net/tls_fault.h"
 
 namespace bandd {
-namespace {
-
-std::string reason_of(SSL* ssl) {
-    long verified = ssl == nullptr ? X509_V_OK : SSL_get_verify_result(ssl);
-    unsigned long code = ERR_get_error();
-    const char* plain = code == 0 ? nullptr : ERR_reason_error_string(code);
-    ERR_clear_error();
-    if (verified != X509_V_OK) return X509_verify_cert_error_string(verified);
-    return plain == nullptr ? "the connection was closed" : plain;
-}
-
-}  // namespace
 
 Result<TlsClient> TlsClient::connect(const std::string& host, std::uint16_t port,
                                      const TlsFiles& files) {
@@ -34,19 +22,19 @@ Result<TlsClient> TlsClient::connect(const std::string& host, std::uint16_t port
     TlsClient client;
     client.context_ = {SSL_CTX_new(TLS_client_method()), SSL_CTX_free};
     SSL_CTX* context = client.context_.get();
-    if (context == nullptr) return fail("TLS", reason_of(nullptr));
+    if (context == nullptr) return fail("TLS", tls_fault(nullptr));
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
     if (files.clients.empty())
         SSL_CTX_set_default_verify_paths(context);
     else if (SSL_CTX_load_verify_file(context, files.clients.c_str()) != 1)
-        return fail("authority \"" + files.clients + "\"", reason_of(nullptr), "it must be PEM");
+        return fail("authority \"" + files.clients + "\"", tls_fault(nullptr), "it must be PEM");
     if (!files.certificate.empty()) {
         if (SSL_CTX_use_certificate_chain_file(context, files.certificate.c_str()) != 1)
-            return fail("certificate \"" + files.certificate + "\"", reason_of(nullptr),
+            return fail("certificate \"" + files.certificate + "\"", tls_fault(nullptr),
                         "it must be PEM");
         if (SSL_CTX_use_PrivateKey_file(context, files.key.c_str(), SSL_FILETYPE_PEM) != 1)
-            return fail("key \"" + files.key + "\"", reason_of(nullptr),
+            return fail("key \"" + files.key + "\"", tls_fault(nullptr),
                         "it must be PEM, without a passphrase, and belong to the certificate");
     }
     addrinfo hints{};
@@ -76,19 +64,19 @@ Result<TlsClient> TlsClient::connect(const std::string& host, std::uint16_t port
         SSL_set1_host(ssl, host.c_str());
     SSL_set_tlsext_host_name(ssl, host.c_str());
     SSL_set_fd(ssl, client.socket_.get());
-    if (SSL_connect(ssl) != 1) return fail(what, reason_of(ssl), "see --authority");
+    if (SSL_connect(ssl) != 1) return fail(what, tls_fault(ssl), "see --authority");
     return client;
 }
 
 Result<std::string> TlsClient::ask(const std::string& line) {
     SSL* ssl = ssl_.get();
     if (SSL_write(ssl, line.data(), static_cast<int>(line.size())) <= 0)
-        return fail("remote bandd", reason_of(ssl));
+        return fail("remote bandd", tls_fault(ssl));
     while (rest_.find('\n') == std::string::npos && rest_.size() < longest_answer) {
         std::array<char, 4096> buffer;
         int got = SSL_read(ssl, buffer.data(), buffer.size());
         if (got <= 0)
-            return fail("remote bandd", reason_of(ssl),
+            return fail("remote bandd", tls_fault(ssl),
                         "does it know this machine by --certificate or --token-file?");
         rest_.append(buffer.data(), static_cast<std::size_t>(got));
     }

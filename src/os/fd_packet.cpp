@@ -47,9 +47,8 @@ bool send_fd_packet(int socket, std::string_view bytes, std::initializer_list<in
     return ::sendmsg(socket, &message, MSG_NOSIGNAL) >= 0;
 }
 
-std::optional<FdPacket> receive_fd_packet(int socket, std::size_t largest) {
-    FdPacket packet{std::string(largest, '\0'), {}};
-    iovec data{packet.bytes.data(), packet.bytes.size()};
+std::optional<FdPacketView> receive_fd_packet(int socket, std::string& buffer) {
+    iovec data{buffer.data(), buffer.size()};
     alignas(cmsghdr) std::array<char, largest_control> control{};
     msghdr message{};
     message.msg_iov = &data;
@@ -61,10 +60,17 @@ std::optional<FdPacket> receive_fd_packet(int socket, std::size_t largest) {
         got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     } while (got < 0 && errno == EINTR);
     if (got <= 0) return {};
-    packet.bytes.resize(static_cast<std::size_t>(got));
-    packet.fds = fds_of(message);
-    if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return FdPacket{};
-    return packet;
+    auto fds = fds_of(message);
+    if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return FdPacketView{};
+    return FdPacketView{{buffer.data(), static_cast<std::size_t>(got)}, std::move(fds)};
+}
+
+std::optional<FdPacket> receive_fd_packet(int socket, std::size_t largest) {
+    std::string buffer(largest, '\0');
+    auto packet = receive_fd_packet(socket, buffer);
+    if (!packet) return {};
+    buffer.resize(packet->bytes.size());
+    return FdPacket{std::move(buffer), std::move(packet->fds)};
 }
 
 }  // namespace bandd

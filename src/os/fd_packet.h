@@ -22,8 +22,15 @@ struct FdPacket {
 // `fds` stay the caller's, too; at most `most_packet_fds`. False: errno.
 bool send_fd_packet(int socket, std::string_view bytes, std::initializer_list<int> fds = {});
 
-// Waits for the next one, if the socket blocks. Nothing: the other end is closed. One that is longer
-// than `largest`, or brings more descriptors than it may, comes as an empty packet.
+struct FdPacketView {
+    std::string_view bytes;  // in the caller's buffer
+    std::vector<Fd> fds;
+};
+
+// Waits for the next one, if the socket blocks. Nothing: the other end is closed. One that is
+// longer than `largest`, or brings more descriptors than it may, comes as an empty packet.
 std::optional<FdPacket> receive_fd_packet(int socket, std::size_t largest);
+// The same, into a buffer that is kept; the largest packet is as long as that.
+std::optional<FdPacketView> receive_fd_packet(int socket, std::string& buffer);
 
 }  // namespace bandd

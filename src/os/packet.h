@@ -19,14 +19,19 @@ inline void append_field(std::string& packet, std::string_view field) {
 
 // Nothing if no whole field is left; the packet is then as it was, so that further calls find
 // nothing either.
-inline std::optional<std::string> take_field(std::string_view& packet) {
+inline std::optional<std::string_view> take_field_view(std::string_view& packet) {
     std::uint32_t size = 0;
     if (packet.size() < sizeof size) return {};
     std::memcpy(&size, packet.data(), sizeof size);
     if (packet.size() - sizeof size < size) return {};
-    std::string field(packet.substr(sizeof size, size));
+    std::string_view field = packet.substr(sizeof size, size);
     packet.remove_prefix(sizeof size + size);
     return field;
+}
+inline std::optional<std::string> take_field(std::string_view& packet) {
+    auto field = take_field_view(packet);
+    if (!field) return {};
+    return std::string(*field);
 }
 
 template <class Number>

@@ -41,6 +41,13 @@ OpenableFiles files_to_resolve() {
     return files;
 }
 
+// Whom this machine believes, as OpenSSL looks it up; where distributions put what that links to.
+OpenableFiles files_of_authorities() {
+    return {{"/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/usr/lib/ssl",
+             "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"},
+            {}};
+}
+
 RoleRights rights_of(Role role) {
     switch (role) {
         case Role::resolver:
@@ -49,6 +56,11 @@ RoleRights rights_of(Role role) {
                 files_to_resolve(), 256, 256 * mebibyte};
         case Role::http:
             return {"bandd-http", {}, {}, {}, 1024, 512 * mebibyte};
+        case Role::auth:
+            // A thread a question, each with what malloc sets aside for it.
+            return {
+                "bandd-auth",           {},  {.read_files = true, .local = true, .internet = true},
+                files_of_authorities(), 512, 4096 * mebibyte};
         case Role::nftables:
         case Role::ipset:
         case Role::geoblocks:
@@ -121,6 +133,14 @@ Result<> enter_role(Role role) {
     auto allowed = allow_only(rights.files, rights.calls);
     if (!allowed) return std::unexpected(allowed.error());
     return {};
+}
+
+bool enters_role(Role role) {
+    auto entered = enter_role(role);
+    if (entered) return true;
+    std::string line = "rights: " + to_line(entered.error()) + "\n";
+    [[maybe_unused]] auto ignored = ::write(STDERR_FILENO, line.data(), line.size());
+    return false;
 }
 
 Result<Missing> enter_daemon(const SystemUser& account, const std::vector<std::string>& writes) {

@@ -21,6 +21,8 @@ using Missing = std::vector<std::string>;
 // capabilities but those of its row, no new privileges, limits, files, calls. Started without root,
 // it stays who it is, and gives up the rest. An error: it must not go on.
 Result<> enter_role(Role role);
+// The same. False: why is said on standard error, which the daemon logs.
+bool enters_role(Role role);
 
 // Of these roles, whose user does not exist: one line each, to be said at a start.
 std::vector<Error> missing_role_users(std::span<const Role> roles);

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "os/fd_packet.h"
 #include "os/loop.h"
 
 namespace bandd {
@@ -46,6 +47,13 @@ Result<> RoleProcess::start(Instant now) {
 Result<> RoleProcess::send(std::string_view packet, Instant now) {
     if (auto running = start(now); !running) return running;
     if (::send(socket_.get(), packet.data(), packet.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        return fail_errno(std::string("sending to ") + role_program(role_));
+    return {};
+}
+
+Result<> RoleProcess::send(std::string_view packet, Instant now, int fd) {
+    if (auto running = start(now); !running) return running;
+    if (!send_fd_packet(socket_.get(), packet, {fd}))
         return fail_errno(std::string("sending to ") + role_program(role_));
     return {};
 }

@@ -37,6 +37,8 @@ class RoleProcess {
     Result<> start(Instant now);
     // The same, then sends. An error: it is not sent.
     Result<> send(std::string_view packet, Instant now);
+    // The same, with a descriptor, which stays the caller's, too.
+    Result<> send(std::string_view packet, Instant now, int fd);
     // The next packet of at most `largest` bytes, until the next call; nothing if there is none. If
     // the process has ended, it no longer `is_running` then.
     std::optional<std::string_view> receive(std::size_t largest, Instant now);

@@ -8,8 +8,10 @@
 // bandd-root ends when its socket to the daemon does, and each role when its own does.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "core/base/result.h"
 #include "os/fd.h"
@@ -18,13 +20,27 @@ namespace bandd {
 
 // The last three are bandd-kernel, one for each kind of sets, so that one that hangs or dies takes
 // no other along.
-enum class Role : std::uint8_t { resolver, http, programs, sockets, nftables, ipset, geoblocks };
-inline constexpr std::size_t role_count = 7;
+enum class Role : std::uint8_t {
+    resolver,
+    http,
+    auth,
+    programs,
+    sockets,
+    nftables,
+    ipset,
+    geoblocks
+};
+inline constexpr std::size_t role_count = 8;
 
 // A role's process finds its end of the socket (SOCK_SEQPACKET) to the daemon here, and the other
 // descriptor that it is given, if any, after it.
 inline constexpr int role_socket = 3;
 inline constexpr int role_extra = 4;
+// bandd-root finds here what is to be each role's standard error, in their order.
+inline constexpr int root_errors = 4;
+
+// Two ends, as between the daemon and a role: SOCK_SEQPACKET.
+Result<std::pair<Fd, Fd>> make_pair_of_sockets();
 
 // The name of its program.
 const char* role_program(Role role);
@@ -43,8 +59,13 @@ class Roles {
     // started, the socket ends at once. `extra`, -1 if there is none, stays the caller's, too.
     Result<Fd> start_role(Role role, int extra = -1);
 
+    // A pipe's end, which does not block: what processes of that role write to standard error
+    // (os/role_errors.h).
+    int errors_of(Role role) const { return errors_[static_cast<std::size_t>(role)].get(); }
+
   private:
     Fd socket_;
+    std::array<Fd, role_count> errors_;
 };
 
 }  // namespace bandd

@@ -56,12 +56,12 @@ void Workers::work(unsigned thread) {
     pthread_setname_np(pthread_self(), "bandd-matcher");
     std::unique_lock lock(mutex_);
     while (!ending_) {
-        if (do_next(lock, thread)) continue;
+        if (is_one_for_helpers() && do_next(lock, thread)) continue;
         std::uint64_t opened = times_opened_;
         lock.unlock();
         look_a_while(times_opened_, opened);
         lock.lock();
-        opened_.wait(lock, [&] { return ending_ || is_one_open(); });
+        opened_.wait(lock, [&] { return ending_ || is_one_for_helpers(); });
     }
 }
 
@@ -70,14 +70,15 @@ void Workers::wake_helpers() {
     opened_.notify_all();
 }
 
-void Workers::begin(std::size_t count, std::size_t limit, Job job) {
+void Workers::begin(std::size_t count, std::size_t limit, Job job, bool alone) {
     std::unique_lock lock(mutex_);
     job_ = std::move(job);
     next_ = 0;
     count_ = count;
     limit_ = limit;
     is_done_.assign(count, false);
-    if (count <= 1) return;  // done sooner than anybody wakes up
+    alone_ = alone;
+    if (count <= 1 || alone) return;  // done sooner than anybody wakes up
     while (helpers_.size() + 1 < threads_)
         helpers_.emplace_back(
             [this, thread = static_cast<unsigned>(helpers_.size() + 1)] { work(thread); });
@@ -88,7 +89,7 @@ void Workers::raise_limit(std::size_t limit) {
     std::unique_lock lock(mutex_);
     bool waited = !is_one_open();
     limit_ = limit;
-    if (waited && is_one_open()) wake_helpers();
+    if (waited && is_one_for_helpers()) wake_helpers();
 }
 
 void Workers::wait_for(std::size_t index) {

@@ -29,7 +29,8 @@ class Workers {
 
     // All of these are called by one thread only. A list is the jobs 0 … count - 1. They are begun
     // in this order, each once; those from `limit` on wait until it is raised. Jobs must not throw.
-    void begin(std::size_t count, std::size_t limit, Job job);
+    // `alone`: the helpers sleep on, and each job is done when it is waited for.
+    void begin(std::size_t count, std::size_t limit, Job job, bool alone = false);
     void raise_limit(std::size_t limit);
     // Returns once this job, which is below the limit, is done. The caller does others meanwhile.
     void wait_for(std::size_t index);
@@ -38,6 +39,7 @@ class Workers {
 
   private:
     void work(unsigned thread);
+    bool is_one_for_helpers() const { return !alone_ && is_one_open(); }
     bool is_one_open() const { return next_ < count_ && next_ < limit_; }
     // Does the next job, if one is open; with `mutex_` held by `lock` on entry and return.
     bool do_next(std::unique_lock<std::mutex>& lock, unsigned thread);
@@ -53,6 +55,7 @@ class Workers {
     std::size_t running_ = 0;
     // How often jobs were opened and done: changed with `mutex_` held, looked at without.
     std::atomic<std::uint64_t> times_opened_ = 0, times_done_ = 0;
+    bool alone_ = false;
     bool ending_ = false;
 };
 

@@ -4,22 +4,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/base/percent.h"
 #include "core/base/reserved.h"
 
 namespace bandd {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr std::string_view refusal = "Login is not allowed from there";
-constexpr std::string_view account_refusal = "This account was used from too many places";
-
-int hex(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
 
 std::string text_of(const Json& json, const char* key) {
     auto found = json.find(key);
@@ -55,20 +46,6 @@ bool is_authorized(const HttpRequest& request, std::string_view token) {
     return is_same_secret(request.header("x-auth-key"), token);
 }
 
-std::optional<std::string> percent_decoded(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '%') {
-            out += text[i];
-            continue;
-        }
-        if (i + 2 >= text.size() || hex(text[i + 1]) < 0 || hex(text[i + 2]) < 0) return {};
-        out += static_cast<char>(hex(text[i + 1]) * 16 + hex(text[i + 2]));
-        i += 2;
-    }
-    return out;
-}
-
 std::string header_text(std::string_view text) {
     std::string out;
     for (char c : text) out += static_cast<unsigned char>(c) < ' ' || c == '\x7f' ? ' ' : c;
@@ -76,8 +53,15 @@ std::string header_text(std::string_view text) {
 }
 
 std::optional<HttpLogin> parse_nginx(const HttpRequest& request) {
+    // Of two, one would be checked, and the other one believed.
+    for (std::string_view name : {"auth-user", "client-ip", "auth-method", "auth-protocol"})
+        if (std::ranges::count(request.headers, name, [](const auto& header) -> std::string_view {
+                return header.first;
+            }) > 1)
+            return {};
     HttpLogin login;
-    login.anonymous = request.header("auth-method") == "none";
+    login.method = request.header("auth-method");
+    login.anonymous = login.method == "none";
     auto user = percent_decoded(request.header("auth-user"));
     auto address = parse_address(request.header("client-ip"));
     if (!user || (user->empty() && !login.anonymous) || !address) return {};
@@ -87,39 +71,47 @@ std::optional<HttpLogin> parse_nginx(const HttpRequest& request) {
     return login;
 }
 
-HttpReply reply_to_nginx(const HttpLogin& login, const Decision& decision,
-                         const HttpConfig& config) {
+bool is_checked(const HttpLogin& login, const HttpConfig& config) {
+    if (config.backend_checks) return true;
+    return !login.anonymous &&
+           (config.auth || login.protocol == "imap" || login.protocol == "pop3");
+}
+
+bool can_be_checked(const HttpLogin& login, const HttpConfig& config) {
+    if (login.anonymous || login.method.empty() || login.method == "plain") return true;
+    return login.method == "external" && !config.auth;
+}
+
+HttpReply refuse(std::string text, const char* code) {
     HttpReply reply;
-    if (decision.permit != Permit::yes) {
-        reply.headers.emplace_back("Auth-Status",
-                                   decision.permit == Permit::country ? refusal : account_refusal);
-        // For SMTP, nginx sends this in front.
-        reply.headers.emplace_back("Auth-Error-Code", "535 5.7.8");
-        return reply;
-    }
+    reply.headers.emplace_back("Auth-Status", std::move(text));
+    reply.headers.emplace_back("Auth-Error-Code", code);
+    return reply;
+}
+
+HttpReply refuse_for_now(std::string_view protocol) {
+    std::string code = protocol == "imap"   ? "[UNAVAILABLE] "
+                       : protocol == "pop3" ? "[SYS/TEMP] "
+                                            : "";
+    return refuse(code + "Temporary server problem, try again later", "451 4.3.0");
+}
+
+HttpReply let_in(const HttpLogin& login, const HttpConfig& config) {
     auto server = config.mail_servers.find(login.protocol);
-    if (server == config.mail_servers.end()) {
-        reply.headers.emplace_back("Auth-Status", "Temporary server problem, try again later");
-        reply.headers.emplace_back("Auth-Error-Code", "451 4.3.0");
-        return reply;
-    }
+    if (server == config.mail_servers.end()) return refuse_for_now(login.protocol);
+    HttpReply reply;
     reply.headers.emplace_back("Auth-Status", "OK");
     reply.headers.emplace_back("Auth-Server", to_string(server->second.address));
     reply.headers.emplace_back("Auth-Port", std::to_string(server->second.port));
     return reply;
 }
 
-bool is_checked_behind(const HttpLogin& login, const HttpConfig& config) {
-    return config.backend_checks ||
-           (!login.anonymous && (login.protocol == "imap" || login.protocol == "pop3"));
-}
-
-HttpReply refuse_unchecked() {
+HttpReply ask_whether_right(const PasswordServer& server) {
+    constexpr std::chrono::seconds grace{2};  // bandd-auth keeps to the timeout
     HttpReply reply;
-    reply.headers.emplace_back("Auth-Status",
-                               "bandd is not told that the mail server checks passwords (http: "
-                               "backend_checks)");
-    reply.headers.emplace_back("Auth-Error-Code", "535 5.7.8");
+    reply.status = ask_for_password;
+    auto patience = std::chrono::ceil<std::chrono::seconds>(server.timeout) + grace;
+    reply.headers.emplace_back("seconds", std::to_string(patience.count()));
     return reply;
 }
 
@@ -138,14 +130,10 @@ std::optional<HttpLogin> parse_dovecot(const HttpRequest& request) {
     return login;
 }
 
-HttpReply reply_to_dovecot(const Decision& decision) {
+HttpReply reply_to_dovecot(bool may, std::string_view text) {
     HttpReply reply;
     reply.type = "application/json";
-    Json json{{"status", decision.permit == Permit::yes ? 0 : -1},
-              {"msg", decision.permit == Permit::yes       ? ""
-                      : decision.permit == Permit::country ? refusal
-                                                           : account_refusal}};
-    reply.body = json.dump() + "\n";
+    reply.body = Json{{"status", may ? 0 : -1}, {"msg", may ? "" : text}}.dump() + "\n";
     return reply;
 }
 

@@ -200,6 +200,6 @@ void serve(int socket) {
 }  // namespace bandd
 
 int main() {
-    if (!bandd::enter_role(bandd::Role::resolver)) return 1;
+    if (!bandd::enters_role(bandd::Role::resolver)) return 1;
     bandd::serve(bandd::role_socket);
 }

@@ -4,8 +4,9 @@
 // byte, the role's number, and descriptors to hand on. Which program that is, and what it is told,
 // is decided here.
 //
-//   bandd-root CONFIGURATION      descriptor 3: the daemon
+//   bandd-root CONFIGURATION      descriptor 3: the daemon; 4 and on: the roles' standard error
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -20,6 +21,7 @@
 
 #include "os/fd_packet.h"
 #include "os/roles.h"
+#include "os/signals.h"
 
 namespace bandd {
 namespace {
@@ -33,6 +35,7 @@ struct Row {
 constexpr std::array<Row, role_count> rows{{
     {1, false, true},   // resolver
     {1, false, true},   // http
+    {1, false, true},   // auth
     {8, true, false},   // programs
     {1, true, true},    // sockets
     {1, false, false},  // nftables
@@ -53,6 +56,7 @@ constexpr std::size_t extra = 2;   // for the role, if it is there
 [[noreturn]] void become(Role role, const std::string& program, const std::string& settings,
                          const std::vector<Fd>& descriptors) {
     const Row& row = rows[static_cast<std::size_t>(role)];
+    if (dup2(root_errors + static_cast<int>(role), STDERR_FILENO) < 0) _exit(1);
     // First out of the way of the places that they go to.
     std::vector<int> high;
     for (std::size_t i : {theirs, extra})
@@ -65,6 +69,9 @@ constexpr std::size_t extra = 2;   // for the role, if it is there
     if (::close_range(first, ~0U, 0) != 0)
         for (unsigned fd = first; fd < 1024; ++fd) ::close(static_cast<int>(fd));
     if (row.ends_with_us) prctl(PR_SET_PDEATHSIG, SIGKILL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
     setsid();
     if (::chdir("/") != 0) _exit(1);
     std::string name = role_program(role);
@@ -82,15 +89,16 @@ constexpr std::size_t extra = 2;   // for the role, if it is there
 
 class Parent {
   public:
-    explicit Parent(std::string settings) : settings_(std::move(settings)) {
+    Parent(std::string settings, Fd ends) : settings_(std::move(settings)), ends_(std::move(ends)) {
         for (std::size_t i = 0; i < rows.size(); ++i)
             programs_[i] = find_own_program(role_program(static_cast<Role>(i)));
     }
 
     // Until the daemon has gone.
     void run() {
-        while (auto packet = receive_fd_packet(role_socket, 1)) {
-            reap();
+        while (wait()) {
+            auto packet = receive_fd_packet(role_socket, 1);
+            if (!packet) return;
             if (packet->bytes.empty() || packet->fds.size() <= ours) continue;
             std::size_t role = static_cast<unsigned char>(packet->bytes.front());
             if (role < rows.size()) start(role, packet->fds);
@@ -98,6 +106,16 @@ class Parent {
     }
 
   private:
+    // Until there is a request, or the daemon has gone. Whoever ends meanwhile leaves no zombie.
+    bool wait() {
+        while (true) {
+            std::array<pollfd, 2> ready{{{role_socket, POLLIN, 0}, {ends_.get(), POLLIN, 0}}};
+            if (poll(ready.data(), ready.size(), -1) < 0 && errno != EINTR) return false;
+            if (ready[1].revents != 0) reap();
+            if (ready[0].revents != 0) return true;
+        }
+    }
+
     void start(std::size_t role, const std::vector<Fd>& descriptors) {
         auto& running = running_[role];
         if (running.size() >= rows[role].most) {
@@ -117,14 +135,17 @@ class Parent {
             setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &buffer_size, sizeof buffer_size);
     }
 
-    // A process that has ended stays a zombie until the next request, so that its number is not
-    // given to another process, which we might kill.
+    // What is in `running_` is not reaped yet, so its number is no other process' that we might
+    // kill.
     void reap() {
+        while (read_signal(ends_) != 0) {
+        }
         for (auto& running : running_)
             std::erase_if(running, [](pid_t pid) { return waitpid(pid, nullptr, WNOHANG) == pid; });
     }
 
     std::string settings_;
+    Fd ends_;  // readable once a process has ended
     std::array<std::string, rows.size()> programs_;
     std::array<std::deque<pid_t>, rows.size()> running_;
 };
@@ -137,9 +158,12 @@ int main(int argc, char** argv) {
     setsid();
     // Terminal signals are for the daemon; the socket's end tells us when to leave.
     for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(signal, SIG_IGN);
+    std::signal(SIGCHLD, SIG_DFL);  // who started us may have ignored it, so that we could not wait
+    auto ends = bandd::open_signals({SIGCHLD});
+    if (!ends) return 1;
     if (bandd::Fd null(::open("/dev/null", O_RDWR)); null) {
         dup2(null.get(), STDIN_FILENO);
         dup2(null.get(), STDOUT_FILENO);
     }
-    bandd::Parent(argv[1]).run();
+    bandd::Parent(argv[1], std::move(*ends)).run();
 }

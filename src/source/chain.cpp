@@ -42,6 +42,8 @@ bool is_copy(const Sighting& seen, const Sighting& other) {
 void Chain::restore(const FilePosition& saved) {
     if (saved.file.number == 0 && saved.at.id == FileId{}) {
         begun_ = saved.modified;
+        clock_.set(Duration{saved.clock});
+        kept_offset_ = clock_.offset();
         return;
     }
     File file{saved, saved.gone ? State::gone : State::known, false, true};
@@ -61,6 +63,7 @@ void Chain::restore(const FilePosition& saved) {
 Chain Chain::under(std::string log) const {
     Chain chain = *this;
     chain.log_ = std::move(log);
+    chain.clock_ = {};  // it may be another zone in which it is read
     chain.begun_changed_ = true;
     for (File& file : chain.files_) {
         file.at.file.log = chain.log_;
@@ -353,10 +356,13 @@ void Chain::mark_all_changed() {
 }
 
 void Chain::take_changes(std::vector<FilePosition>& changed, std::vector<FileNumber>& gone) {
+    if (has_begun() && std::exchange(kept_offset_, clock_.offset()) != clock_.offset())
+        begun_changed_ = true;
     if (std::exchange(begun_changed_, false)) {
         FilePosition begun;
         begun.file.log = log_;
         begun.modified = *begun_;
+        begun.clock = clock_.offset().count();
         changed.push_back(std::move(begun));
     }
     for (File& file : files_)

@@ -34,6 +34,7 @@
 #include <vector>
 
 #include "core/base/log_position.h"
+#include "core/decide/log_clock.h"
 
 namespace bandd {
 
@@ -108,11 +109,15 @@ class Chain {
 
     const std::vector<File>& files() const { return files_; }
     const std::string& log() const { return log_; }
+    // What its lines' dates are off by. It is kept with the positions, and goes from file to file.
+    LogClock& clock() { return clock_; }
+    const LogClock& clock() const { return clock_; }
     // Files that were forgotten though they were still there, as there were too many.
     std::uint64_t forgotten() const { return forgotten_; }
 
     // What a checkpoint has to keep, and numbers that it need not keep any more. A position with
-    // number 0 is that of the log's first look: what was modified before it is old.
+    // number 0 is that of the log's first look: what was modified before it is old. It has the
+    // clock, too.
     void take_changes(std::vector<FilePosition>& changed, std::vector<FileNumber>& gone);
     // The state was lost: all is a change.
     void mark_all_changed();
@@ -146,6 +151,8 @@ class Chain {
     std::int64_t old_before_ = INT64_MIN;
     std::optional<std::int64_t> begun_;  // what was modified before is old
     bool begun_changed_ = false;
+    LogClock clock_;
+    Duration kept_offset_{0};  // of the clock, as a checkpoint has it
     std::uint64_t last_ = 0;   // the highest number
     std::vector<File> files_;  // by number, ascending
     std::vector<FileNumber> gone_;

@@ -52,6 +52,20 @@ class DatedLines {
         return {};
     }
 
+    // Of the lines that begin in what is read from there on, the last one's.
+    std::optional<Instant> last(std::uint64_t from, bool at_line) {
+        std::optional<Instant> last;
+        if (!read(from)) return last;
+        std::string_view rest = raw_;
+        while (std::size_t length = line_length(rest)) {
+            if (at_line)
+                if (auto time = time_of(rest.substr(0, length))) last = time;
+            at_line = true;
+            rest.remove_prefix(length);
+        }
+        return last;
+    }
+
   private:
     bool read(std::uint64_t from) {
         raw_.resize(std::min<std::uint64_t>(block * 2, end_ - from));
@@ -82,22 +96,33 @@ class DatedLines {
     std::string raw_, decoded_;
 };
 
-}  // namespace
+// As a file begins: where its first line does, and how its bytes are read.
+struct Beginning {
+    std::uint64_t offset = 0;
+    Encoding encoding = Encoding::automatic;
+};
 
-std::uint64_t find_start(int fd, std::uint64_t end, Encoding encoding, Instant since,
-                         const Zone& zone, Instant now) {
+Beginning beginning_of(int fd, std::uint64_t end, Encoding encoding) {
     std::array<char, 4> head{};
     ssize_t got = pread(fd, head.data(), head.size(), 0);
     auto mark =
         detect_byte_order_mark({head.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))});
     if (encoding == Encoding::automatic) encoding = mark.encoding;
-    DatedLines lines(fd, end, encoding, zone, now);
-    std::uint64_t low = std::min<std::uint64_t>(mark.length, end);
+    return {std::min<std::uint64_t>(mark.length, end), encoding};
+}
+
+}  // namespace
+
+std::uint64_t find_start(int fd, std::uint64_t end, Encoding encoding, Instant since,
+                         const Zone& zone, Instant now) {
+    Beginning begin = beginning_of(fd, end, encoding);
+    DatedLines lines(fd, end, begin.encoding, zone, now);
+    std::uint64_t low = begin.offset;
     std::uint64_t high = end;
     if (!lines.first(low, std::min(end, low + looked_at_first), true, Instant{INT64_MIN}))
         return end;
     while (high - low > block) {
-        std::size_t unit = unit_size(encoding);
+        std::size_t unit = unit_size(begin.encoding);
         std::uint64_t middle = low + (high - low) / 2 / unit * unit;
         auto found = lines.first(middle, high, false, Instant{INT64_MIN});
         if (!found || found->time >= since)
@@ -107,6 +132,15 @@ std::uint64_t find_start(int fd, std::uint64_t end, Encoding encoding, Instant s
     }
     auto found = lines.first(low, end, true, since);
     return found ? found->offset : end;
+}
+
+std::optional<Instant> find_last_date(int fd, std::uint64_t end, Encoding encoding,
+                                      const Zone& zone, Instant now) {
+    Beginning begin = beginning_of(fd, end, encoding);
+    DatedLines lines(fd, end, begin.encoding, zone, now);
+    bool whole = end - begin.offset <= block;
+    std::size_t unit = unit_size(begin.encoding);
+    return lines.last(whole ? begin.offset : (end - block) / unit * unit, whole);
 }
 
 }  // namespace bandd

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "core/base/zone.h"
 #include "core/text/encoding.h"
@@ -13,5 +14,8 @@ namespace bandd {
 // lines would count as new. Lines are taken to be in the order of their dates.
 std::uint64_t find_start(int fd, std::uint64_t end, Encoding encoding, Instant since,
                          const Zone& zone, Instant now);
+// The date of the last line that has one, of those in the file's last 64 KiB.
+std::optional<Instant> find_last_date(int fd, std::uint64_t end, Encoding encoding,
+                                      const Zone& zone, Instant now);
 
 }  // namespace bandd

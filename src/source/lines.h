@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/types.h"
+#include "core/decide/log_clock.h"
 #include "core/decide/log_time.h"
 #include "core/text/chunk.h"
 
@@ -41,6 +42,7 @@ struct FilePart {
 struct PartRead {
     std::size_t bytes = 0;  // fewer than its size if the file was truncated meanwhile
     std::string_view left;  // the line that has no end yet, `begun` included
+    std::size_t bans = 0;   // that it led to
 };
 
 // Lines, or where they are.
@@ -51,6 +53,11 @@ struct Lines {
     const Audience& audience;
     Readable what;
     Backlog* backlog = nullptr;  // empty if they are new
+    // Of the log that they are in, if its dates may be off.
+    LogClock* clock = nullptr;
+    std::string_view log = {};  // its name: a file's path, a syslog sender
+    // Its lines before these were read to their end when these were written.
+    bool just_written = false;
 };
 
 }  // namespace bandd

@@ -17,7 +17,7 @@ LogFiles::~LogFiles() {
 
 Result<> LogFiles::start(const Config& config) {
     Watch::Limits limits;
-    limits.line_limit = config.line_limit;
+    limits.line_limit = config.longest_line();
     auto watch = Watch::create(limits);
     if (!watch) return std::unexpected(watch.error());
     watch_ = std::make_unique<Watch>(std::move(*watch));
@@ -76,7 +76,8 @@ void LogFiles::read(LineTaker& taker, Instant now) {
     watch_->read_ready(
         {[&](Reader& reader, const Readable& what) {
              return taker.take({watch_->logs()[*reader.logs.begin()].spec.path, audience_of(reader),
-                                what, reader.backlog ? &*reader.backlog : nullptr},
+                                what, reader.backlog ? &*reader.backlog : nullptr,
+                                &reader.chain->clock(), reader.tail.path(), reader.appended},
                                now);
          },
          on_error_, taker.takes_parts()},

@@ -9,6 +9,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "os/clock.h"
+
 namespace bandd {
 
 unsigned threads_of(const Config& config) {
@@ -25,6 +27,11 @@ ParallelScan::ParallelScan(unsigned threads, const ScanCounts& counts)
     pieces_.resize(threads <= 1 ? 1 : threads * for_each_thread);
 }
 
+ParallelScan::ParallelScan(const Config& config, const ScanCounts& counts)
+    : ParallelScan(threads_of(config), counts) {
+    if (config.matchers == 0 && threads() > 1) trial_.emplace();
+}
+
 void ParallelScan::begin(const Ruleset& ruleset, const Readable& what, Instant now) {
     workers_->stop();
     ruleset_ = &ruleset;
@@ -33,7 +40,10 @@ void ParallelScan::begin(const Ruleset& ruleset, const Readable& what, Instant n
     const auto* part = std::get_if<FilePart>(&what);
     chunk_ = chunk != nullptr ? *chunk : Chunk{};
     part_ = part != nullptr ? std::optional(*part) : std::nullopt;
-    begin_pieces(chunk != nullptr ? chunk->bytes.size() : part->size);
+    // Less than was offered, so that a trial is short.
+    if (part_ && trial_ && trial_->is_trying())
+        part_->size = std::min(part_->size, HelpTrial::bytes_a_turn);
+    begin_pieces(chunk != nullptr ? chunk->bytes.size() : part_->size);
 }
 
 void ParallelScan::begin_pieces(std::size_t bytes) {
@@ -42,8 +52,21 @@ void ParallelScan::begin_pieces(std::size_t bytes) {
     stage_ = Stage::scanned;
     read_ = 0;
     left_.clear();
-    workers_->begin(count_, pieces_.size(),
-                    [this](std::size_t index, unsigned thread) { scan_piece(index, thread); });
+    bool alone = trial_ && count_ > 1 && !trial_->with_help();
+    // Alone, one text stays in the processor's cache.
+    ring_ = alone ? 1 : pieces_.size();
+    if (trial_) begun_ = stopwatch();
+    workers_->begin(
+        count_, ring_, [this](std::size_t index, unsigned thread) { scan_piece(index, thread); },
+        alone);
+}
+
+// What was decided meanwhile, and who had to wait for whom, is part of how long it took.
+void ParallelScan::end_pieces() {
+    workers_->stop();
+    bool could_help = trial_ && count_ > 1;
+    if (could_help) trial_->took(part_ ? read_ : chunk_.bytes.size(), stopwatch() - begun_);
+    count_ = handed_ = 0;
 }
 
 void ParallelScan::scan_piece(std::size_t index, unsigned thread) {
@@ -141,9 +164,9 @@ std::optional<std::string_view> ParallelScan::next(Hits& hits) {
         if (truncated)
             count_ = handed_;
         else
-            workers_->raise_limit(handed_ + pieces_.size());  // which fill this one again
+            workers_->raise_limit(handed_ + ring_);  // which fill this one again
     }
-    workers_->stop();
+    end_pieces();
     return {};
 }
 

@@ -12,6 +12,7 @@
 #include "config/types.h"
 #include "core/match/scanner.h"
 #include "os/workers.h"
+#include "source/help_trial.h"
 #include "source/lines.h"
 
 namespace bandd {
@@ -25,6 +26,8 @@ class ParallelScan {
     static constexpr std::size_t piece_size = 64 << 10;
     // `counts` so far, of one that this replaces.
     explicit ParallelScan(unsigned threads, const ScanCounts& counts = {});
+    // As `threads_of` says; `matchers: auto` has the others help while that pays.
+    explicit ParallelScan(const Config& config, const ScanCounts& counts = {});
 
     // Begins to scan. Ruleset and lines must live until all of it was had from `next`, or the next
     // `begin`. Of a part of a file each thread reads its own share, too: what one has read another
@@ -34,7 +37,7 @@ class ParallelScan {
     // Both are good until the next call, those of a chunk as long as the chunk.
     std::optional<std::string_view> next(Hits& hits);
     // Of a part of a file, once `next` is through with it; `left` is good until the next `begin`.
-    PartRead has_read() const { return {read_, left_}; }
+    PartRead has_read() const { return {.bytes = read_, .left = left_}; }
 
     // Gives back what a backlog took, once it is read.
     void give_back();
@@ -54,7 +57,8 @@ class ParallelScan {
     enum class Stage { scanned, seam, lines };
 
     void begin_pieces(std::size_t bytes);
-    Piece& piece(std::size_t index) { return pieces_[index % pieces_.size()]; }
+    void end_pieces();
+    Piece& piece(std::size_t index) { return pieces_[index % ring_]; }
     void scan_piece(std::size_t index, unsigned thread);
     std::size_t begin_of_piece(std::size_t bytes, std::size_t index) const;
     void cut_piece(Piece& piece, std::size_t index) const;
@@ -63,8 +67,11 @@ class ParallelScan {
 
     std::deque<Scratch> scratches_;  // of each thread
     std::deque<Piece> pieces_;       // a ring; where they are, short texts are, too
-    std::size_t count_ = 0;          // pieces of what is scanned
-    std::size_t handed_ = 0;         // of them, those that are done with
+    std::size_t ring_ = 1;           // so many of them are used
+    std::optional<HelpTrial> trial_;
+    double begun_ = 0;        // by the stopwatch
+    std::size_t count_ = 0;   // pieces of what is scanned
+    std::size_t handed_ = 0;  // of them, those that are done with
     Stage stage_ = Stage::scanned;
     const Ruleset* ruleset_ = nullptr;
     Instant now_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Where lines come from. Each kind of source is a class of its own: log files, the journal, syslog
-// messages, standard input. A new one is a file with such a class, and a row in sources.cpp.
+// messages, standard input. A new one is a file with such a class, and what ARCHITECTURE.md's
+// table says of "a new log source".
 #pragma once
 
 #include <functional>

@@ -42,6 +42,7 @@ void SyslogSource::configure(const Config&, std::span<const SourceJail> jails, S
                              Instant) {
     for (auto& [address, listening] : listening_) {
         listening.jails.clear();
+        listening.clocks.clear();  // dates may mean something else
         std::vector<Prefix> all;
         for (const SourceJail& jail : jails) {
             const auto& syslog = jail.config->syslog;
@@ -71,8 +72,8 @@ void SyslogSource::read(LineTaker& taker, Instant now) {
             });
 }
 
-void SyslogSource::hand_on(const Listening& listening, const Address& sender,
-                           std::string_view lines, LineTaker& taker, Instant now) const {
+void SyslogSource::hand_on(Listening& listening, const Address& sender, std::string_view lines,
+                           LineTaker& taker, Instant now) {
     const ListenAddress& address = listening.listener->address();
     bool local = address.kind == ListenAddress::Kind::unix_datagram;
     Audience audience;
@@ -86,7 +87,28 @@ void SyslogSource::hand_on(const Listening& listening, const Address& sender,
     }
     if (audience.jails.empty()) return;
     auto from = local ? std::nullopt : std::optional(sender);
-    taker.take({to_string(address), audience, Chunk{0, lines, from}}, now);
+    std::string name = local ? std::string() : to_string(sender);
+    auto known = listening.clocks.find(name);
+    LogClock fresh;
+    LogClock& clock = known == listening.clocks.end() ? fresh : known->second;
+    std::string source = to_string(address);
+    std::string log = source + (local ? "" : " from " + name);
+    taker.take({source, audience, Chunk{0, lines, from}, nullptr, &clock, log, true}, now);
+    if (known != listening.clocks.end()) {
+        if (clock.is_idle()) listening.clocks.erase(known);
+    } else if (!clock.is_idle() && listening.clocks.size() < most_clocks) {
+        listening.clocks.emplace(std::move(name), clock);
+    }
+}
+
+std::vector<SyslogSource::Clock> SyslogSource::clocks(const SyslogListener& listener) const {
+    std::vector<Clock> off;
+    for (const auto& [address, listening] : listening_) {
+        if (listening.listener.get() != &listener) continue;
+        for (const auto& [sender, clock] : listening.clocks)
+            if (clock.offset() != Duration{0}) off.push_back({sender, clock.offset()});
+    }
+    return off;
 }
 
 std::optional<Instant> SyslogSource::next_deadline() const {

@@ -24,6 +24,15 @@ class SyslogSource : public Source {
     std::optional<Instant> next_deadline() const override;
     void on_time(Instant now) override;
 
+    // Senders whose dates are off, and that are watched for it; more are taken as they are. After a
+    // restart it is learned anew.
+    static constexpr std::size_t most_clocks = 1024;
+    struct Clock {
+        std::string sender;  // empty: those of this machine
+        Duration offset{0};
+    };
+    std::vector<Clock> clocks(const SyslogListener& listener) const;
+
     // Those that a jail listens at.
     std::vector<const SyslogListener*> listeners(JailIndex jail) const;
 
@@ -36,9 +45,10 @@ class SyslogSource : public Source {
     struct Listening {
         std::unique_ptr<SyslogListener> listener;
         std::vector<Believer> jails;
+        std::map<std::string, LogClock> clocks;  // by sender, those that are not idle
     };
-    void hand_on(const Listening& listening, const Address& sender, std::string_view lines,
-                 LineTaker& taker, Instant now) const;
+    void hand_on(Listening& listening, const Address& sender, std::string_view lines,
+                 LineTaker& taker, Instant now);
 
     Loop& loop_;
     OnError on_error_;

@@ -17,6 +17,13 @@ namespace {
 
 FileId id_of(const struct stat& status) { return {status.st_dev, status.st_ino}; }
 
+// A piece of Docker's is of 16 KiB, and each byte may take six.
+constexpr std::size_t longest_piece = 128 << 10;
+// So much waits for the end of a line in pieces, beside that line.
+constexpr std::size_t most_held = 1 << 20;
+// Before what is read first there may be a piece of each stream.
+constexpr std::size_t looked_back = 2 * longest_piece;
+
 }  // namespace
 
 std::optional<FileId> file_id(const std::string& path) {
@@ -103,15 +110,46 @@ void Tail::seek(std::uint64_t offset, bool skipping) {
     skipping_ = skipping;
     raw_.clear();
     handed_ = 0;
+    pieces_.reset();
+    holds_pieces_ = false;
+    detect_container(head(Fingerprint::longest));
+    look_back();
+}
+
+void Tail::detect_container(std::string_view first_bytes) {
+    if (pieces_ || unit_size(wanted_) == 2) return;
+    if (auto format = container_format(first_bytes)) pieces_.emplace(*format, line_limit_);
+}
+
+// Which lines are open after all that was read.
+std::optional<Pieces> Tail::state_at_end() const {
+    std::optional<Pieces> state = pieces_;
+    if (state) state->look_back(std::string_view(raw_).substr(handed_));
+    return state;
+}
+
+void Tail::look_back() {
+    if (!pieces_ || !fd_ || offset_ == 0) return;
+    std::string before(std::min<std::uint64_t>(offset_, looked_back), '\0');
+    ssize_t got =
+        pread(fd_.get(), before.data(), before.size(), static_cast<off_t>(offset_ - before.size()));
+    before.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    pieces_->look_back(before);
+}
+
+void Tail::go_on_from(const Tail& before) {
+    if (auto state = before.state_at_end(); pieces_ && state) pieces_->go_on_from(*state);
 }
 
 void Tail::restart() {
     ++counts_.truncations;
+    std::optional<Pieces> before = state_at_end();
     encoding_ = wanted_;
     fingerprint_ = {};
     empty_since_.reset();
     look();
     seek(0);
+    if (pieces_ && before) pieces_->go_on_from(*before);
 }
 
 void Tail::look() {
@@ -192,7 +230,8 @@ void Tail::leave_handed() {
 std::optional<FilePart> Tail::ahead(std::size_t most) {
     leave_handed();
     bool known = encoding_ == Encoding::utf8 && fingerprint_.length == Fingerprint::longest;
-    if (!fd_ || !known || skipping_ || took_nothing_ || raw_.size() >= line_limit_) return {};
+    if (!fd_ || !known || pieces_ || skipping_ || took_nothing_ || raw_.size() >= line_limit_)
+        return {};
     std::uint64_t end = size();
     if (end <= offset_ || !matches(fingerprint_)) return {};
     return FilePart{fd_.get(), offset_, std::min<std::uint64_t>(most, end - offset_), raw_};
@@ -205,17 +244,17 @@ void Tail::took(std::size_t bytes, std::string_view left) {
     took_nothing_ = bytes == 0;
 }
 
-Result<Tail::Progress> Tail::read_on(std::size_t part, const Take& take) {
-    if (part > 0)
-        if (auto next = ahead(part)) {
+Result<Tail::Progress> Tail::read_on(std::size_t most, bool parts, const Take& take) {
+    if (parts)
+        if (auto next = ahead(most)) {
             PartRead read = take(*next);
             took(read.bytes, read.left);
-            return Progress{read.bytes, true};
+            return Progress{read.bytes, read.bans, true};
         }
-    auto read = this->read(part > 0 ? backlog_read_size : read_size);
+    auto read = this->read(std::min(most, parts ? backlog_read_size : read_size));
     if (!read) return std::unexpected(read.error());
-    if (!read->bytes.empty()) take(Chunk{0, read->bytes, {}});
-    return Progress{read->bytes.size(), read->more, read->truncated};
+    std::size_t bans = read->bytes.empty() ? 0 : take(Chunk{0, read->bytes, {}}).bans;
+    return Progress{read->bytes.size(), bans, read->more, read->truncated};
 }
 
 // Within a line that was cut: forgets what is left of it. False if its end was not read yet.
@@ -324,25 +363,55 @@ void Tail::give_up() {
 
 Tail::Read Tail::hand_on_lines(bool more) {
     detect_encoding();
+    if (offset_ == raw_.size()) detect_container(raw_);
     if (skipping_ && !skip_cut_line()) return Read{{}, more};
     std::size_t whole = last_line_end(encoding_, raw_);
-    if (whole == 0 && raw_.size() >= line_limit_ * unit_size(encoding_)) {
+    std::size_t limit = pieces_ ? std::max(line_limit_, longest_piece) : line_limit_;
+    if (whole == 0 && raw_.size() >= limit * unit_size(encoding_)) {
         ++counts_.cut_lines;
         skipping_ = true;
-        return Read{hand_on(line_limit_ * unit_size(encoding_)), more};
+        return Read{hand_on(limit * unit_size(encoding_)), more};
     }
+    if (pieces_) return Read{hand_on_pieces(whole, raw_.size() > most_held + line_limit_), more};
     return Read{hand_on(whole), more};
+}
+
+// Whole lines, with those that are in pieces joined; `all`: also such as have no end yet.
+std::string_view Tail::hand_on_pieces(std::size_t whole, bool all) {
+    std::string_view lines = std::string_view(raw_).substr(0, whole);
+    std::swap(decoded_, decoded_before_);
+    decoded_.clear();
+    Pieces::Taken taken = all ? pieces_->take_all(lines, decoded_) : pieces_->take(lines, decoded_);
+    holds_pieces_ = taken.bytes < whole;
+    counts_.cut_lines += taken.cut;
+    counts_.bytes += taken.bytes;
+    handed_ = taken.bytes;
+    return taken.as_is ? lines.substr(0, taken.bytes) : std::string_view(decoded_);
+}
+
+std::string_view Tail::let_go() {
+    leave_handed();
+    return hand_on_pieces(last_line_end(encoding_, raw_), true);
 }
 
 std::string_view Tail::flush_partial() {
     raw_.erase(0, handed_);
     handed_ = 0;
     if (skipping_ || raw_.empty()) return {};
+    if (pieces_) {
+        if (!raw_.ends_with('\n')) raw_ += '\n';  // the end of what is handed on, not of the file
+        return hand_on_pieces(raw_.size(), true);
+    }
     return hand_on(raw_.size() / unit_size(encoding_) * unit_size(encoding_));
 }
 
 TailPosition Tail::position() const {
     return {path_, id_, offset_ - (raw_.size() - handed_), skipping_, fingerprint_};
+}
+
+std::optional<Instant> Tail::find_last_date(const Zone& zone, Instant now) const {
+    if (!fd_) return {};
+    return bandd::find_last_date(fd_.get(), size(), wanted_, zone, now);
 }
 
 std::uint64_t Tail::find_start(Instant since, const Zone& zone, Instant now) const {

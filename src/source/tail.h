@@ -12,6 +12,7 @@
 #include "core/base/log_position.h"
 #include "core/base/zone.h"
 #include "core/text/encoding.h"
+#include "core/text/pieces.h"
 #include "os/fd.h"
 #include "source/archive.h"
 #include "source/lines.h"
@@ -57,16 +58,17 @@ class Tail {
     // True if that is something, or may soon be.
     bool is_truncated() const;
 
-    // Reads on, and hands to `take` what comes next: a part of at most `part` bytes, if parts are
-    // wanted (not 0) and one can be had, else lines. This is the one way by which the daemon and
+    // Reads on, and hands to `take` what comes next, at most `most` bytes of it: a part, if parts
+    // are wanted and one can be had, else lines. This is the one way by which the daemon and
     // `bandctl replay` read files.
     struct Progress {
         std::size_t bytes = 0;
+        std::size_t bans = 0;
         bool more = false;
         std::optional<TailPosition> truncated = std::nullopt;  // as of `Read`
     };
     using Take = std::function<PartRead(const Readable&)>;
-    Result<Progress> read_on(std::size_t part, const Take& take);
+    Result<Progress> read_on(std::size_t most, bool parts, const Take& take);
 
     // What `read` would read next, for a caller that reads it himself and then says with `took` how
     // many bytes there were, and which of them (and of `begun`) belong to a line that has no end
@@ -78,10 +80,18 @@ class Tail {
     void give_up();
     // What is left without a line end, once nothing can be added to it any more.
     std::string_view flush_partial();
+    // Whole lines of a container wait for the rest of one that is in pieces.
+    bool holds_pieces() const { return holds_pieces_; }
+    // They do not wait any longer, and that one is cut. As of `Read`.
+    std::string_view let_go();
+    bool is_container() const { return pieces_.has_value(); }
+    // This file, of which nothing was read, goes on where `before` ended, maybe within a line.
+    void go_on_from(const Tail& before);
 
     void seek(std::uint64_t offset, bool skipping = false);
     // As the function of that name, of this file.
     std::uint64_t find_start(Instant since, const Zone& zone, Instant now) const;
+    std::optional<Instant> find_last_date(const Zone& zone, Instant now) const;
 
     // True if `fingerprint` is that of this file's first bytes.
     bool matches(const Fingerprint& fingerprint) const;
@@ -118,6 +128,10 @@ class Tail {
     std::optional<TailPosition> truncation(std::uint64_t size);
     Result<Read> read_archive(std::size_t most);
     Read hand_on_lines(bool more);
+    std::string_view hand_on_pieces(std::size_t whole, bool all);
+    void detect_container(std::string_view first_bytes);
+    std::optional<Pieces> state_at_end() const;
+    void look_back();
     void leave_handed();
     void detect_encoding();
     bool skip_cut_line();
@@ -137,6 +151,8 @@ class Tail {
     std::string raw_before_;    // what the last `read` but one handed on
     std::size_t handed_ = 0;    // bytes of raw_ that the last `read` handed on
     std::string decoded_, decoded_before_;
+    std::optional<Pieces> pieces_;  // of a container's log
+    bool holds_pieces_ = false;
     bool skipping_ = false;
     bool took_nothing_ = false;  // of what `ahead` promised
     Fingerprint fingerprint_;

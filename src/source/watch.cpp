@@ -192,6 +192,10 @@ std::vector<std::size_t> Watch::renumber(std::vector<WatchedLog> wanted) {
             taken[*known[i]] = true;
             is_new_[*known[i]] = true;
         }
+        // Its dates mean something else.
+        if (!(logs_[*known[i]].zone == wanted[i].zone))
+            for (auto& [key, followed] : followed_)
+                if (followed.logs.contains(*known[i])) followed.chain.clock().set(Duration{0});
         logs_[*known[i]] = std::move(wanted[i]);
         numbers.push_back(*known[i]);
     }
@@ -251,7 +255,7 @@ void Watch::on_notify(Instant now) {
                 if (gone)
                     it->second->watch = -1;
                 else
-                    it->second->ready = true;
+                    set_ready(*it->second, true);
             }
             if (gone) by_watch_.erase(event.watch);
             return;
@@ -272,29 +276,38 @@ void Watch::on_notify(Instant now) {
     });
     if (everything) {
         rescan_all(now);
-        for (Reader& reader : readers_) reader.ready = true;
+        for (Reader& reader : readers_) set_ready(reader, true);
         return;
     }
     for (std::size_t log : changed) rescan(log, now);
+}
+
+void Watch::set_ready(Reader& reader, bool ready) {
+    reader.ready = ready;
+    unnoted_.emplace(reader.order, &reader);
+    if (ready)
+        ready_.emplace(reader.order, &reader);
+    else
+        ready_.erase(reader.order);
 }
 
 std::vector<Reader*> Watch::ready() {
     std::vector<Reader*> ready;
     // Of each log the file that was written first.
     std::map<const Chain*, std::uint64_t> lowest;
-    for (const Reader& reader : readers_)
-        if (reader.ready) {
-            auto [known, is_new] = lowest.try_emplace(reader.chain, reader.number);
-            known->second = std::min(known->second, reader.number);
-        }
+    for (const auto& [order, reader] : ready_) {
+        auto [known, is_new] = lowest.try_emplace(reader->chain, reader->number);
+        known->second = std::min(known->second, reader->number);
+    }
     bool unpacking = false;
-    for (Reader& reader : readers_) {
-        if (!reader.ready || reader.number > lowest[reader.chain]) continue;
+    for (auto at = ready_.begin(); at != ready_.end();) {
+        Reader& reader = *(at++)->second;
+        if (reader.number > lowest[reader.chain]) continue;
         // One archive at a time: each takes memory, and a turn of the loop.
         if (reader.tail.is_archive() && std::exchange(unpacking, true)) continue;
         if (!reader.tail.is_open()) {
             if (auto woken = reader.tail.wake(); !woken) {
-                reader.ready = false;
+                set_ready(reader, false);
                 continue;
             }
             unwatch_file(reader);
@@ -302,20 +315,24 @@ std::vector<Reader*> Watch::ready() {
         }
         ready.push_back(&reader);
     }
+    // Those that ban many wait for each other, and nobody waits for them.
+    std::ranges::stable_sort(ready, {}, [](const Reader* reader) {
+        return reader->share.bans_many() ? reader->read_turn : 0;
+    });
     return ready;
 }
 
 // Of one file that is a backlog, in one turn; then the others have theirs, and bandctl its answers.
 constexpr std::size_t backlog_a_turn = 8 << 20;
 
-// True if there is more to read at once.
-Result<bool> Watch::read_on(Reader& reader, const Visitor& visitor, Instant now) {
+Result<Watch::Progress> Watch::read_on(Reader& reader, const Visitor& visitor, Instant now) {
     bool parts = reader.backlog && visitor.takes_parts;
-    bool more = true;
-    for (std::size_t left = backlog_a_turn; more && left > 0;) {
+    Progress progress{.more = true};
+    for (std::size_t left = reader.share.bytes();
+         progress.more && left > 0 && progress.bans < ReadShare::most_bans;) {
         std::size_t bytes = 0;
         bool part = false;
-        auto read = reader.tail.read_on(parts ? left : 0, [&](const Readable& what) {
+        auto read = reader.tail.read_on(left, parts, [&](const Readable& what) {
             part = std::holds_alternative<FilePart>(what);
             return visitor.take(reader, what);
         });
@@ -324,19 +341,21 @@ Result<bool> Watch::read_on(Reader& reader, const Visitor& visitor, Instant now)
             // What it was comes first, and this is another file of the log now.
             reader.chain->lose(reader.number, *read->truncated);
             look_again_at(reader, now);
-            return true;
+            return Progress{true, progress.bans + read->bans};
         }
-        more = read->more;
+        progress.more = read->more;
+        progress.bans += read->bans;
         if (!parts) break;
         // What gave no lines counts, too: within a line that was cut.
         bytes = part ? read->bytes : Tail::backlog_read_size;
         left -= std::min(left, bytes);
     }
-    return more;
+    reader.share.note(progress.bans, parts ? backlog_a_turn : Tail::read_size);
+    return progress;
 }
 
 // As `read_on`, within the day's limit.
-Result<bool> Watch::read_archive(Reader& reader, const Visitor& visitor, Instant now) {
+Result<Watch::Progress> Watch::read_archive(Reader& reader, const Visitor& visitor, Instant now) {
     constexpr Duration day = std::chrono::hours(24);
     if (unpacking_since_ == never || now < unpacking_since_ || now >= unpacking_since_ + day) {
         unpacking_since_ = now;
@@ -351,37 +370,80 @@ Result<bool> Watch::read_archive(Reader& reader, const Visitor& visitor, Instant
                     "the rest of this one is not read");
     }
     std::uint64_t before = reader.tail.counts().unpacked;
-    auto more = read_on(reader, visitor, now);
+    auto progress = read_on(reader, visitor, now);
     unpacked_ += reader.tail.counts().unpacked - before;
-    return more;
+    return progress;
 }
 
 void Watch::read_ready(const Visitor& visitor, Instant now) {
+    ++turns_;
+    std::size_t bans = 0;
     for (Reader* reader : ready()) {
-        auto more = reader->tail.is_archive() ? read_archive(*reader, visitor, now)
-                                              : read_on(*reader, visitor, now);
-        if (!more && visitor.on_error) visitor.on_error(more.error());
-        reader->ready = more && *more;
-        if (!reader->ready) reader->backlog.reset();
+        if (bans >= ReadShare::most_bans && reader->share.bans_many()) break;
+        if (reader->read_turn == 0) go_on_from_last(*reader);
+        reader->read_turn = turns_;
+        auto progress = reader->tail.is_archive() ? read_archive(*reader, visitor, now)
+                                                  : read_on(*reader, visitor, now);
+        if (!progress && visitor.on_error) visitor.on_error(progress.error());
+        set_ready(*reader, progress && progress->more);
+        if (progress) bans += progress->bans;
+        note_held(*reader, now);
+        if (!reader->ready) {
+            reader->backlog.reset();
+            reader->appended = progress.has_value();
+            reader->share.begin_again();
+        }
     }
+    let_go(visitor, now);
     drop_expired(visitor, now);
 }
 
-bool Watch::is_ready() const { return std::ranges::any_of(readers_, &Reader::ready); }
+// A container's log may be rotated within a line.
+void Watch::go_on_from_last(Reader& reader) {
+    if (!reader.tail.is_container()) return;
+    const Reader* last = nullptr;
+    for (const Reader& other : readers_)
+        if (other.chain == reader.chain && other.number < reader.number &&
+            (last == nullptr || other.number > last->number))
+            last = &other;
+    if (last != nullptr) reader.tail.go_on_from(last->tail);
+}
+
+void Watch::note_held(Reader& reader, Instant now) {
+    if (reader.tail.holds_pieces() == reader.held_since.has_value()) return;
+    reader.held_since.reset();
+    held_.erase(reader.order);
+    if (!reader.tail.holds_pieces()) return;
+    reader.held_since = now;
+    held_.emplace(reader.order, &reader);
+}
+
+// An open line of one stream must not keep those of the other one, or of everybody, for long.
+void Watch::let_go(const Visitor& visitor, Instant now) {
+    for (auto at = held_.begin(); at != held_.end();) {
+        Reader& reader = *(at++)->second;
+        if (now < *reader.held_since + limits_.patience) continue;
+        std::string_view lines = reader.tail.let_go();
+        if (!lines.empty()) visitor.take(reader, Chunk{0, lines, {}});
+        unnoted_.emplace(reader.order, &reader);
+        note_held(reader, now);
+    }
+}
 
 std::optional<Instant> Watch::reached() const {
     std::optional<Instant> slowest;
-    for (const Reader& reader : readers_)
-        if (reader.backlog && (!slowest || reader.backlog->reached < *slowest))
-            slowest = reader.backlog->reached;
+    // What is a backlog has something to read.
+    for (const auto& [order, reader] : ready_)
+        if (reader->backlog && (!slowest || reader->backlog->reached < *slowest))
+            slowest = reader->backlog->reached;
     return slowest;
 }
 
 // Files that had their name long ago: their last words, then they are forgotten.
 void Watch::drop_expired(const Visitor& visitor, Instant now) {
-    for (auto it = readers_.begin(); it != readers_.end();) {
-        Reader& reader = *it++;
-        if (!reader.finished || reader.ready || now < reader.finished_at + limits_.linger) continue;
+    for (auto at = finished_.begin(); at != finished_.end();) {
+        Reader& reader = *(at++)->second;
+        if (reader.ready || now < reader.finished_at + limits_.linger) continue;
         std::string_view rest = reader.tail.flush_partial();
         if (!rest.empty()) visitor.take(reader, Chunk{0, rest, {}});
         note(reader);
@@ -391,11 +453,14 @@ void Watch::drop_expired(const Visitor& visitor, Instant now) {
 
 std::optional<Instant> Watch::next_deadline() const {
     std::optional<Instant> next;
-    for (const Reader& reader : readers_)
-        if (reader.finished) {
-            Instant due = reader.finished_at + limits_.linger;
-            if (!next || due < *next) next = due;
-        }
+    for (const auto& [order, reader] : finished_) {
+        Instant due = reader->finished_at + limits_.linger;
+        if (!next || due < *next) next = due;
+    }
+    for (const auto& [order, reader] : held_) {
+        Instant due = *reader->held_since + limits_.patience;
+        if (!next || due < *next) next = due;
+    }
     return next;
 }
 
@@ -405,6 +470,7 @@ void Watch::drop(Reader& reader, Chain::State state) {
     cut_lines_gone_ += reader.tail.counts().cut_lines;
     cut_archives_gone_ += reader.tail.counts().cut_archives;
     unwatch_file(reader);
+    for (Some* some : {&ready_, &finished_, &held_, &unnoted_}) some->erase(reader.order);
     std::erase_if(named_, [&](const auto& named) { return named.second == &reader; });
     readers_.remove_if([&](const Reader& other) { return &other == &reader; });
 }

@@ -16,6 +16,7 @@
 #include "os/inotify.h"
 #include "source/chain.h"
 #include "source/rotation.h"
+#include "source/share.h"
 #include "source/tail.h"
 
 namespace bandd {
@@ -31,15 +32,20 @@ struct WatchedLog {
 // A file being read, for one or more of the watched logs.
 struct Reader {
     Tail tail;
-    Chain* chain = nullptr;  // the file is `number` of it
+    std::uint64_t order = 0;  // in which files were found
+    Chain* chain = nullptr;   // the file is `number` of it
     std::uint64_t number = 0;
     std::string base;                // beside it rotation leaves older files
     std::set<std::size_t> logs;      // numbers in Watch::logs()
     std::size_t names = 0;           // that mean it now
     std::optional<Backlog> backlog;  // resumed from a checkpoint and not yet at the end
-    bool ready = false;
-    bool finished = false;  // it has no name any more
+    bool ready = false;              // as of Watch::set_ready
+    ReadShare share;
+    std::uint64_t read_turn = 0;  // which it was read in last
+    bool appended = false;        // it was read to its end: what comes was written while we watched
+    bool finished = false;        // it has no name any more
     Instant finished_at;
+    std::optional<Instant> held_since;  // as of Tail::holds_pieces
     int watch = -1;
 };
 
@@ -49,6 +55,8 @@ class Watch {
         std::size_t line_limit = 65536;
         // A writer may hold a rotated file open for a while (until it gets its SIGHUP).
         Duration linger = std::chrono::seconds(60);
+        // A container's lines wait so long for the rest of one that is in pieces.
+        Duration patience = std::chrono::seconds(2);
         // Files that are open at once, rotated ones included. Each costs some KiB and a descriptor.
         std::size_t readers = 16'384;
         // Bytes that all compressed logs together may unpack to in a day. What was read before, and
@@ -84,10 +92,11 @@ class Watch {
         bool takes_parts = false;                         // of files that are a backlog
     };
     // Reads a share of every file that has something; of each log the file with the lowest number.
+    // Of files that ban many, only so many as make a turn that the others can wait for.
     // A file that lost its name `linger` ago is read to its end and let go. If a file was
     // truncated, its copy is looked for.
     void read_ready(const Visitor& visitor, Instant now);
-    bool is_ready() const;
+    bool is_ready() const { return !ready_.empty(); }
     // While files are read in the time of their log: how far the slowest of them has come.
     std::optional<Instant> reached() const;
 
@@ -139,12 +148,23 @@ class Watch {
             return readers[i] != nullptr ? readers[i]->tail : *opened[i];
         }
     };
+    // Some of readers_, by their order. There may be thousands of files, so that a wake-up must not
+    // look at those that it does not concern.
+    using Some = std::map<std::uint64_t, Reader*>;
     using Name = std::pair<std::size_t, std::string>;  // of which log, which path
 
     // watch.cpp
+    void set_ready(Reader& reader, bool ready);
     std::vector<Reader*> ready();
-    Result<bool> read_on(Reader& reader, const Visitor& visitor, Instant now);
-    Result<bool> read_archive(Reader& reader, const Visitor& visitor, Instant now);
+    struct Progress {
+        bool more = false;  // to read at once
+        std::size_t bans = 0;
+    };
+    Result<Progress> read_on(Reader& reader, const Visitor& visitor, Instant now);
+    Result<Progress> read_archive(Reader& reader, const Visitor& visitor, Instant now);
+    void go_on_from_last(Reader& reader);
+    void note_held(Reader& reader, Instant now);
+    void let_go(const Visitor& visitor, Instant now);
     void drop_expired(const Visitor& visitor, Instant now);
     void drop(Reader& reader, Chain::State state = Chain::State::known);
     std::vector<std::size_t> renumber(std::vector<WatchedLog> wanted);
@@ -179,6 +199,7 @@ class Watch {
     static void see(Found& found, const std::string& path, const std::string& base, Tail tail);
     static void see(Found& found, Reader& reader);
     static void observe(Found& found);
+    void doubt_clock(Followed& followed, std::size_t log, const Tail& tail, Instant now) const;
     void carry_out(const Chain::Step& step, Followed& followed, Found& found, bool backlog);
     std::uint64_t first_offset(std::size_t log, const Tail& tail, Instant now) const;
     Reader& add_reader(Tail tail, Followed& followed, std::uint64_t number);
@@ -193,6 +214,11 @@ class Watch {
     std::vector<WatchedLog> logs_;
     std::vector<std::optional<Error>> errors_;
     std::list<Reader> readers_;
+    std::uint64_t last_order_ = 0;
+    Some ready_;     // with something to read, files of a backlog among them
+    Some finished_;  // that have no name any more
+    Some held_;      // whose lines wait for the rest of one
+    Some unnoted_;   // that may have another position, or other first bytes, than their chain knows
     std::map<int, Directory> directories_;
     std::multimap<int, Reader*> by_watch_;      // one inode may be read in two encodings
     std::map<std::string, Followed> followed_;  // by name, and how it is read
@@ -210,6 +236,7 @@ class Watch {
     std::uint64_t cut_archives_gone_ = 0;  // the same, and those over the day's limit
     Instant unpacking_since_ = never;      // when this day began
     std::uint64_t unpacked_ = 0;           // in it
+    std::uint64_t turns_ = 0;
     std::uint64_t version_ = 1;
 };
 

@@ -111,7 +111,8 @@ void Watch::mark_finished(Reader& reader, Instant now) {
     if (reader.finished) return;
     reader.finished = true;
     reader.finished_at = now;
-    reader.ready = true;
+    finished_.emplace(reader.order, &reader);
+    set_ready(reader, true);
     reader.chain->set_state(reader.number, Chain::State::held);
 }
 
@@ -121,6 +122,8 @@ void Watch::give_name(Reader& reader, std::size_t log, const std::string& path) 
     named = &reader;
     reader.logs.insert(log);
     reader.finished = false;
+    finished_.erase(reader.order);
+    unnoted_.emplace(reader.order, &reader);
     reader.chain->set_state(reader.number, Chain::State::reading);
     if (reader.names == 1) reader.tail.set_path(path);
 }
@@ -144,6 +147,7 @@ void Watch::note(const Reader& reader) const {
 
 Reader& Watch::add_reader(Tail tail, Followed& followed, std::uint64_t number) {
     Reader& reader = readers_.emplace_back(Reader{std::move(tail)});
+    reader.order = ++last_order_;
     reader.chain = &followed.chain;
     reader.number = number;
     reader.logs = followed.logs;
@@ -444,6 +448,7 @@ void Watch::look(Followed& followed, std::size_t log, const std::string& path, I
     for (const Chain::Step& step : steps) {
         carry_out(step, followed, found, backlog);
         Reader* reader = found.readers[step.seen];
+        if (resumed && found.seen[step.seen].named) doubt_clock(followed, log, reader->tail, now);
         if (found.seen[step.seen].named && !path.empty() && found.seen[step.seen].path == path)
             give_name(*reader, log, path);
         else if (reader->names == 0)
@@ -454,14 +459,26 @@ void Watch::look(Followed& followed, std::size_t log, const std::string& path, I
     if (!starting_) listings_.clear();
 }
 
+// While bandd was away, the writer's zone may have been set right. If the last line would be later
+// than its file was written, what was added to dates before makes old lines young.
+void Watch::doubt_clock(Followed& followed, std::size_t log, const Tail& tail, Instant now) const {
+    LogClock& clock = followed.chain.clock();
+    if (clock.offset() <= Duration{0}) return;
+    auto last = tail.find_last_date(logs_[log].zone, now);
+    Instant written{tail.modified() / 1000};
+    if (last && *last + clock.offset() > std::min(written, now) + LogClock::early)
+        clock.set(Duration{0});
+}
+
 void Watch::carry_out(const Chain::Step& step, Followed& followed, Found& found, bool backlog) {
     Reader*& reader = found.readers[step.seen];
     if (reader != nullptr) reader->base = found.seen[step.seen].base;
     if (reader != nullptr) {
         if (reader->number == step.number) return;
         reader->number = step.number;
+        reader->appended = false;
         if (step.offset > 0) reader->tail.seek(step.offset, step.skipping);
-        reader->ready = true;
+        set_ready(*reader, true);
     } else {
         Tail tail = std::move(*found.opened[step.seen]);
         tail.seek(step.offset, step.skipping);
@@ -469,7 +486,7 @@ void Watch::carry_out(const Chain::Step& step, Followed& followed, Found& found,
         reader = &add_reader(std::move(tail), followed, step.number);
         reader->base = found.seen[step.seen].base;
         if (backlog || step.resumed) reader->backlog.emplace();
-        reader->ready = true;
+        set_ready(*reader, true);
         if (!reader->tail.is_archive()) watch_file(*reader);
     }
 }
@@ -477,19 +494,21 @@ void Watch::carry_out(const Chain::Step& step, Followed& followed, Found& found,
 void Watch::look_again_at(Reader& reader, Instant now) {
     Followed* followed = followed_by(reader.chain);
     if (followed != nullptr) look(*followed, *reader.logs.begin(), "", now);
-    reader.ready = true;
+    set_ready(reader, true);
 }
 
 void Watch::take_changes(std::vector<FilePosition>& changed, std::vector<FileNumber>& gone,
                          Instant now) {
-    for (Reader& reader : readers_) {
-        if (reader.tail.has_changed()) {
-            reader.tail.take_empty_since();
-            look_again_at(reader, now);
+    // Of all others inotify would have told. A look may add to them.
+    for (const auto& [order, reader] : unnoted_) {
+        if (reader->tail.has_changed()) {
+            reader->tail.take_empty_since();
+            look_again_at(*reader, now);
         }
-        reader.tail.look();
-        note(reader);
+        reader->tail.look();
+        note(*reader);
     }
+    unnoted_.clear();
     gone.insert(gone.end(), gone_.begin(), gone_.end());
     gone_.clear();
     for (auto& [key, followed] : followed_) followed.chain.take_changes(changed, gone);

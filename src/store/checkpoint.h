@@ -13,10 +13,16 @@
 
 namespace bandd {
 
-// One moment between two turns: all that has changed since the one before.
+// The note that has what bandctl changed of the configuration.
+inline constexpr std::string_view overrides_note = "overrides";
+
+// One moment between two turns: all that has changed since the one before. Many changes are taken
+// on several turns; what has changed again meanwhile is taken again, so the last turn is the
+// moment.
 struct Checkpoint {
     std::vector<std::string> jails;  // names by the numbers in `changes`
     Instant at;
+    std::vector<Changes> earlier;  // of turns before, the oldest first; then come `changes`
     Changes changes;
     std::vector<FilePosition> positions;  // changed ones
     std::vector<FileNumber> gone;         // files that need not be known any more
@@ -28,7 +34,8 @@ struct Checkpoint {
     bool anew = false;
     // Nothing that would have to be written.
     bool empty() const {
-        return !anew && changes.empty() && positions.empty() && gone.empty() && notes.empty();
+        return !anew && earlier.empty() && changes.empty() && positions.empty() && gone.empty() &&
+               notes.empty();
     }
 };
 

@@ -162,8 +162,10 @@ bool set_up(Connection& database) {
     // The companions stay when the daemon ends: it may not be allowed to make them anew.
     int persist = 1;
     sqlite3_file_control(database.raw(), nullptr, SQLITE_FCNTL_PERSIST_WAL, &persist);
-    // A large checkpoint does not keep the log large.
-    return database.execute("PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=4194304;");
+    // A large checkpoint does not keep the log large. What is sorted stays in memory: bandd may not
+    // make files in /tmp.
+    return database.execute(
+        "PRAGMA temp_store=MEMORY; PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=4194304;");
 }
 
 // 0: none. Nothing: it cannot be read.

@@ -167,10 +167,15 @@ struct Store::Inside {
             auto error = put(checkpoint);
             hold.lock();
             busy = false;
-            if (!error) work.reset();
+            std::optional<Checkpoint> written;
+            if (!error) written = std::exchange(work, std::nullopt);
             result = std::move(error);
             tell_loop();
             changed.notify_all();
+            // To free 100,000 bans takes a while, and the loop may want the lock.
+            hold.unlock();
+            written.reset();
+            hold.lock();
         }
     }
 };
@@ -182,6 +187,18 @@ Store& Store::operator=(Store&&) noexcept = default;
 Store::~Store() = default;
 
 namespace {
+
+// The bans that ended before are in no memory any more.
+void keep_ended_bans(Checkpoint& failed, Checkpoint& anew) {
+    std::vector<Changes> kept;
+    auto keep = [&](Changes& changes) {
+        kept.emplace_back().ended_bans = std::move(changes.ended_bans);
+    };
+    std::ranges::for_each(failed.earlier, keep);
+    keep(failed.changes);
+    std::ranges::move(anew.earlier, std::back_inserter(kept));
+    anew.earlier = std::move(kept);
+}
 
 // What to do about `errno` at one of the state's files.
 std::string advice(const char* otherwise) {
@@ -271,6 +288,13 @@ Result<Store> Store::open_to_read(const std::string& path) {
     return Store(std::move(inside));
 }
 
+std::optional<std::string> Store::note(std::string_view name) {
+    Statement ask(inside_->database, "SELECT value FROM meta WHERE name = 'note ' || ?");
+    ask.text(name);
+    if (!ask.step()) return {};
+    return std::string(ask.bytes_at(0));
+}
+
 Result<std::vector<std::string>> Store::jails() {
     Connection& database = inside_->database;
     std::vector<std::string> names;
@@ -332,11 +356,7 @@ bool Store::failed() const {
 
 void Store::write(Checkpoint checkpoint) {
     std::lock_guard hold(inside_->mutex);
-    // What had ended before is in no memory.
-    if (inside_->work) std::swap(checkpoint.changes.ended_bans, inside_->work->changes.ended_bans);
-    if (inside_->work)
-        std::ranges::move(inside_->work->changes.ended_bans,
-                          std::back_inserter(checkpoint.changes.ended_bans));
+    if (inside_->work) keep_ended_bans(*inside_->work, checkpoint);
     inside_->work = std::move(checkpoint);
     inside_->go = true;
     inside_->changed.notify_all();

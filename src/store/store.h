@@ -42,6 +42,8 @@ class Store {
 
     // `wants_all` then: it is broken, and what was restored may be half of it.
     Result<> load(const std::vector<std::string>& jails, const Restore& restore);
+    // A note alone, for what must be known before `load`.
+    std::optional<std::string> note(std::string_view name);
     // All jails that anything is stored of.
     Result<std::vector<std::string>> jails();
 

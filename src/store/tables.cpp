@@ -3,6 +3,7 @@
 // first failure, which the connection keeps.
 #include "store/tables.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <map>
@@ -11,8 +12,10 @@
 namespace bandd {
 namespace {
 
+using Names = std::vector<std::string>;  // of jails, by number
+
 // The count over all jails has no jail's name.
-std::string_view jail_name(const std::vector<std::string>& jails, JailIndex jail) {
+std::string_view jail_name(const Names& jails, JailIndex jail) {
     return jail == any_jail ? std::string_view{} : jails[jail];
 }
 
@@ -86,12 +89,14 @@ bool write_positions(Connection& database, const Checkpoint& checkpoint) {
                   "VALUES(?,?,?,?,?,?,?,?,?,?,?)");
     for (const FilePosition& position : checkpoint.positions) {
         const TailPosition& at = position.at;
+        // What is said of the log itself has no place in a file.
+        bool of_log = position.file.number == 0 && at.id == FileId{};
         if (!put.text(position.file.log)
                  .integer(number(position.file.number))
                  .integer(number(at.id.device))
                  .integer(number(at.id.inode))
                  .text(at.path)
-                 .integer(number(at.offset))
+                 .integer(of_log ? position.clock : number(at.offset))
                  .integer(at.skipping ? 1 : 0)
                  .integer(at.fingerprint.length)
                  .integer(number(at.fingerprint.hash))
@@ -120,7 +125,6 @@ void read_positions(Reading& reading, const Restore& restore) {
         position.at.id = {static_cast<std::uint64_t>(rows.integer_at(0)),
                           static_cast<std::uint64_t>(rows.integer_at(1))};
         position.at.path = rows.bytes_at(2);
-        position.at.offset = static_cast<std::uint64_t>(rows.integer_at(3));
         position.at.skipping = rows.integer_at(4) != 0;
         position.at.fingerprint = {static_cast<std::uint32_t>(rows.integer_at(5)),
                                    static_cast<std::uint64_t>(rows.integer_at(6))};
@@ -128,20 +132,24 @@ void read_positions(Reading& reading, const Restore& restore) {
                          static_cast<std::uint64_t>(rows.integer_at(8))};
         position.modified = rows.integer_at(9);
         position.gone = rows.integer_at(10) != 0;
+        if (position.file.number == 0 && position.at.id == FileId{})
+            position.clock = rows.integer_at(3);
+        else
+            position.at.offset = static_cast<std::uint64_t>(rows.integer_at(3));
         restore.position(position);
     }
 }
 
 // windows
 
-bool write_windows(Connection& database, const Checkpoint& checkpoint) {
+bool write_windows(Connection& database, const Names& jails, const Changes& changes) {
     Statement put(database,
                   "INSERT OR REPLACE INTO windows(jail, prefix, last, times, vals) "
                   "VALUES(?,?,?,?,?)");
     Statement drop(database, "DELETE FROM windows WHERE jail=? AND prefix=?");
-    for (const WindowChange& window : checkpoint.changes.windows) {
+    for (const WindowChange& window : changes.windows) {
         std::string prefix = prefix_bytes(window.key.prefix);
-        std::string_view jail = jail_name(checkpoint.jails, window.key.jail);
+        std::string_view jail = jail_name(jails, window.key.jail);
         bool good = window.times.empty() ? drop.text(jail).blob(prefix).run()
                                          : put.text(jail)
                                                .blob(prefix)
@@ -151,8 +159,7 @@ bool write_windows(Connection& database, const Checkpoint& checkpoint) {
                                                .run();
         if (!good) return false;
     }
-    Statement purge(database, "DELETE FROM windows WHERE last < ?");
-    return purge.integer(checkpoint.windows_before.us).run();
+    return true;
 }
 
 void read_windows(Reading& reading, const Restore& restore) {
@@ -167,9 +174,17 @@ void read_windows(Reading& reading, const Restore& restore) {
 
 // bans, history, matches, fields
 
+// What the column by_hand says, beside 0 and 1.
+constexpr std::int64_t by_hand_even_if_ignored = 2;
+
+std::int64_t by_hand_number(const Ban& ban) {
+    if (!ban.by_hand) return 0;
+    return ban.even_if_ignored ? by_hand_even_if_ignored : 1;
+}
+
 class BanWriter {
   public:
-    BanWriter(Connection& database, const std::vector<std::string>& jails)
+    BanWriter(Connection& database, const Names& jails)
         : jails_(jails),
           drop_(database, "DELETE FROM bans WHERE jail=? AND prefix=?"),
           put_(database,
@@ -212,7 +227,7 @@ class BanWriter {
     static bool write_rest(Statement& row, const Ban& ban) {
         return row.integer(ban.offence)
             .integer(ban.hits)
-            .integer(ban.by_hand ? 1 : 0)
+            .integer(by_hand_number(ban))
             .text(ban.story ? std::string_view(ban.story->reason) : std::string_view())
             .run();
     }
@@ -242,16 +257,16 @@ class BanWriter {
         return true;
     }
 
-    const std::vector<std::string>& jails_;
+    const Names& jails_;
     Statement drop_, put_, put_ended_, put_match_, put_field_;
 };
 
-bool write_bans(Connection& database, const Checkpoint& checkpoint) {
-    BanWriter writer(database, checkpoint.jails);
+bool write_bans(Connection& database, const Names& jails, const Changes& changes) {
+    BanWriter writer(database, jails);
     // Ended bans first: their key may have been banned again since.
-    for (const Unbanned& ended : checkpoint.changes.ended_bans)
+    for (const Unbanned& ended : changes.ended_bans)
         if (!writer.write(ended)) return false;
-    for (const Ban& ban : checkpoint.changes.bans)
+    for (const Ban& ban : changes.bans)
         if (!writer.write(ban)) return false;
     return true;
 }
@@ -267,6 +282,7 @@ std::optional<Ban> ban_at(Reading& reading, const Statement& row) {
     ban.offence = static_cast<std::uint32_t>(row.integer_at(4));
     ban.hits = static_cast<std::uint32_t>(row.integer_at(5));
     ban.by_hand = row.integer_at(6) != 0;
+    ban.even_if_ignored = row.integer_at(6) == by_hand_even_if_ignored;
     ban.story = reading.story_for(row.bytes_at(7));
     return ban;
 }
@@ -322,12 +338,12 @@ bool purge_history(Connection& database, const Checkpoint& checkpoint) {
 
 // counts
 
-bool write_counts(Connection& database, const Checkpoint& checkpoint) {
+bool write_counts(Connection& database, const Names& jails, const Changes& changes) {
     Statement put(database,
                   "INSERT OR REPLACE INTO counts(jail, hits, ignored, too_old, already_banned, "
                   "bans, unbans) VALUES(?,?,?,?,?,?,?)");
-    for (const auto& [jail, counts] : checkpoint.changes.counts)
-        if (!put.text(jail_name(checkpoint.jails, jail))
+    for (const auto& [jail, counts] : changes.counts)
+        if (!put.text(jail_name(jails, jail))
                  .integer(number(counts.hits))
                  .integer(number(counts.ignored))
                  .integer(number(counts.too_old))
@@ -352,13 +368,13 @@ void read_counts(Reading& reading, const Restore& restore) {
 
 // offences
 
-bool write_offences(Connection& database, const Checkpoint& checkpoint) {
+bool write_offences(Connection& database, const Names& jails, const Changes& changes) {
     Statement put(database,
                   "INSERT OR REPLACE INTO offences(jail, prefix, count, last) VALUES(?,?,?,?)");
     Statement drop(database, "DELETE FROM offences WHERE jail=? AND prefix=?");
-    for (const auto& [key, offences] : checkpoint.changes.offences) {
+    for (const auto& [key, offences] : changes.offences) {
         std::string prefix = prefix_bytes(key.prefix);
-        std::string_view jail = jail_name(checkpoint.jails, key.jail);
+        std::string_view jail = jail_name(jails, key.jail);
         bool good = offences.count == 0 ? drop.text(jail).blob(prefix).run()
                                         : put.text(jail)
                                               .blob(prefix)
@@ -367,8 +383,7 @@ bool write_offences(Connection& database, const Checkpoint& checkpoint) {
                                               .run();
         if (!good) return false;
     }
-    Statement purge(database, "DELETE FROM offences WHERE last < ?");
-    return purge.integer(checkpoint.offences_before.us).run();
+    return true;
 }
 
 void read_offences(Reading& reading, const Restore& restore) {
@@ -381,13 +396,13 @@ void read_offences(Reading& reading, const Restore& restore) {
 
 // accounts
 
-bool write_accounts(Connection& database, const Checkpoint& checkpoint) {
+bool write_accounts(Connection& database, const Names& jails, const Changes& changes) {
     Statement put(database,
                   "INSERT OR REPLACE INTO accounts(jail, user, last, marked, data) "
                   "VALUES(?,?,?,?,?)");
     Statement drop(database, "DELETE FROM accounts WHERE jail=? AND user=?");
-    for (const AccountChange& account : checkpoint.changes.accounts) {
-        std::string_view jail = jail_name(checkpoint.jails, account.jail);
+    for (const AccountChange& account : changes.accounts) {
+        std::string_view jail = jail_name(jails, account.jail);
         if (!account.use) {
             if (!drop.text(jail).blob(account.user).run()) return false;
             continue;
@@ -401,8 +416,7 @@ bool write_accounts(Connection& database, const Checkpoint& checkpoint) {
                  .run())
             return false;
     }
-    Statement purge(database, "DELETE FROM accounts WHERE marked = 0 AND last < ?");
-    return purge.integer(checkpoint.accounts_before.us).run();
+    return true;
 }
 
 void read_accounts(Reading& reading, const Restore& restore) {
@@ -436,6 +450,21 @@ void read_meta(Reading& reading, const Restore& restore) {
         if (restore.note) restore.note(notes.bytes_at(0), notes.bytes_at(1));
 }
 
+bool write_changes(Connection& database, const Names& jails, const Changes& changes) {
+    return write_windows(database, jails, changes) && write_bans(database, jails, changes) &&
+           write_counts(database, jails, changes) && write_offences(database, jails, changes) &&
+           write_accounts(database, jails, changes);
+}
+
+bool forget_old(Connection& database, const Checkpoint& checkpoint) {
+    Statement windows(database, "DELETE FROM windows WHERE last < ?");
+    Statement offences(database, "DELETE FROM offences WHERE last < ?");
+    Statement accounts(database, "DELETE FROM accounts WHERE marked = 0 AND last < ?");
+    return windows.integer(checkpoint.windows_before.us).run() &&
+           offences.integer(checkpoint.offences_before.us).run() &&
+           accounts.integer(checkpoint.accounts_before.us).run();
+}
+
 // All but what is on disk only: bans that have ended, and stories.
 bool forget_memory(Connection& database) {
     return database.execute(
@@ -446,13 +475,15 @@ bool forget_memory(Connection& database) {
 }  // namespace
 
 bool write_checkpoint(Connection& database, const Checkpoint& checkpoint) {
+    auto write = [&](const Changes& changes) {
+        return write_changes(database, checkpoint.jails, changes);
+    };
     bool good = database.execute("BEGIN IMMEDIATE") &&
                 (!checkpoint.anew || forget_memory(database)) &&
-                write_positions(database, checkpoint) && write_windows(database, checkpoint) &&
-                write_bans(database, checkpoint) && write_counts(database, checkpoint) &&
-                write_offences(database, checkpoint) && write_accounts(database, checkpoint) &&
-                write_meta(database, checkpoint) && purge_history(database, checkpoint) &&
-                database.execute("COMMIT");
+                write_positions(database, checkpoint) &&
+                std::ranges::all_of(checkpoint.earlier, write) && write(checkpoint.changes) &&
+                forget_old(database, checkpoint) && write_meta(database, checkpoint) &&
+                purge_history(database, checkpoint) && database.execute("COMMIT");
     if (!good) sqlite3_exec(database.raw(), "ROLLBACK", nullptr, nullptr, nullptr);
     return good;
 }

@@ -244,7 +244,7 @@ TEST_CASE("syslog: a thousand bans at once, and /dev/log holds ten: the rest com
     orders.clear();
     for (int host = 0; host < 11'000; ++host) orders.push_back(order_of(host % 1000));
     backend->apply(orders, failed);
-    CHECK(backend->waiting() == SyslogBackend::most_waiting);
+    CHECK(backend->waiting() == SyslogQueue::most_waiting);
     REQUIRE(failed.size() > 500);
     CHECK(to_line(failed[0].error) ==
           "syslog: takes no lines, and 10000 wait; look at the syslog daemon");

@@ -8,6 +8,7 @@
 
 #include "action/direct_carrier.h"
 #include "action/dispatch.h"
+#include "action/ipset_fitness.h"
 #include "core/decide/engine.h"
 #include "support/common.h"
 
@@ -20,6 +21,8 @@ struct Memory : Backend {
     std::map<TargetId, SetTraits> set_traits;
     std::map<TargetId, std::string> broken;  // prepare fails
     std::map<Prefix, std::string> refused;   // apply fails
+    std::size_t size = SIZE_MAX;             // of each set
+    std::size_t tried = 0;                   // orders
     std::vector<std::string> told;
     bool telling = false;
     int notice = 77;
@@ -33,6 +36,12 @@ struct Memory : Backend {
     void apply(std::span<const Order> orders, std::vector<Failure>& failed) override {
         for (std::size_t i = 0; i < orders.size(); ++i) {
             const Order& order = orders[i];
+            ++tried;
+            if (order.kind != Order::Kind::remove && !sets[order.target].contains(order.prefix) &&
+                sets[order.target].size() >= size) {
+                failed.push_back({i, full_ipset("set", size), true});
+                continue;
+            }
             if (auto bad = refused.find(order.prefix); bad != refused.end()) {
                 failed.push_back({i, {"set", bad->second, {}, {}}});
                 continue;
@@ -51,8 +60,11 @@ struct Memory : Backend {
     bool enforces() const override { return !telling; }
     SetTraits traits(TargetId target) const override {
         auto found = set_traits.find(target);
-        return found == set_traits.end() ? SetTraits{} : found->second;
+        SetTraits traits = found == set_traits.end() ? SetTraits{} : found->second;
+        if (knows_size) traits.most4 = size;
+        return traits;
     }
+    bool knows_size = false;
     Result<> list(TargetId target, const Visit& visit) override {
         for (auto [prefix, left] : sets[target])
             visit({prefix, left == forever ? std::nullopt : std::optional(left)});
@@ -567,7 +579,7 @@ TEST_CASE("more orders than are kept for a backend that does not answer: sets ar
         if (i % 1000 == 0) m.turn(0);
     }
     CHECK(m.dispatch->overflows() > 0);
-    for (int turn = 0; turn < 100; ++turn) m.turn(0), m.answered();
+    for (int turn = 0; turn < 1000; ++turn) m.turn(0), m.answered();
     CHECK(m.nftables->sets[0].size() == bans);
     CHECK(std::ranges::all_of(m.engine.bans(),
                               [](const Ban& ban) { return ban.state == BanState::active; }));
@@ -609,7 +621,7 @@ TEST_CASE("a ban does not wait for a hundred thousand others of another jail") {
     m.answered(1);
     CHECK(m.state("203.0.113.2", 0) == BanState::active);
     CHECK(m.nftables->sets[0].size() < 50'000);
-    for (int turn = 0; turn < 100; ++turn) m.turn(0), m.answered();
+    for (int turn = 0; turn < 1000; ++turn) m.turn(0), m.answered();
     CHECK(m.nftables->sets[0].size() == 100'001);
 }
 
@@ -627,4 +639,144 @@ TEST_CASE("orders of one set stay in their order, whichever jail they are of") {
         CHECK(m.ipset->sets[1].size() + m.ipset->sets[2].size() >= 1);
         m.unban("203.0.113.1");
     }
+}
+
+TEST_CASE("a full set: one line and a count, bans wait by set, and are added once there is room") {
+    Machine m({"sshd"}, {{set_named("set"), SyslogAction{}}});
+    m.ipset->size = 100;
+    m.ipset->knows_size = true;
+    Outcome outcome;
+    for (int i = 0; i < 5000; ++i)
+        REQUIRE(m.engine.ban_by_hand(
+            {0, prefix("10.0." + std::to_string(i / 250) + "." + std::to_string(i % 250)), forever,
+             "test", true},
+            m.now, outcome));
+    m.finish(outcome);
+    CHECK(m.dispatch->missing(0) == 4900);
+    std::size_t in_force = 0;
+    std::size_t troubles = 0;
+    auto hear = [&] {
+        for (const std::string& line : m.take()) {
+            if (line.starts_with("in force"))
+                ++in_force;
+            else if (line ==
+                     "trouble: ipset \"set\": is full: it holds 100 elements; make the set "
+                     "larger (maxelem), or bantime shorter")
+                ++troubles;
+            else
+                FAIL(line);
+        }
+    };
+    hear();
+    CHECK(in_force == 100);
+    CHECK(troubles == 1);
+    CHECK(m.syslog->told.size() == 100);
+    // What was under way when the set filled is refused one by one, nothing after it.
+    CHECK(m.ipset->tried <= Dispatch::most_requests * Dispatch::most_in_a_request);
+    std::size_t tried = m.ipset->tried;
+    for (double second = 1; second < 300; ++second) m.turn(second);
+    CHECK(m.ipset->tried == tried);
+    m.ban("192.0.2.1", 0, forever);
+    CHECK(m.state("192.0.2.1") == BanState::pending);
+    CHECK(m.dispatch->missing(0) == 4901);
+    for (int i = 0; i < 10; ++i) m.unban("10.0.0." + std::to_string(i));
+    for (double second = 300; second < 365; ++second) m.turn(second);
+    CHECK(m.dispatch->missing(0) == 4891);
+    CHECK(m.ipset->sets[0].size() == 100);
+    hear();
+    CHECK(in_force == 110);
+    CHECK(troubles == 1);
+    m.ipset->size = SIZE_MAX;
+    for (double second = 365; second < 430; ++second) m.turn(second);
+    CHECK(m.dispatch->missing(0) == 0);
+    CHECK(m.ipset->sets[0].size() == 4991);
+    CHECK(m.state("192.0.2.1") == BanState::active);
+    Texts last = m.take();
+    REQUIRE_FALSE(last.empty());
+    CHECK(std::ranges::count_if(last, [](const std::string& line) {
+              return line.starts_with("recovered: ipset \"set\": is full");
+          }) == 1);
+    CHECK(last.size() == 4892);
+}
+
+TEST_CASE("a full set of which no size is known is tried again with growing pauses") {
+    Machine m({"sshd"}, {{NftablesAction{}}});
+    m.nftables->size = 3;
+    Outcome outcome;
+    for (int i = 0; i < 10; ++i)
+        REQUIRE(m.engine.ban_by_hand({0, prefix("10.0.0." + std::to_string(i)), {}, "test", true},
+                                     m.now, outcome));
+    m.finish(outcome);
+    CHECK(m.dispatch->missing(0) == 7);
+    std::vector<double> tries;
+    std::size_t before = m.nftables->tried;
+    for (double second = 0; second < 100; second += 0.5) {
+        m.turn(second);
+        if (std::exchange(before, m.nftables->tried) != m.nftables->tried) tries.push_back(second);
+    }
+    CHECK(tries == std::vector<double>{1, 3, 7, 15, 31, 63});
+    CHECK(m.dispatch->missing(0) == 7);
+    Texts lines = m.take();
+    CHECK(std::ranges::count_if(
+              lines, [](const std::string& line) { return line.starts_with("trouble:"); }) == 1);
+    m.nftables->size = SIZE_MAX;
+    for (double second = 100; second < 200; ++second) m.turn(second);
+    CHECK(m.dispatch->missing(0) == 0);
+    CHECK(m.nftables->sets[0].size() == 10);
+}
+
+TEST_CASE("what a full set does not hold any more is not active") {
+    Machine m({"sshd"}, {{set_named("set")}});
+    m.ban("10.0.0.1");
+    m.ban("10.0.0.2");
+    m.take();
+    m.ipset->knows_size = true;
+    m.ipset->size = 1;  // of which somebody else's element takes the only place
+    m.ipset->sets[0].erase(prefix("10.0.0.1"));
+    m.ipset->sets[0].erase(prefix("10.0.0.2"));
+    m.ipset->sets[0][prefix("192.0.2.1")] = forever;
+    m.ipset->set_traits[0].ours = false;
+    for (double second = 1; second < 700; ++second) m.turn(second);
+    CHECK(m.state("10.0.0.1") == BanState::pending);
+    CHECK(m.state("10.0.0.2") == BanState::pending);
+    CHECK(m.dispatch->missing(0) == 2);
+    CHECK(m.take().size() == 1);
+    m.ipset->size = 3;
+    for (double second = 700; second < 800; ++second) m.turn(second);
+    CHECK(m.state("10.0.0.1") == BanState::active);
+    CHECK(m.state("10.0.0.2") == BanState::active);
+}
+
+TEST_CASE("what a set held that is gone is not active, until it is in one that took its place") {
+    Machine m({"sshd"}, {{set_named("x")}});
+    m.ban("203.0.113.9");
+    CHECK(m.take() == Texts{"in force 203.0.113.9 sshd"});
+    m.ipset->sets.clear();
+    m.ipset->broken[0] = "does not exist";
+    for (double second = 1; second < 100; ++second) m.turn(second);
+    CHECK(m.state("203.0.113.9") == BanState::pending);
+    CHECK(m.take() == Texts{"trouble: set: does not exist"});
+    m.ipset->broken.clear();
+    for (double second = 100; second < 300; ++second) m.turn(second);
+    CHECK(m.state("203.0.113.9") == BanState::active);
+    CHECK(m.ipset->sets[0].size() == 1);
+    // Who was told of the ban is not told again.
+    for (const std::string& heard : m.take()) CHECK_FALSE(heard.starts_with("in force"));
+}
+
+TEST_CASE("two faults of a set by turns are said once each, and again once it worked") {
+    Machine m({"sshd"}, {{set_named("x")}});
+    m.ipset->refused[prefix("203.0.113.9")] = "is full";
+    m.ipset->refused[prefix("2001:db8::/64")] = "does not exist";
+    m.ban("203.0.113.9");
+    m.ban("2001:db8::/64");
+    for (double second = 1; second < 1000; ++second) m.turn(second);
+    CHECK(m.take() == Texts{"trouble: set: is full", "trouble: set: does not exist"});
+    m.ipset->refused.clear();
+    for (double second = 1000; second < 1100; ++second) m.turn(second);
+    CHECK(m.state("203.0.113.9") == BanState::active);
+    m.take();
+    m.ipset->refused[prefix("203.0.113.10")] = "is full";
+    m.ban("203.0.113.10");
+    CHECK(m.take() == Texts{"trouble: set: is full"});
 }

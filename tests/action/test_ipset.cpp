@@ -136,9 +136,15 @@ TEST_CASE_METHOD(Fixture,
     CHECK(failed.size() == 10);
     REQUIRE_FALSE(failed.empty());
     CHECK(failed.front() ==
-          "50: ipset add small 10.0.0.50 timeout 3600 -exist: Hash is full, cannot add more "
-          "elements; "
-          "make the set larger (maxelem), or bantime shorter");
+          "50: ipset \"small\": is full: it holds 50 elements; make the set larger (maxelem), or "
+          "bantime shorter");
+    std::vector<Failure> failures;
+    backend->apply(std::vector{add("10.0.0.99"), add("10.0.0.1")}, failures);
+    REQUIRE(failures.size() == 1);  // what is there is renewed
+    CHECK(failures[0].index == 0);
+    CHECK(failures[0].full);
+    CHECK(backend->traits(0).most4 == 50);
+    CHECK(backend->traits(0).most6 == UINT64_MAX);
     CHECK(listed(0) == 50);
     CHECK(listed(1) == 60);
     CHECK(backend->count(1) == 60);
@@ -162,6 +168,34 @@ TEST_CASE_METHOD(Fixture, "ipset: sets that bandd can't use are refused with wha
           Texts{"1: ipset \"single\": is of type hash:ip and can't hold 192.0.2.0/24; make it a "
                 "hash:net "
                 "set, or set ban_prefix to single addresses"});
+}
+
+TEST_CASE_METHOD(Fixture, "ipset: a set that cannot be used does not hold up the other family's") {
+    must("ipset create y hash:net timeout 0");
+    CHECK(target(users("y", "z")) == "ready");
+    auto said = [&] {
+        std::string text;
+        for (const Error& remark : backend->remarks(0)) text += to_line(remark) + "\n";
+        return text;
+    };
+    CHECK(said().starts_with("ipset \"z\": does not exist; make it: ipset create z"));
+    auto failed = apply({add("192.0.2.1"), add("2001:db8::/64")});
+    REQUIRE(failed.size() == 1);
+    CHECK(failed[0].starts_with("1: ipset \"z\": does not exist"));
+    CHECK(members("y") == "192.0.2.1 timeout 3600\n");
+    CHECK(listed(0) == 1);
+    CHECK(apply({gone("2001:db8::/64")}).empty());
+    must("ipset create z hash:net family inet6 timeout 0");
+    REQUIRE(backend->prepare(0));
+    CHECK(said().empty());
+    CHECK(apply({add("2001:db8::/64")}).empty());
+    CHECK(listed(0) == 2);
+    must("ipset destroy z");
+    REQUIRE(backend->prepare(0));
+    CHECK(apply({add("192.0.2.2")}).empty());
+    CHECK(listed(0) == 2);
+    must("ipset destroy y");
+    CHECK_FALSE(backend->prepare(0));
 }
 
 TEST_CASE_METHOD(Fixture,
@@ -189,4 +223,63 @@ TEST_CASE_METHOD(Fixture,
     backend->set_targets({});
     CHECK(sh("ipset list bandd-sshd-4").code != 0);
     CHECK(sh("ipset list hmailblock").code == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "ipset: a ban after many at once is in the set when it is acknowledged") {
+    must("ipset create hmailblock hash:net");
+    REQUIRE(target(users("hmailblock")) == "ready");
+    std::vector<Order> adds, removes;
+    for (int i = 1; i <= 50; ++i) {
+        adds.push_back(add("198.51.100." + std::to_string(i)));
+        removes.push_back(gone("198.51.100." + std::to_string(i)));
+    }
+    CHECK(apply(adds).empty());
+    CHECK(apply({add("203.0.113.9")}).empty());
+    CHECK(members("hmailblock").find("203.0.113.9\n") != std::string::npos);
+    CHECK(apply(removes).empty());
+    CHECK(apply({gone("203.0.113.9")}).empty());
+    CHECK(members("hmailblock").empty());
+    CHECK(apply({add("203.0.113.10")}).empty());
+    CHECK(members("hmailblock") == "203.0.113.10\n");
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "ipset: what a set can't hold, or does besides, is said once it is looked at") {
+    auto remarks = [&](IpsetAction action) {
+        std::string ready = target(action);
+        std::string text = ready == "ready" ? "" : ready + "\n";
+        for (const Error& remark : backend->remarks(0)) text += to_line(remark) + "\n";
+        return text;
+    };
+    must(
+        "ipset create nets hash:net timeout 0; ipset create six hash:net family inet6 timeout 9;"
+        "ipset create plain hash:ip timeout 0; ipset create plain6 hash:ip family inet6 timeout 0;"
+        "ipset create forgets hash:net timeout 0 forceadd maxelem 1024;"
+        "ipset create wide hash:ip netmask 24 timeout 0; ipset create untimed hash:net;"
+        "ipset create pairs hash:net,port timeout 0; ipset create bits bitmap:ip range "
+        "10.0.0.0/24");
+    CHECK(remarks(users("nets", "six")).empty());
+    CHECK(remarks(users("plain")).empty());  // IPv4 is banned by single addresses
+    CHECK(remarks(ours()).empty());
+    IpsetAction blocks = users("plain");
+    blocks.widest4 = 24;
+    CHECK(
+        remarks(blocks) ==
+        "ipset \"plain\": is of type hash:ip and can't hold the /24 that the jail bans; make it a "
+        "hash:net set, or write \"ban_prefix: {ipv4: 32}\"\n");
+    CHECK(remarks(users("nets", "plain6")) ==
+          "ipset \"plain6\": is of type hash:ip and can't hold the /64 that the jail bans; make it "
+          "a hash:net set, or write \"ban_prefix: {ipv6: 128}\"\n");
+    CHECK(
+        remarks(users("forgets")) ==
+        "ipset \"forgets\": was made with forceadd: beyond 1024 elements the kernel throws others "
+        "out, and says nothing; make it without forceadd\n");
+    CHECK(remarks(users("wide")) ==
+          "ipset \"wide\": was made with netmask 24: each ban stops a whole /24; make it without "
+          "netmask, and say with \"ban_prefix\" how much is banned\n");
+    CHECK(remarks(users("untimed")) ==
+          "ipset \"untimed\": has no timeouts: bandd takes each address out at the end of its ban, "
+          "which it must be running for; make it with \"timeout 0\", and bans end by themselves\n");
+    for (const char* set : {"pairs", "bits"})
+        CHECK(remarks(users(set)).starts_with("ipset \"" + std::string(set) + "\": is of type "));
 }

@@ -160,6 +160,7 @@ void say(const Fd& socket, const kernel::Answer& answer) {
 TEST_CASE("kernel: what is written is read again") {
     NftablesAction packets;
     packets.hooks = {Hook::input, Hook::forward};
+    packets.interfaces = {"ppp0", "eth*"};
     packets.log_prefix = "x: ";
     packets.ports = {{25, 25}, {1000, 2000}};
     packets.protocols = {Protocol::tcp, Protocol::udp};
@@ -187,13 +188,24 @@ TEST_CASE("kernel: what is written is read again") {
     }
     CHECK(count == orders.size());
 
-    kernel::Looked looked{5, {false, true, forever}, Error{"a\x1b[2J", "b", "c", {}}, 77};
+    kernel::Looked looked{5,
+                          {.timed = false, .most4 = 65536},
+                          Error{"a\x1b[2J", "b", "c", {}},
+                          77,
+                          {Error{"set", "small", "", {}}}};
     auto answer = kernel::decode_answer(kernel::encode(looked));
     REQUIRE(answer);
     const auto& seen = std::get<kernel::Looked>(*answer);
     CHECK(seen.error->what == "a\\x1b[2J");  // fit for a terminal
     CHECK(seen.count == 77);
     CHECK_FALSE(seen.traits.timed);
+    CHECK(seen.traits.most4 == 65536);
+    REQUIRE(seen.remarks.size() == 1);
+    CHECK(to_line(seen.remarks[0]) == "set: small");
+    kernel::Applied applied{5, {{3, Error{"set", "is full", "", {}}, true}}, false};
+    auto failures = kernel::decode_answer(kernel::encode(applied));
+    REQUIRE(failures);
+    CHECK(std::get<kernel::Applied>(*failures).failed[0].full);
 }
 
 TEST_CASE("kernel: what breaks the rules of the configuration is not read") {
@@ -215,6 +227,15 @@ TEST_CASE("kernel: what breaks the rules of the configuration is not read") {
     CHECK(target(bad));
     std::get<NftablesAction>(bad.action) = {};
     std::get<NftablesAction>(bad.action).hooks = {static_cast<Hook>(3)};
+    CHECK(target(bad));
+    for (const char* name : {"", "*", "p*p", "a/b", "a b", "..", "a\nb"}) {
+        std::get<NftablesAction>(bad.action) = {};
+        std::get<NftablesAction>(bad.action).interfaces = {name};
+        INFO(name);
+        CHECK(target(bad));
+    }
+    bad = ipset_target("hmailblock", false);
+    std::get<IpsetAction>(bad.action).widest4 = 33;
     CHECK(target(bad));
     auto order = [&](Order one) { return refused(kernel::Apply{1, {one}, false}); };
     CHECK_FALSE(order(add("192.0.2.0/24")));

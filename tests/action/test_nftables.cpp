@@ -136,6 +136,13 @@ TEST_CASE_METHOD(Fixture, "nftables: hooks, ports, reject and log prefix stand i
               "tcp dport 25 ip saddr @mail-ipv4 limit rate 10/second burst 10 packets log "
               "prefix \"SPAM_BLOCK: \""));
     CHECK(has(rules, "tcp dport 587-588 ip saddr @mail-ipv4 counter packets 0 bytes 0 reject"));
+    action.interfaces = {"ppp*", "eth0.100"};
+    targets({target(0, "mail", action)});
+    rules = must("nft list table inet bandd");
+    INFO(rules);
+    CHECK(has(rules, "iifname \"ppp*\" tcp dport 25 ip saddr @mail-ipv4 counter"));
+    CHECK(has(rules, "iifname \"eth0.100\" tcp dport 25 ip saddr @mail-ipv4 counter"));
+    CHECK_FALSE(has(rules, "\t\ttcp dport"));
     NftablesAction early;
     early.verdict = Verdict::reject;
     early.priority = -150;
@@ -175,6 +182,27 @@ TEST_CASE_METHOD(Fixture,
     for (const std::string& text : failed) CHECK(has(text, "nftables: set full-ipv4: "));
     CHECK(elements(0).size() == 2);
     CHECK(elements(1) == Texts{"203.0.113.1 3600", "203.0.113.2 3600"});
+}
+
+TEST_CASE_METHOD(Fixture, "nftables: a set to which somebody gave a size is said to be full") {
+    must(
+        "nft add table inet bandd; nft 'add set inet bandd sshd-ipv4 { type ipv4_addr; flags "
+        "timeout; size 2; }'");
+    targets({target(0, "sshd")});
+    std::vector<Failure> failed;
+    std::vector<Order> orders{add("10.0.0.1"), add("10.0.0.2"), add("10.0.0.3")};
+    backend->apply(orders, failed);
+    // A kernel that compares sizes makes the set anew, without one.
+    if (must("nft list set inet bandd sshd-ipv4").find("size 2") == std::string::npos) {
+        CHECK(failed.empty());
+        return;
+    }
+    REQUIRE(failed.size() == 1);
+    CHECK(failed[0].full);
+    CHECK(to_line(failed[0].error) ==
+          "nftables: set sshd-ipv4: is full; somebody gave it a size: nft delete table inet bandd, "
+          "and bandd makes it anew");
+    CHECK(elements().size() == 2);
 }
 
 TEST_CASE_METHOD(Fixture, "nftables: the end of a ban is the kernel's") {

@@ -2,6 +2,7 @@
 // What each stage of a line's way costs. `items_per_second` counts lines (hits, keys). Options are
 // Google Benchmark's: bench_stages --benchmark_filter=scan
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
@@ -10,6 +11,7 @@
 
 #include "bench/mail_router_log.h"
 #include "config/compile.h"
+#include "config/filter_file.h"
 #include "config/load.h"
 #include "core/decide/engine.h"
 #include "core/text/unescape.h"
@@ -47,7 +49,7 @@ const Ruleset& mail_router_rules() {
             std::vector<Error> warnings;
             FilterConfig config =
                 load_filter(BANDD_SOURCE "/filters/" + std::string(name) + ".yaml").filter;
-            made.rules.push_back({compile_filter(config, {}, {}, errors, warnings),
+            made.rules.push_back({compile_filter(config, {}, errors, warnings),
                                   {static_cast<JailIndex>(made.rules.size())}});
         }
         prepare(made);
@@ -82,7 +84,7 @@ void compile_filters(benchmark::State& state) {
     std::vector<Error> warnings;
     for (auto _ : state)
         for (const FilterConfig& filter : filters)
-            benchmark::DoNotOptimize(compile_filter(filter, {}, {}, errors, warnings));
+            benchmark::DoNotOptimize(compile_filter(filter, {}, errors, warnings));
     state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * filters.size()));
 }
 BENCHMARK(compile_filters);
@@ -146,6 +148,69 @@ void scan_chunk(benchmark::State& state) {
     count_lines(state, lines_of(log).size(), log.size());
 }
 BENCHMARK(scan_chunk)->ArgName("attacks_per_mille")->Arg(0)->Arg(1)->Arg(100)->Arg(1000);
+
+// An access log, as text, as JSON with the same values, and as Caddy writes it. An attack is a
+// wrong password: status 401, and a user.
+struct AccessLog {
+    const char* filter;
+    const char* line;  // address, user, date or second, path, status
+};
+constexpr std::array<AccessLog, 3> access_logs{{
+    {"failregex: ['^<HOST> - <F-USER>[^ ]+</F-USER> \\[[^\\]]+\\] \"[^\"]*\" 401 ']\n",
+     "203.0.113.{0} - {1} [21/Nov/2026:09:{2:02}:{3:02} +0000] \"GET {4} HTTP/1.1\" {5} 5316 "
+     "\"https://www.example.org/\" \"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, "
+     "like "
+     "Gecko) Chrome/120.0 Safari/537.36\"\n"},
+    {"json: {ip: ip, user: user, time: time}\nfailregex: [{where: {status: 401, user: '^[^-]'}}]\n",
+     "{{\"ip\":\"203.0.113.{0}\",\"user\":\"{1}\",\"time\":\"2026-11-21T09:{2:02}:{3:02}+00:00\","
+     "\"request\":\"GET {4} HTTP/1.1\",\"status\":{5},\"size\":5316,\"referer\":"
+     "\"https://www.example.org/\",\"agent\":\"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 "
+     "(KHTML, like Gecko) Chrome/120.0 Safari/537.36\"}}\n"},
+    {"json: {ip: request.remote_ip, user: request.user, time: ts}\n"
+     "failregex: [{where: {status: 401, request.headers.Authorization: '^'}}]\n",
+     "{{\"level\":\"info\",\"ts\":17952516{2:02}.{3:02}24258,\"logger\":\"http.log.access.log0\","
+     "\"msg\":\"handled request\",\"request\":{{\"remote_ip\":\"203.0.113.{0}\",\"remote_port\":"
+     "\"50510\",\"proto\":\"HTTP/"
+     "1.1\",\"method\":\"GET\",\"host\":\"www.example.org\",\"uri\":\"{4}\","
+     "\"headers\":{{\"User-Agent\":[\"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, "
+     "like "
+     "Gecko) Chrome/120.0 Safari/537.36\"],\"Accept\":[\"*/*\"],\"Authorization\":[]}}}},"
+     "\"user_id\":\"\",\"duration\":0.000018698,\"size\":5316,\"status\":{5},\"resp_headers\":{{"
+     "\"Server\":[\"Caddy\"],\"Content-Type\":[\"text/plain; charset=utf-8\"]}}}}\n"},
+}};
+void scan_access_log(benchmark::State& state) {
+    const AccessLog& kind = access_logs[static_cast<std::size_t>(state.range(0))];
+    std::vector<Error> errors;
+    std::vector<Error> warnings;
+    LoadedFilter loaded =
+        load_filter("/filters/access.yaml",
+                    parse_document("description: x\n" + std::string(kind.filter), "access"));
+    Ruleset rules;
+    rules.rules.push_back({compile_filter(loaded.filter, {}, errors, warnings), {0}});
+    prepare(rules);
+    std::mt19937 random(1);
+    std::string log;
+    constexpr int lines = 10'000;
+    int attacks = 0;
+    for (int i = 0; i < lines; ++i) {
+        bool attack = static_cast<std::int64_t>(random() % 1000) < state.range(1);
+        attacks += attack ? 1 : 0;
+        log += fmt::format(
+            fmt::runtime(kind.line), random() % 256, attack ? "bob" : "-", i / 60 % 60, i % 60,
+            fmt::format("/shop/{:x}?page={}", random(), random() % 100), attack ? 401 : 200);
+    }
+    Scratch scratch;
+    Hits hits;
+    for (auto _ : state) {
+        hits.clear();
+        scan(rules, Chunk{0, log, {}}, arrival, scratch, hits);
+    }
+    if (hits.size() != static_cast<std::size_t>(attacks)) state.SkipWithError("other hits");
+    count_lines(state, lines, log.size());
+}
+BENCHMARK(scan_access_log)
+    ->ArgNames({"text_json_caddy", "attacks_per_mille"})
+    ->ArgsProduct({{0, 1, 2}, {0, 1, 100, 1000}});
 
 void scan_without_prefilter(benchmark::State& state) {
     Ruleset rules;

@@ -9,7 +9,9 @@
 // counters of each jail; the kernel's sets. That both read the same does not show that they read
 // all: so whoever writes counts the attacks, and each jail must have that many hits.
 //
-//   chaos [--kills N] [--seed S] [--faults none|full-disk|writes] [--log plain|linked]
+// With --behind the log is dated in another zone; both have learned that before the first kill.
+//
+//   chaos [--kills N] [--seed S] [--faults none|full-disk|writes] [--log plain|linked] [--behind S]
 #include <signal.h>
 #include <unistd.h>
 
@@ -38,6 +40,7 @@ struct Options {
     unsigned seed = 1;
     std::string faults = "none";
     std::string log = "plain";
+    int behind = 0;  // seconds that the log's dates are behind the clock
 };
 
 Options parse(int argc, char** argv) {
@@ -50,6 +53,7 @@ Options parse(int argc, char** argv) {
             options.seed = static_cast<unsigned>(std::strtoul(argv[i + 1], nullptr, 10));
         if (key == "--faults") options.faults = argv[i + 1];
         if (key == "--log") options.log = argv[i + 1];
+        if (key == "--behind") options.behind = std::atoi(argv[i + 1]);
     }
     return options;
 }
@@ -62,15 +66,23 @@ constexpr const char* jails = R"(
   recidive: {source: bans, maxretry: 4, findtime: 1h, bantime: 1w}
 )";
 
+// A date that names its zone could not be read in a wrong one.
+std::string stamp_of(Instant at, Duration behind) {
+    std::string stamp = format_rfc3339(at);
+    if (behind != Duration{0}) stamp.pop_back();
+    return stamp;
+}
+
 // The log: written by one thread, at any speed, rotated in any way.
 class Writer {
   public:
     // Goes on with the log that is there. If it is a link, it is switched only when something was
     // written to `state` since it was switched last: where it led between two checkpoints, nobody
     // can know who was killed meanwhile.
-    Writer(std::string link, std::string state, unsigned seed)
+    Writer(std::string link, std::string state, Duration behind, unsigned seed)
         : link_(std::move(link)),
           state_(std::move(state)),
+          behind_(behind),
           linked_(fs::is_symlink(link_)),
           log_(linked_ ? fs::canonical(link_).string() : link_),
           random_(seed) {
@@ -91,7 +103,7 @@ class Writer {
             for (unsigned burst = 1 + random_() % 20; burst > 0; --burst) {
                 unsigned who = random_() % 10 == 0 ? random_() % 250 : random_() % 25;
                 bool attack = random_() % 3 == 0;
-                out << format_rfc3339(now())
+                out << stamp_of(now() - behind_, behind_)
                     << " mx app: " << (attack ? "denied 203.0.113." : "welcome 203.0.113.") << who
                     << "\n";
                 ++lines;
@@ -127,7 +139,8 @@ class Writer {
         }
         fs::rename(log_, log_ + ".1");
         if (random_() % 2 == 0) {
-            out << format_rfc3339(now()) << " mx app: denied 203.0.113.1\n" << std::flush;
+            out << stamp_of(now() - behind_, behind_) << " mx app: denied 203.0.113.1\n"
+                << std::flush;
             ++attacks;
         }
         out.close();
@@ -155,6 +168,7 @@ class Writer {
     }
 
     std::string link_, state_;
+    Duration behind_;
     bool linked_;
     fs::file_time_type switched_ = fs::file_time_type::clock::now();
     std::string log_;  // where lines are written to
@@ -214,6 +228,19 @@ std::string kernel_set(const std::string& where, const std::string& set) {
         .out;
 }
 
+// Writes lines that say when they were written, so much too early, until both know by how much, and
+// have it on disk.
+bool learn_clock(const std::string& log, Duration behind,
+                 const std::vector<const DaemonProcess*>& daemons) {
+    for (int i = 0; i < 14; ++i) {
+        append_file(log, stamp_of(now() - behind, behind) + " mx app: nothing\n");
+        std::this_thread::sleep_for(std::chrono::seconds(2));
+    }
+    return std::ranges::all_of(daemons, [](const DaemonProcess* daemon) {
+        return daemon->said("bandd corrects that from here on");
+    });
+}
+
 int run(const Options& options) {
     sh("ip netns del calm 2>/dev/null; ip netns del chaos 2>/dev/null");
     must("ip netns add calm && ip netns add chaos");
@@ -261,10 +288,15 @@ int run(const Options& options) {
         sound.stop(SIGTERM);
         if (!start_chaos()) return 1;
     }
+    Duration behind = std::chrono::seconds(options.behind);
+    if (behind != Duration{0} && !learn_clock(log, behind, {&calm, &chaos})) {
+        std::cout << calm.log() << chaos.log() << "chaos: nobody saw that the dates are off\n";
+        return 1;
+    }
     std::uint64_t lines = 0;
     std::uint64_t attacks = 0;
     {
-        Writer writer(log, chaos_dir + "/run/state.db-wal", options.seed);
+        Writer writer(log, chaos_dir + "/run/state.db-wal", behind, options.seed);
         for (int kill = 0; kill < options.kills; ++kill) {
             std::this_thread::sleep_for(std::chrono::microseconds(random() % 250'000));
             if (options.faults == "full-disk") {
@@ -335,7 +367,8 @@ int run(const Options& options) {
                 ++differences;
             }
     for (const char* set : {"quick-ipv4", "extending-ipv4", "recidive-ipv4"})
-        if (kernel_set("calm", set) != kernel_set("chaos", set)) {
+        // They are listed one after the other, and a ban may end in between, or be on its way.
+        if (!wait_for([&] { return kernel_set("calm", set) == kernel_set("chaos", set); }, 10)) {
             std::cout << "  set " << set << " differs in the kernel\n";
             ++differences;
         }

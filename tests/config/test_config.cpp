@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What a configuration means. Faulty ones stand in bad-config/, with their messages.
+#include <sys/stat.h>
+
+#include "config/access.h"
 #include "config/compile.h"
+#include "config/forgeable.h"
 #include "config/keys.h"
 #include "config/load.h"
 #include "core/match/filter.h"
@@ -246,4 +250,205 @@ TEST_CASE_METHOD(Directory,
     CHECK(jail("c").rules.v6_length == 48);
     CHECK(jail("c").rules.today);
     CHECK(compile(config).errors.empty());
+}
+
+TEST_CASE("a jail that chooses patterns keeps those that only tell of a connection") {
+    FilterConfig filter;
+    filter.dialect = Dialect::fail2ban;
+    filter.failregex = {
+        {"1", "^<F-MLFID>\\d+</F-MLFID>: <F-NOFAIL>connect</F-NOFAIL> from <HOST>$", {}, {}},
+        {"2", "^<F-MLFID>\\d+</F-MLFID>: bad$", {}, {}},
+        {"3", "^<F-MLFID>\\d+</F-MLFID>: worse$", {}, {}}};
+    std::vector<Error> errors, warnings;
+    auto made = compile_filter(filter, {.patterns = {"3"}}, errors, warnings);
+    CHECK(errors.empty());
+    REQUIRE(made->patterns.size() == 2);
+    CHECK(made->patterns[0].id == "1");
+    CHECK(made->patterns[1].id == "3");
+    CHECK(made->identity != compile_filter(filter, {}, errors, warnings)->identity);
+}
+
+TEST_CASE("imported filters: a pattern that takes a client's text for a host is shown by a line") {
+    auto shown = [](const std::string& regex, const std::string& prefix = "",
+                    const std::string& ignored = "") {
+        FilterConfig filter;
+        filter.name = "imported";
+        filter.dialect = Dialect::fail2ban;
+        filter.failregex = {{"1", regex, {}, {}}};
+        if (!ignored.empty()) filter.ignoreregex = {{"1", ignored, {}, {}}};
+        if (!prefix.empty()) filter.prefregex = {"prefregex", prefix, {}, {}};
+        std::vector<Error> warnings = forgeable_patterns(filter);
+        return warnings.empty() ? std::string() : to_line(warnings.front());
+    };
+    // Those of the document that bandd grew from.
+    std::string head = R"(^.* \"SMTPD\"#011\d*#011\d*#011\".*\"#011\"<HOST>\"#011)";
+    for (const char* rest : {R"(\"RECEIVED: EHLO .*\.us\"$)", R"(\"RECEIVED: EHLO adams\.edu\"$)",
+                             R"(\"SENT: 503 Bad sequence of commands\"$)",
+                             R"(\"RECEIVED: MAIL FROM:<goof@gmail\.com>.*\"$)"}) {
+        std::string warning = shown(head + rest);
+        INFO(warning);
+        CHECK(
+            warning.starts_with("pattern \"1\": a client could name another host: \".*\" takes "
+                                "any text, so this line bans 198.51.100.7 and not 203.0.113.9: "));
+        CHECK(warning.find(R"("203.0.113.9"#011")") < warning.find(R"("198.51.100.7"#011")"));
+    }
+    CHECK_FALSE(shown(head + R"(\"RECEIVED: EHLO .*\.us\"$)", "", R"("")").empty());
+    CHECK_FALSE(shown("^user .* from <HOST> .*$").empty());
+    CHECK_FALSE(shown("^user .*? from <HOST>").empty());
+    CHECK_FALSE(shown("login from <HOST> failed").empty());
+    CHECK(shown("^login from <HOST> .*", "^app: <F-CONTENT>.+</F-CONTENT>$").empty());
+    std::string within = shown("^user .* from <HOST> .*$", "^app: <F-CONTENT>.+</F-CONTENT>$");
+    CHECK(within.find(": app: user ") != std::string::npos);
+    // Where prefregex names the host.
+    std::string by_prefix = "^app .*client <HOST>: <F-CONTENT>.+</F-CONTENT>$";
+    CHECK_FALSE(shown("^user .* unknown$", by_prefix).empty());
+    CHECK(shown("^user \\S+ unknown$", by_prefix).empty());
+    // Nothing takes long, however often a pattern repeats nothing.
+    std::string nested = "<HOST>";
+    for (int i = 0; i < 20; ++i) nested = "(?:(?:){64}" + nested + "){64}";
+    CHECK(shown("^" + nested).empty());
+    // What cannot be shown is not said.
+    for (const char* safe :
+         {"^user .* from <HOST>$", R"(^user "[^"]*" from <HOST> .*$)", "^user \\S+ from <HOST>",
+          R"(^\S+ "SMTPD" \d+ "[^"]*" "<HOST>" "EHLO .*\.us"$)", "^<HOST> .* failed$",
+          "^(?:(?! from ).)* from <HOST> .*$"}) {
+        INFO(safe);
+        CHECK(shown(safe).empty());
+    }
+}
+
+TEST_CASE_METHOD(Directory,
+                 "http: auth: one server that knows passwords, and who guesses is to be banned") {
+    auto faults = [&](const std::string& auth, const std::string& jails = "jails: {}") {
+        write_file(dir / "bandd.yaml", "http: {listen: \"tcp://127.0.0.1:10041\", auth: " + auth +
+                                           "}\n" + jails + "\n");
+        Loaded loaded = load_config(dir.path(), {BANDD_SOURCE},
+                                    [](const std::string&) { return Result<Zone>(Zone{}); });
+        std::string text;
+        for (const Error& error : loaded.errors) text += to_line(error) + "\n";
+        for (const Error& warning : loaded.warnings) text += to_line(warning) + "\n";
+        return text;
+    };
+    auto has = [](const std::string& text, const char* part) {
+        return text.find(part) != std::string::npos;
+    };
+    const std::string watched = "jails: {refused-logons: {source: access, maxretry: 5}}";
+    CHECK(has(faults("{imap: 127.0.0.1}"), "nobody who guesses passwords is banned"));
+    CHECK(faults("{imap: 127.0.0.1}", watched).empty());
+    CHECK(faults("{dovecot_sasl: /run/x}", watched).empty());
+    CHECK(faults("{imap: \"10.0.0.1:993\", tls: yes, tls_name: mx}", watched).empty());
+    CHECK(has(faults("{}", watched), "needs one server that knows the passwords"));
+    CHECK(has(faults("{imap: 127.0.0.1, dovecot_sasl: /x}", watched), "needs one server"));
+    CHECK(has(faults("{dovecot_sasl: /x, tls: yes}", watched), "\"tls\" is for imap"));
+    CHECK(has(faults("{imap: 8.8.8.8}", watched), "passwords go over the network as they are"));
+    CHECK(has(faults("{imap: mail.example}", watched), "is no address"));
+    CHECK(has(faults("{imap: 127.0.0.1, timeout: 2m}", watched), "must be 1s to 60s"));
+    CHECK(has(faults("{imap: 127.0.0.1, tls: maybe}", watched), "starttls"));
+    CHECK(has(faults("{imap: 127.0.0.1, tls_ca: /none.pem}", watched), "cannot read"));
+}
+
+TEST_CASE_METHOD(Directory,
+                 "patterns: a list with nothing in it is a fault, and does not mean all") {
+    for (const char* none : {"[]", "[ ]"}) {
+        write_file(dir / "bandd.yaml",
+                   "jails:\n  app:\n    filter: sshd\n    logpath: x\n    patterns: " +
+                       std::string(none) + "\n");
+        Loaded loaded = load_config(dir.path(), {BANDD_SOURCE},
+                                    [](const std::string&) { return Result<Zone>(Zone{}); });
+        REQUIRE(loaded.errors.size() == 1);
+        CHECK(to_line(loaded.errors[0]).find("names no pattern") != std::string::npos);
+    }
+}
+
+TEST_CASE_METHOD(Directory, "a list that is a FIFO is a fault, and nobody waits for it") {
+    REQUIRE(::mkfifo((dir / "fifo").c_str(), 0600) == 0);
+    for (const char* keys : {"defaults: {ignoreip: 'file:fifo'}", "accounts: {exempt: 'file:fifo'}",
+                             "accounts: {ignoreip: 'file:fifo'}"}) {
+        write_file(dir / "bandd.yaml", std::string(keys) + "\n");
+        Loaded loaded = load_config(dir.path(), {BANDD_SOURCE},
+                                    [](const std::string&) { return Result<Zone>(Zone{}); });
+        REQUIRE(loaded.errors.size() == 1);
+        CHECK(to_line(loaded.errors[0]).find("it is no file") != std::string::npos);
+    }
+    for (const char* keys : {"http: {token: 'file:fifo'}",
+                             "http: {auth: {imap: 127.0.0.1, tls: "
+                             "yes, tls_ca: fifo}}"}) {
+        write_file(dir / "bandd.yaml", std::string(keys) + "\n");
+        Loaded loaded = load_config(dir.path(), {BANDD_SOURCE},
+                                    [](const std::string&) { return Result<Zone>(Zone{}); });
+        REQUIRE_FALSE(loaded.errors.empty());
+        CHECK(to_line(loaded.errors[0]).find("it is no file") != std::string::npos);
+    }
+    AccessConfig access;
+    access.users_file = dir / "fifo";
+    std::vector<Error> bad;
+    auto users = read_users(access, bad);
+    REQUIRE_FALSE(users);
+    CHECK(to_line(users.error()).find("it is no file") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Directory, "interface: words of other programs' rules are no names") {
+    auto loads = [&](const std::string& names) {
+        write_file(dir / "bandd.yaml",
+                   "jails:\n  app: {filter: sshd, logpath: x, action: {nftables: {interface: " +
+                       names + "}}}\n");
+        return load_config(dir.path(), {BANDD_SOURCE},
+                           [](const std::string&) { return Result<Zone>(Zone{}); })
+            .errors.empty();
+    };
+    for (const char* good : {"any", "ppp0", "ppp*", "[eth0, eth0.100]", "[]", "wg-home"}) {
+        INFO(good);
+        CHECK(loads(good));
+    }
+    for (const char* bad : {"ppp+", "'!ppp0'", "all", "[any, ppp0]", "sixteen-letters-", "a/b"}) {
+        INFO(bad);
+        CHECK_FALSE(loads(bad));
+    }
+}
+
+TEST_CASE_METHOD(Directory, "wherever addresses are listed, a file can list them") {
+    write_file(dir / "lists/office", "# the office\n198.51.100.0/24\r\n\n 2001:db8::/32 # v6\n");
+    write_file(dir / "lists/names", "\xef\xbb\xbfmail.example.org\n203.0.113.9\n");
+    write_file(dir / "lists/empty", "");
+    Config& config = load(
+        "defaults: {ignoreip: [10.0.0.0/8, file:lists/office]}\n"
+        "accounts: {ignoreip: file:lists/office}\n"
+        "policy: {from: [192.0.2.1, file:lists/office, file:lists/empty],\n"
+        "  reject_broadband: {except: [file:lists/names]}}\n"
+        "remote: {from: [file:lists/office]}\n"
+        "jails:\n  a: {logpath: /l, filter: app, ignoreip: 'file:lists/names'}\n");
+    std::vector<Prefix> office{prefix("198.51.100.0/24"), prefix("2001:db8::/32")};
+    CHECK(config.remote.from == office);
+    CHECK(config.policy.from.size() == 3);
+    CHECK(config.access.rules.not_counted == PrefixSet(office));
+    CHECK(jail("a").rules.ignoreip.contains(ip("198.51.100.77")));
+    CHECK(jail("a").rules.ignoreip.contains(ip("203.0.113.9")));
+    CHECK(jail("a").ignore_names == std::vector<std::string>{"mail.example.org"});
+    CHECK(config.policy.reject_broadband->rules.except.contains(ip("203.0.113.9")));
+    CHECK(config.policy.reject_broadband->rules.except_names ==
+          std::vector<std::string>{"mail.example.org"});
+}
+
+TEST_CASE_METHOD(Directory, "accounts: limits of one user, and those that are exempt") {
+    write_file(dir / "exempt", "# robots\nBackup@example.org\n");
+    Config& config = load(
+        "geoip: x\naccounts:\n  addresses: 20\n  exempt: [Postmaster, file:exempt]\n"
+        "  users: {Bob@example.org: {addresses: 100}, j\u00d6rg: {addresses: 0, countries: 10}}\n");
+    const AccountLimits& limits = config.access.rules.accounts;
+    CHECK(limits.exempt == decltype(limits.exempt){"postmaster", "backup@example.org"});
+    CHECK(limits.users.at("bob@example.org") == UserLimits{{}, 100});
+    CHECK(limits.users.at("j\u00f6rg") == UserLimits{10, 0});
+}
+
+TEST_CASE_METHOD(Directory, "policy: reject_broadband is a word, a text or a map") {
+    auto answer = [&](const std::string& value) {
+        auto& end_users =
+            load("policy: {reject_broadband: " + value + "}\n").policy.reject_broadband;
+        return end_users ? end_users->message : "";
+    };
+    CHECK(answer("false").empty());
+    CHECK(answer("true") == EndUserConfig{}.message);
+    CHECK(answer("554 5.7.1 Not from <ip>") == "554 5.7.1 Not from <ip>");
+    CHECK(answer("{message: 550 No}") == "550 No");
+    CHECK(answer("{words: [kunde]}") == EndUserConfig{}.message);
 }

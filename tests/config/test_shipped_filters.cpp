@@ -28,8 +28,32 @@ std::optional<std::string> found_in(const Filter& filter, const std::string& lin
 
 // Words that stand in free text, but are the server's own: no client writes them.
 const std::map<std::string, std::set<std::string>> server_words{
-    {"dovecot", {"Connection", "closed"}},  // OpenSSL's reason
-    {"exim", {"dovecot_login", "login"}},   // authenticators
+    // The method, and OpenSSL's reasons.
+    {"dovecot",
+     {"Connection",
+      "closed",
+      "PLAIN",
+      "LOGIN",
+      "CRAM-MD5",
+      "SSL_accept",
+      "failed:",
+      "failed",
+      "Disconnected",
+      "handshaking:",
+      "TLSv1.2",
+      "TLSv1.3",
+      "with",
+      "cipher",
+      "256/256",
+      "ECDHE-RSA-AES256-GCM-SHA384",
+      "TLS_AES_256_GCM_SHA384",
+      "wrong",
+      "version",
+      "number",
+      "error:0A00010B:SSL",
+      "routines::wrong",
+      ""}},
+    {"exim", {"dovecot_login", "login", "plain", "dovecot_plain", "cram"}},  // authenticators
     {"gitea",
      {"...routers/web/auth/auth.go:123:SignInPost", "modules/ssh/ssh.go:188:publicKeyHandler"}},
     {"grafana", {"2026-11-21T10:00:00+0000", "2026-11-21T10:00:00.123Z"}},
@@ -91,6 +115,12 @@ std::vector<std::string> forgeries(const std::string& line, Word word,
 }  // namespace
 
 TEST_CASE("no text of a client makes a shipped filter find somebody else's address") {
+#ifdef BANDD_ADDRESS_SANITIZER
+    constexpr std::size_t one_of = 16;  // they take a quarter of an hour with it
+#else
+    constexpr std::size_t one_of = 1;
+#endif
+    std::size_t number = 0;
     std::size_t tried = 0;
     std::size_t places = 0;
     for (const auto& entry : std::filesystem::directory_iterator(BANDD_SOURCE "/filters")) {
@@ -99,7 +129,8 @@ TEST_CASE("no text of a client makes a shipped filter find somebody else's addre
         const FilterConfig& config = loaded.filter;
         std::vector<Error> errors;
         std::vector<Error> warnings;
-        auto filter = compile_filter(config, {"aggressive"}, config.sample_lists, errors, warnings);
+        auto filter =
+            compile_filter(config, {{"aggressive"}, config.sample_lists}, errors, warnings);
         REQUIRE(errors.empty());
         for (const Error& warning : warnings) FAIL_CHECK(to_line(warning));
 
@@ -133,10 +164,11 @@ TEST_CASE("no text of a client makes a shipped filter find somebody else's addre
                 for (bool closing : {false, true})
                     for (const std::string& text :
                          forgeries(sample.line, word, messages, closing)) {
+                        if (++number % one_of != 0) continue;
                         std::string line = with(sample.line, word, text);
                         ++tried;
-                        INFO(config.name << " " << sample.match << "\n" << line);
-                        CHECK(found_in(*filter, line) != std::optional<std::string>(victim));
+                        if (found_in(*filter, line) == std::optional<std::string>(victim))
+                            FAIL_CHECK(config.name << " " << sample.match << "\n" << line);
                     }
             }
         }
@@ -191,7 +223,8 @@ TEST_CASE("all shipped filters at once: the prefilter hides none of their sample
         FilterConfig config = load_filter(entry.path().string()).filter;
         std::vector<Error> errors;
         std::vector<Error> warnings;
-        auto filter = compile_filter(config, {"aggressive"}, config.sample_lists, errors, warnings);
+        auto filter =
+            compile_filter(config, {{"aggressive"}, config.sample_lists}, errors, warnings);
         for (const Pattern& pattern : filter->patterns)
             if (required_literals(pattern).empty()) ++without_literal;
         rules.rules.push_back({filter, {static_cast<JailIndex>(rules.rules.size())}});

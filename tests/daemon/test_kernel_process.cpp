@@ -70,6 +70,8 @@ TEST_CASE_METHOD(AppSetup, "bandd-kernel sleeps: the daemon reads and answers, a
     start();
     pid_t pid = daemon.role("bandd-kernel");
     REQUIRE(kill(pid, SIGSTOP) == 0);
+    REQUIRE(
+        wait_for([&] { return has(read_file("/proc/" + std::to_string(pid) + "/stat"), ") T "); }));
     denied("203.0.113.1");
     CHECK(bans_become("203.0.113.1 app pending\n"));
     auto begin = std::chrono::steady_clock::now();

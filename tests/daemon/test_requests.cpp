@@ -112,6 +112,111 @@ TEST_CASE_METHOD(AskedSetup,
 }
 
 TEST_CASE_METHOD(AskedSetup,
+                 "accounts: what is only tried is told and counted, but refuses nobody") {
+    auto with = [&](const std::string& simulate) {
+        configure("access: {countries: [US, DE], simulate: " + simulate +
+                  "}\naccounts: {countries: 1, simulate: " + simulate +
+                  ", action: {user: root, run: [/usr/bin/touch, " + dir / "told" +
+                  "]}}\njails:\n  refused: {source: access, maxretry: 1}\n");
+    };
+    with("true");
+    start();
+    CHECK(postfix_asks("ann", "8.3.0.1") == pass);
+    CHECK(daemon.said("ann : COUNTRYFAILED|smtp 8.3.0.1|FR|"));
+    CHECK(postfix_asks("joe", "8.1.0.1") == pass);
+    CHECK(postfix_asks("joe", "8.2.0.1") == pass);
+    CHECK(daemon.said("joe : ACCOUNTFAILED|smtp 8.2.0.1|DE|"));
+    CHECK(daemon.said("account joe has 2 countries in 1d: logins would be refused (simulate)"));
+    CHECK(has(daemon.ctl("status").out,
+              "policy: of those that passed, 1 would be refused by country, 1 by account"));
+    CHECK(has(daemon.ctl("accounts").out, "simulate: only what is blocked by hand is refused"));
+    CHECK(bans() == "");
+    // In earnest. Nobody has to be told of joe before he is refused.
+    with("false");
+    CHECK(daemon.ctl("reload").code == 0);
+    CHECK(has(postfix_asks("joe", "8.2.0.1"), "action=554"));
+    CHECK_FALSE(has(daemon.ctl("accounts").out, "simulate"));
+    CHECK(wait_for([&] { return sh("ls " + dir / "told").code == 0; }));
+    CHECK(daemon.said("account joe has 2 countries in 1d: logins are refused"));
+}
+
+TEST_CASE_METHOD(AskedSetup, "accounts: some may more than all, by name or by a file of names") {
+    write_file(dir / "robots", "# fetch mail for everybody\nBackup\n");
+    configure(
+        "accounts: {countries: 1, exempt: [file:robots], users: {J\u00d6RG: {countries: 2}}}\n"
+        "jails: {}\n");
+    start();
+    auto countries = [&](const std::string& user) {
+        int passed = 0;
+        for (const char* address : {"8.1.0.1", "8.2.0.1", "8.3.0.1"})
+            passed += postfix_asks(user, address) == pass ? 1 : 0;
+        return passed;
+    };
+    CHECK(countries("joe") == 1);
+    CHECK(countries("j\u00f6rg") == 2);
+    CHECK(countries("BACKUP") == 3);
+    CHECK(has(daemon.ctl("account backup").out, "exempt"));
+    CHECK(has(daemon.ctl("account J\u00f6rg").out, "3 countries"));
+    must("rm " + dir / "robots");
+    Ran reload = daemon.ctl("reload");
+    CHECK(reload.code == 2);
+    CHECK(has(reload.out, "\"exempt: file:robots\": cannot read \"" + dir / "robots" + "\""));
+    CHECK(daemon.ctl("check").code == 2);
+    CHECK(countries("backup") == 3);
+}
+
+TEST_CASE_METHOD(AskedSetup,
+                 "policy: an end user's host is refused, and told of at a bounded rate") {
+    configure("jails: {}\n");
+    auto asks = [](int message, const std::string& name, const std::string& more = "") {
+        return exchange(10040,
+                        "request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address=8.1.0.1\n"
+                        "client_name=" +
+                            name + "\nreverse_client_name=" + name + "\n" + more +
+                            "instance=" + std::to_string(message) + "\n\n",
+                        1);
+    };
+    start();
+    CHECK(asks(0, "dsl-1.isp.example") == pass);  // nobody said so
+    write_config(
+        "policy: {listen: tcp://127.0.0.1:10040, reject_broadband: 550 Not from <hostname>}\n"
+        "jails: {}\n");
+    CHECK(daemon.ctl("reload").code == 0);
+    for (int i = 1; i <= 100; ++i)
+        CHECK(asks(i, "dsl-1.isp.example") == "action=550 Not from dsl-1.isp.example\n\n");
+    CHECK(asks(101, "dsl-1.isp.example", "sasl_username=joe\n") == pass);
+    CHECK(asks(102, "dsl-1.isp.example", "server_port=587\n") == pass);
+    CHECK(asks(103, "mail.isp.example") == pass);
+    Json status = Json::parse(daemon.ctl("status --json").out);
+    CHECK(status["decisions"]["policy"]["refused_broadband"] == 100);
+    std::string log = daemon.log();
+    std::size_t lines = 0;
+    for (std::size_t at = 0; (at = log.find("is an end user's host", at)) != std::string::npos;
+         ++at)
+        ++lines;
+    CHECK(lines >= 60);
+    CHECK(lines < 70);
+}
+
+TEST_CASE_METHOD(AskedSetup,
+                 "accounts: twelve thousand outlive a restart, and what was said of them") {
+    configure("accounts: {addresses: 1}\njails: {}\n");
+    start();
+    CHECK(daemon.ctl("account joe block").code == 0);
+    constexpr int many = 12'000;
+    std::string requests;
+    for (int i = 0; i < many; ++i)
+        requests +=
+            policy_request("user" + std::to_string(i) + std::string(100, 'x'), "8.1.0.1", "");
+    CHECK(exchange(10040, requests, many).size() == std::string(pass).size() * many);
+    daemon.stop(SIGTERM);
+    start();
+    CHECK(has(postfix_asks("joe", "8.1.0.1"), "action=554 5.7.1 "));
+    CHECK(json("status")["accounts"].get<int>() == many + 1);
+    CHECK(daemon.log().find("cannot read it") == std::string::npos);
+}
+
+TEST_CASE_METHOD(AskedSetup,
                  "policy: many recipients are one login; what is no request gets no answer") {
     configure("accounts: {countries: 2}\njails: {}\n");
     start();
@@ -127,6 +232,67 @@ TEST_CASE_METHOD(AskedSetup,
     // Names with what no name should hold stay one line of the log, and one account.
     CHECK(postfix_asks("evil\x1b[2J\xff name", "8.1.0.1") == pass);
     CHECK(daemon.said("evil\\x1b[2J\\xff name : AUTHPASS|smtp 8.1.0.1|US|"));
+}
+
+TEST_CASE_METHOD(AskedSetup, "access: who is refused is told who and where he is") {
+    configure(
+        "access: {countries: [US], message: '554 5.7.1 <user>: not from <country_name> (<country>, "
+        "<ip>)'}\njails: {}\n");
+    start();
+    CHECK(postfix_asks("joe", "8.1.0.1") == pass);
+    CHECK(postfix_asks("joe", "8.2.0.1") ==
+          "action=554 5.7.1 joe: not from Germany (DE, 8.2.0.1)\n\n");
+}
+
+TEST_CASE_METHOD(AskedSetup, "access: a line about each login goes to syslog under its own name") {
+    Background syslogd("rm -f /dev/log; umask 0; exec nc -lkuU /dev/log", dir / "syslog");
+    REQUIRE(wait_for([] { return sh("test -S /dev/log").code == 0; }));
+    configure(
+        "access: {countries: [US], syslog: {facility: local0, ident: NGINXMAILAUTH}}\n"
+        "jails: {}\n");
+    start();
+    CHECK(postfix_asks("joe", "8.1.0.1") == pass);
+    CHECK(has(postfix_asks("x\x1by", "8.2.0.1"), "action=554 5.7.1 "));
+    // local0.info is 16 * 8 + 6.
+    CHECK(wait_for([&] {
+        std::string text = read_file(dir / "syslog");
+        return has(text, "<134>") && has(text, " NGINXMAILAUTH") &&
+               has(text, ": joe : AUTHPASS|smtp 8.1.0.1|US|United States") &&
+               has(text, ": x\\x1by : COUNTRYFAILED|smtp 8.2.0.1|DE|Germany");
+    }));
+    CHECK(daemon.said("joe : AUTHPASS|smtp 8.1.0.1|US|"));
+}
+
+TEST_CASE_METHOD(AskedSetup, "http: a program asks where an address is, and whether it is banned") {
+    configure(
+        "http: {listen: tcp://127.0.0.1:10041}\njails:\n  trial: {filter: sshd, logpath: none.log, "
+        "simulate: true}\n");
+    start();
+    auto get = [](const std::string& path) {
+        return sh("curl -s http://127.0.0.1:10041" + path).out;
+    };
+    CHECK(get("/geo/8.2.0.1") ==
+          "{\"country\":\"Germany\",\"countryCode\":\"DE\",\"ip\":\"8.2.0.1\"}\n");
+    CHECK(has(get("/geo/192.168.1.1"), "\"countryCode\":\"\""));
+    CHECK(has(get("/geo/9.9.9.9"), "\"countryCode\":\"\""));
+    CHECK(has(get("/geo/2001:db8::1"), "\"ip\":\"2001:db8::1\""));
+    CHECK(has(get("/verdict/8.2.0.1"), "\"banned\":false"));
+    CHECK(daemon.ctl("ban 8.2.0.0/24 --for 1h --reason spam").code == 0);
+    CHECK(daemon.ctl("ban 8.2.0.1 --for forever").code == 0);
+    std::string verdict = get("/verdict/8.2.0.1");
+    CHECK(has(verdict, "\"banned\":true"));
+    CHECK(has(verdict, "\"jail\":\"manual\""));
+    CHECK(has(verdict, "\"until\":null"));
+    CHECK(has(get("/verdict/8.2.0.2"), "spam"));
+    CHECK(has(get("/verdict/8.2.1.1"), "\"banned\":false"));
+    // A ban that is only simulated is none.
+    CHECK(daemon.ctl("ban 8.3.0.1 --jail trial").code == 0);
+    CHECK(has(get("/verdict/8.3.0.1"), "\"banned\":false"));
+    for (const char* bad : {"/geo/", "/geo/x", "/verdict/8.2.0.1/24", "/verdict/8.2.0"})
+        CHECK(get(bad) == "not understood\n");
+    CHECK(has(get("/geo"), "there are "));
+    CHECK(sh("setpriv --reuid 12345 --clear-groups curl -s http://127.0.0.1:10041/geo/8.2.0.1")
+              .out.find("may not ask") != std::string::npos);
 }
 
 TEST_CASE_METHOD(AskedSetup,
@@ -162,9 +328,9 @@ TEST_CASE_METHOD(AskedSetup,
     // Gone: those that were known stay.
     must("rm " + dir / "users");
     CHECK(daemon.ctl("check").code == 0);
-    CHECK(has(daemon.ctl("check").out, "cannot be read"));
+    CHECK(has(daemon.ctl("check").out, "cannot read"));
     CHECK(daemon.ctl("reload").code == 0);
-    CHECK(daemon.said("cannot be read"));
+    CHECK(daemon.said("cannot read"));
     CHECK(postfix_asks("bob", "8.2.0.1") == pass);
 }
 
@@ -651,5 +817,5 @@ TEST_CASE_METHOD(AskedSetup, "control: silent connections of its group do not ke
         dir / "silent.out");
     CHECK(wait_for([&] { return has(sh("cat " + dir / "silent.out").out, "ready"); }, 60));
     for (int i = 0; i < 20; ++i) CHECK(daemon.ctl("status").code == 0);
-    CHECK(has(daemon.log(), "control: unix:"));
+    CHECK(daemon.said("control: unix:"));
 }

@@ -11,6 +11,87 @@
 
 using namespace bandd;
 
+TEST_CASE_METHOD(AppSetup, "what is added to ignoreip is lifted, by a reload and by a start") {
+    auto configure_two = [&](const std::string& global, const std::string& own) {
+        configure(
+            "  app: {logpath: app.log, maxretry: 2}\n  other: {logpath: other.log, filter: "
+            "app, maxretry: 1, ban_prefix: {ipv4: 24}" +
+                own + "}\n",
+            global);
+    };
+    write_file(dir / "other.log", "");
+    configure_two("", "");
+    start();
+    for (const char* ip : {"203.0.113.1", "203.0.113.1", "203.0.114.1", "203.0.114.1"}) denied(ip);
+    for (const char* ip : {"203.0.113.1", "203.0.114.1"}) denied(ip, dir / "other.log");
+    REQUIRE(daemon.ctl("ban 203.0.115.1 --jail app --force").code == 0);
+    REQUIRE(
+        bans_become("203.0.113.0/24 other active\n203.0.113.1 app active\n"
+                    "203.0.114.0/24 other active\n203.0.114.1 app active\n"
+                    "203.0.115.1 app active\n"));
+    std::string ignore_in_all = "defaults: {ignoreip: [203.0.113.1, 203.0.115.1]}\n";
+    auto check_lifted = [&] {
+        REQUIRE(
+            bans_become("203.0.114.0/24 other active\n203.0.114.1 app active\n"
+                        "203.0.115.1 app active\n"));
+        std::string why = "why=\"it is ignored or our own, or holds such an address\"";
+        CHECK(daemon.said("unban 203.0.113.1 jail=app " + why));
+        CHECK(daemon.said("unban 203.0.113.0/24 jail=other " + why));
+        CHECK_FALSE(in_set("app-ipv4", "203.0.113.1"));
+        CHECK_FALSE(has(sh("nft list table inet bandd").out, "203.0.113.0"));
+        CHECK(in_set("app-ipv4", "203.0.114.1"));
+        CHECK(in_set("app-ipv4", "203.0.115.1"));
+        Ran explain = daemon.ctl("explain 203.0.113.1");
+        INFO(explain.out);
+        CHECK(has(explain.out, "never banned: ignoreip holds it"));
+        CHECK(has(explain.out, "the ban of 203.0.113.1 since "));
+        CHECK(has(explain.out, "the ban of 203.0.113.0/24 since "));
+        CHECK(has(explain.out, "its reason: denied"));
+        CHECK(has(daemon.ctl("explain 203.0.115.1").out, "made with --force"));
+        CHECK(has(daemon.ctl("history 203.0.113.1").out, "ignored since"));
+    };
+    SECTION("a reload, all jails") {
+        configure_two(ignore_in_all, "");
+        CHECK(daemon.ctl("reload").code == 0);
+        check_lifted();
+        // One that was made in spite of ignoreip outlives restarts as well.
+        daemon.stop(SIGTERM);
+        start();
+        check_lifted();
+    }
+    SECTION("a reload, one jail") {
+        configure_two("", ", ignoreip: [203.0.113.77]");
+        CHECK(daemon.ctl("reload").code == 0);
+        CHECK(
+            bans_become("203.0.113.1 app active\n203.0.114.0/24 other active\n"
+                        "203.0.114.1 app active\n203.0.115.1 app active\n"));
+    }
+    SECTION("a start, from the state") {
+        daemon.stop(SIGKILL);
+        configure_two(ignore_in_all, "");
+        start();
+        check_lifted();
+    }
+    SECTION("a start, from the kernel's sets") {
+        daemon.stop(SIGKILL);
+        must("rm -f " + dir / "run/state.db" + "*");
+        must("> " + log + "; > " + dir / "other.log");
+        configure_two(ignore_in_all, "");
+        start();
+        // That one was forced is known to the state only.
+        REQUIRE(bans_become("203.0.114.0/24 other active\n203.0.114.1 app active\n"));
+        CHECK_FALSE(in_set("app-ipv4", "203.0.113.1"));
+        CHECK_FALSE(has(sh("nft list table inet bandd").out, "203.0.113.0"));
+    }
+    SECTION("an address that becomes our own") {
+        must("ip address add 203.0.114.1/32 dev lo");
+        CHECK(
+            bans_become("203.0.113.0/24 other active\n203.0.113.1 app active\n"
+                        "203.0.115.1 app active\n"));
+        CHECK_FALSE(in_set("app-ipv4", "203.0.114.1"));
+    }
+}
+
 TEST_CASE_METHOD(AppSetup, "a reload swaps all or nothing; unchanged jails keep windows and bans") {
     configure(
         "  app: {logpath: app.log, maxretry: 2}\n  other: {logpath: other.log, filter: app, "
@@ -47,8 +128,17 @@ TEST_CASE_METHOD(AppSetup, "a reload swaps all or nothing; unchanged jails keep 
         CHECK(has(both(), "should be none"));
         write_file(dir / "filters/app.yaml", filter);
         write_file(dir / "bandd.yaml", good + "access: {users_file: none}\n");
-        CHECK(has(both(), "users_file \"" + dir / "none" + "\": cannot be read"));
-        CHECK(daemon.said("users_file \"" + dir / "none" + "\": cannot be read"));
+        CHECK(has(both(), "users_file: cannot read \"" + dir / "none" + "\""));
+        CHECK(daemon.said("users_file: cannot read \"" + dir / "none" + "\""));
+        // A start warns of it as well, and takes the file once it is there.
+        daemon.stop(SIGTERM);
+        std::string before = daemon.log();
+        start();
+        CHECK(has(daemon.log().substr(before.size()),
+                  "users_file: cannot read \"" + dir / "none" + "\""));
+        write_file(dir / "none", "joe|DE\n");
+        CHECK(daemon.said("was read again: 1 users"));
+        must("rm " + dir / "none");
         write_file(dir / "bandd.yaml", good + "jails: [\n");
         std::string broken = both();  // not "cannot reach bandd"
         CHECK(has(broken, "bandctl: cannot tell where bandd's socket is; mend that first"));
@@ -208,7 +298,10 @@ TEST_CASE_METHOD(AppSetup,
         denied(ip);
     REQUIRE(bans_become("203.0.113.1 app active\n2001:db8::/64 app active\n"));
     CHECK(daemon.ctl("unban 2001:db8::1").code == 0);
+    CHECK(daemon.ctl("ban 203.0.113.0 --jail app --force").code == 0);
+    CHECK(daemon.ctl("allow 198.51.100.9 -r office").code == 0);
     Json before = json("bans");
+    CHECK(has(before.dump(), "\"even_if_ignored\":true"));
     daemon.ctl("history");  // writes what is not written yet
     std::string file = dir / "state.json";
     CHECK(wait_for([&] { return has(daemon.ctl("state export").out, "\"why\":1"); }));
@@ -224,13 +317,14 @@ TEST_CASE_METHOD(AppSetup,
     CHECK(bad.out ==
           "-:1: \"ban\": \"prefix\": must be an address or a CIDR block; nothing was imported\n");
     Ran done = daemon.ctl("state import " + file);
-    CHECK(done.out == "imported 1 ban and 1 earlier ban into " + dir / "run/state.db" + "\n");
+    CHECK(done.out == "imported 2 bans and 1 earlier ban into " + dir / "run/state.db" + "\n");
     REQUIRE(daemon.start());
-    CHECK(bans_become("203.0.113.1 app active\n"));
+    CHECK(bans_become("203.0.113.0 app active\n203.0.113.1 app active\n"));
     CHECK(json("bans") == before);
+    CHECK(json("allow list")["allowed"][0]["reason"] == "office");
     CHECK(in_set("app-ipv4", "203.0.113.1"));
     denied("203.0.113.2");  // its first hit came along
-    CHECK(bans_become("203.0.113.1 app active\n203.0.113.2 app active\n"));
+    CHECK(bans_become("203.0.113.0 app active\n203.0.113.1 app active\n203.0.113.2 app active\n"));
     CHECK(has(daemon.ctl("explain 2001:db8::1").out, "banned 1 time so far"));
 }
 
@@ -404,7 +498,9 @@ TEST_CASE_METHOD(AppSetup, "bandd sleeps for longer than findtime: what was writ
     must("sleep 6");
     append_file(log, must("date '+%Y-%m-%d %H:%M:%S' | tr '\\n' ' '") + "denied bob 203.0.113.3\n");
     REQUIRE(kill(daemon.pid(), SIGCONT) == 0);
-    CHECK(bans_become("203.0.113.2 app active\n"));
+    bool banned = bans_become("203.0.113.2 app active\n");
+    INFO(json("status").dump());
+    CHECK(banned);
 }
 
 TEST_CASE_METHOD(AppSetup, "a disk that is slow to sync holds up no start: bans come first") {
@@ -420,4 +516,25 @@ TEST_CASE_METHOD(AppSetup, "a disk that is slow to sync holds up no start: bans 
     denied("203.0.113.2");
     CHECK(wait_for([&] { return in_set("app-ipv4", "203.0.113.2"); }, 8));
     slow.stop(SIGKILL);
+}
+
+TEST_CASE_METHOD(AppSetup,
+                 "weights: explain counts failures, and a kill between them changes nothing") {
+    configure("  app: {logpath: app.log, maxretry: 5, findtime: 1h, weights: {denied: 3}}\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.9");
+    CHECK(wait_for([&] {
+        return has(daemon.ctl("explain 203.0.113.9").out, "203.0.113.9 has 3 of 5 failures in 1h");
+    }));
+    for (const char* at_once : {"203.0.113.8", "203.0.113.8"}) denied(at_once);
+    CHECK(bans_become("203.0.113.8 app active\n"));
+    CHECK(has(daemon.ctl("explain 203.0.113.8").out,
+              "reason: denied: 6 failures by 2 lines; ban number 1\n"));
+    CHECK(daemon.said("reason=\"denied: 6 failures by 2 lines\" hits=6"));
+    must("sleep 3");  // a checkpoint
+    daemon.stop(SIGKILL);
+    REQUIRE(daemon.start());
+    denied("203.0.113.9");
+    CHECK(bans_become("203.0.113.8 app active\n203.0.113.9 app active\n"));
+    CHECK(has(daemon.ctl("explain 203.0.113.9").out, "reason: denied: 6 failures; ban number 1"));
 }

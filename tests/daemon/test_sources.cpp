@@ -2,9 +2,14 @@
 // What is no file: syslog messages from other machines, and the journal. The senders are the real
 // ones: logger, rsyslogd, systemd-journald.
 #include <csignal>
+#include <ctime>
 #include <fstream>
+#include <thread>
 
+#include "config/compile.h"
+#include "config/filter_file.h"
 #include "core/text/syslog_line.h"
+#include "core/text/unescape.h"
 #include "os/clock.h"
 #include "support/setup.h"
 
@@ -89,6 +94,82 @@ TEST_CASE_METHOD(SourceSetup, "sockets that a supervisor opened are used, and le
         woken.stop(SIGTERM);
         CHECK(fs::is_socket(dir / "run/socket"));
     }
+}
+
+TEST_CASE_METHOD(SourceSetup,
+                 "a log and a sender that are dated an hour off: said, corrected, shown, kept") {
+    configure(
+        "  app: {maxretry: 2, logpath: app.log}\n"
+        "  sent: {filter: app, maxretry: 2, syslog: {listen: \"udp://127.0.0.1:5514\", from: "
+        "[127.0.0.0/8]}}\n");
+    REQUIRE(daemon.start());
+    auto line = [&](const std::string& message) {
+        std::string stamp = format_rfc3339(now() - std::chrono::hours(1)).substr(0, 19);
+        append_file(log, stamp + " " + message + "\n");
+        // A date that names its zone could not be read in a wrong one.
+        must(
+            "bash -c 'printf %s \"<13>$(LC_ALL=C date -u -d \"1 hour ago\" \"+%b %e %T\") mail "
+            "app: " +
+            message + "\" > /dev/udp/127.0.0.1/5514'");
+    };
+    must("date +%Z | grep -q UTC");  // as the test's dates name no zone
+    for (int i = 0; i < 15; ++i) {
+        line("allowed bob 203.0.113.1");
+        std::this_thread::sleep_for(std::chrono::milliseconds(1700));
+    }
+    CHECK(daemon.said("log \"" + log +
+                      "\": its lines are dated 1h behind the clock (they are read in this "
+                      "machine's zone); bandd corrects that from here on; set \"timezone:\" of "
+                      "app to the zone of whoever writes them"));
+    CHECK(
+        daemon.said("log \"udp://127.0.0.1:5514 from 127.0.0.1\": its lines are dated 1h behind"));
+    for (int i = 0; i < 2; ++i) line("denied bob 203.0.113.9");
+    CHECK(banned("203.0.113.9"));
+    CHECK(banned("203.0.113.9", "sent"));
+    CHECK(
+        status("app")["dates_off"] ==
+        Json::parse(R"([{"log":")" + log + R"(","dates":"1h behind the clock","seconds":3600}])"));
+    CHECK(status("sent")["dates_off"][0]["log"] == "127.0.0.1");
+    CHECK(has(daemon.ctl("status app").out, "dated 1h behind the clock, which is corrected: set"));
+    CHECK(has(daemon.ctl("status").out, "dated 1h behind"));
+    daemon.stop(SIGKILL);
+    line("denied bob 203.0.113.10");
+    line("denied bob 203.0.113.10");
+    std::string before = daemon.log();
+    REQUIRE(daemon.start());
+    CHECK(banned("203.0.113.10"));
+    CHECK(status("app")["dates_off"][0]["seconds"] == 3600);
+    CHECK_FALSE(has(daemon.log().substr(before.size()), "behind the clock"));
+    // An export has it, too.
+    CHECK(has(daemon.ctl("state export").out, "\"clock\":3600000000"));
+}
+
+TEST_CASE_METHOD(SourceSetup, "hits that are too old when they are written are said, once") {
+    configure_app();
+    // These are old, and nobody is told.
+    auto old = [&](int count) {
+        for (int i = 0; i < count; ++i)
+            append_file(log, format_rfc3339(now() - std::chrono::minutes(20)) +
+                                 " denied bob 203.0.113.9\n");
+    };
+    old(100);
+    REQUIRE(daemon.start());
+    append_file(log, format_rfc3339(now()) + " allowed bob 203.0.113.9\n");
+    REQUIRE(wait_for([&] { return status("app")["files"][0]["offset"] == fs::file_size(log); }));
+    CHECK_FALSE(has(daemon.log(), "older than findtime when"));
+    old(19);
+    REQUIRE(wait_for([&] { return json("status app")["jails"][0]["too_old"] == 19; }));
+    CHECK_FALSE(has(daemon.log(), "older than findtime when"));
+    old(1);
+    std::string said = "log \"" + log +
+                       "\": 20 hits were older than findtime when they were written, and did not "
+                       "count; the clocks or zones of who writes it differ: set them right, or "
+                       "\"timezone:\" of app";
+    CHECK(daemon.said(said));
+    old(100);
+    REQUIRE(wait_for([&] { return json("status app")["jails"][0]["too_old"] == 120; }));
+    std::string all = daemon.log();
+    CHECK(all.find("older than findtime when") == all.rfind("older than findtime when"));
 }
 
 TEST_CASE_METHOD(SourceSetup, "syslog: senders that are not named are refused, and counted") {
@@ -330,6 +411,159 @@ TEST_CASE_METHOD(
     CHECK(banned("203.0.113.3", "file"));
     CHECK(has(read_file(log), "#011"));
     CHECK(banned("203.0.113.3", "forwarded"));
+}
+
+namespace {
+
+// Samples of hMailServer's filters, as they go through syslog.
+struct HmailSamples {
+    FilterConfig filter;
+    std::vector<std::string> messages;  // as NXLog sends them, without head
+    std::size_t hits = 0;
+
+    explicit HmailSamples(const std::string& name) {
+        filter = load_filter("../filters/" + name + ".yaml").filter;
+        for (const Sample& sample : filter.samples) {
+            std::string text;
+            std::size_t head = sample.line.find(" mail ");
+            unescape(sample.line.substr(head == std::string::npos ? 0 : head + 6), text);
+            messages.push_back(text.substr(0, text.find_last_not_of('\r') + 1));
+            if (sample.match != "none" && sample.match != "ignored") ++hits;
+        }
+        REQUIRE(hits > 1);
+    }
+    // What of each line is not as its sample says; `times` lines belong to one.
+    std::string wrong(const std::vector<std::string>& lines, std::size_t times) const {
+        std::vector<Error> errors, warnings;
+        auto compiled =
+            compile_filter(filter, {{"aggressive"}, filter.sample_lists}, errors, warnings);
+        MatchScratch scratch;
+        std::string text;
+        for (std::size_t i = 0; i < lines.size(); ++i) {
+            const Sample& sample = filter.samples[i / times];
+            Seen seen = see(*compiled, lines[i], Zone{}, now(), Escapes::automatic, scratch);
+            FilterMatch found = match(*compiled, seen.tag, seen.text, scratch);
+            std::string got = found.fate == LineFate::hit ? found.pattern->id : "none";
+            if (found.fate == LineFate::ignored) got = "ignored";
+            if (got != sample.match || (got != "none" && got != "ignored" && !sample.ip.empty() &&
+                                        to_string(*found.captured.address) != sample.ip))
+                text += got + ", not " + sample.match + ": " + lines[i] + "\n";
+        }
+        return text;
+    }
+};
+
+std::string syslog_date() {
+    std::time_t at = std::time(nullptr);
+    char text[64];
+    std::strftime(text, sizeof text, "%b %e %H:%M:%S", std::gmtime(&at));
+    return text;
+}
+std::string iso_date() { return format_rfc3339(now()); }
+
+// By syslog of both RFCs: `"SMTPD"` stands where a tag would, or behind its own.
+std::vector<std::string> in_syslog(const std::string& message) {
+    return {"<189>" + syslog_date() + " mail " + message,
+            "<189>1 " + iso_date() + " mail - - - - " + message,
+            "<189>1 " + iso_date() + " mail hMailServer 12 - [NXLOG@14506 x=\"y\"] " + message};
+}
+
+void send_to(const std::string& file, const std::string& bytes, const std::string& to) {
+    write_file(file, bytes);
+    must("bash -c 'cat " + file + " > /dev/" + to + "'");
+}
+
+std::vector<std::string> lines_of(const std::string& file) {
+    std::ifstream in(file);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(in, line);) lines.push_back(line);
+    return lines;
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(SourceSetup,
+                 "hMailServer's lines as rsyslog's own templates write and send them") {
+    if (!fs::exists("/usr/sbin/rsyslogd")) {
+        WARN("rsyslogd is not installed");
+        return;
+    }
+    std::string name = GENERATE("hmailserver", "hmailserver-events", "hmailserver-connections");
+    HmailSamples samples(name);
+    std::string lists = name != "hmailserver" ? ""
+                                              : ", lists: {unwanted_ehlo: [\"*.us\", "
+                                                "\"*clickdimensions.com\", adams.edu], "
+                                                "unwanted_senders: [bounce@aweber.com, "
+                                                "goof@gmail.com, spameri@tiscali.it]}";
+    configure("  forwarded: {filter: " + name + lists +
+              ", mode: aggressive, maxretry: 1, syslog: {listen: tcp://127.0.0.1:5516, from: "
+              "[127.0.0.1]}}\n");
+    REQUIRE(daemon.start());
+    std::string conf =
+        "module(load=\"imudp\")\ninput(type=\"imudp\" port=\"5520\")\n"
+        "action(type=\"omfwd\" target=\"127.0.0.1\" port=\"5516\" protocol=\"tcp\"\n"
+        "       template=\"RSYSLOG_ForwardFormat\")\n";
+    const std::vector<std::string> templates{"TraditionalFileFormat", "FileFormat",
+                                             "SyslogProtocol23Format"};
+    for (const std::string& one : templates) {
+        write_file(dir / one, "");
+        conf += "action(type=\"omfile\" file=\"" + (dir / one) + "\" template=\"RSYSLOG_" + one +
+                "\")\n";
+    }
+    must("chmod 666 " + dir.path() + "/*Format");
+    write_file(dir / "rsyslog.conf", conf);
+    Background rsyslogd(
+        "exec /usr/sbin/rsyslogd -n -i " + dir / "rsyslog.pid" + " -f " + dir / "rsyslog.conf",
+        dir / "rsyslog.out");
+    REQUIRE(wait_for([&] { return !sh("ss -Hlun sport = 5520").out.empty(); }));
+    std::size_t sent = 0;
+    std::size_t forms = 0;
+    for (const std::string& message : samples.messages) {
+        forms = 0;
+        for (const std::string& packet : in_syslog(message)) {
+            send_to(dir / "message", packet, "udp/127.0.0.1/5520");
+            ++sent;
+            ++forms;
+        }
+    }
+    for (const std::string& one : templates) {
+        INFO(one);
+        CHECK(wait_for([&] { return lines_of(dir / one).size() == sent; }));
+        CHECK(samples.wrong(lines_of(dir / one), forms).empty());
+    }
+    auto hits = [&] { return json("status forwarded")["jails"][0]["hits"].get<std::size_t>(); };
+    CHECK(wait_for([&] { return hits() == samples.hits * forms; }));
+    CHECK(hits() == samples.hits * forms);
+}
+
+TEST_CASE_METHOD(
+    SourceSetup,
+    "hMailServer's lines by NXLog's om_tcp: RFC 5424, octets counted, tabs as they are") {
+    HmailSamples samples("hmailserver");
+    configure(
+        "  ietf: {filter: hmailserver, maxretry: 1, syslog: {listen: tcp://127.0.0.1:5515, from: "
+        "[127.0.0.1]},\n    lists: {unwanted_ehlo: [\"*.us\", \"*clickdimensions.com\", "
+        "adams.edu], "
+        "unwanted_senders: [bounce@aweber.com, goof@gmail.com, spameri@tiscali.it]}}\n");
+    REQUIRE(daemon.start());
+    std::string stream;
+    std::size_t forms = 0;
+    for (const std::string& message : samples.messages) {
+        std::string escaped;
+        for (char c : message) escaped += c == '\t' ? "#011" : std::string(1, c);
+        forms = 0;
+        for (const std::string& text : {message, escaped})
+            for (const std::string& packet : in_syslog(text)) {
+                stream += std::to_string(packet.size()) + " " + packet;
+                ++forms;
+            }
+    }
+    send_to(dir / "message", stream, "tcp/127.0.0.1/5515");
+    auto hits = [&] { return json("status ietf")["jails"][0]["hits"].get<std::size_t>(); };
+    CHECK(wait_for([&] { return hits() == samples.hits * forms; }));
+    CHECK(hits() == samples.hits * forms);
+    CHECK(banned("2001:db8::/64", "ietf"));
+    CHECK(not_banned("198.51.100.7"));  // that the forged ones name
 }
 
 TEST_CASE_METHOD(SourceSetup, "syslog: a port that is taken is said; a reload listens at another") {

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The running daemon on a machine that lacks something: sets, logs, rights, disk, memory,
 // descriptors. docs/faults.md promises these.
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <csignal>
 
+#include "os/credentials.h"
+#include "os/fd.h"
 #include "support/archives.h"
 #include "support/setup.h"
 
@@ -25,6 +31,49 @@ TEST_CASE_METHOD(AppSetup, "a missing set is said, shown and waited for; other j
     must("ipset create hmailblock hash:net");
     CHECK(bans_become("203.0.113.1 app active\n203.0.113.2 other active\n"));
     CHECK(has(must("ipset save hmailblock"), "add hmailblock 203.0.113.1"));
+}
+
+TEST_CASE_METHOD(
+    AppSetup,
+    "a full set: one line for 5,000 bans, how many are missing, and all once it is larger") {
+    std::string keys = GENERATE("", " forceadd");
+    must("ipset create hmailblock hash:net timeout 0 maxelem 1000" + keys);
+    configure(
+        "  app:\n    logpath: app.log\n    maxretry: 1\n    bantime: 1h\n"
+        "    action: [{ipset: {set: hmailblock}}]\n");
+    REQUIRE(daemon.start());
+    CHECK(has(daemon.log(), "was made with forceadd") == !keys.empty());
+    std::string lines;
+    for (int i = 0; i < 5000; ++i)
+        lines += "denied bob 203.0." + std::to_string(i / 250) + "." + std::to_string(i % 250 + 1) +
+                 "\n";
+    append_file(log, lines);
+    auto jail = [&] { return json("status app")["jails"][0]; };
+    auto missing = [&] { return jail()["actions"][0]["missing"].get<std::size_t>(); };
+    // A set made with forceadd takes all; what it threw out is seen at the next look, after 30 s.
+    double patience = keys.empty() ? 20 : 50;
+    CHECK(wait_for([&] { return missing() == 4000; }, patience));
+    CHECK(wait_for([&] { return jail()["bans"] == 1000 && jail()["pending"] == 4000; }));
+    auto times = [&](const std::string& text) {
+        std::string all = daemon.log();
+        std::size_t count = 0;
+        for (std::size_t at = 0; (at = all.find(text, at)) != std::string::npos; ++at) ++count;
+        return count;
+    };
+    CHECK(times("error:") == 1);
+    CHECK(
+        times("jail=app ipset \"hmailblock\": is full: it holds 1000 elements; make the set larger "
+              "(maxelem), or bantime shorter") == 1);
+    CHECK(has(daemon.ctl("status app").out, "; 4000 bans are missing in it"));
+    CHECK(has(daemon.ctl("status").out, "; 4000 bans are missing in it"));
+    CHECK(must("ipset list hmailblock -t | grep entries") == "Number of entries: 1000\n");
+    must(
+        "ipset create larger hash:net timeout 0 maxelem 65536; ipset swap hmailblock larger;"
+        "ipset destroy larger");
+    CHECK(wait_for([&] { return missing() == 0 && jail()["bans"] == 5000; }, 70));
+    CHECK(must("ipset list hmailblock -t | grep entries") == "Number of entries: 5000\n");
+    CHECK(times("works again (was: ipset \"hmailblock\": is full") == 1);
+    CHECK(times("error:") == 1);
 }
 
 TEST_CASE_METHOD(AppSetup, "a missing log is said and waited for; its own log is not read") {
@@ -252,4 +301,115 @@ TEST_CASE_METHOD(AppSetup, "with nothing to watch it says so and how to add a lo
         dir.path() + "/jails/NAME.yaml, then run bandctl reload"));
     CHECK(daemon.ctl("ban 203.0.113.9").code == 0);  // bans by hand work all the same
     CHECK(in_set("manual-ipv4", "203.0.113.9"));
+}
+
+namespace {
+
+// A socket that listens for all the world, of a user's.
+Fd listen_as(const std::string& user, std::uint16_t port) {
+    auto account = find_user(user);
+    REQUIRE(account);
+    REQUIRE(::seteuid(account->uid) == 0);
+    Fd fd(::socket(AF_INET, SOCK_STREAM, 0));
+    REQUIRE(::seteuid(0) == 0);
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_port = htons(port);
+    REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr*>(&at), sizeof at) == 0);
+    REQUIRE(::listen(fd.get(), 5) == 0);
+    return fd;
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(AppSetup, "port: auto: a ban closes the port at which the service listens here") {
+    Fd service = listen_as("games", 2222);
+    Fd other = listen_as("root", 8080);
+    configure(
+        "  app:\n    logpath: app.log\n    maxretry: 1\n    port: [ssh, auto]\n    service: {user: "
+        "games}\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.1");
+    REQUIRE(bans_become("203.0.113.1 app active\n"));
+    std::string rules = must("nft list table inet bandd");
+    CHECK(has(rules, "tcp dport 22 "));
+    CHECK(has(rules, "tcp dport 2222 "));
+    CHECK_FALSE(has(rules, "8080"));
+    CHECK(has(daemon.ctl("status app").out, "bans close ports 22, 2222"));
+    CHECK(has(daemon.ctl("explain 203.0.113.1").out, "bans close ports 22, 2222"));
+    CHECK(has(daemon.ctl("check").out,
+              "bans also close ports on which its service listens here: 2222"));
+    // Its bans hold where it listens after a reload.
+    service = listen_as("games", 2223);
+    CHECK(daemon.ctl("reload").code == 0);
+    rules = must("nft list table inet bandd");
+    CHECK(has(rules, "tcp dport { 2222-2223 }") + has(rules, "tcp dport 2222-2223") == 1);
+    CHECK(in_set("app-ipv4", "203.0.113.1"));
+}
+
+TEST_CASE_METHOD(AppSetup, "port: auto on a machine that forwards closes what the jail names") {
+    if (sh("sysctl -qw net.ipv4.ip_forward=1").code != 0) {
+        WARN("no right to forward here");
+        return;
+    }
+    Fd service = listen_as("games", 2222);
+    configure_app("    port: [ssh, auto]\n    service: {user: games}\n");
+    REQUIRE(daemon.start());
+    CHECK(daemon.said("this machine forwards packets for others"));
+    std::string rules = must("nft list table inet bandd");
+    must("sysctl -qw net.ipv4.ip_forward=0");
+    CHECK(has(rules, "tcp dport 22 "));
+    CHECK_FALSE(has(rules, "2222"));
+}
+
+TEST_CASE_METHOD(AppSetup, "that a ban closes ports on which nothing listens is said once") {
+    configure(
+        "  app:\n    logpath: app.log\n    maxretry: 1\n    port: [2022, auto]\n    service: "
+        "{user: games}\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.1");
+    CHECK(daemon.said("jail app: bans close ports 2022, on which nothing listens here"));
+}
+
+TEST_CASE_METHOD(AppSetup,
+                 "a filter whose program writes its lines in another way is said to be blind") {
+    configure("  app: {logpath: app.log, maxretry: 1000}\n");
+    REQUIRE(daemon.start());
+    auto address = [](int i) {
+        return "198.51." + std::to_string(i / 250) + "." + std::to_string(i % 250 + 1);
+    };
+    for (int part = 0; part < 30; ++part) {
+        std::string lines;
+        for (int i = 0; i < 20; ++i) {
+            lines += "denied bob " + address(part * 20 + i) + "\n";
+            for (int k = 0; k < 10; ++k)
+                lines += "served page " + std::to_string(k) + " to client " + address(k) +
+                         " in no time at all, well\n";
+        }
+        append_file(log, lines);
+    }
+    REQUIRE(wait_for([&] { return json("status app")["jails"][0]["hits"] == 600; }));
+    CHECK_FALSE(json("status app")["jails"][0].contains("blindness"));
+    for (int i = 0; i < 10; ++i) append_file(log, "denied user bob at " + address(i) + "\x1b[2J\n");
+    CHECK(daemon.said("pattern \"denied\" of filter \"app\" is blind"));
+    CHECK(daemon.said(
+        "6 lines look like failures, and nothing matches them; denied comes nearest: it takes "
+        "\"denied user \", but then wants <HOST>$; the last one: denied user bob at "
+        "198.51.0.6\\x1b[2J"));
+    Json jail = json("status app")["jails"][0];
+    CHECK(jail["blindness"]["kind"] == "pattern");
+    CHECK(jail["blindness"]["pattern"] == "denied");
+    CHECK(jail["blind"] == 1);
+    CHECK(has(daemon.ctl("status").out, "pattern denied is blind"));
+    CHECK(has(daemon.ctl("status app").out, "denied user bob at 198.51.0.6\\x1b[2J"));
+    // A restart knows it, and hits take it back.
+    daemon.stop(SIGTERM);
+    REQUIRE(daemon.start());
+    append_file(log, "denied user bob at 198.51.0.9\n");
+    CHECK(wait_for([&] { return json("status app")["jails"][0].contains("blindness"); }));
+    std::string said = daemon.log();
+    CHECK(said.find("is blind") == said.rfind("is blind"));
+    for (int i = 0; i < 5; ++i) denied(address(i));
+    CHECK(daemon.said("filter \"app\" sees again"));
+    CHECK_FALSE(json("status app")["jails"][0].contains("blindness"));
 }

@@ -4,6 +4,7 @@
 // libFuzzer target; without, it mutates its own seeds for a while, so that every build runs it.
 //
 //   fuzz_NAME [runs] [seed]      or fuzz_NAME --seeds DIR, which writes the seeds there as files
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +14,8 @@
 #include <vector>
 
 #include "action/kernel_protocol.h"
+#include "auth/dialogue.h"
+#include "auth/helper.h"
 #include "cli/state_json.h"
 #include "config/compile.h"
 #include "config/document.h"
@@ -26,9 +29,11 @@
 #include "core/match/fail2ban_pattern.h"
 #include "core/match/pattern.h"
 #include "core/match/scanner.h"
+#include "core/regex/two_hosts.h"
 #include "core/text/datepattern.h"
 #include "core/text/encoding.h"
 #include "core/text/envelope.h"
+#include "core/text/json_string.h"
 #include "core/text/unescape.h"
 #include "import/to_yaml.h"
 #include "os/resolver.h"
@@ -76,6 +81,38 @@ void run_scan(const std::string& bytes) {
     Hits hits;
     scan(rules, Chunk{0, bytes, {}}, Instant{1'700'000'000'000'000}, scratch, hits);
 }
+// Lines of a JSON log. A line that is read is the same if it is made good first; and no line costs
+// a hit whose address the line does not hold.
+void run_json(const std::string& bytes) {
+    static const Ruleset rules = [] {
+        auto layout = std::make_shared<JsonLayout>();
+        layout->ip = {layout->paths.add({"ip"})};
+        layout->message = layout->paths.add({"msg", "0"});
+        layout->time = layout->paths.add({"ts"});
+        layout->fields.emplace_back("user", layout->paths.add({"u", "n"}));
+        auto filter = std::make_shared<Filter>();
+        filter->json = layout;
+        filter->patterns.push_back(std::move(*compile_pattern("p", "^denied", {}, false)));
+        filter->patterns.back().json = true;
+        filter->patterns.back().keys = {"ip"};
+        Ruleset made;
+        made.rules.push_back({filter, {0}});
+        prepare(made);
+        return made;
+    }();
+    Scratch scratch;
+    Hits hits;
+    scan(rules, Chunk{0, bytes, {}}, Instant{1'700'000'000'000'000}, scratch, hits);
+    const JsonPaths& paths = rules.rules[0].filter->json->paths;
+    JsonReader once;
+    if (once.read(bytes, paths) != JsonReader::Outcome::read) return;
+    std::string mended;
+    mend_json(bytes, mended);
+    JsonReader twice;
+    if (twice.read(mended, paths) != JsonReader::Outcome::read) abort();
+    for (std::size_t i = 0; i < paths.size(); ++i)
+        if (once.value(i) != twice.value(i)) abort();
+}
 void run_pattern(const std::string& bytes) {
     auto compiled = compile_pattern("p", bytes, {}, true);
     if (!compiled) use(to_line(compiled.error()));
@@ -122,6 +159,14 @@ void run_policy(const std::string& bytes) {
     if (size > bytes.size()) abort();
     auto request = parse_policy_request(std::string_view(bytes).substr(0, size));
     if (!request || !request->address) return;
+    MailClient client{*request->address, request->client_name, request->reverse_client_name};
+    if (auto why = end_user_reason({}, client)) {
+        use(*why);
+        // What goes back is one line of what a host name may hold.
+        std::string message = client_message("<hostname>", client.address, name_of(client));
+        if (message.find_first_of("\r\n\t <>") != std::string::npos) abort();
+    }
+    use(is_mail_from_server(*request) ? "server" : "user");
     AccountTable accounts;
     LoginRequest login{"smtp", request->user, *request->address, Instant{}, true};
     if (decide_access({}, accounts, nullptr, login).permit != Permit::yes) abort();
@@ -163,7 +208,7 @@ void run_programs(const std::string& bytes) {
 void run_helpers(const std::string& bytes) {
     if (auto parsed = parse_http_packet(bytes)) {
         use(parsed->request.path);
-        if (auto login = parse_nginx(parsed->request)) reply_to_nginx(*login, {}, {});
+        if (auto login = parse_nginx(parsed->request)) let_in(*login, {});
         if (auto login = parse_dovecot(parsed->request)) use(login->user);
         is_authorized(parsed->request, "0123456789abcdef");
     }
@@ -176,6 +221,7 @@ std::string http_packet_seed(const char* path, const char* header) {
     std::string packet;
     append_field(packet, as_bytes(std::uint64_t{1}));
     append_field(packet, as_bytes(std::uint32_t{2}));
+    append_field(packet, "right");
     append_field(packet, std::string(16, '\1'));
     append_field(packet, as_bytes(std::uint16_t{1000}));
     append_field(packet, std::string(16, '\2'));
@@ -193,6 +239,48 @@ std::string look_up_seed(bool name) {
     append_field(packet, "mail.example.org");
     return packet;
 }
+// A mail server that says these lines, whatever it is told.
+struct SayingServer : Wire {
+    explicit SayingServer(std::string_view text) : rest(text) {}
+    Result<> say(std::string_view) override { return {}; }
+    Result<std::string> hear() override {
+        auto end = rest.find('\n');
+        if (end == std::string_view::npos) return fail("mail server", "closed the connection");
+        std::string line(rest.substr(0, end));
+        rest.remove_prefix(end + 1);
+        return line;
+    }
+    Result<> start_tls() override { return {}; }
+    std::string_view rest;
+};
+// What bandd-auth hears from mail servers, from bandd-http and from the daemon. Nobody is let in
+// unless the server said so in so many words.
+void run_auth(const std::string& bytes) {
+    auto ask = [&](const std::string& user, const std::string& password) {
+        PasswordQuestion question;
+        question.user = user;
+        question.client = "192.0.2.1";
+        question.password = Secret(std::string(password));
+        SayingServer imap(bytes), dovecot(bytes);
+        auto says = [&](std::string_view ok) {
+            auto same = [](char one, char other) { return (one | 0x20) == (other | 0x20); };
+            return std::ranges::search(bytes, ok, same).begin() != bytes.end();
+        };
+        bool right = check_by_imap(imap, {}, question, "a").verdict == PasswordVerdict::right;
+        if (right && !says("a OK") && !says("a\tOK")) abort();
+        right = check_by_dovecot(dovecot, question, 7).verdict == PasswordVerdict::right;
+        if (right && bytes.find("OK\t1") == std::string::npos) abort();
+    };
+    ask("joe", "secret");
+    ask("j\xff", "\r\n");
+    if (auto question = parse_question(bytes)) {
+        if (question->password.view().size() > longest_password) abort();
+        use(question->user);
+    }
+    if (auto answer = parse_answer(bytes)) use(std::string(to_string(answer->verdict)));
+    if (auto fault = parse_fault(bytes)) use(to_line(*fault));
+    if (auto server = parse_password_server(bytes)) use(server->socket);
+}
 void run_http(const std::string& bytes) {
     HttpRequest request;
     request.body = bytes;
@@ -204,7 +292,7 @@ void run_http(const std::string& bytes) {
                        {"authorization", bytes}};
     is_authorized(request, "0123456789abcdef");
     if (auto question = parse_nginx(request))
-        for (const auto& [name, value] : reply_to_nginx(*question, {}, {}).headers)
+        for (const auto& [name, value] : let_in(*question, {}).headers)
             if (header_text(value) != value) abort();
 }
 void run_accounts(const std::string& bytes) {
@@ -219,6 +307,8 @@ void run_accounts(const std::string& bytes) {
     }
     UsersPlaces users;
     read_places(bytes, users);
+    std::string name = account_name(bytes);
+    if (name.size() > longest_account_name || account_name(name) != name) abort();
 }
 void run_broadband(const std::string& bytes) {
     for (const char* who : {"24.196.192.21", "2001:db8:12:34:1:2:3:abcd"})
@@ -268,6 +358,11 @@ void run_fail2ban(const std::string& bytes) {
             end == std::string::npos ? std::string_view() : std::string_view(bytes).substr(end),
             scratch, captured);
     use(captured.name);
+    for (const TwoHosts& one :
+         lines_with_two_hosts(compiled->source, "203.0.113.9", "198.51.100.7")) {
+        use(one.line);
+        use(std::string(one.where));
+    }
 }
 void run_dates(const std::string& bytes) {
     static const DatePatterns usual = *DatePatterns::compile({});
@@ -406,6 +501,11 @@ std::vector<std::string> kernel_answer_seeds() {
 Target target_of_this_program() {
     std::string name = fuzz_target;
     if (name == "envelope") return {lines, run_envelope};
+    if (name == "json")
+        return {
+            {R"({"ip":"192.0.2.1","msg":["denied"],"ts":1700000000.5,"u":{"n":"a\"\u0000\ud83d"}})",
+             "{\"u\" : {\"n\":1e999,\"x\":[[{}]]} , \"msg\":[\"denied\xff\x01\"],\"ip\":null}"},
+            run_json};
     if (name == "unescape") return {{"a#011b#000#377#3778#0", "x#12#0111"}, run_unescape};
     if (name == "waiting")
         return {
@@ -440,7 +540,10 @@ Target target_of_this_program() {
     if (name == "policy")
         return {{"request=smtpd_access_policy\nclient_address=192.0.2.1\nsasl_username=joe\n"
                  "instance=1.2\nprotocol_state=RCPT\n\n",
-                 "request=smtpd_access_policy\nclient_address=2001:db8::1\n\nrequest="},
+                 "request=smtpd_access_policy\nclient_address=2001:db8::1\n\nrequest=",
+                 "request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address=8.1.0.1\n"
+                 "client_name=8-1-0-1.dsl.isp.example\nreverse_client_name=unknown\n"
+                 "server_port=25\n\n"},
                 run_policy};
     if (name == "remote")
         return {
@@ -458,6 +561,19 @@ Target target_of_this_program() {
                  http_packet_seed("/auth/dovecot", "authorization"), look_up_seed(true),
                  look_up_seed(false)},
                 run_helpers};
+    if (name == "auth") {
+        PasswordQuestion question;
+        question.user = "joe";
+        question.password = Secret(std::string_view("secret"));
+        return {{"* OK [CAPABILITY ID] hello\n* ID NIL\ni OK\na OK in\n",
+                 "* OK x\n+ go\n+ go\na NO [UNAVAILABLE] later\n",
+                 "VERSION\t1\t2\nMECH\tPLAIN\nDONE\nFAIL\t1\tuser=joe\ttemp\n",
+                 "VERSION\t1\t2\nMECH\tPLAIN\nDONE\nOK\t1\tuser=joe\n",
+                 std::string(to_packet(question).view()), to_packet(PasswordServer{}),
+                 to_packet(PasswordAnswer{1, PasswordVerdict::right}),
+                 to_packet(Error{"mail server", "is gone", "look", {}})},
+                run_auth};
+    }
     if (name == "http")
         return {{R"({"login":"joe","remote":"192.0.2.1","protocol":"imap","success":true})",
                  "joe%40example.orgimap", "Bearer 0123456789abcdef"},
@@ -466,7 +582,8 @@ Target target_of_this_program() {
         AccountTable table;
         table.add({"joe", *parse_address("192.0.2.1"), CountryCode::from("DE"), Instant{1}});
         table.add({"joe", *parse_address("2001:db8::1"), {}, Instant{2}});
-        return {{AccountTable::dump(*table.find("joe")), "joe|DE\nann|192.0.2.0/24\n"},
+        return {{AccountTable::dump(*table.find("joe")), "joe|DE\nann|192.0.2.0/24\n",
+                 "J\u00d6RG \u0130\u1e9e\u212a \xe2\x84"},
                 run_accounts};
     }
     if (name == "broadband")

@@ -37,6 +37,18 @@ TEST_CASE("ini: comments, delimiters, values of several lines, letter case") {
     CHECK(file.defaults["base"] == "d");
 }
 
+// What Python makes of it: {'failregex': 'a\nb: c\nd = e', 'x': 'y'}.
+TEST_CASE("ini: the spaces of a web page are spaces, so that no pattern becomes an option") {
+    std::vector<Error> faults;
+    IniFile file = parse_ini(
+        "[D]\nfailregex = a\n\xc2\xa0 \xc2\xa0 b: c\n\n\xc2\xa0 d = e\nx =\xc2\xa0y\xc2\xa0\n", "f",
+        faults);
+    CHECK(faults.empty());
+    CHECK(file.sections["D"].size() == 2);
+    CHECK(file.sections["D"]["failregex"] == "a\nb: c\n\nd = e");
+    CHECK(file.sections["D"]["x"] == "y");
+}
+
 TEST_CASE("ini: lines that fit no rule are told by place, the others are read") {
     std::vector<Error> faults;
     IniFile file = parse_ini("early = 1\n[A]\nnonsense\nb = 2\n", "f.conf", faults);

@@ -2,6 +2,7 @@
 // What Postfix, nginx, Dovecot and other machines write, and how they are answered.
 #include "protocols/http.h"
 #include "protocols/postfix.h"
+#include "protocols/refusal.h"
 #include "protocols/remote.h"
 #include "support/common.h"
 
@@ -31,6 +32,28 @@ TEST_CASE("policy: a request is whole with its empty line, in any order, with un
     CHECK(policy_reply("DUNNO") == "action=DUNNO\n\n");
 }
 
+TEST_CASE("postfix: mail of another server is told from a user's") {
+    auto is_server = [](const std::string& attributes) {
+        std::string text = "request=smtpd_access_policy\n" + attributes + "\n\n";
+        auto request = parse_policy_request(text);
+        return is_mail_from_server(request.value());
+    };
+    CHECK(is_server("protocol_state=RCPT"));
+    CHECK(is_server("protocol_state=RCPT\nserver_port=25\nsasl_username="));
+    CHECK(is_server("protocol_state=END-OF-MESSAGE\nserver_port=10025"));
+    // He may log in later.
+    for (const char* state : {"CONNECT", "EHLO", "HELO", ""})
+        CHECK_FALSE(is_server("protocol_state=" + std::string(state)));
+    CHECK_FALSE(is_server("protocol_state=RCPT\nsasl_username=joe"));
+    CHECK_FALSE(is_server("protocol_state=RCPT\nserver_port=587"));
+    CHECK_FALSE(is_server("protocol_state=MAIL\nserver_port=465"));
+    CHECK(client_message("554 <ip> is <hostname>, <hostname>", ip("8.8.8.8"), "a.example") ==
+          "554 8.8.8.8 is a.example, a.example");
+    CHECK(client_message("<hostname>", ip("8.8.8.8"), "") == "unknown");
+    CHECK(client_message("<hostname>", ip("8.8.8.8"), "a\r\n250 b") == "unknown");
+    CHECK(client_message("<hostname>", ip("8.8.8.8"), "<ip>") == "unknown");
+}
+
 TEST_CASE("nginx: what it asks, and what it is told") {
     HttpRequest request;
     request.headers = {{"auth-user", "joe%40example.org%20x"},
@@ -42,16 +65,14 @@ TEST_CASE("nginx: what it asks, and what it is told") {
     CHECK(question->protocol == "imap");
     HttpConfig config;
     config.mail_servers["imap"] = {ip("192.0.2.1"), 143};
-    auto pass = reply_to_nginx(*question, {}, config);
+    auto pass = let_in(*question, config);
     CHECK(pass.headers == decltype(pass.headers){{"Auth-Status", "OK"},
                                                  {"Auth-Server", "192.0.2.1"},
                                                  {"Auth-Port", "143"}});
-    Decision refused;
-    refused.permit = Permit::country;
-    CHECK(reply_to_nginx(*question, refused, config).headers[0].second ==
-          "Login is not allowed from there");
+    CHECK(refuse("no").headers ==
+          decltype(pass.headers){{"Auth-Status", "no"}, {"Auth-Error-Code", "535 5.7.8"}});
     question->protocol = "smtp";  // no server is named for it
-    CHECK(reply_to_nginx(*question, {}, config).headers[0].second != "OK");
+    CHECK(let_in(*question, config).headers[0].second != "OK");
     // Mail from strangers is passed on, whoever they are.
     HttpRequest stranger;
     stranger.headers = {
@@ -59,18 +80,36 @@ TEST_CASE("nginx: what it asks, and what it is told") {
     REQUIRE(parse_nginx(stranger));
     CHECK(parse_nginx(stranger)->anonymous);
     // Somebody must check the password. With SMTP that is not sure.
-    CHECK_FALSE(is_checked_behind(*question, config));
-    CHECK_FALSE(is_checked_behind(*parse_nginx(stranger), config));
+    CHECK_FALSE(is_checked(*question, config));
+    CHECK_FALSE(is_checked(*parse_nginx(stranger), config));
     for (const char* protocol : {"imap", "pop3"}) {
         question->protocol = protocol;
-        CHECK(is_checked_behind(*question, config));
+        CHECK(is_checked(*question, config));
     }
     for (const char* protocol : {"", "sieve", "IMAP", "smtp "}) {
         question->protocol = protocol;
-        CHECK_FALSE(is_checked_behind(*question, config));
+        CHECK_FALSE(is_checked(*question, config));
     }
     config.backend_checks = true;
-    CHECK(is_checked_behind(*question, config));
+    CHECK(is_checked(*question, config));
+    config.backend_checks = false;
+    // We check it, if there is one.
+    config.auth = PasswordServer{};
+    CHECK(is_checked(*question, config));
+    CHECK_FALSE(is_checked(*parse_nginx(stranger), config));
+    for (const char* method : {"plain", ""}) {
+        question->method = method;
+        CHECK(can_be_checked(*question, config));
+    }
+    for (const char* method : {"apop", "cram-md5", "external", "PLAIN", "xoauth2"}) {
+        question->method = method;
+        CHECK_FALSE(can_be_checked(*question, config));
+    }
+    for (const char* name : {"auth-user", "client-ip", "auth-method", "auth-protocol"}) {
+        HttpRequest doubled = request;
+        doubled.headers.insert(doubled.headers.end(), 2, {name, "192.0.2.1"});
+        CHECK_FALSE(parse_nginx(doubled));
+    }
     request.headers[0].second = "joe%4";
     CHECK_FALSE(parse_nginx(request));
     request.headers = {{"auth-user", "joe"}, {"client-ip", "unix:"}};
@@ -91,11 +130,25 @@ TEST_CASE("dovecot: what it asks and reports, and what it is told") {
         request.body = bad;
         CHECK_FALSE(parse_dovecot(request));
     }
-    CHECK(reply_to_dovecot({}).body == "{\"msg\":\"\",\"status\":0}\n");
-    Decision refused;
-    refused.permit = Permit::account;
-    CHECK(reply_to_dovecot(refused).body ==
-          "{\"msg\":\"This account was used from too many places\",\"status\":-1}\n");
+    CHECK(reply_to_dovecot(true, "").body == "{\"msg\":\"\",\"status\":0}\n");
+    CHECK(reply_to_dovecot(false, "no").body == "{\"msg\":\"no\",\"status\":-1}\n");
+}
+
+TEST_CASE("refusals: what is known is put in, and nobody can make two lines of one") {
+    LoginRequest login{"imap", "joe\r\naction=OK\u202e<ip>", ip("192.0.2.1"), {}};
+    Origin origin;
+    origin.country = "DE";
+    origin.country_name = "Germany";
+    CHECK(refusal("554 5.7.1 <user> <ip> <country> <country_name> <x> <", login, origin) ==
+          "554 5.7.1 joe\\x0d\\x0aaction=OK\\u202e<ip> 192.0.2.1 DE Germany <x> <");
+    std::string long_name(1000, 'x');
+    login.user = long_name;
+    CHECK(refusal("<user>", login, origin) == std::string(255, 'x'));
+    CHECK(without_code("554 5.7.1 no, 5 times no") == "no, 5 times no");
+    CHECK(without_code("REJECT not you") == "not you");
+    CHECK(without_code("DEFER_IF_PERMIT 4.7.1 later") == "later");
+    CHECK(without_code("REJECT") == "");
+    CHECK(without_code("no") == "no");
 }
 
 TEST_CASE("http: a token is asked of everybody, or this machine's own programs need none") {

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "support/setup.h"
 
@@ -39,19 +40,40 @@ std::string value_of(const std::string& status, const std::string& key) {
                : status.substr(at + key.size() + 2, status.find('\n', at) - at - key.size() - 2);
 }
 
-// bandd with another program in place of one of its own.
-struct TakenOver : AppSetup {
+// Of a process that ended, and whose parent has not asked how.
+bool is_zombie(const std::string& process) {
+    return has(read_file("/proc/" + process + "/stat"), ") Z ");
+}
+std::string zombies_of(pid_t parent) {
+    std::string zombies;
+    std::istringstream children(sh("pgrep -P " + std::to_string(parent)).out);
+    for (std::string child; std::getline(children, child);)
+        if (is_zombie(child)) zombies += child + "\n";
+    return zombies;
+}
+
+// bandd from a directory whose programs may be replaced.
+struct CopiedPrograms : AppSetup {
     TempDirectory programs;
+
+    CopiedPrograms() {
+        for (const char* name :
+             {"bandd", "bandd-root", "bandd-http", "bandd-auth", "bandd-resolver", "bandd-programs",
+              "bandd-sockets", "bandd-kernel"})
+            sh("cp " + built(name) + " " + programs / name);
+        daemon.set_program(programs / "bandd");
+    }
+};
+
+// bandd with another program in place of one of its own.
+struct TakenOver : CopiedPrograms {
     Background victim{"rm -f /run/attacked; umask 0; exec nc -lkU /run/attacked"};
 
     explicit TakenOver(const std::string& role) {
-        for (const char* name : {"bandd", "bandd-root", "bandd-http", "bandd-resolver",
-                                 "bandd-programs", "bandd-sockets", "bandd-kernel"})
-            sh("cp " + built(name) + " " + programs / name);
         must("cp " + built("attacker") + " " + programs / role);
-        daemon.set_program(programs / "bandd");
         write_config_as("bandd",
-                        "http: {listen: \"tcp://127.0.0.1:9180\"}\njails:\n"
+                        "http: {listen: \"tcp://127.0.0.1:9180\", auth: {imap: "
+                        "\"127.0.0.1:9143\"}}\njails:\n"
                         "  app: {logpath: app.log, maxretry: 1, ignoreip: [a.example]}\n");
     }
     Attacks attacks() {
@@ -79,6 +101,12 @@ ATTACK_CASE(
     CHECK(attack.attacks() == Attacks{"IPv4", "IPv6", "netlink"});
 }
 
+ATTACK_CASE("a taken-over bandd-auth can ask mail servers, and nothing else") {
+    TakenOver attack("bandd-auth");
+    attack.start();
+    CHECK(attack.attacks() == Attacks{"IPv4", "IPv6", "local socket", "use another local socket"});
+}
+
 ATTACK_CASE("a taken-over bandd-kernel can change the firewall, and nothing else") {
     TakenOver attack("bandd-kernel");
     // It never says that it is ready, so bandd says that it cannot start.
@@ -99,10 +127,75 @@ ATTACK_CASE("a taken-over daemon reads files and writes its own, and runs nothin
                              "memory both written and executed"});
 }
 
+TEST_CASE("a process that writes to standard error without end is read for 60 lines, and no more") {
+    CopiedPrograms setup;
+    must("mv " + setup.programs / "bandd-http " + setup.programs / "real");
+    write_file(setup.programs / "bandd-http",
+               "#!/bin/sh\n"
+               "(while kill -0 $$; do printf 'flood \\033[2J%0999d\\n' 1 >&2; done) &\n"
+               "exec " +
+                   setup.programs / "real\n");
+    must("chmod 755 " + setup.programs / "bandd-http");
+    setup.write_config_as("bandd",
+                          "http: {listen: \"tcp://127.0.0.1:9180\"}\n"
+                          "jails:\n  app: {logpath: app.log, maxretry: 1}\n");
+    setup.start();
+    setup.denied("203.0.113.5");
+    CHECK(setup.bans_become("203.0.113.5 app active\n"));
+    CHECK(setup.daemon.said("bandd-http wrote 60 lines to standard error"));
+    std::string log = setup.daemon.log();
+    CHECK(has(log, "warning: bandd-http wrote to standard error: flood \\x1b[2J000"));
+    CHECK(setup.json("status")["role_floods"] == 1);
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    CHECK(setup.daemon.log() == log);
+    CHECK(log.size() < 60'000);
+    CHECK(sh("curl -sf http://127.0.0.1:9180/health").out == "ok\n");
+}
+
+TEST_CASE("who has ended is no zombie") {
+    AppSetup setup;
+    setup.write_config_as("bandd", "jails:\n  app: {logpath: app.log, maxretry: 1}\n");
+    setup.start();
+    setup.write_config_as("bandd",
+                          "policy: {listen: \"tcp://127.0.0.1:777\"}\n"
+                          "jails:\n  app: {logpath: app.log, maxretry: 1}\n");
+    std::string root = std::to_string(setup.daemon.role("bandd-root"));
+    REQUIRE(setup.daemon.ctl("reload").code == 0);  // bandd-sockets was there for it, and has gone
+    CHECK(wait_for([&] { return sh("pgrep -x bandd-sockets -P " + root).code != 0; }));
+    kill(setup.daemon.role("bandd-kernel"), SIGKILL);
+    CHECK(wait_for([&] { return zombies_of(setup.daemon.role("bandd-root")).empty(); }, 0.5));
+    setup.denied("203.0.113.5");
+    CHECK(setup.bans_become("203.0.113.5 app active\n"));
+    kill(setup.daemon.role("bandd-root"), SIGKILL);
+    CHECK(wait_for([&] { return zombies_of(setup.daemon.pid()).empty(); }));
+}
+
+TEST_CASE("as a container's first process bandd leaves no zombies of what its programs started") {
+    AppSetup setup;
+    DaemonProcess contained(setup.dir.path(), "unshare --pid --fork --mount-proc");
+    // unshare's end is not bandd's: its --kill-child is undone when bandd changes its user.
+    struct Killed {
+        pid_t pid = 0;
+        ~Killed() {
+            if (pid > 0) kill(pid, SIGKILL);
+        }
+    } first;
+    setup.configure(
+        "  app:\n    logpath: app.log\n    maxretry: 1\n    action:\n"
+        "      - exec: {user: root, ban: [/bin/sh, -c, '(sleep 0.2; touch \"$0\") & exit', " +
+        setup.dir / "left]}\n");
+    REQUIRE(contained.start());
+    first.pid = std::stoi(must("pgrep -P " + std::to_string(contained.pid())));
+    setup.denied("203.0.113.5");
+    CHECK(wait_for([&] { return std::filesystem::exists(setup.dir / "left"); }));
+    CHECK(wait_for([&] { return zombies_of(first.pid).empty(); }, 2));
+}
+
 TEST_CASE("each process has the user, the capabilities and the descriptors of its row") {
     AppSetup setup;
     setup.write_config_as("bandd",
-                          "http: {listen: \"tcp://127.0.0.1:9180\"}\njails:\n"
+                          "http: {listen: \"tcp://127.0.0.1:9180\", auth: {imap: "
+                          "\"127.0.0.1:9143\"}}\njails:\n"
                           "  app: {logpath: app.log, maxretry: 1, ignoreip: [a.example]}\n");
     setup.start();
     setup.denied("203.0.113.5");
@@ -111,7 +204,8 @@ TEST_CASE("each process has the user, the capabilities and the descriptors of it
         std::size_t descriptors;
     };
     for (const Expected& expected :
-         {Expected{"bandd-http", "bandd-http", "0000000000000000", 8},
+         {Expected{"bandd-http", "bandd-http", "0000000000000000", 9},
+          Expected{"bandd-auth", "bandd-auth", "0000000000000000", 5},
           Expected{"bandd-resolver", "bandd-net", "0000000000000000", 5},
           Expected{"bandd-kernel", "bandd-kernel", "0000000000001000", 6}}) {
         INFO(expected.program);
@@ -137,6 +231,23 @@ TEST_CASE("each process has the user, the capabilities and the descriptors of it
         CHECK(std::stoul(must("ls " + files + "/fd | wc -l")) <= expected.descriptors + 3);
         CHECK(read_file(files + "/environ").empty());
     }
+}
+
+TEST_CASE("a process that cannot give up its rights does not begin, and says why") {
+    AppSetup setup;
+    // The namespace's own files. systemd would make up a "nobody".
+    must(
+        "sed 's/^bandd-http:/other-http:/; s/^nobody:/somebody:/' /etc/passwd > /run/users;"
+        "echo 'passwd: files' > /run/name-services;"
+        "mount --bind /run/users /etc/passwd;"
+        "mount --bind /run/name-services /etc/nsswitch.conf");
+    setup.write_config_as("bandd",
+                          "http: {listen: \"tcp://127.0.0.1:9180\"}\n"
+                          "jails:\n  app: {logpath: app.log, maxretry: 1}\n");
+    setup.start();
+    CHECK(setup.daemon.said(
+        "bandd-http wrote to standard error: rights: user \"nobody\": does not exist"));
+    must("umount /etc/passwd /etc/nsswitch.conf");
 }
 
 TEST_CASE("bandd-root gone: bans go on, roles end, and what cannot be started is said") {

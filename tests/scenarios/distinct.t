@@ -10,7 +10,7 @@ failregex:
 --- log
 10:00:00 denied joe 203.0.113.1
 10:00:01 denied joe 203.0.113.1
-10:00:02 denied joe 203.0.113.1
+10:00:02 denied JOE 203.0.113.1
 10:00:03 denied ann 203.0.113.1
 10:00:04 denied bob 203.0.113.1
 10:00:05 denied joe 203.0.113.2

@@ -13,7 +13,8 @@
 //                        somebody asks whether this login is allowed; proven: the password was
 //                        right; wrong: it was not
 //   => 10:03:00 refuse USER ADDRESS: REASON
-//   => 10:03:00 account USER has 6 countries in 1d
+//   => 10:03:00 would-refuse USER ADDRESS: REASON
+//   => 10:03:00 account USER has 6 countries in 1d [(simulate)]
 //   => 10:04:00 ban 203.0.113.9 jail until 11:04:00
 //   => 11:04:00 unban 203.0.113.9 jail
 // The expected decisions (=>) are in the order of their times, and are all that may be decided.
@@ -157,11 +158,10 @@ class Run {
         if (how == "wrong") {
             engine_.on_failed_login(request, "password", outcome_);
         } else if (Decision decision = engine_.on_login(request, outcome_);
-                   decision.permit != Permit::yes) {
-            decisions_.push_back(fmt::format("{} refuse {} {}: {}", clock_text(now), user, address,
-                                             decision.reason));
-            engine_.on_failed_login(
-                request, decision.permit == Permit::country ? "country" : "account", outcome_);
+                   decision.verdict() != Permit::yes) {
+            decisions_.push_back(fmt::format("{} {} {} {}: {}", clock_text(now),
+                                             decision.only_simulated() ? "would-refuse" : "refuse",
+                                             user, address, decision.reason));
         }
         hear();
     }
@@ -199,8 +199,9 @@ class Run {
                                                  to_string(extended->ban.key.prefix),
                                                  clock_text(extended->ban.until)));
             if (const auto* over = std::get_if<AccountOver>(&event))
-                decisions_.push_back(fmt::format("{} account {} has {}", clock_text(over->time),
-                                                 over->user, over->reason));
+                decisions_.push_back(fmt::format("{} account {} has {}{}", clock_text(over->time),
+                                                 over->user, over->reason,
+                                                 over->simulated ? " (simulate)" : ""));
         }
     }
 

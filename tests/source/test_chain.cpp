@@ -53,6 +53,37 @@ TEST_CASE("chain: what lies beside a log at its first look is old, whatever beco
                        seen("app.log.3.gz", 3, 'a', 0, 95)}) == Steps{"app.log: 3 from 0"});
 }
 
+TEST_CASE(
+    "chain: what is added to a log's dates is kept, but not if they are read in another way") {
+    Chain chain("app.log");
+    look(chain, {seen("app.log", 1, 'c', 300, 30, true)});
+    std::vector<FilePosition> changed;
+    std::vector<FileNumber> gone;
+    chain.take_changes(changed, gone);
+    chain.clock().set(std::chrono::hours(-2));
+    changed.clear();
+    chain.take_changes(changed, gone);
+    REQUIRE(changed.size() == 1);
+    CHECK(changed[0].file == FileNumber{"app.log", 0});
+    CHECK(changed[0].clock == -7'200'000'000);
+    Chain again("app.log");
+    again.restore(changed[0]);
+    CHECK(again.clock().offset() == std::chrono::hours(-2));
+    CHECK(again.under("app.log\n0 0 UTC").clock().offset() == std::chrono::hours(0));
+    changed.clear();
+    again.take_changes(changed, gone);
+    chain.take_changes(changed, gone);
+    CHECK(changed.empty());
+    again.clock().set(std::chrono::hours(0));
+    again.take_changes(changed, gone);
+    REQUIRE(changed.size() == 1);
+    CHECK(changed[0].clock == 0);
+    // What nobody can have learned.
+    changed[0].clock = 1;
+    again.restore(changed[0]);
+    CHECK(again.clock().offset() == std::chrono::hours(0));
+}
+
 TEST_CASE("chain: an inode that is used again is another file") {
     Chain chain("app.log");
     chain.restore(known(1, 100, 'a', 900));

@@ -245,3 +245,51 @@ TEST_CASE(
     CHECK_FALSE(chunk->bytes.empty());
     CHECK(tail.ahead(1000));
 }
+
+TEST_CASE("others help only while that pays, and to find that out costs little") {
+    // Seconds for a MiB without help, and with it.
+    auto costs = [](double without, double with, std::size_t mebibytes, HelpTrial& trial) {
+        double seconds = 0;
+        for (std::size_t i = 0; i < mebibytes; ++i) {
+            double took = trial.with_help() ? with : without;
+            seconds += took;
+            trial.took(1 << 20, took);
+        }
+        return seconds;
+    };
+    HelpTrial trial;
+    SECTION("where it makes all slower") {
+        CHECK(costs(1.0, 1.5, 100, trial) < 103);
+        CHECK(costs(1.0, 1.5, 10'000, trial) < 10'050);
+    }
+    SECTION("where it is hardly faster") {
+        CHECK(costs(1.0, 0.95, 100, trial) > 99);
+        CHECK_FALSE(trial.with_help());
+    }
+    SECTION("where it is twice as fast") {
+        CHECK(costs(1.0, 0.5, 1000, trial) < 515);
+        CHECK(trial.with_help());
+        // Others begin to use the processors, and end.
+        costs(1.0, 1.3, 3000, trial);
+        CHECK_FALSE(trial.with_help());
+        costs(1.0, 0.5, 3000, trial);
+        CHECK(trial.with_help());
+    }
+}
+
+TEST_CASE("with `matchers: auto` the hits are the same, with help or without") {
+    std::string log;
+    write_mail_router_log({.lines = 100'000, .attacks = 0.2}, log);
+    Ruleset ruleset = rules();
+    ParallelScan one(1);
+    std::string expected = found_by(one, ruleset, log);
+    Config config;
+    ParallelScan automatic(config);
+    LogFile file(log);
+    for (int round = 0; round < 6; ++round) {  // a trial's turns, and after it
+        CHECK(found_by(automatic, ruleset, log) == expected);
+        Tail tail = file.open();
+        std::size_t parts = 0;
+        CHECK(found_in(tail, automatic, ruleset, 8 << 20, parts) == expected);
+    }
+}

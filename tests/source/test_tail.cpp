@@ -214,6 +214,9 @@ TEST_CASE("tail: the first line to read is found by its date") {
                   offsets[static_cast<std::size_t>(second)]);
         CHECK(tail.find_start(start - std::chrono::hours(1), Zone{}, now) == 0);
         CHECK(tail.find_start(now + std::chrono::hours(1), Zone{}, now) == text.size());
+        CHECK(tail.find_last_date(Zone{}, now) == start + std::chrono::seconds(19'999));
+        append_file(log, "no date\n" + line(20'000).substr(0, 40));  // not yet a line
+        CHECK(tail.find_last_date(Zone{}, now) == start + std::chrono::seconds(19'999));
     }
     SECTION("16 bit") {
         write_file(log, "\xff\xfe" + utf16(text, false));
@@ -221,6 +224,7 @@ TEST_CASE("tail: the first line to read is found by its date") {
         for (int second : {1, 777, 19'999})
             CHECK(tail.find_start(start + std::chrono::seconds(second), Zone{}, now) ==
                   2 + 2 * offsets[static_cast<std::size_t>(second)]);
+        CHECK(tail.find_last_date(Zone{}, now) == start + std::chrono::seconds(19'999));
     }
 }
 
@@ -230,4 +234,11 @@ TEST_CASE("tail: a log without dates starts at its end, an empty one at 0") {
     CHECK(tail_of(dir / "log").find_start(at(0), Zone{}, at(0)) == 23);
     write_file(dir / "empty", "");
     CHECK(tail_of(dir / "empty").find_start(at(0), Zone{}, at(0)) == 0);
+    for (const char* name : {"log", "empty"})
+        CHECK_FALSE(tail_of(dir / name).find_last_date(Zone{}, at(0)));
+    write_file(dir / "one", "2026-11-21T09:00:00Z mx app: x\n");
+    CHECK(tail_of(dir / "one").find_last_date(Zone{}, at(0)) == at(-3600));
+    // The last line that begins in the last 64 KiB is one of them.
+    append_file(dir / "one", std::string(100'000, 'x') + "\n");
+    CHECK_FALSE(tail_of(dir / "one").find_last_date(Zone{}, at(0)));
 }

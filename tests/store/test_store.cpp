@@ -179,6 +179,10 @@ TEST_CASE("store: changes replace, ended bans and forgotten windows go") {
     next.changes.offences = {{{1, prefix("203.0.113.9")}, {0, at(0)}}};
     next.positions[0].at.offset = 2000;
     next.gone = {{"/var/log/y", 8}};
+    FilePosition first_look{{"/var/log/x", 0}, {}, 7};
+    first_look.clock = -5'400'000'000;
+    next.positions.push_back(first_look);
+    next.changes.bans[0].by_hand = next.changes.bans[0].even_if_ignored = true;
     REQUIRE_FALSE(write(*store, next));
     State state = load(*store, {"sshd", "postfix"});
     REQUIRE(state.bans.size() == 1);
@@ -186,7 +190,10 @@ TEST_CASE("store: changes replace, ended bans and forgotten windows go") {
     CHECK(state.windows.empty());
     // Those of .9 over all jails, and of .10 over all; its own here were forgotten.
     CHECK(state.offences.size() == 1);
-    CHECK(state.positions[0].at.offset == 2000);
+    REQUIRE(state.positions.size() == 2);
+    CHECK(state.positions[0] == first_look);
+    CHECK(state.positions[1].at.offset == 2000);
+    CHECK(state.bans[0].even_if_ignored);
     REQUIRE(state.history.size() == 1);
     CHECK(state.history[0].ban.key.prefix == prefix("203.0.113.9"));
     CHECK(state.history[0].at == at(50));
@@ -203,7 +210,7 @@ TEST_CASE("store: changes replace, ended bans and forgotten windows go") {
     CHECK(history(*store, {{}, "", at(0), 1}).size() == 1);
     Checkpoint last;
     last.jails = next.jails;
-    last.gone = {{"/var/log/x", 7}};
+    last.gone = {{"/var/log/x", 7}, {"/var/log/x", 0}};
     last.offences_before = at(100);
     REQUIRE_FALSE(write(*store, last));
     state = load(*store, {"sshd", "postfix"});

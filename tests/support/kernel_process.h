@@ -64,6 +64,7 @@ class ThroughProcess : public Backend {
     }
     bool enforces() const override { return carrier_->enforces(); }
     SetTraits traits(TargetId target) const override { return carrier_->traits(target); }
+    std::vector<Error> remarks(TargetId) const override { return remarks_; }  // of the last look
     Result<> list(TargetId target, const Visit& visit) override {
         elements_.clear();
         Looked looked = look(target, Look::list);
@@ -105,7 +106,10 @@ class ThroughProcess : public Backend {
     Looked look(TargetId target, Look what) {
         carrier_->look(++request_, target, what);
         for (Notice& notice : ask())
-            if (auto* looked = std::get_if<Looked>(&notice)) return std::move(*looked);
+            if (auto* looked = std::get_if<Looked>(&notice)) {
+                remarks_ = looked->remarks;
+                return std::move(*looked);
+            }
         FAIL("no answer");
         return {};
     }
@@ -113,6 +117,7 @@ class ThroughProcess : public Backend {
     std::unique_ptr<KernelCarrier> carrier_;
     RequestId request_ = 0;
     std::vector<Present> elements_;
+    std::vector<Error> remarks_;
     bool touched_ = false;
 };
 

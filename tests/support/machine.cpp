@@ -78,6 +78,13 @@ DaemonProcess::DaemonProcess(std::string directory, std::string prefix)
 
 DaemonProcess::~DaemonProcess() {
     if (pid_ > 0) stop(SIGKILL);
+#ifdef BANDD_THREAD_SANITIZER
+    // The daemon's own, and what its processes wrote to standard error.
+    std::string text = log();
+    if (text.find("WARNING: ThreadSanitizer") == std::string::npos) return;
+    std::fputs(text.c_str(), stderr);
+    std::_Exit(66);
+#endif
 }
 
 bool DaemonProcess::start() {
@@ -128,8 +135,10 @@ pid_t DaemonProcess::role(const std::string& program) const {
     std::string parent = must("pgrep -x bandd-root -P " + std::to_string(pid_));
     parent.pop_back();
     if (program == "bandd-root") return std::stoi(parent);
-    // Those that have ended wait for bandd-root's next turn.
-    return std::stoi(must("pgrep -r DRST -x " + program + " -P " + parent));
+    // Those that have ended wait for bandd-root's next turn, and so do those that are to begin.
+    std::string find = "pgrep -r DRST -x " + program + " -P " + parent;
+    wait_for([&] { return sh(find).code == 0; });
+    return std::stoi(must(find));
 }
 
 std::string DaemonProcess::log() const { return read_file(directory_ + "/daemon.log"); }

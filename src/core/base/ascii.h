@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Letter case of ASCII, whatever the locale.
+// Bytes of text: letter case of ASCII, whatever the locale; marks.
 #pragma once
 
 #include <algorithm>
@@ -24,6 +24,12 @@ inline std::string ascii_upper(std::string_view text) {
         return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
     });
     return out;
+}
+
+// Without the mark (U+FEFF) that Windows' editors put in front of UTF-8.
+inline std::string_view without_mark(std::string_view text) {
+    constexpr std::string_view mark = "\xef\xbb\xbf";
+    return text.starts_with(mark) ? text.substr(mark.size()) : text;
 }
 
 }  // namespace bandd

@@ -50,6 +50,7 @@ struct FilePosition {
     TailPosition at;            // `path`: beside what rotation leaves it
     std::int64_t modified = 0;  // nanoseconds, by the file system's clock
     bool gone = false;          // read to its end, and let go
+    std::int64_t clock = 0;     // of the log, with number 0: microseconds added to its dates
     bool operator==(const FilePosition&) const = default;
 };
 

@@ -2,6 +2,7 @@
 #include "core/base/prefix_set.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace bandd {
 
@@ -12,9 +13,9 @@ PrefixSet::Number::Number(const Address& address) {
     }
 }
 
-PrefixSet::PrefixSet(std::span<const Prefix> prefixes) {
-    std::vector<Range> all;
-    all.reserve(prefixes.size());
+void PrefixSet::add(std::span<const Prefix> prefixes) {
+    std::vector<Range> all = std::exchange(ranges_, {});
+    all.reserve(all.size() + prefixes.size());
     for (const Prefix& prefix : prefixes)
         all.push_back({Number(prefix.network), Number(last_address(prefix))});
     std::ranges::sort(all, {}, &Range::first);

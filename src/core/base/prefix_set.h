@@ -15,7 +15,9 @@ namespace bandd {
 class PrefixSet {
   public:
     PrefixSet() = default;
-    explicit PrefixSet(std::span<const Prefix> prefixes);
+    explicit PrefixSet(std::span<const Prefix> prefixes) { add(prefixes); }
+
+    void add(std::span<const Prefix> prefixes);
 
     bool contains(const Address& address) const;
     bool overlaps(const Prefix& prefix) const;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/decide/access.h"
+#include "core/base/ascii.h"
 
 #include <fmt/format.h>
 
@@ -27,6 +28,7 @@ bool add_place(UsersPlaces& users, std::string_view user, std::string_view place
 }
 
 std::vector<BadLine> read_places(std::string_view text, UsersPlaces& users) {
+    text = without_mark(text);
     std::vector<BadLine> bad;
     for (int number = 1; !text.empty(); ++number) {
         auto end = std::min(text.find('\n'), text.size());
@@ -92,27 +94,48 @@ Decision decide_access(const AccessRules& rules, AccountTable& accounts, const F
         counted = accounts.judge(login);
     }
     decision.standing = counted.standing;
-    decision.just_over = counted.just_over;
+    decision.notice = counted.notice;
     decision.countries = counted.countries;
     decision.addresses = counted.addresses;
-    if (!placed) {
+    bool good = counted.standing == Standing::good;
+    // What an administrator blocked is no try.
+    bool tried = rules.accounts.simulate && counted.standing != Standing::blocked;
+    if (!placed && !rules.simulate)
         decision.permit = Permit::country;
-        decision.reason = "country " + decision.origin.country;
-    } else if (counted.standing != Standing::good) {
+    else if (!good && !tried)
         decision.permit = Permit::account;
+    else if (!placed)
+        decision.simulated = Permit::country;
+    else if (!good)
+        decision.simulated = Permit::account;
+    if (decision.verdict() == Permit::country)
+        decision.reason = "country " + decision.origin.country;
+    else if (decision.verdict() == Permit::account)
         decision.reason = standing_reason(decision, rules);
-    }
     return decision;
 }
 
+std::string login_line(const LoginRequest& request, std::string_view verdict,
+                       const Origin& origin) {
+    constexpr std::size_t longest_user = 255;  // bytes
+    std::string user;
+    // Else a name could look like the rest of the line.
+    for (char c : request.user.substr(0, longest_user))
+        if (c == '|')
+            user += "\\x7c";
+        else
+            user += c;
+    return fmt::format("{} : {}|{} {}|{}|{}", user, verdict, request.protocol,
+                       to_string(request.address), origin.country, origin.country_name);
+}
+
 std::string access_line(const LoginRequest& request, const Decision& decision) {
-    const char* verdict = decision.permit == Permit::yes       ? "AUTHPASS"
-                          : decision.permit == Permit::country ? "COUNTRYFAILED"
-                                                               : "ACCOUNTFAILED";
-    std::string line = fmt::format("{} : {}|{} {}|{}|{}", request.user, verdict, request.protocol,
-                                   to_string(request.address), decision.origin.country,
-                                   decision.origin.country_name);
-    if (decision.permit == Permit::account) line += "|" + decision.reason;
+    const char* verdict = decision.verdict() == Permit::yes       ? "AUTHPASS"
+                          : decision.verdict() == Permit::country ? "COUNTRYFAILED"
+                                                                  : "ACCOUNTFAILED";
+    std::string line = login_line(request, verdict, decision.origin);
+    if (decision.verdict() == Permit::account) line += "|" + decision.reason;
+    if (decision.only_simulated()) line += " (simulate)";
     return line;
 }
 

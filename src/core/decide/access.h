@@ -33,6 +33,7 @@ std::vector<BadLine> read_places(std::string_view text, UsersPlaces& users);
 
 struct AccessRules {
     bool everywhere = true;              // no list of countries
+    bool simulate = false;               // who is somewhere else is only told of
     std::vector<std::string> countries;  // from where everybody may
     UsersPlaces users;                   // of the configuration, and of its file
     AccountLimits accounts;
@@ -48,18 +49,24 @@ struct LoginRequest {
     std::string_view user;
     Address address;
     Instant at;
-    bool proven = false;  // the password was right: it counts
-    bool again = false;   // the same login as the last one of this user
-    bool own = false;     // from this machine itself, as webmail does
+    bool proven = false;     // the password was right: it counts
+    bool again = false;      // the same login as the last one of this user
+    bool own = false;        // from this machine itself, as webmail does
+    bool asks_only = false;  // how the login went is told later: that it may go on is no news yet
 };
 
 struct Decision {
     Permit permit = Permit::yes;
+    Permit simulated = Permit::yes;  // what it would be, if `simulate` did not let it in
     Standing standing = Standing::good;
-    bool just_over = false;
+    bool notice = false;  // that the account is over its limits is to be said
     std::uint32_t countries = 0, addresses = 0;  // of the account
     Origin origin;
     std::string reason;  // for people: "country DE", "6 countries in 1d"
+
+    // What is told: of a login that is let in by `simulate` only, why it would be refused.
+    Permit verdict() const { return permit != Permit::yes ? permit : simulated; }
+    bool only_simulated() const { return permit == Permit::yes && simulated != Permit::yes; }
 };
 
 // Private addresses may always: no list of countries speaks of them.
@@ -71,7 +78,11 @@ Decision decide_access(const AccessRules& rules, AccountTable& accounts, const F
 // Why an account is refused, for people: "6 countries in 1d". Empty, if it is not.
 std::string standing_reason(const Decision& decision, const AccessRules& rules);
 
-// "bob@example.org : COUNTRYFAILED|imap 192.0.2.1|DE|Germany"
+// "bob@example.org : AUTHFAILED|imap 192.0.2.1|DE|Germany". The user's name, which the client said,
+// is cut to 255 bytes, and a "|" in it is written \x7c.
+std::string login_line(const LoginRequest& request, std::string_view verdict, const Origin& origin);
+// "bob@example.org : COUNTRYFAILED|imap 192.0.2.1|DE|Germany", with " (simulate)" if it is let in
+// all the same.
 std::string access_line(const LoginRequest& request, const Decision& decision);
 
 }  // namespace bandd

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "core/base/dump.h"
 
@@ -12,13 +13,6 @@ CountryCode CountryCode::from(std::string_view text) {
     CountryCode code;
     if (text.size() == 2) code.letters = {text[0], text[1]};
     return code;
-}
-
-std::string account_name(std::string_view user) {
-    std::string name(user.substr(0, AccountTable::longest_name));
-    for (char& c : name)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return name;
 }
 
 namespace {
@@ -50,12 +44,21 @@ bool see(std::vector<Seen>& all, Seen fresh, auto is_it, bool again) {
 
 }  // namespace
 
-std::size_t AccountTable::most_addresses() const {
-    return std::max<std::size_t>(kept_addresses, limits_.addresses + 1);
+UserLimits AccountTable::limits_of(std::string_view name) const {
+    UserLimits limits{limits_.countries, limits_.addresses};
+    auto own = limits_.users.find(name);
+    if (own == limits_.users.end()) return limits;
+    if (own->second.countries) limits.countries = own->second.countries;
+    if (own->second.addresses) limits.addresses = own->second.addresses;
+    return limits;
+}
+
+std::size_t AccountTable::most_addresses(std::string_view name) const {
+    return std::max<std::size_t>(kept_addresses, *limits_of(name).addresses + 1);
 }
 
 void AccountTable::set_limits(AccountLimits limits) {
-    limits_ = limits;
+    limits_ = std::move(limits);
     while (accounts_.size() > limits_.accounts) {
         std::size_t before = accounts_.size();
         make_room();
@@ -63,13 +66,14 @@ void AccountTable::set_limits(AccountLimits limits) {
     }
 }
 
-Standing AccountTable::standing(const AccountUse& account, std::uint32_t countries,
+Standing AccountTable::standing(std::string_view name, Mark mark, std::uint32_t countries,
                                 std::uint32_t addresses) const {
-    if (account.mark == Mark::blocked) return Standing::blocked;
-    if (account.mark == Mark::allowed) return Standing::good;
-    if (limits_.countries != 0 && countries > limits_.countries)
+    if (mark == Mark::blocked) return Standing::blocked;
+    if (mark == Mark::allowed || is_exempt(name)) return Standing::good;
+    UserLimits limits = limits_of(name);
+    if (*limits.countries != 0 && countries > *limits.countries)
         return Standing::too_many_countries;
-    if (limits_.addresses != 0 && addresses > limits_.addresses)
+    if (*limits.addresses != 0 && addresses > *limits.addresses)
         return Standing::too_many_addresses;
     return Standing::good;
 }
@@ -86,13 +90,14 @@ AccountTable::Counted AccountTable::counts(const AccountUse& account, Instant at
     Instant from = at - limits_.findtime;
     counted.countries = count_since(account.countries, from);
     counted.addresses = count_since(account.addresses, from);
-    counted.standing = standing(account, counted.countries, counted.addresses);
+    counted.standing = standing(account.user, account.mark, counted.countries, counted.addresses);
     return counted;
 }
 
 AccountTable::Counted AccountTable::judge(const Login& login) const {
     static const AccountUse nobody;
-    auto found = accounts_.find(account_name(login.user));
+    std::string name = account_name(login.user);
+    auto found = accounts_.find(name);
     const AccountUse& account = found == accounts_.end() ? nobody : found->second.account;
     Counted counted = counts(account, login.at);
     Instant from = login.at - limits_.findtime;
@@ -104,7 +109,7 @@ AccountTable::Counted AccountTable::judge(const Login& login) const {
     if (login.country.known() && !is_there(account.countries, login.country, &CountrySeen::country))
         ++counted.countries;
     if (!is_there(account.addresses, host, &AddressSeen::address)) ++counted.addresses;
-    counted.standing = standing(account, counted.countries, counted.addresses);
+    counted.standing = standing(name, account.mark, counted.countries, counted.addresses);
     return counted;
 }
 
@@ -120,7 +125,7 @@ AccountTable::Counted AccountTable::add(const Login& login) {
     see(
         account.addresses, {host, login.country, 1, login.at, login.at},
         [&](const AddressSeen& seen) { return seen.address == host; }, login.again);
-    if (account.addresses.size() > most_addresses())
+    if (account.addresses.size() > most_addresses(account.user))
         account.addresses.erase(account.addresses.begin());
     if (login.country.known())
         see(
@@ -129,11 +134,26 @@ AccountTable::Counted AccountTable::add(const Login& login) {
     Counted counted = counts(account, newest);
     bool over = counted.standing == Standing::too_many_countries ||
                 counted.standing == Standing::too_many_addresses;
-    counted.just_over = over && !account.over;
-    account.over = over;
+    counted.notice = wants_notice(account, over, newest);
     touch(at);
     changed(at);
     return counted;
+}
+
+// Once, when it goes over; an hour later at the earliest, if it went over before. What was said
+// while it was only tried is said again in earnest.
+bool AccountTable::wants_notice(AccountUse& account, bool over, Instant at) {
+    Over before = std::exchange(account.over, over ? account.over : Over::no);
+    if (!over || before == Over::told) return false;
+    if (before == Over::told_as_simulated && limits_.simulate) return false;
+    if (before != Over::told_as_simulated && account.noticed > at - limits_.notice_every) {
+        account.over = Over::held;
+        if (before == Over::no) ++held_notices_;
+        return false;
+    }
+    account.over = limits_.simulate ? Over::told_as_simulated : Over::told;
+    account.noticed = at;
+    return true;
 }
 
 void AccountTable::mark(std::string_view user, Mark mark, Instant at) {
@@ -141,7 +161,7 @@ void AccountTable::mark(std::string_view user, Mark mark, Instant at) {
     AccountUse& account = found->second.account;
     if (account.count == 0) account.last = std::max(account.last, at);
     account.mark = mark;
-    if (mark != Mark::none) account.over = false;
+    if (mark != Mark::none) account.over = Over::no;
     touch(found);
     changed(found);
 }
@@ -204,7 +224,7 @@ void AccountTable::make_room() {
 }
 
 void AccountTable::expire(Instant now) {
-    Instant from = now - limits_.findtime;
+    Instant from = now - std::max(limits_.findtime, limits_.notice_every);
     for (auto& line : order_)
         for (auto it = line.begin(); it != line.end();) {
             auto found = accounts_.find(**it++);
@@ -216,7 +236,7 @@ void AccountTable::expire(Instant now) {
 std::string AccountTable::dump(const AccountUse& account) {
     std::string out;
     put(out, static_cast<std::int64_t>(account.mark));
-    put(out, account.over ? 1 : 0);
+    put(out, static_cast<std::int64_t>(account.over));
     put(out, static_cast<std::int64_t>(account.count));
     put(out, account.first.us);
     put(out, account.last.us);
@@ -235,16 +255,25 @@ std::string AccountTable::dump(const AccountUse& account) {
         put(out, seen.first.us);
         put(out, seen.last.us);
     }
+    put(out, account.noticed.us);
     return out;
 }
+
+namespace {
+Over over_from(std::int64_t number) {
+    return number >= 0 && number <= static_cast<std::int64_t>(Over::told_as_simulated)
+               ? static_cast<Over>(number)
+               : Over::told;
+}
+}  // namespace
 
 std::optional<AccountUse> AccountTable::undump(std::string_view name, std::string_view dump) {
     DumpReader reader{dump};
     AccountUse account;
-    account.user = name;
+    account.user = account_name(name);
     auto mark = reader.number();
     account.mark = mark == 1 ? Mark::blocked : mark == 2 ? Mark::allowed : Mark::none;
-    account.over = reader.number() != 0;
+    account.over = over_from(reader.number());
     account.count = static_cast<std::uint64_t>(reader.number());
     account.first = {reader.number()};
     account.last = {reader.number()};
@@ -267,7 +296,9 @@ std::optional<AccountUse> AccountTable::undump(std::string_view name, std::strin
         seen.last = {reader.number()};
         account.countries.push_back(seen);
     }
-    if (!reader.good || account.user != account_name(account.user)) return {};
+    // A dump of old ends here.
+    if (!reader.rest.empty()) account.noticed = {reader.number()};
+    if (!reader.good) return {};
     std::ranges::stable_sort(account.addresses, {}, &AddressSeen::last);
     std::ranges::stable_sort(account.countries, {}, &CountrySeen::last);
     return account;

@@ -7,12 +7,14 @@
 #include <list>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/address.h"
 #include "core/base/instant.h"
+#include "core/decide/account_name.h"
 
 namespace bandd {
 
@@ -38,15 +40,25 @@ struct CountrySeen {
 };
 // What an administrator said of an account; it stays until he says otherwise.
 enum class Mark : std::uint8_t { none, blocked, allowed };
+// Whether it has more places than it may, and whether that was said since it has. The numbers are
+// those of a dump.
+enum class Over : std::uint8_t { no, told, held, told_as_simulated };
 
 struct AccountUse {
     std::string user;
     Mark mark = Mark::none;
-    bool over = false;                   // more than it may: said once, when it begins
+    Over over = Over::no;
+    Instant noticed{INT64_MIN};          // when that was said last
     std::uint64_t count = 0;             // of logins
     Instant first, last;                 // of them
     std::vector<AddressSeen> addresses;  // the newest last; not all, if they are very many
     std::vector<CountrySeen> countries;  // the same; all
+};
+
+// What one user may, where it is not what all may.
+struct UserLimits {
+    std::optional<std::uint32_t> countries, addresses;
+    bool operator==(const UserLimits&) const = default;
 };
 
 struct AccountLimits {
@@ -54,6 +66,10 @@ struct AccountLimits {
     std::uint32_t addresses = 0;  // the same
     Duration findtime = std::chrono::hours(24);
     std::size_t accounts = 100'000;
+    bool simulate = false;                          // what is over them is only told
+    Duration notice_every = std::chrono::hours(1);  // of one account that is over it, at most
+    std::map<std::string, UserLimits, std::less<>> users;  // by `account_name`
+    std::set<std::string, std::less<>> exempt;             // the same; these are never over
     bool operator==(const AccountLimits&) const = default;
 };
 
@@ -65,8 +81,8 @@ enum class Standing : std::uint8_t {
 };
 
 // Exact: a login counts from its time until findtime later, both included; of an account at least
-// so many of the newest addresses are kept that more than the limit can be told. Names differ by
-// more than the case of their ASCII letters.
+// so many of the newest addresses are kept that more than the limit can be told. Names are those of
+// `account_name`.
 //
 // Memory: some 200 bytes an account, 40 for each address (the newest 100, or limit + 1 if that is
 // more), 24 for each country. Over `accounts` one goes and is counted: of those with the fewest
@@ -74,10 +90,10 @@ enum class Standing : std::uint8_t {
 class AccountTable {
   public:
     static constexpr std::size_t kept_addresses = 100;
-    static constexpr std::size_t longest_name = 255;  // bytes; the rest is cut off
 
     explicit AccountTable(AccountLimits limits = {}) : limits_(limits) {}
     const AccountLimits& limits() const { return limits_; }
+    bool is_exempt(std::string_view name) const { return limits_.exempt.contains(name); }
     // What is kept is judged by the new limits from now on.
     void set_limits(AccountLimits limits);
 
@@ -90,7 +106,7 @@ class AccountTable {
     };
     struct Counted {
         Standing standing = Standing::good;
-        bool just_over = false;  // it was not over before
+        bool notice = false;  // that it is over is to be said
         std::uint32_t countries = 0, addresses = 0;
     };
     Counted add(const Login& login);
@@ -101,7 +117,7 @@ class AccountTable {
     // Forgets logins and mark. False: there was nothing.
     bool forget(std::string_view user);
     void clear();
-    // Forgets logins that are older than findtime by `now`.
+    // Forgets accounts whose last login is older than findtime by `now`, and than `notice_every`.
     void expire(Instant now);
 
     const AccountUse* find(std::string_view user) const;
@@ -113,11 +129,15 @@ class AccountTable {
     }
     std::size_t size() const { return accounts_.size(); }
     std::uint64_t evicted() const { return evicted_; }
+    // Times that an account went over its limits and that was not said at once.
+    std::uint64_t held_notices() const { return held_notices_; }
 
-    // For a checkpoint: each account that changed since the last call; null: it is forgotten.
+    // For a checkpoint: accounts that changed and were not visited since; null: it is forgotten.
+    // Each takes one of `most`, which counts down.
     template <class Visitor>
-    void take_changes(Visitor&& visit) {
-        for (const std::string& name : changed_) {
+    void take_changes(Visitor&& visit, std::size_t& most) {
+        for (; most > 0 && !changed_.empty(); --most, changed_.pop_back()) {
+            const std::string& name = changed_.back();
             auto found = accounts_.find(name);
             if (found == accounts_.end()) {
                 visit(name, static_cast<const AccountUse*>(nullptr));
@@ -126,8 +146,8 @@ class AccountTable {
             found->second.changed = false;
             visit(name, &found->second.account);
         }
-        changed_.clear();
     }
+    std::size_t waiting_changes() const { return changed_.size(); }
     void mark_all_changed() {
         for (auto at = accounts_.begin(); at != accounts_.end(); ++at) changed(at);
     }
@@ -151,8 +171,10 @@ class AccountTable {
     void erase(Accounts::iterator at);
     void make_room();
     void drop_old(AccountUse& account, Instant at) const;
-    std::size_t most_addresses() const;
-    Standing standing(const AccountUse& account, std::uint32_t countries,
+    UserLimits limits_of(std::string_view name) const;  // both are there
+    std::size_t most_addresses(std::string_view name) const;
+    bool wants_notice(AccountUse& account, bool over, Instant at);
+    Standing standing(std::string_view name, Mark mark, std::uint32_t countries,
                       std::uint32_t addresses) const;
 
     AccountLimits limits_;
@@ -160,9 +182,7 @@ class AccountTable {
     std::array<std::list<const std::string*>, groups> order_;  // heard of longest ago first
     std::vector<std::string> changed_;
     std::uint64_t evicted_ = 0;
+    std::uint64_t held_notices_ = 0;
 };
-
-// The name that an account is counted under: ASCII letters small, and not too long.
-std::string account_name(std::string_view user);
 
 }  // namespace bandd

@@ -30,11 +30,12 @@ void BanLedger::extend(std::uint32_t slot, Instant until) {
     push_deadline(slot);
 }
 
-void BanLedger::take_over(std::uint32_t slot, Instant until, std::shared_ptr<const Story> story) {
+void BanLedger::take_over(std::uint32_t slot, const Ban& by_hand) {
     Ban& ban = *bans_.at(slot);
     ban.by_hand = true;
-    ban.story = std::move(story);
-    extend(slot, until);
+    ban.even_if_ignored = ban.even_if_ignored || by_hand.even_if_ignored;
+    ban.story = by_hand.story;
+    extend(slot, by_hand.until);
 }
 
 void BanLedger::set_state(const BanKey& key, BanState state) {
@@ -138,18 +139,10 @@ const Ban* BanLedger::begin_again(const BanKey& key, Instant until) {
 }
 
 std::uint32_t BanLedger::count_one(const BanKey& key, Instant from) {
-    auto found = offences_.find(key);
-    if (found == offences_.end() && offences_.size() >= limits_.offences) {
-        // Full: the history of somebody else goes. Which one hardly matters, and the map's
-        // order is not one that an attacker chooses.
-        changed_offences_.insert(offences_.begin()->first);
-        offences_.erase(offences_.begin());
-    }
-    Offences& offences = offences_[key];
+    Offences& offences = offences_.change(key);
     if (offences.count > 0 && offences.last < from - limits_.offence_memory) offences.count = 0;
     ++offences.count;
     offences.last = from;
-    changed_offences_.insert(key);
     return offences.count;
 }
 
@@ -160,28 +153,27 @@ std::uint32_t BanLedger::count_offence(JailIndex jail, const Prefix& prefix, Ins
     return all_jails ? over_all : here;
 }
 
-std::optional<Offences> BanLedger::offences(const BanKey& key) const {
-    auto found = offences_.find(key);
-    if (found == offences_.end()) return {};
-    return found->second;
-}
-
-void BanLedger::take_changes(Changes& changes) {
-    for (std::uint32_t slot : changed_slots_) {
+void BanLedger::take_changes(Changes& changes, std::size_t& most) {
+    // All ended bans before the first one that holds: its key may be that of an ended one.
+    for (; most > 0 && !ended_.empty(); --most) {
+        changes.ended_bans.push_back(std::move(ended_.front()));
+        ended_.pop_front();
+    }
+    for (; most > 0 && !changed_slots_.empty(); --most) {
+        std::uint32_t slot = changed_slots_.back();
+        changed_slots_.pop_back();
         is_changed_[slot] = false;
         if (const Ban* found = std::as_const(bans_).at(slot)) changes.bans.push_back(*found);
     }
-    changed_slots_.clear();
-    changes.ended_bans = std::exchange(ended_, {});
-    for (const BanKey& key : changed_offences_)
-        changes.offences.emplace_back(key, offences(key).value_or(Offences{}));
-    changed_offences_.clear();
+    offences_.take_changes(
+        [&](const BanKey& key, const Offences& one) { changes.offences.emplace_back(key, one); },
+        most);
 }
 
 void BanLedger::mark_all_changed() {
     for (std::uint32_t slot = 0; slot < bans_.slots(); ++slot)
         if (std::as_const(bans_).at(slot) != nullptr) mark_changed(slot);
-    for (const auto& [key, offences] : offences_) changed_offences_.insert(key);
+    offences_.mark_all_changed();
 }
 
 void BanLedger::restore(Ban ban) {

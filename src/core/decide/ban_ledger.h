@@ -8,11 +8,11 @@
 #include <deque>
 #include <optional>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "core/decide/ban_table.h"
 #include "core/decide/changes.h"
+#include "core/decide/offence_table.h"
 
 namespace bandd {
 
@@ -32,7 +32,7 @@ class BanLedger {
     // Ended bans that are remembered for late lines; of more, the newest are not.
     static constexpr std::size_t most_remembered = 100'000;
 
-    explicit BanLedger(LedgerLimits limits = {}) : limits_(limits) {}
+    explicit BanLedger(LedgerLimits limits = {}) : limits_(limits), offences_(limits.offences) {}
     const LedgerLimits& limits() const { return limits_; }
 
     const BanTable& bans() const { return bans_; }
@@ -45,8 +45,9 @@ class BanLedger {
     // Of a ban that is there.
     void count_hit(std::uint32_t slot);
     void extend(std::uint32_t slot, Instant until);
-    // An order by hand takes a ban over: its end and its story.
-    void take_over(std::uint32_t slot, Instant until, std::shared_ptr<const Story> story);
+    // An order by hand takes a ban over: its end and its story. What ignoreip does not lift stays
+    // so.
+    void take_over(std::uint32_t slot, const Ban& by_hand);
     void set_state(const BanKey& key, BanState state);  // nothing if it has ended
     Unbanned end(const BanKey& key, Unbanned::Why why, Instant at);
 
@@ -69,17 +70,24 @@ class BanLedger {
     // One more ban of `prefix`, from `from` on: which one it is, in this jail or over all of them.
     // Older ones than `offence_memory` do not count.
     std::uint32_t count_offence(JailIndex jail, const Prefix& prefix, Instant from, bool all_jails);
-    std::optional<Offences> offences(const BanKey& key) const;
+    std::optional<Offences> offences(const BanKey& key) const {
+        const Offences* found = offences_.find(key);
+        return found == nullptr ? std::nullopt : std::optional(*found);
+    }
 
-    // Bans, ended bans and offences of which a checkpoint does not know yet.
-    void take_changes(Changes& changes);
+    // Bans, ended bans and offences of which a checkpoint does not know yet. Each takes one of
+    // `most`, which counts down.
+    void take_changes(Changes& changes, std::size_t& most);
+    std::size_t waiting_changes() const {
+        return ended_.size() + changed_slots_.size() + offences_.waiting_changes();
+    }
     void mark_all_changed();
     // From a checkpoint, before the first hit.
     void expect(std::size_t bans) { bans_.reserve(bans); }
     void restore(Ban ban);
     void restore_ended(const Unbanned& ended) { remember(ended); }
     void restore_offences(const BanKey& key, const Offences& offences) {
-        offences_.insert_or_assign(key, offences);
+        offences_.restore(key, offences);
     }
 
   private:
@@ -98,7 +106,7 @@ class BanLedger {
     LedgerLimits limits_;
     BanTable bans_;
     std::vector<Deadline> deadlines_;  // a heap; entries whose ban moved or went are skipped
-    std::unordered_map<BanKey, Offences, BanKeyHash> offences_;
+    OffenceTable offences_;
     std::unordered_map<BanKey, Unbanned, BanKeyHash> recent_;  // expired less than `lateness` ago
     std::deque<std::pair<Instant, BanKey>> recent_order_;
     std::uint64_t refused_ = 0;
@@ -106,8 +114,7 @@ class BanLedger {
     // Since the last checkpoint. A slot is in the list once; its ban may have ended.
     std::vector<std::uint32_t> changed_slots_;
     std::vector<bool> is_changed_;  // by slot
-    std::vector<Unbanned> ended_;
-    std::unordered_set<BanKey, BanKeyHash> changed_offences_;
+    std::deque<Unbanned> ended_;
 };
 
 }  // namespace bandd

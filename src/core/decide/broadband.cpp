@@ -10,11 +10,20 @@ namespace bandd {
 namespace {
 
 // As providers name their lines; "static" and "cust" are left out, for mail servers stand there,
-// too.
+// too. A '*' only where no other word fits: dial* would take dialog, pool* Poole, dsl* DSLRs.
 constexpr std::string_view words[] = {
-    "*dsl", "broadband", "cable*", "catv", "dhcp*", "dial*", "dip",  "docsis", "dyn*",
-    "ftth", "fttx",      "gprs",   "hsd",  "hsdl", "modem", "pool*", "ppp*", "umts",   "wimax",
+    "*cable",      "*dsl",  "*dslcust*", "*dslpool*",  "adslgw*", "broadband", "cablelink",
+    "cablemodem*", "catv",  "dhcp*",     "dial",       "dialin*", "dialip*",   "dialpool*",
+    "dialup*",     "dip",   "docsis",    "dslam",      "dsldyn*", "dslip*",    "dslline*",
+    "dsluser*",    "dyn",   "dynamic",   "dynamicip*", "dynip*",  "dynpool*",  "ftth",
+    "fttx",        "gprs",  "hsd",       "hsdl*",      "modem",   "pool",      "poolip*",
+    "ppp",         "pppoa", "pppoe",     "pppool*",    "umts",    "wimax",
 };
+
+// In many countries whoever registers a name does so below one of these: example.co.uk.
+constexpr std::string_view registries[] = {"ac",  "ad",  "biz", "id",  "in",  "info", "k12", "sch",
+                                           "co",  "com", "edu", "go",  "gob", "gouv", "gov", "ltd",
+                                           "mil", "ne",  "net", "nom", "or",  "org"};
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -58,6 +67,44 @@ bool in_a_row(const std::vector<std::string_view>& tokens, int base, std::size_t
     return false;
 }
 
+// What stands between two numbers of an address. Words between them make them numbers of their own:
+// mail8.rack2.
+bool are_neighbours(std::string_view number, std::string_view next) {
+    std::string_view gap(number.end(), static_cast<std::size_t>(next.begin() - number.end()));
+    return gap.find_first_not_of("-._x") == std::string_view::npos;
+}
+
+// Four numbers one after the other are the octets, in whatever order: host21-24-196-192.
+bool together(const std::vector<std::string_view>& decimal,
+              const std::array<std::uint64_t, 4>& octets) {
+    constexpr std::size_t longest = 3;
+    for (std::size_t first = 0; first + octets.size() <= decimal.size(); ++first) {
+        std::array<std::optional<std::uint64_t>, 4> numbers;
+        for (std::size_t i = 0; i < octets.size(); ++i) {
+            std::string_view run = decimal[first + i];
+            bool apart = i > 0 && !are_neighbours(decimal[first + i - 1], run);
+            if (run.size() <= longest && !apart) numbers[i] = number(run, 10);
+        }
+        if (std::is_permutation(octets.begin(), octets.end(), numbers.begin())) return true;
+    }
+    return false;
+}
+
+// What stands in front of the domain itself, which may be called anything.
+std::string_view before_domain(std::string_view name) {
+    auto cut = [&](std::string_view text) {
+        auto dot = text.rfind('.');
+        return dot == std::string_view::npos ? std::string_view() : text.substr(0, dot);
+    };
+    std::string_view rest = cut(name);
+    std::string_view second = rest.substr(rest.rfind('.') + 1);
+    constexpr std::size_t country = 2;  // letters
+    if (name.size() - rest.size() == country + 1 &&
+        std::ranges::find(registries, second) != std::end(registries))
+        rest = cut(rest);
+    return cut(rest);
+}
+
 std::string digits(std::uint64_t value, int base, std::size_t width) {
     std::array<char, 24> text{};
     auto [end, fault] = std::to_chars(text.data(), text.data() + text.size(), value, base);
@@ -71,7 +118,7 @@ bool holds_v4(std::string_view name, const Address& address) {
     std::vector<std::string_view> decimal = runs(name, is_digit);
     std::vector<std::string_view> tokens =
         runs(name, [](char c) { return is_digit(c) || is_letter(c); });
-    if (in_a_row(decimal, 10, 3, octets) || in_a_row(tokens, 16, 2, octets)) return true;
+    if (together(decimal, octets) || in_a_row(tokens, 16, 2, octets)) return true;
     std::string padded;
     std::string padded_backwards;
     std::string hex;
@@ -174,10 +221,7 @@ std::optional<std::string> is_broadband(std::string_view name, const Address& ad
     if (parse_address(text)) return {};  // no name at all
     if (address.is_v4() ? holds_v4(text, address) : holds_v6(text, address))
         return "its address stands in the name";
-    std::size_t dot = text.rfind('.');
-    if (dot != std::string::npos && dot > 0) dot = text.rfind('.', dot - 1);
-    if (dot == std::string::npos) return {};
-    for (std::string_view run : runs(std::string_view(text).substr(0, dot), is_letter)) {
+    for (std::string_view run : runs(before_domain(text), is_letter)) {
         auto fits = [&](std::string_view word) { return matches_wildcard(run, word); };
         if (std::ranges::any_of(words, fits) || std::ranges::any_of(more_words, fits))
             return "\"" + std::string(run) + "\" stands in the name";

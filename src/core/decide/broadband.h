@@ -17,9 +17,10 @@ namespace bandd {
 std::span<const std::string_view> broadband_words();
 
 // Why the name is one: "its address stands in the name", "\"dhcp\" stands in the name"; none if it
-// is not. A word counts as a whole run of letters, in front of the last two labels: the domain
-// itself may be called anything. The address is looked for in decimal, forwards and backwards, with
-// leading zeros or without, in hexadecimal, as one number, and by nibbles.
+// is not. A word counts as a whole run of letters, in front of the last two labels (of
+// three for example.co.uk): the domain itself may be called anything. The address is looked for in
+// decimal, in any order of its octets, with leading zeros or without, and no words in between, in
+// hexadecimal, as one number, and by nibbles.
 std::optional<std::string> is_broadband(std::string_view name, const Address& address,
                                         std::span<const std::string> more_words);
 

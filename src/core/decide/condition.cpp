@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "core/base/suggest.h"
+#include "core/decide/account_name.h"
 #include "core/decide/broadband.h"
 
 namespace bandd {
@@ -28,6 +29,8 @@ constexpr std::pair<std::string_view, std::string_view> wrong_codes[] = {
     {"UK", "GB"}, {"EN", "GB"}, {"SU", "RU"}, {"YU", "RS"}, {"EU", "continent is EU"}};
 
 constexpr std::string_view fact_names[] = {"country", "continent", "asn", "ip"};
+// Its words are compared as names of accounts.
+constexpr std::string_view user_field = "user";
 constexpr std::string_view keywords[] = {"and", "or", "not", "in", "is", "matches"};
 
 std::string upper(std::string_view text) {
@@ -338,7 +341,8 @@ class ConditionParser {
                 }
                 [[fallthrough]];
             case Condition::Of::text:
-                compared.words.push_back(word.text);
+                compared.words.push_back(compared.field == user_field ? account_name(word.text)
+                                                                      : word.text);
         }
     }
 
@@ -490,8 +494,11 @@ Truth Condition::compare(const Comparison& compared, Looking& looking) const {
     if (compared.pattern)
         return truth_of(
             RE2::PartialMatch(re2::StringPiece(field->data(), field->size()), *compared.pattern));
+    std::string user;
+    if (compared.field == user_field) user = account_name(*field);
+    std::string_view text = compared.field == user_field ? user : *field;
     bool fits = std::ranges::any_of(
-        compared.words, [&](const std::string& word) { return matches_wildcard(*field, word); });
+        compared.words, [&](const std::string& word) { return matches_wildcard(text, word); });
     if (!fits && compared.broadband)
         fits = is_broadband(*field, looking.subject.address, more_words_).has_value();
     return truth_of(fits);

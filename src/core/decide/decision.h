@@ -54,6 +54,7 @@ struct Ban {
     std::uint32_t hits = 0;
     BanState state = BanState::pending;
     bool by_hand = false;
+    bool even_if_ignored = false;  // by hand, and meant to hold against ignoreip
     std::shared_ptr<const Story> story;
 };
 static_assert(sizeof(void*) != 8 || sizeof(Ban) == 64);
@@ -81,7 +82,8 @@ struct Ignored {
         already_banned,
         exempt,
         where,
-        nothing_to_count
+        nothing_to_count,
+        same_attempt
     };
     JailIndex jail = 0;
     Address address;
@@ -95,7 +97,9 @@ struct Extended {
     Ban ban;
 };
 struct Unbanned {
-    enum class Why : std::uint8_t { expired, by_hand, jail_gone };
+    // The state keeps its number.
+    enum class Why : std::uint8_t { expired, by_hand, jail_gone, ignored };
+    static constexpr Why last_why = Why::ignored;
     Ban ban;
     Why why = Why::expired;
     Instant at;
@@ -108,7 +112,8 @@ struct LoggedIn {
     Address address;
     Instant time;
 };
-// An account has more countries or addresses than it may, since now.
+// An account has more countries or addresses than it may: a notice, not more than one in
+// `notice_every`.
 struct AccountOver {
     std::string user;
     Address address;  // of the login that made it too many
@@ -116,6 +121,7 @@ struct AccountOver {
     std::string reason;
     std::uint32_t countries = 0, addresses = 0;
     Instant time;
+    bool simulated = false;  // it is not refused
 };
 
 using Event = std::variant<Found, Ignored, Banned, Extended, Unbanned, LoggedIn, AccountOver>;

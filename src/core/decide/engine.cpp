@@ -29,6 +29,16 @@ bool Engine::holds_exempt(JailIndex jail, const Prefix& prefix) const {
     return rules.ignoreip.overlaps(prefix) || (rules.ignoreself && own_addresses_.overlaps(prefix));
 }
 
+std::vector<const Ban*> Engine::bans_over(const Prefix& prefix) const {
+    std::vector<const Ban*> over;
+    for (int length = prefix.length; length >= 0; --length) {
+        Prefix block = make_prefix(prefix.network, length);
+        for (JailIndex jail : order_)
+            if (const Ban* ban = bans().find({jail, block})) over.push_back(ban);
+    }
+    return over;
+}
+
 Prefix Engine::key_for(JailIndex jail, const Address& address) const {
     const JailRules& rules = jails_[jail].rules;
     Prefix key = make_prefix(address, address.is_v4() ? rules.v4_length : rules.v6_length);
@@ -54,7 +64,7 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
         JailIndex number = numbers_.number_of(fresh.name);
         order_.push_back(number);
         if (number == jails_.size())
-            jails_.emplace_back(fresh);
+            jails_.emplace_back(fresh, memory_);
         else
             jails_[number].set_rules(std::move(fresh));
     }
@@ -69,7 +79,8 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
 std::vector<Match> Engine::kept_lines(JailIndex jail, const Prefix& key) const {
     auto view = jails_[jail].windows.find(key);
     if (!view) return {};
-    return lines_.up_to(view->note, static_cast<std::uint32_t>(view->times.size()));
+    auto hits = static_cast<std::uint32_t>(view->times.size());
+    return lines_.up_to(view->note, lines_.lines_of(view->note, hits).value_or(hits));
 }
 
 void Engine::on_hit(const Hit& hit, Instant arrival, Outcome& outcome) {
@@ -83,14 +94,21 @@ void Engine::on_hit(const Hit& hit, Instant arrival, Outcome& outcome) {
     const Hit& whole = filter.converses ? joined_hit_ : hit;
     const std::vector<JailIndex>& jails = whole.rule->jails;
     if (whole.address) {
-        Counted counted{*whole.address, time, arrival, whole.pattern->id, whole.line, whole.fields};
-        for (JailIndex jail : jails) count_hit(jail, counted, outcome);
+        std::uint16_t times = sessions_.count(whole, time);
+        Counted counted{*whole.address, time,         arrival, whole.pattern->id,
+                        whole.line,     whole.fields, times};
+        for (JailIndex jail : jails) {
+            if (times > 0)
+                count_hit(jail, counted, outcome);
+            else
+                ignore(jail, *whole.address, time, Ignored::Why::same_attempt, outcome);
+        }
     } else if (filter.looks_up_names && !whole.name.empty()) {
         Question question;
         question.name = whole.name;
         ask(std::move(question),
             {jails, time, arrival, whole.pattern->id,
-             std::string(whole.line.substr(0, longest_kept_line)), whole.fields},
+             std::string(whole.line.substr(0, longest_kept_line)), whole.fields, whole.times},
             outcome);
     } else {
         ++hits_of_names_;
@@ -115,7 +133,8 @@ WaitingHit Engine::waiting(JailIndex jail, const Counted& hit, Instant at) {
             hit.arrival,
             std::string(hit.pattern),
             std::string(hit.line.substr(0, longest_kept_line)),
-            hit.fields};
+            hit.fields,
+            hit.times};
 }
 
 void Engine::on_answer(const Answer& answer, Instant now, Outcome& outcome) {
@@ -125,7 +144,8 @@ void Engine::on_answer(const Answer& answer, Instant now, Outcome& outcome) {
     };
     for (const WaitingHit& hit : waiting_.take(question)) {
         Counted counted{question.address, hit.time, std::min(hit.arrival, now),
-                        hit.pattern,      hit.line, hit.fields};
+                        hit.pattern,      hit.line, hit.fields,
+                        hit.times};
         if (question.kind == Question::Kind::exempt) {
             if (answer.exempt) {
                 ignore(question.jail, question.address, hit.time, Ignored::Why::exempt, outcome);
@@ -139,8 +159,8 @@ void Engine::on_answer(const Answer& answer, Instant now, Outcome& outcome) {
         if (question.kind == Question::Kind::hostname) {
             Fields fields = hit.fields;
             fields.add("hostname", answer.hostname.empty() ? "unknown" : answer.hostname);
-            Counted named{question.address, hit.time, counted.arrival,
-                          hit.pattern,      hit.line, fields};
+            Counted named{question.address, hit.time, counted.arrival, hit.pattern,
+                          hit.line,         fields,   hit.times};
             for (JailIndex jail : hit.jails) count(jail, named);
             continue;
         }
@@ -237,10 +257,11 @@ void Engine::count_by_address(JailIndex index, const Counted& hit, Instant at,
         if (!counted) return ignore(index, address, at, Ignored::Why::nothing_to_count, outcome);
         value = hash64(*counted);
     }
+    std::uint32_t weight = jail.weight_of(hit.pattern, hit.times);
     Prefix prefix = key_for(index, address);
     if (rules.asks && !hit.answered && !is_banned(index, prefix, at)) {
         Instant start = jail.window_start(at);
-        if (jail.windows.would_fill(prefix, at, start, value) ||
+        if (jail.windows.would_fill(prefix, at, start, value, weight) ||
             jail.escalation.would_reach(prefix, at, start))
             return ask_if_exempt(index, hit, at, outcome);
     }
@@ -253,11 +274,43 @@ void Engine::count_by_address(JailIndex index, const Counted& hit, Instant at,
     if (rules.today) jail.windows.forget_before(prefix, jail.window_start(at));
     std::uint64_t previous = 0;
     if (auto view = jail.windows.find(prefix)) previous = view->note;
-    std::uint64_t note = lines_.add(at, hit.pattern, hit.line, previous);
-    auto added = jail.windows.add(prefix, at, note, value);
+    std::uint64_t note = lines_.add(at, hit.pattern, hit.line, previous, weight);
+    auto added = jail.windows.add(prefix, at, note, value, weight);
     outcome.events.emplace_back(Found{index, address, std::string(hit.pattern), at, added.hits});
     if (added.full) ban_for_hits(index, prefix, hit, note, added.hits, subject, outcome);
     if (escalates) escalate(index, prefix, hit, at, note, outcome);
+    make_room();
+}
+
+// The table with most keys gives way, so that a flood pushes out none that another jail counts.
+void Engine::make_room() {
+    if (memory_->used() <= memory_->limit()) return;
+    WindowTable* largest = nullptr;
+    auto look = [&](WindowTable& table) {
+        if (largest == nullptr || table.size() > largest->size()) largest = &table;
+    };
+    for (Jail& jail : jails_) {
+        look(jail.windows);
+        jail.escalation.for_each_table(look);
+    }
+    // Some more than needed, so that not each hit has to look.
+    std::size_t enough = memory_->limit() - memory_->limit() / 1024;
+    for (std::size_t gone = 0; gone < most_evictions && memory_->used() > enough; ++gone)
+        if (largest->evict()) ++evicted_for_memory_;
+}
+
+// With weights, and lines that stand for several, it is not the lines that were counted. Lines from
+// before the last start are not there any more.
+std::string Engine::reason_of(JailIndex index, const Counted& hit, std::uint32_t failures,
+                              std::optional<std::uint32_t> lines) const {
+    std::string reason(hit.pattern);
+    if (jails_[index].rules.weights.empty() && lines.value_or(failures) == failures) return reason;
+    auto count = [](std::uint32_t number, std::string_view thing) {
+        return fmt::format("{} {}{}", number, thing, number == 1 ? "" : "s");
+    };
+    reason += ": " + count(failures, "failure");
+    if (lines) reason += " by " + count(*lines, "line");
+    return reason;
 }
 
 // Of a key that came to maxretry.
@@ -266,8 +319,9 @@ void Engine::ban_for_hits(JailIndex index, const Prefix& prefix, const Counted& 
                           Outcome& outcome) {
     const JailRules& rules = jails_[index].rules;
     auto story = std::make_shared<Story>();
-    story->reason = hit.pattern;
-    story->matches = lines_.up_to(note, std::min(rules.maxmatches, hits));
+    auto lines = lines_.lines_of(note, hits);
+    story->reason = reason_of(index, hit, hits, lines);
+    story->matches = lines_.up_to(note, std::min(rules.maxmatches, lines.value_or(hits)));
     story->fields = hit.fields;
     if (rules.where)
         for (const auto& [name, fact] : rules.where->used_facts(subject))
@@ -317,8 +371,9 @@ bool Engine::count_to_late_ban(const BanKey& key, Instant at, const Counted& hit
         return true;
     }
     ++jails_[key.jail].counts.already_banned;
-    if (*until <= hit.arrival)
-        ledger_.extend_ended(key, *until);
+    // A block may hold an address that is exempt since.
+    if (*until <= hit.arrival || holds_exempt(key.jail, key.prefix))
+        ledger_.extend_ended(key, std::min(*until, hit.arrival));
     else if (const Ban* again = ledger_.begin_again(key, *until))
         outcome.events.emplace_back(Banned{*again});
     return true;
@@ -368,7 +423,7 @@ void Engine::on_time(Instant now, Outcome& outcome) {
     while (auto ended = ledger_.end_next(now)) tell_end(std::move(*ended), outcome);
 }
 
-Result<> Engine::ban_by_hand(const BanOrder& order, Instant now, Outcome& outcome) {
+Result<> Engine::check_ban(const BanOrder& order) const {
     const JailRules& rules = jails_[order.jail].rules;
     std::string what = "ban " + to_string(order.prefix);
     if (!order.even_if_ignored) {
@@ -379,24 +434,32 @@ Result<> Engine::ban_by_hand(const BanOrder& order, Instant now, Outcome& outcom
             return fail(what, "it is an address of this machine",
                         "use --force to ban it all the same");
     }
-    if (ledger_.full()) {
-        ledger_.count_refused();
+    if (ledger_.full())
         return fail(what,
                     fmt::format("{} bans are active, which is the limit", ledger_.limits().bans),
                     "raise \"ban_limit\" in bandd.yaml");
+    return {};
+}
+
+Result<> Engine::ban_by_hand(const BanOrder& order, Instant now, Outcome& outcome) {
+    if (auto good = check_ban(order); !good) {
+        if (ledger_.full()) ledger_.count_refused();
+        return good;
     }
+    const JailRules& rules = jails_[order.jail].rules;
     auto story = std::make_shared<Story>();
     story->reason = order.reason.empty() ? "by hand" : "by hand: " + order.reason;
     Ban ban;
     ban.key = {order.jail, order.prefix};
     ban.from = now;
     ban.by_hand = true;
+    ban.even_if_ignored = order.even_if_ignored;
     ban.story = std::move(story);
     ban.offence = 1;
     ban.until = now + order.bantime.value_or(rules.bantime.base);
     jails_[order.jail].windows.erase(order.prefix);
     if (std::uint32_t slot = bans().slot_of(ban.key); slot != BanTable::none) {
-        ledger_.take_over(slot, ban.until, ban.story);
+        ledger_.take_over(slot, ban);
         outcome.events.emplace_back(Extended{*bans().at(slot)});
         return {};
     }
@@ -405,11 +468,16 @@ Result<> Engine::ban_by_hand(const BanOrder& order, Instant now, Outcome& outcom
 }
 
 std::size_t Engine::unban(std::optional<JailIndex> jail, const Prefix& prefix, Instant now,
-                          Outcome& outcome) {
+                          Outcome& outcome, Wider wider) {
     std::vector<BanKey> ending;
     auto add = [&](const BanKey& key) { ending.push_back(key); };
-    for (JailIndex one : order_)
-        if (!jail || *jail == one) bans().for_covering(one, prefix, add);
+    for (JailIndex one : order_) {
+        if (jail && *jail != one) continue;
+        Prefix own = prefix.is_single() ? key_for(one, prefix.network) : prefix;
+        bans().for_covering(one, prefix, [&](const BanKey& key) {
+            if (wider == Wider::covering || key.prefix.length >= own.length) add(key);
+        });
+    }
     // Those within a block have to be looked for.
     if (!prefix.is_single())
         for (const Ban& ban : bans())
@@ -435,7 +503,24 @@ std::size_t Engine::unban_all(std::optional<JailIndex> jail, Unbanned::Why why, 
     return ending.size();
 }
 
-Changes Engine::take_changes() {
+std::size_t Engine::lift_exempt(Instant now, Outcome& outcome) {
+    std::vector<BanKey> ending;
+    for (const Ban& ban : bans())
+        if (!ban.even_if_ignored && holds_exempt(ban.key.jail, ban.key.prefix))
+            ending.push_back(ban.key);
+    for (const BanKey& key : ending) end(key, Unbanned::Why::ignored, now, outcome);
+    return ending.size();
+}
+
+std::size_t Engine::waiting_changes() const {
+    std::size_t waiting = ledger_.waiting_changes() + accounts_.waiting_changes();
+    for (const Jail& jail : jails_)
+        waiting += jail.windows.waiting_changes() + jail.escalation.waiting_changes() +
+                   jail.attacked.waiting_changes();
+    return waiting;
+}
+
+Changes Engine::take_changes(std::size_t most) {
     Changes changes;
     for (std::size_t i = 0; i < jails_.size(); ++i) {
         auto take = [&](const Prefix& key, const WindowTable::View& view) {
@@ -443,18 +528,19 @@ Changes Engine::take_changes() {
                                        {view.times.begin(), view.times.end()},
                                        {view.values.begin(), view.values.end()}});
         };
-        jails_[i].windows.take_changes(take);
-        jails_[i].escalation.take_changes(take);
+        jails_[i].windows.take_changes(take, most);
+        jails_[i].escalation.take_changes(take, most);
     }
-    ledger_.take_changes(changes);
+    ledger_.take_changes(changes, most);
     for (std::size_t i = 0; i < jails_.size(); ++i)
         if (std::exchange(jails_[i].stored_counts, jails_[i].counts) != jails_[i].counts)
             changes.counts.emplace_back(static_cast<JailIndex>(i), jails_[i].counts);
     auto take = [&](JailIndex jail, AccountTable& table) {
-        table.take_changes([&](const std::string& user, const AccountUse* account) {
+        auto put = [&](const std::string& user, const AccountUse* account) {
             changes.accounts.push_back(
                 {jail, user, account == nullptr ? std::nullopt : std::optional(*account)});
-        });
+        };
+        table.take_changes(put, most);
     };
     take(any_jail, accounts_);
     for (std::size_t i = 0; i < jails_.size(); ++i)
@@ -482,6 +568,7 @@ void Engine::restore_window(const WindowChange& window) {
     Jail& jail = jails_[window.key.jail];
     if (!jail.escalation.restore(window.key.prefix, window.times, window.values))
         jail.windows.restore(window.key.prefix, window.times, window.values, true);
+    make_room();
 }
 
 void Engine::restore_account(AccountChange account) {

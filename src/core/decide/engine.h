@@ -21,6 +21,7 @@
 #include "core/decide/kept_lines.h"
 #include "core/decide/log_time.h"
 #include "core/decide/rules.h"
+#include "core/decide/sessions.h"
 #include "core/decide/waiting.h"
 
 namespace bandd {
@@ -28,6 +29,7 @@ namespace bandd {
 struct EngineLimits {
     std::size_t bans = LedgerLimits{}.bans;
     std::size_t offences = LedgerLimits{}.offences;
+    std::size_t windows_memory = std::size_t{64} << 20;  // bytes, of all jails together
     std::size_t kept_lines = 20'000;  // matched lines of addresses that are not banned yet
     Duration offence_memory = LedgerLimits{}.offence_memory;  // dbpurgeage
 };
@@ -39,14 +41,16 @@ inline constexpr Duration future_tolerance = std::chrono::seconds(1);
 class Engine {
   public:
     explicit Engine(EngineLimits limits = {})
-        : ledger_({limits.bans, limits.offences, limits.offence_memory}),
+        : memory_(std::make_shared<WindowMemory>(limits.windows_memory)),
+          ledger_({limits.bans, limits.offences, limits.offence_memory}),
           lines_(limits.kept_lines) {}
 
     // An error if not all of these jails can get a number: see JailNumbers::most.
     Result<> check_room(const std::vector<JailRules>& rules) const;
     // Replaces the rules, for which there must be room. A jail keeps its number, and with it all
     // that is known of it; where maxretry, findtime or track_limit changed, windows are counted
-    // anew from the kept times; where ban_prefix or `count` changed, they are forgotten. Of a jail
+    // anew from the kept times; where ban_prefix or `count` changed, they are forgotten. What a hit
+    // weighed when it came it weighs on. Of a jail
     // that is gone the bans end and the windows are forgotten; offences and counts stay, in case it
     // comes back.
     void set_rules(std::vector<JailRules> rules, Instant now, Outcome& outcome);
@@ -57,10 +61,10 @@ class Engine {
     const PrefixSet& own_addresses() const { return own_addresses_; }
 
     void set_access(AccessRules rules);
-    // Somebody asks whether a login is to be let in, or tells of one (`proven`).
+    // Somebody asks whether a login is to be let in, or tells of one (`proven`). One that is
+    // refused by its place is a hit of the jails that `source: access` feeds.
     Decision on_login(const LoginRequest& login, Outcome& outcome);
-    // One that was refused, or whose password was wrong: a hit of the jails that `source: access`
-    // feeds. `why`: their pattern.
+    // One whose password was wrong is a hit of these jails, too. `why`: its pattern.
     void on_failed_login(const LoginRequest& request, std::string_view why, Outcome& outcome);
     void mark_account(std::string_view user, Mark mark, Instant now);
     bool forget_account(std::string_view user) { return accounts_.forget(user); }
@@ -87,17 +91,28 @@ class Engine {
         std::string reason;
         bool even_if_ignored = false;
     };
+    // Whether ban_by_hand would take it.
+    Result<> check_ban(const BanOrder& order) const;
     Result<> ban_by_hand(const BanOrder& order, Instant now, Outcome& outcome);
-    // Ends every ban that covers `prefix` or lies within it, of one jail or all. Returns how many.
+    // Ends every ban within `prefix`, of one jail or all, and with `covering` also those of wider
+    // blocks. An address means what a jail bans as one. Returns how many.
+    enum class Wider { stay, covering };
     std::size_t unban(std::optional<JailIndex> jail, const Prefix& prefix, Instant now,
-                      Outcome& outcome);
+                      Outcome& outcome, Wider wider = Wider::covering);
     std::size_t unban_all(std::optional<JailIndex> jail, Unbanned::Why why, Instant now,
                           Outcome& outcome);
+    // Ends the bans of what is exempt: by ignoreip or as an address of our own, and of blocks that
+    // hold such an address. Not one that was made by hand all the same. Returns how many.
+    std::size_t lift_exempt(Instant now, Outcome& outcome);
     // The actions' sets have a ban, or lost it again.
     void on_acknowledged(const Acknowledged& one) { ledger_.set_state(one.ban, one.state); }
 
     std::optional<Instant> next_deadline() const { return ledger_.next_deadline(); }
-    Changes take_changes();
+    // What changed and was not taken since: about `most` pieces of it. What changes meanwhile comes
+    // again. So pieces that are put down one after the other make the one moment at which nothing
+    // waited.
+    Changes take_changes(std::size_t most = SIZE_MAX);
+    std::size_t waiting_changes() const;
     // The state was lost: all that is remembered is a change.
     void mark_all_changed();
 
@@ -115,6 +130,9 @@ class Engine {
     // Lines of connections that are not over; opaque, for a checkpoint.
     std::string conversations() const { return conversations_.dump(); }
     void restore_conversations(std::string_view dump) { conversations_.restore(dump); }
+    // Sessions of clients that are not over; opaque, too.
+    std::string sessions() const { return sessions_.dump(); }
+    void restore_sessions(std::string_view dump) { sessions_.restore(dump); }
     // Hits that wait for an answer; opaque, too. After a restore, `questions` are to be asked
     // again.
     std::string waiting_hits() const { return waiting_.dump(jail_names()); }
@@ -134,6 +152,9 @@ class Engine {
     const WindowTable& windows(JailIndex jail) const { return jails_[jail].windows; }
     const Escalation& escalation(JailIndex jail) const { return jails_[jail].escalation; }
     const BanTable& bans() const { return ledger_.bans(); }
+    // The bans that hold the whole of `prefix`, the narrowest first. There may be millions of bans,
+    // so each block that could be banned is looked up: some microseconds a jail.
+    std::vector<const Ban*> bans_over(const Prefix& prefix) const;
     Prefix key_for(JailIndex jail, const Address& address) const;
     bool is_ignored(JailIndex jail, const Address& address) const;
     bool is_own(JailIndex jail, const Address& address) const;
@@ -144,12 +165,20 @@ class Engine {
     }
     // The matched lines of a key that is not banned yet, oldest first.
     std::vector<Match> kept_lines(JailIndex jail, const Prefix& key) const;
+    // Windows of all jails, of addresses and of wider prefixes, in bytes.
+    std::size_t windows_memory() const { return memory_->used(); }
+    // Of all that were evicted: those that gave way as the windows took more than they may.
+    std::uint64_t evicted_for_memory() const { return evicted_for_memory_; }
     std::uint64_t refused_bans() const { return ledger_.refused(); }
     std::uint64_t hits_of_names() const { return hits_of_names_; }
     const WaitingHits& waiting() const { return waiting_; }
     std::uint64_t conversations_evicted() const { return conversations_.evicted(); }
+    std::uint64_t sessions_evicted() const { return sessions_.evicted(); }
 
   private:
+    // Most that one hit makes give way, so that it does not hold up others.
+    static constexpr std::size_t most_evictions = 1000;
+    void make_room();
     // A hit as one jail counts it.
     struct Counted {
         Address address;
@@ -157,13 +186,17 @@ class Engine {
         std::string_view pattern;
         std::string_view line;
         const Fields& fields;
+        std::uint32_t times = 1;               // so many hits it stands for
         bool answered = false;                 // ignorecommand and names said: not exempt
         std::span<const Address> exempt = {};  // and which addresses are, by names in ignoreip
     };
     void count_hit(JailIndex jail, const Counted& hit, Outcome& outcome);
+    std::string reason_of(JailIndex jail, const Counted& hit, std::uint32_t failures,
+                          std::optional<std::uint32_t> lines) const;
     void count_by_address(JailIndex jail, const Counted& hit, Instant at, const Subject& subject,
                           Outcome& outcome);
     void count_by_user(JailIndex jail, const Counted& hit, Instant at, Outcome& outcome);
+    Decision decide_login(const LoginRequest& login, Outcome& outcome);
     void count_login(JailIndex jail, const Counted& hit, Instant at, Outcome& outcome);
     void ban_for_hits(JailIndex jail, const Prefix& prefix, const Counted& hit, std::uint64_t note,
                       std::uint32_t hits, const Subject& subject, Outcome& outcome);
@@ -194,6 +227,8 @@ class Engine {
     void tell_end(Unbanned ended, Outcome& outcome);
 
     JailNumbers numbers_;
+    std::shared_ptr<WindowMemory> memory_;
+    std::uint64_t evicted_for_memory_ = 0;
     std::vector<Jail> jails_;  // by number
     std::vector<JailIndex> order_;
     PrefixSet own_addresses_;
@@ -203,6 +238,7 @@ class Engine {
     BanLedger ledger_;
     KeptLines lines_;  // a window's note is the number of its last line
     Conversations conversations_;
+    Sessions sessions_;
     WaitingHits waiting_;
     std::uint64_t hits_of_names_ =
         0;  // hits of host names that gave no address: usedns is no, or the look-up failed

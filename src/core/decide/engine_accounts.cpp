@@ -12,15 +12,24 @@ void Engine::set_access(AccessRules rules) {
 }
 
 Decision Engine::on_login(const LoginRequest& login, Outcome& outcome) {
+    Decision decision = decide_login(login, outcome);
+    // An account that is refused says nothing against whoever uses it: its owner's programs go on
+    // trying with the right password, and no guess is told from it.
+    if (decision.permit == Permit::country && !login.again)
+        on_failed_login(login, "country", outcome);
+    return decision;
+}
+
+Decision Engine::decide_login(const LoginRequest& login, Outcome& outcome) {
     LoginRequest request = login;
     request.own = own_addresses_.contains(request.address);
     accounts_.expire(request.at);
     Decision decision = decide_access(access_, accounts_, facts_, request);
-    if (decision.just_over)
+    if (decision.notice)
         outcome.events.emplace_back(
             AccountOver{account_name(request.user), request.address, decision.origin.country,
                         standing_reason(decision, access_), decision.countries, decision.addresses,
-                        request.at});
+                        request.at, access_.accounts.simulate});
     return decision;
 }
 
@@ -46,7 +55,7 @@ void Engine::count_login(JailIndex index, const Counted& hit, Instant at, Outcom
     outcome.events.emplace_back(LoggedIn{index, std::string(*user), hit.address, at});
     LoginRequest request{hit.pattern, *user, hit.address, at};
     request.proven = true;
-    on_login(request, outcome);
+    decide_login(request, outcome);
 }
 
 // All addresses that tried one account, once they are too many, and then each further one.

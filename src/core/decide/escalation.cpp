@@ -62,8 +62,9 @@ void Escalation::set_rules(const JailRules& rules) {
             steps_.push_back(std::move(*same));
             before.erase(same);
         } else {
-            steps_.push_back({wanted.length, offender_length, needed,
-                              WindowTable(needed, rules.findtime, rules.track_limit, true)});
+            steps_.push_back(
+                {wanted.length, offender_length, needed,
+                 WindowTable(needed, rules.findtime, rules.track_limit, true, memory_)});
         }
         offender_length = wanted.length;
     }
@@ -72,8 +73,9 @@ void Escalation::set_rules(const JailRules& rules) {
     for (Step& step : before) {
         evicted_before_ += step.windows.evicted();
         step.windows.clear();
+        std::size_t all = step.windows.waiting_changes();
         step.windows.take_changes(
-            [&](const Prefix& prefix, const WindowTable::View&) { gone_.push_back(prefix); });
+            [&](const Prefix& prefix, const WindowTable::View&) { gone_.push_back(prefix); }, all);
     }
 }
 

@@ -22,7 +22,11 @@ namespace bandd {
 
 class Escalation {
   public:
-    explicit Escalation(const JailRules& rules) { set_rules(rules); }
+    explicit Escalation(const JailRules& rules,
+                        std::shared_ptr<WindowMemory> memory = std::make_shared<WindowMemory>())
+        : memory_(std::move(memory)) {
+        set_rules(rules);
+    }
     // Steps that stay the same keep what they have counted. Without settings (`ipv6_escalation`),
     // only jails that count by /64 escalate, and a prefix is never banned for fewer hits than
     // maxretry.
@@ -68,12 +72,22 @@ class Escalation {
                  std::span<const std::uint64_t> values);
     // As of WindowTable.
     template <class Visit>
-    void take_changes(Visit&& visit) {
-        for (const Prefix& prefix : std::exchange(gone_, {})) visit(prefix, WindowTable::View{});
-        for (Step& step : steps_) step.windows.take_changes(visit);
+    void take_changes(Visit&& visit, std::size_t& most) {
+        for (; most > 0 && !gone_.empty(); --most, gone_.pop_back())
+            visit(gone_.back(), WindowTable::View{});
+        for (Step& step : steps_) step.windows.take_changes(visit, most);
+    }
+    std::size_t waiting_changes() const {
+        std::size_t waiting = gone_.size();
+        for (const Step& step : steps_) waiting += step.windows.waiting_changes();
+        return waiting;
     }
     void mark_all_changed() {
         for (Step& step : steps_) step.windows.mark_all_changed();
+    }
+    template <class Visit>
+    void for_each_table(Visit&& visit) {
+        for (Step& step : steps_) visit(step.windows);
     }
     std::size_t size() const;
     std::uint64_t evicted() const;
@@ -86,6 +100,7 @@ class Escalation {
         WindowTable windows;  // each offender is a value, which is its first 64 bits
     };
 
+    std::shared_ptr<WindowMemory> memory_;
     int key_length_ = 0;
     Duration findtime_{0};
     std::size_t limit_ = 0;

@@ -9,6 +9,7 @@ AccountLimits limits_of(const JailRules& rules) {
     AccountLimits limits;
     limits.findtime = rules.findtime;
     limits.accounts = rules.track_limit;
+    limits.notice_every = Duration{0};  // of these nobody is told
     bool by_country = rules.distinct && rules.distinct->of == DistinctCount::Of::country;
     (by_country ? limits.countries : limits.addresses) = rules.maxretry - 1;
     return limits;
@@ -16,10 +17,10 @@ AccountLimits limits_of(const JailRules& rules) {
 
 }  // namespace
 
-Jail::Jail(const JailRules& from)
+Jail::Jail(const JailRules& from, const std::shared_ptr<WindowMemory>& memory)
     : rules(from),
-      windows(from.maxretry, from.findtime, from.track_limit, from.distinct.has_value()),
-      escalation(from),
+      windows(from.maxretry, from.findtime, from.track_limit, from.distinct.has_value(), memory),
+      escalation(from, memory),
       attacked(limits_of(from)) {}
 
 void Jail::set_rules(JailRules fresh) {
@@ -61,7 +62,7 @@ std::optional<std::string> Jail::distinct_value(const Subject& subject) const {
     if (count.of == Of::field) {
         auto value = subject.fields.find(count.field);
         if (!value || value->empty()) return {};
-        return std::string(*value);
+        return count.field == "user" ? account_name(*value) : std::string(*value);
     }
     if (subject.facts == nullptr) return {};
     Origin origin = subject.facts->origin(subject.address);
@@ -85,6 +86,7 @@ void Jail::count_ignored(Ignored::Why why) {
         case Ignored::Why::exempt:
         case Ignored::Why::where:
         case Ignored::Why::nothing_to_count:
+        case Ignored::Why::same_attempt:
             ++counts.ignored;
             return;
     }

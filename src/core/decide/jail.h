@@ -2,6 +2,7 @@
 // A jail: its rules, and the hits that it counts.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -15,7 +16,7 @@
 namespace bandd {
 
 struct Jail {
-    explicit Jail(const JailRules& rules);
+    Jail(const JailRules& rules, const std::shared_ptr<WindowMemory>& memory);
     // See Engine::set_rules.
     void set_rules(JailRules fresh);
     void forget_hits();
@@ -24,6 +25,13 @@ struct Jail {
     Instant window_start(Instant at) const;
     // What of a hit must be distinct, by `count:`. Empty if the hit does not have it.
     std::optional<std::string> distinct_value(const Subject& subject) const;
+    // How many failures a hit counts as that stands for so many: at most maxretry.
+    std::uint32_t weight_of(std::string_view pattern, std::uint32_t times) const {
+        std::uint32_t failures = std::min({times, rules.repeats, rules.maxretry});
+        for (const Weight& weight : rules.weights)
+            if (weight.pattern == pattern) failures *= weight.failures;
+        return std::min(failures, rules.maxretry);
+    }
     // Counts a hit that does not count to a ban, by its reason.
     void count_ignored(Ignored::Why why);
 

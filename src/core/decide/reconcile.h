@@ -3,6 +3,7 @@
 // there are judged one by one as they are read; what is wanted and was not among them is added.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include "core/base/address.h"
@@ -20,6 +21,7 @@ struct SetTraits {
     bool timed = true;           // elements have timeouts
     bool ours = true;            // false: the user keeps elements of their own in it, which stay
     Duration longest = forever;  // timeout that the set can hold
+    std::uint64_t most4 = UINT64_MAX, most6 = UINT64_MAX;  // elements that fit in, by family
 };
 
 // Ends that differ by less than this are the same: the kernel counts ipset's in seconds.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a jail decides by. Values only; `config/compile` makes them.
+// What a jail decides by. Values only; `config/jail` reads them.
 #pragma once
 
 #include <array>
@@ -40,9 +40,19 @@ struct EscalationStep {
 // Homes get a /56, sites a /48 (RFC 6177, RIPE-690).
 inline constexpr std::array<EscalationStep, 2> default_escalation{{{56, 8}, {48, 4}}};
 
+// A hit of this pattern counts as so many failures.
+struct Weight {
+    std::string pattern;
+    std::uint32_t failures = 1;
+    bool operator==(const Weight&) const = default;
+};
+
 struct JailRules {
     std::string name;
     std::uint32_t maxretry = 5;
+    std::vector<Weight> weights;  // of other patterns it is 1; none if `distinct`
+    // A line that stands for several hits counts as at most so many.
+    std::uint32_t repeats = 1000;
     Duration findtime = std::chrono::minutes(10);
     // `findtime: today`: only hits of one calendar day, in this zone, count together; `findtime` is
     // the longest day there is.

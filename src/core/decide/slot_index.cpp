@@ -2,18 +2,23 @@
 #include "core/decide/slot_index.h"
 
 #include <algorithm>
-#include <bit>
 
 namespace bandd {
 namespace {
 
 constexpr std::size_t fewest_buckets = 16;
 
+// So that three fifths of them are in use; of few, which grow at once, two fifths.
+std::size_t buckets_for(std::size_t keys) {
+    constexpr std::size_t few = 8192;
+    return std::max(fewest_buckets, keys < few ? keys * 5 / 2 : keys * 5 / 3 + 1);
+}
+
 }  // namespace
 
 void SlotIndex::put(const Bucket& bucket) {
-    std::size_t at = bucket.mark & mask();
-    while (buckets_[at].slot != none) at = (at + 1) & mask();
+    std::size_t at = home(bucket.mark);
+    while (buckets_[at].slot != none) at = next(at);
     buckets_[at] = bucket;
 }
 
@@ -25,29 +30,29 @@ void SlotIndex::rehash(std::size_t buckets) {
 }
 
 void SlotIndex::reserve(std::size_t keys) {
-    std::size_t buckets = std::bit_ceil(std::max(fewest_buckets, keys * 4 / 3 + 1));
-    if (buckets > buckets_.size()) rehash(buckets);
+    if (buckets_for(keys) > buckets_.size()) rehash(buckets_for(keys));
 }
 
 void SlotIndex::insert(std::size_t hash, std::uint32_t slot) {
-    if ((used_ + 1) * 4 > buckets_.size() * 3)
-        rehash(std::max(fewest_buckets, buckets_.size() * 2));
+    if ((used_ + 1) * 5 > buckets_.size() * 4) rehash(buckets_for(used_ + 1));
     put({slot, static_cast<std::uint32_t>(hash)});
     ++used_;
 }
 
 void SlotIndex::erase(std::size_t hash, std::uint32_t slot) {
-    std::size_t hole = static_cast<std::uint32_t>(hash) & mask();
-    while (buckets_[hole].slot != slot) hole = (hole + 1) & mask();
-    for (std::size_t next = (hole + 1) & mask(); buckets_[next].slot != none;
-         next = (next + 1) & mask()) {
-        std::size_t home = buckets_[next].mark & mask();
-        if (((next - home) & mask()) < ((next - hole) & mask())) continue;
-        buckets_[hole] = buckets_[next];
-        hole = next;
+    std::size_t hole = home(static_cast<std::uint32_t>(hash));
+    while (buckets_[hole].slot != slot) hole = next(hole);
+    std::size_t from_hole = 0;
+    for (std::size_t at = next(hole); buckets_[at].slot != none; at = next(at)) {
+        ++from_hole;
+        if (distance(at) < from_hole) continue;
+        buckets_[hole] = buckets_[at];
+        hole = at;
+        from_hole = 0;
     }
     buckets_[hole] = {};
     --used_;
+    if (buckets_.size() > fewest_buckets && used_ * 5 < buckets_.size()) rehash(buckets_for(used_));
 }
 
 }  // namespace bandd

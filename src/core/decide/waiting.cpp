@@ -52,6 +52,7 @@ std::string WaitingHits::dump(const std::vector<std::string>& jails) const {
                 put(out, name);
                 put(out, value);
             }
+            put(out, static_cast<std::int64_t>(hit.times));
         }
     }
     return out;
@@ -89,6 +90,8 @@ void WaitingHits::restore(std::string_view dump, const std::vector<std::string>&
                 std::string field = in.text();
                 hit.fields.add(field, in.text());
             }
+            hit.times =
+                static_cast<std::uint32_t>(std::clamp<std::int64_t>(in.number(), 1, 65'535));
             if (in.good && known && !hit.jails.empty()) add(question, std::move(hit));
         }
     }

@@ -18,6 +18,7 @@ struct WaitingHit {
     std::string pattern;
     std::string line;
     Fields fields;
+    std::uint32_t times = 1;  // so many hits it stands for
 };
 
 class WaitingHits {

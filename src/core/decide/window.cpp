@@ -9,124 +9,119 @@
 namespace bandd {
 
 WindowTable::WindowTable(std::uint32_t maxretry, Duration findtime, std::size_t limit,
-                         bool distinct)
+                         bool distinct, std::shared_ptr<WindowMemory> memory)
     : maxretry_(maxretry),
       findtime_(findtime),
       limit_(std::max<std::size_t>(limit, 1)),
-      stride_(std::max<std::uint32_t>(maxretry, 2) - 1),
-      distinct_(distinct) {}
-
-std::uint32_t WindowTable::slot_of(const Prefix& key) const {
-    return index_.find(PrefixHash{}(key),
-                       [&](std::uint32_t slot) { return slots_[slot].key == key; });
-}
+      most_times_(std::max<std::uint32_t>(maxretry, 2) - 1),
+      distinct_(distinct),
+      keys_(std::move(memory)) {}
 
 WindowTable::View WindowTable::view(std::uint32_t slot) const {
-    std::size_t count = slots_[slot].count;
-    View view{{times(slot), count}, {}, slots_[slot].note};
-    if (distinct_) view.values = {&values_[std::size_t{slot} * stride_], count};
+    const WindowKeys::Slot& s = keys_[slot];
+    View view{{s.times(), s.count}, {}, s.note};
+    if (distinct_) view.values = {s.values(), s.count};
     return view;
 }
 
 std::optional<WindowTable::View> WindowTable::find(const Prefix& key) const {
-    std::uint32_t slot = slot_of(key);
+    std::uint32_t slot = keys_.find(key);
     if (slot == none) return {};
     return view(slot);
 }
 
 void WindowTable::fetch(const Prefix& key) const {
-    std::uint32_t slot = index_.likely(PrefixHash{}(key));
-    if (slot == none) return;
-    __builtin_prefetch(&slots_[slot]);
-    __builtin_prefetch(times(slot));
+    std::uint32_t slot = keys_.likely(key);
+    if (slot != none) __builtin_prefetch(&keys_[slot]);
 }
 
-void WindowTable::unlink(std::uint32_t slot) {
-    Slot& s = slots_[slot];
-    Line& line = lines_[s.group];
-    (s.older == none ? line.oldest : slots_[s.older].newer) = s.newer;
-    (s.newer == none ? line.newest : slots_[s.newer].older) = s.older;
+void WindowTable::relink(std::uint32_t slot) {
+    keys_.unlink(slot);
+    keys_.link_newest(slot, group_of(keys_[slot].count));
 }
 
-void WindowTable::link_newest(std::uint32_t slot) {
-    Slot& s = slots_[slot];
-    s.group = group_of(s.count);
-    Line& line = lines_[s.group];
-    s.older = line.newest;
-    s.newer = none;
-    (line.newest == none ? line.oldest : slots_[line.newest].newer) = slot;
-    line.newest = slot;
-}
-
-// 0 for one hit, groups - 1 for one that lacks a single hit.
+// 0 for one hit, the last group for one that lacks a single hit.
 std::uint8_t WindowTable::group_of(std::uint32_t count) const {
-    if (count <= 1 || stride_ <= 1) return 0;
-    return static_cast<std::uint8_t>((count - 1) * (groups - 1) / (stride_ - 1));
+    if (count <= 1 || most_times_ <= 1) return 0;
+    return static_cast<std::uint8_t>((count - 1) * (WindowKeys::groups - 1) / (most_times_ - 1));
+}
+
+bool WindowTable::evict() {
+    for (std::size_t group = 0; group < WindowKeys::groups; ++group) {
+        if (keys_.oldest(group) == none) continue;
+        remove(keys_.oldest(group));
+        ++evicted_;
+        return true;
+    }
+    return false;
 }
 
 std::uint32_t WindowTable::insert(const Prefix& key) {
-    if (size() >= limit_) {
-        auto line = std::ranges::find_if(lines_, [](const Line& l) { return l.oldest != none; });
-        remove(line->oldest);
-        ++evicted_;
-    }
-    std::uint32_t slot = 0;
-    if (free_.empty()) {
-        slot = static_cast<std::uint32_t>(slots_.size());
-        slots_.emplace_back();
-        times_.resize(times_.size() + stride_);
-        if (distinct_) values_.resize(times_.size());
-    } else {
-        slot = free_.back();
-        free_.pop_back();
-        slots_[slot] = {};
-    }
-    slots_[slot].key = key;
-    index_.insert(PrefixHash{}(key), slot);
-    link_newest(slot);
+    if (size() >= limit_) evict();
+    std::uint32_t slot = keys_.insert(key, distinct_);
+    keys_.link_newest(slot, 0);
     return slot;
 }
 
+bool WindowTable::is_dirty(std::uint32_t slot) const {
+    return keys_.has(slot) && keys_[slot].dirty;
+}
+
 void WindowTable::mark(std::uint32_t slot) {
-    if (std::exchange(slots_[slot].dirty, true)) return;
+    if (keys_[slot].dirty) return;
+    keys_[slot].dirty = true;
     dirty_.push_back(slot);
-    // Slots that were removed and used again stand in it more than once.
-    if (dirty_.size() <= 2 * slots_.size() + 16) return;
+    // Slots that were removed stand in it, too, and more than once if they were used again.
+    if (dirty_.size() <= 2 * size() + 16) return;
+    std::erase_if(dirty_, [&](std::uint32_t one) { return !is_dirty(one); });
     std::ranges::sort(dirty_);
     auto [first, last] = std::ranges::unique(dirty_);
     dirty_.erase(first, last);
 }
 
 void WindowTable::mark_all_changed() {
-    for (const Line& line : lines_)
-        for (std::uint32_t slot = line.oldest; slot != none; slot = slots_[slot].newer) mark(slot);
+    for_each_slot([&](std::uint32_t slot) { mark(slot); });
 }
 
 void WindowTable::remove(std::uint32_t slot) {
-    if (slots_[slot].stored) gone_.push_back(slots_[slot].key);
-    slots_[slot].dirty = slots_[slot].stored = false;
-    index_.erase(PrefixHash{}(slots_[slot].key), slot);
-    unlink(slot);
-    free_.push_back(slot);
+    if (keys_[slot].stored) gone_.push_back(keys_[slot].key);
+    keys_.erase(slot);
 }
 
 void WindowTable::erase_times(std::uint32_t slot, std::size_t first, std::size_t count) {
     if (count == 0) return;
-    std::size_t base = std::size_t{slot} * stride_;
-    std::size_t rest = slots_[slot].count - first - count;
-    std::copy_n(&times_[base + first] + count, rest, &times_[base + first]);
-    if (distinct_) std::copy_n(&values_[base + first] + count, rest, &values_[base + first]);
-    slots_[slot].count = static_cast<std::uint16_t>(slots_[slot].count - count);
+    WindowKeys::Slot& s = keys_[slot];
+    std::size_t rest = s.count - first - count;
+    std::copy_n(s.times() + first + count, rest, s.times() + first);
+    if (distinct_) std::copy_n(s.values() + first + count, rest, s.values() + first);
+    s.count = static_cast<std::uint16_t>(s.count - count);
 }
 
-// One more hit, at `at`, beside `others` that lie within findtime of the newest one.
-bool WindowTable::is_full(std::size_t others, Instant newest, Instant at) const {
-    return others + 1 >= maxretry_ && at >= newest - findtime_;
+// Where it belongs; ascending.
+void WindowTable::put_times(WindowKeys::Slot& s, Instant at, std::uint64_t value,
+                            std::uint32_t weight) {
+    keys_.memory()->fit(s, s.count + weight);
+    Instant* begin = s.times();
+    Instant* end = begin + s.count;
+    Instant* place = std::upper_bound(begin, end, at);
+    std::move_backward(place, end, end + weight);
+    std::fill_n(place, weight, at);
+    if (distinct_) {
+        std::uint64_t* there = s.values() + (place - begin);
+        std::move_backward(there, s.values() + s.count, s.values() + s.count + 1);
+        *there = value;
+    }
+    s.count = static_cast<std::uint16_t>(s.count + weight);
 }
 
-bool WindowTable::would_fill(const Prefix& key, Instant at, Instant from,
-                             std::uint64_t value) const {
-    if (maxretry_ <= 1) return true;
+// `hits` with the one at `at`; all others lie within findtime of the newest one.
+bool WindowTable::is_full(std::size_t hits, Instant newest, Instant at) const {
+    return hits >= maxretry_ && at >= newest - findtime_;
+}
+
+bool WindowTable::would_fill(const Prefix& key, Instant at, Instant from, std::uint64_t value,
+                             std::uint32_t weight) const {
+    if (maxretry_ <= weight) return true;
     auto known = find(key);
     if (!known) return false;
     Instant newest = known->times.empty() ? at : std::max(known->times.back(), at);
@@ -139,88 +134,80 @@ bool WindowTable::would_fill(const Prefix& key, Instant at, Instant from,
         else
             ++others;
     }
-    return is_full(others, newest, at);
+    return is_full(others + weight, newest, at);
 }
 
 WindowTable::Added WindowTable::add(const Prefix& key, Instant at, std::uint64_t note,
-                                    std::uint64_t value) {
+                                    std::uint64_t value, std::uint32_t weight) {
     Added added;
     if (maxretry_ <= 1) return {1, true, 0, {}};
-    std::uint32_t slot = slot_of(key);
+    weight = std::min(weight, maxretry_);
+    std::uint32_t slot = keys_.find(key);
+    bool fills_alone = weight == maxretry_;
+    if (slot == none && fills_alone) return {weight, true, 0, {}};
     if (slot == none) slot = insert(key);
-    Slot& s = slots_[slot];
+    WindowKeys::Slot& s = keys_[slot];
     added.previous_note = s.note;
     s.note = note;
-    Instant* begin = times(slot);
     // What lies further back than findtime from the newest hit can't be in a window with it, nor
     // with a later one.
+    Instant* begin = s.times();
     Instant newest = s.count > 0 ? std::max(begin[s.count - 1], at) : at;
     auto stale =
         std::find_if(begin, begin + s.count, [&](Instant t) { return t >= newest - findtime_; });
     erase_times(slot, 0, static_cast<std::size_t>(stale - begin));
     if (distinct_) {
-        std::uint64_t* values = &values_[std::size_t{slot} * stride_];
-        std::uint64_t* same = std::find(values, values + s.count, value);
-        if (same != values + s.count) {
-            auto place = static_cast<std::size_t>(same - values);
+        std::uint64_t* same = std::find(s.values(), s.values() + s.count, value);
+        auto place = static_cast<std::size_t>(same - s.values());
+        if (place < s.count) {
             at = std::max(at, begin[place]);
             erase_times(slot, place, 1);
         }
     }
-    if (is_full(s.count, newest, at)) {
-        added.hits = s.count + 1U;
+    if (fills_alone || is_full(s.count + weight, newest, at)) {
+        added.hits = s.count + weight;
         added.full = true;
-        if (distinct_) added.others = {&values_[std::size_t{slot} * stride_], s.count};
+        if (distinct_) {
+            others_.assign(s.values(), s.values() + s.count);
+            added.others = others_;
+        }
         remove(slot);
         return added;
     }
-    if (at >= newest - findtime_) {
-        auto* place = std::upper_bound(begin, begin + s.count, at);
-        std::move_backward(place, begin + s.count, begin + s.count + 1);
-        if (distinct_) {
-            std::uint64_t* values = &values_[std::size_t{slot} * stride_];
-            std::uint64_t* there = values + (place - begin);
-            std::move_backward(there, values + s.count, values + s.count + 1);
-            *there = value;
-        }
-        *place = at;
-        ++s.count;
-    }
-    unlink(slot);
-    link_newest(slot);
+    if (at >= newest - findtime_) put_times(s, at, value, weight);
+    relink(slot);
     mark(slot);
     added.hits = s.count;
     return added;
 }
 
 bool WindowTable::erase(const Prefix& key) {
-    std::uint32_t slot = slot_of(key);
+    std::uint32_t slot = keys_.find(key);
     if (slot == none) return false;
     remove(slot);
     return true;
 }
 
 void WindowTable::forget_before(const Prefix& key, Instant from) {
-    std::uint32_t slot = slot_of(key);
+    std::uint32_t slot = keys_.find(key);
     if (slot == none) return;
-    Slot& s = slots_[slot];
-    Instant* begin = times(slot);
-    Instant* kept = std::lower_bound(begin, begin + s.count, from);
+    const WindowKeys::Slot& s = keys_[slot];
+    const Instant* begin = s.times();
+    const Instant* kept = std::lower_bound(begin, begin + s.count, from);
     if (kept == begin) return;
     erase_times(slot, 0, static_cast<std::size_t>(kept - begin));
     if (s.count == 0) return remove(slot);
-    unlink(slot);
-    link_newest(slot);
+    relink(slot);
     mark(slot);
 }
 
 std::size_t WindowTable::expire(Instant now) {
     std::size_t gone = 0;
-    for (Line& line : lines_)
-        while (line.oldest != none) {
-            const Slot& s = slots_[line.oldest];
-            if (s.count > 0 && times(line.oldest)[s.count - 1] >= now - findtime_) break;
-            remove(line.oldest);
+    for (std::size_t group = 0; group < WindowKeys::groups; ++group)
+        while (keys_.oldest(group) != none) {
+            const WindowKeys::Slot& s = keys_[keys_.oldest(group)];
+            if (s.count > 0 && s.times()[s.count - 1] >= now - findtime_) break;
+            remove(keys_.oldest(group));
             ++gone;
         }
     return gone;
@@ -229,12 +216,13 @@ std::size_t WindowTable::expire(Instant now) {
 // An empty table that knows what a checkpoint shall forget. Returns the old one.
 WindowTable WindowTable::begin_anew(std::uint32_t maxretry, Duration findtime, std::size_t limit,
                                     bool distinct) {
-    WindowTable old = std::exchange(*this, WindowTable(maxretry, findtime, limit, distinct));
+    WindowTable fresh(maxretry, findtime, limit, distinct, keys_.memory());
+    WindowTable old = std::exchange(*this, std::move(fresh));
     evicted_ = old.evicted_;
     gone_ = std::move(old.gone_);
-    for (const Line& line : old.lines_)
-        for (std::uint32_t slot = line.oldest; slot != none; slot = old.slots_[slot].newer)
-            if (old.slots_[slot].stored) gone_.push_back(old.slots_[slot].key);
+    old.for_each_slot([&](std::uint32_t slot) {
+        if (old.keys_[slot].stored) gone_.push_back(old.keys_[slot].key);
+    });
     return old;
 }
 
@@ -243,9 +231,12 @@ void WindowTable::clear() { begin_anew(maxretry_, findtime_, limit_, distinct_);
 void WindowTable::resize(std::uint32_t maxretry, Duration findtime, std::size_t limit,
                          bool distinct) {
     WindowTable old = begin_anew(maxretry, findtime, limit, distinct);
-    old.for_each([&](const Prefix& key, const View& view) {
-        restore(key, view.times, view.values, false);
-        if (std::uint32_t slot = slot_of(key); slot != none) slots_[slot].note = view.note;
+    // Copies, as slots may move when others are taken.
+    old.for_each([&](Prefix key, const View& view) {
+        std::vector<Instant> times(view.times.begin(), view.times.end());
+        std::vector<std::uint64_t> values(view.values.begin(), view.values.end());
+        restore(key, times, values, false);
+        if (std::uint32_t slot = keys_.find(key); slot != none) keys_[slot].note = view.note;
     });
 }
 
@@ -253,22 +244,17 @@ void WindowTable::restore(const Prefix& key, std::span<const Instant> times,
                           std::span<const std::uint64_t> values, bool stored) {
     if (maxretry_ <= 1 || times.empty()) return;
     if (values.size() != (distinct_ ? times.size() : 0)) return;
-    if (slot_of(key) != none) return;
+    if (keys_.find(key) != none) return;
     std::uint32_t slot = insert(key);
-    std::size_t count = std::min(times.size(), stride_);
-    std::ranges::copy(times.last(count), this->times(slot));
-    if (distinct_) std::ranges::copy(values.last(count), &values_[std::size_t{slot} * stride_]);
-    unlink(slot);
-    slots_[slot].count = static_cast<std::uint16_t>(count);
-    link_newest(slot);
-    slots_[slot].stored = stored;
+    WindowKeys::Slot& s = keys_[slot];
+    std::size_t count = std::min(times.size(), most_times_);
+    keys_.memory()->fit(s, count);
+    std::ranges::copy(times.last(count), s.times());
+    if (distinct_) std::ranges::copy(values.last(count), s.values());
+    s.count = static_cast<std::uint16_t>(count);
+    relink(slot);
+    s.stored = stored;
     if (!stored) mark(slot);
-}
-
-std::size_t WindowTable::memory() const {
-    return index_.memory() + slots_.capacity() * sizeof(Slot) +
-           times_.capacity() * sizeof(Instant) + values_.capacity() * sizeof(std::uint64_t) +
-           free_.capacity() * sizeof(std::uint32_t);
 }
 
 }  // namespace bandd

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cstring>
 
 #include "core/base/ascii.h"
@@ -47,6 +48,7 @@ class Search {
     void take(const LiteralHit& hit) {
         if (hit.end > end_) begin_line(hit.end);
         if (hidden_ || hit.end - begin_ > ruleset_.line_limit) return;
+        if (hit.literal > prepared_.docker_text) return take_escape(hit.end);
         if (hit.literal == prepared_.docker_text) {
             hidden_ = may_hide_texts(chunk_.substr(begin_, end_ - begin_));
             if (hidden_) std::ranges::fill(opened_, ~std::uint64_t{0});
@@ -65,8 +67,9 @@ class Search {
         std::uint64_t wanted = 0;
         std::string_view line = chunk_.substr(begin_, end_ - begin_).substr(0, ruleset_.line_limit);
         for (std::size_t i = 0; i < prepared_.words; ++i) {
-            for (std::uint64_t ask = hidden_ ? 0 : opened_[i] & prepared_.costly[i]; ask != 0;
-                 ask &= ask - 1)
+            std::uint64_t unsure = escaped_ ? prepared_.json[i] : 0;
+            for (std::uint64_t ask = hidden_ ? 0 : opened_[i] & prepared_.costly[i] & ~unsure;
+                 ask != 0; ask &= ask - 1)
                 if (auto bit = static_cast<std::size_t>(std::countr_zero(ask));
                     !holds_required(line, prepared_.required[i * 64 + bit]))
                     opened_[i] &= ~(std::uint64_t{1} << bit);
@@ -79,6 +82,16 @@ class Search {
     }
 
   private:
+    // `\u00` ends at `at`.
+    void take_escape(std::size_t at) {
+        unsigned code = 0;
+        std::string_view digits = chunk_.substr(at, 2);
+        std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
+        if (escaped_ || !is_plain_in_json(static_cast<unsigned char>(code))) return;
+        escaped_ = true;
+        for (std::size_t i = 0; i < prepared_.words; ++i) opened_[i] |= prepared_.json[i];
+    }
+
     // That of the text that ends at `at`; no text holds a line end.
     void begin_line(std::size_t at) {
         end_line();
@@ -86,7 +99,7 @@ class Search {
             begin_ = static_cast<std::size_t>(static_cast<const char*>(before) - chunk_.data()) + 1;
         end_ = std::min(chunk_.find('\n', at), chunk_.size());
         opened_ = prepared_.every_line;
-        hidden_ = false;
+        hidden_ = escaped_ = false;
         any_ = true;
     }
 
@@ -98,6 +111,7 @@ class Search {
     std::size_t begin_ = 0, end_ = 0;     // of the line looked at
     bool any_ = false;                    // there is such a line
     bool hidden_ = false;                 // escapes may hide texts in it
+    bool escaped_ = false;                // the same, of texts of JSON lines
 };
 
 }  // namespace

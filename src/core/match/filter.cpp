@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/match/filter.h"
 
+#include <algorithm>
+
 #include "core/match/fail2ban_pattern.h"
+#include "core/match/proxies.h"
 #include "core/text/docker.h"
 
 namespace bandd {
@@ -23,16 +26,54 @@ Seen see(const Filter& filter, std::string_view line, const Zone& zone, Instant 
         buffer += line.substr(date->to);
         return {buffer, {}, date->time};
     }
-    Envelope envelope = open_line(line, zone, arrival, scratch.contained);
-    return {message_of(envelope, escapes, buffer), envelope.tag, envelope.time};
+    Envelope envelope =
+        open_line(line, zone, arrival, scratch.contained, nullptr, dates_within(filter.json.get()));
+    std::string_view message = message_of(envelope, escapes, buffer);
+    if (filter.json) return see_json(*filter.json, envelope, message, zone, arrival, scratch);
+    return {message, envelope.tag, envelope.time};
 }
 
+Seen see_json(const JsonLayout& layout, const Envelope& envelope, std::string_view message,
+              const Zone& zone, Instant arrival, MatchScratch& scratch) {
+    Seen seen{message, envelope.tag, envelope.time};
+    seen.json = scratch.json.read(message, layout.paths);
+    if (seen.json != JsonReader::Outcome::read) return seen;
+    seen.text = layout.message ? scratch.json.value(*layout.message).value_or("") : "";
+    if (auto time = json_time(layout, scratch.json, zone, arrival))
+        seen.time = time;
+    else if (layout.time && envelope.within)
+        seen.time = envelope.outer;  // the date within may be that of something else
+    return seen;
+}
+
+namespace {
+
+// Takes `stdout F ` off a message: what Kubernetes' runtimes (CRI) write between the time and what
+// a container said. P in place of F says that the line is not all of it.
+bool take_cri_head(Envelope& envelope) {
+    std::string_view& message = envelope.message;
+    if (!message.starts_with("std") || !envelope.time || envelope.syslog) return false;
+    for (std::string_view head : {"stdout F ", "stderr F ", "stdout P ", "stderr P "})
+        if (message.starts_with(head)) {
+            message.remove_prefix(head.size());
+            envelope.cut = head[head.size() - 2] == 'P';
+            return true;
+        }
+    return false;
+}
+
+}  // namespace
+
 Envelope open_line(std::string_view line, const Zone& zone, Instant arrival, std::string& buffer,
-                   LastHead* last) {
+                   LastHead* last, DatesWithin within) {
     auto docker = open_docker(line, buffer);
-    if (!docker) return open_envelope(line, zone, arrival, last);
-    Envelope envelope = open_envelope(docker->line, zone, arrival);
-    if (!envelope.time) envelope.time = docker->time;
+    Envelope outer = docker ? Envelope{} : open_envelope(line, zone, arrival, last, within);
+    if (!docker && !take_cri_head(outer)) return outer;
+    Envelope envelope =
+        open_envelope(docker ? docker->line : outer.message, zone, arrival, nullptr, within);
+    envelope.outer = docker ? docker->time : outer.time;
+    envelope.cut = docker ? docker->cut : outer.cut;
+    if (!envelope.time) envelope.time = envelope.outer;
     return envelope;
 }
 
@@ -50,7 +91,9 @@ std::string_view message_of(const Envelope& envelope, Escapes escapes, std::stri
 
 bool is_ignored(const Filter& filter, std::string_view text, MatchScratch& scratch,
                 FilterMatch& found) {
+    Fields unused;
     for (const Pattern& ignore : filter.ignore) {
+        if (failing_test(ignore, scratch, unused) != nullptr) continue;
         if (search(ignore, text, scratch) != Pcre::Outcome::match) continue;
         found.fate = LineFate::ignored;
         found.ignore = &ignore;
@@ -59,8 +102,44 @@ bool is_ignored(const Filter& filter, std::string_view text, MatchScratch& scrat
     return false;
 }
 
+namespace {
+
+// What the line's object says beside what the regex took.
+void take_json(const JsonLayout& layout, const Pattern& pattern, const Fields& tested,
+               const JsonReader& line, Captured& captured) {
+    if (pattern.host_groups.empty()) captured.address = json_address(layout, line);
+    for (const auto& [name, value] : tested)
+        if (!captured.fields.has(name)) captured.fields.add(name, value);
+    add_json_fields(layout, line, captured.fields);
+}
+
+// Of a request that came through a proxy of ours, who sent it; no address, if nobody can say.
+void look_behind_proxies(const Filter& filter, Captured& captured) {
+    if (!captured.address || filter.proxies.empty()) return;
+    captured.address = behind_proxies(filter.proxies, *captured.address,
+                                      captured.fields.find(forwarded_field).value_or(""));
+}
+
+// False: the pattern matches, but nobody can say whose line it is.
+bool take_address(const Filter& filter, const Pattern& pattern, const Fields& tested,
+                  MatchScratch& scratch, FilterMatch& found) {
+    Captured& captured = found.captured;
+    if (filter.json) take_json(*filter.json, pattern, tested, scratch.json, captured);
+    look_behind_proxies(filter, captured);
+    bool wanted = filter.json || !pattern.host_groups.empty();
+    if (captured.address || !wanted) return true;
+    found.fate = LineFate::no_address;
+    return false;
+}
+
+}  // namespace
+
 bool match_pattern(const Filter& filter, const Pattern& pattern, std::string_view message,
                    MatchScratch& scratch, FilterMatch& found) {
+    Fields tested;
+    if (filter.json &&
+        (!scratch.json.has_read() || failing_test(pattern, scratch, tested) != nullptr))
+        return false;
     switch (capture(pattern, message, scratch, found.captured)) {
         case CaptureResult::no_match:
             return false;
@@ -76,9 +155,19 @@ bool match_pattern(const Filter& filter, const Pattern& pattern, std::string_vie
             break;
     }
     found.pattern = &pattern;
+    if (filter.dialect == Dialect::bandd && !take_address(filter, pattern, tested, scratch, found))
+        return false;
     found.fate = LineFate::hit;
     is_ignored(filter, message, scratch, found);
     return true;
+}
+
+bool is_known(const Filter& filter, std::string_view text, MatchScratch& scratch) {
+    FilterMatch found;
+    return is_ignored(filter, text, scratch, found) ||
+           std::ranges::any_of(filter.left_out, [&](const Pattern& pattern) {
+               return search(pattern, text, scratch) == Pcre::Outcome::match;
+           });
 }
 
 namespace {
@@ -120,7 +209,10 @@ FilterMatch match_fail2ban(const Filter& filter, std::string_view text, MatchScr
             captured.address = before.address;
             captured.name = before.name;
         }
-        if (!captured.address && captured.name.empty() && !captured.fields.has("mlfid"))
+        bool named = captured.address.has_value();
+        look_behind_proxies(filter, captured);
+        if (!captured.address &&
+            (named || (captured.name.empty() && !captured.fields.has("mlfid"))))
             found.fate = LineFate::no_address;
         return found;
     }
@@ -137,6 +229,7 @@ FilterMatch match(const Filter& filter, std::string_view tag, std::string_view m
         found.fate = LineFate::wrong_tag;
         return found;
     }
+    if (filter.json && !scratch.json.has_read()) found.fate = LineFate::no_json;
     for (const Pattern& pattern : filter.patterns)
         if (match_pattern(filter, pattern, message, scratch, found)) break;
     return found;

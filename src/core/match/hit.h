@@ -3,6 +3,7 @@
 // others.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -34,11 +35,15 @@ struct alignas(64) Hit {
     std::string_view line;             // raw
     std::optional<Address> address;    // can come from another line, if the filter converses
     bool dated = true;                 // false: `time` says nothing
+    std::uint16_t times = 1;           // so many hits it stands for
 
     Fields fields;
     std::string name;  // a host name in the address's place; empty if there is none
 };
 static_assert(sizeof(void*) != 8 || sizeof(Hit) == 128);
+
+// The field of a hit that tells the process, of filters whose sessions are processes.
+inline constexpr const char* process_field = "pid";
 
 // A line of a filter that looks at several at once (maxlines): the engine joins it to those before
 // it (core/decide/conversation), and only then it may be a hit. It lives as long as a hit does.
@@ -49,6 +54,13 @@ struct LineToJoin {
     std::string_view line;        // raw
     std::string text;             // the line as the filter sees it
     std::size_t hits_before = 0;  // so many hits of its row come before it
+};
+
+// A line with the tag of a filter and a text of one of its patterns, and that none of them matches.
+struct Miss {
+    const Rule* rule = nullptr;
+    const Pattern* pattern = nullptr;  // the first one with such a text
+    std::string_view line;             // raw
 };
 
 // A row of hits, and of lines to join. Those that are cleared leave their memory to the next.
@@ -62,7 +74,12 @@ class Hits {
         line.hits_before = size_;
         return line;
     }
-    void clear() { size_ = line_count_ = 0; }
+    // Only the first ones are kept.
+    static constexpr std::size_t most_misses = 32;
+    void add_miss(const Miss& miss) {
+        if (miss_count_ < most_misses) misses_[miss_count_++] = miss;
+    }
+    void clear() { size_ = line_count_ = miss_count_ = 0; }
     std::size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
     Hit* begin() { return all_.data(); }
@@ -71,7 +88,9 @@ class Hits {
     const Hit* end() const { return all_.data() + size_; }
     Hit& operator[](std::size_t index) { return all_[index]; }
     const Hit& operator[](std::size_t index) const { return all_[index]; }
+    std::span<LineToJoin> lines() { return {lines_.data(), line_count_}; }
     std::span<const LineToJoin> lines() const { return {lines_.data(), line_count_}; }
+    std::span<const Miss> misses() const { return {misses_.data(), miss_count_}; }
 
   private:
     template <class T>
@@ -84,6 +103,8 @@ class Hits {
     std::size_t size_ = 0;
     std::vector<LineToJoin> lines_;
     std::size_t line_count_ = 0;
+    std::array<Miss, most_misses> misses_{};
+    std::size_t miss_count_ = 0;
 };
 
 }  // namespace bandd

@@ -211,10 +211,61 @@ bool names_empty_list(std::string_view source, const WordLists& lists) {
     return false;
 }
 
+namespace {
+
+// What the value of a test must hold: a text of this set, or nothing that is known.
+std::optional<LiteralSet> required_by(const FieldTest& test) {
+    LiteralSet any;
+    for (const std::string& text : test.texts) {
+        auto literal = required_literal(text);
+        if (!literal) return {};
+        any.push_back(std::move(*literal));
+    }
+    for (const Pattern& regex : test.regexes) {
+        auto sets = required_literals(regex.regex, syntax::Language::re2, LineForm::json);
+        if (sets.empty()) return {};
+        any.insert(any.end(), sets[0].begin(), sets[0].end());
+    }
+    if (any.size() > most_literals) return {};
+    return any;
+}
+
+std::vector<LiteralSet> required_of_json(const Pattern& pattern) {
+    std::vector<LiteralSet> sets;
+    if (!pattern.only_tests)
+        sets = required_literals(pattern.regex, syntax::Language::re2, LineForm::json);
+    for (const FieldTest& test : pattern.tests)
+        if (auto set = required_by(test)) sets.push_back(std::move(*set));
+    // Most lines of a log have the same keys, so these are for want of something better.
+    if (sets.empty())
+        for (const std::string& key : pattern.keys)
+            if (auto literal = required_literal(key)) sets.push_back({std::move(*literal)});
+    return sets;
+}
+
+}  // namespace
+
 std::vector<LiteralSet> required_literals(const Pattern& pattern) {
-    return required_literals(pattern.regex,
-                             pattern.pcre ? syntax::Language::pcre2 : syntax::Language::re2,
-                             pattern.dialect == Dialect::fail2ban);
+    if (pattern.json) return required_of_json(pattern);
+    return required_literals(
+        pattern.regex, pattern.pcre ? syntax::Language::pcre2 : syntax::Language::re2,
+        pattern.dialect == Dialect::fail2ban ? LineForm::date_cut_out : LineForm::plain);
+}
+
+const FieldTest* failing_test(const Pattern& pattern, MatchScratch& scratch, Fields& fields) {
+    for (const FieldTest& test : pattern.tests) {
+        auto value = scratch.json.value(test.number);
+        if (!value) return &test;
+        if (std::ranges::find(test.texts, *value) != test.texts.end()) continue;
+        auto matching = std::ranges::find_if(test.regexes, [&](const Pattern& regex) {
+            return search(regex, *value, scratch) == Pcre::Outcome::match;
+        });
+        if (matching == test.regexes.end()) return &test;
+        for (const auto& [name, index] : matching->fields)
+            if (auto text = scratch.groups[static_cast<std::size_t>(index)]; !text.empty())
+                fields.set(name, text);
+    }
+    return nullptr;
 }
 
 Pcre::Outcome search(const Pattern& pattern, std::string_view text, MatchScratch& scratch) {

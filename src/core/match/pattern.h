@@ -17,6 +17,7 @@
 #include "core/regex/lazy_regex.h"
 #include "core/regex/pcre.h"
 #include "core/text/datepattern.h"
+#include "core/text/json_line.h"
 
 namespace bandd {
 
@@ -30,16 +31,33 @@ enum class Dialect : std::uint8_t {
     fail2ban,  // the line without its date; Python's syntax; RE2, or PCRE2 for what that lacks
 };
 
+struct FieldTest;
+
 struct Pattern {
     std::string id;
     std::string source;  // as the user wrote it
     std::string regex;   // as its engine gets it
     Dialect dialect = Dialect::bandd;
+    bool once = false;   // see core/decide/sessions.h
+    bool times = false;  // <F-TIMES> says how many attempts a line stands for
     std::unique_ptr<LazyRegex> lazy;  // RE2; one of these two
     std::shared_ptr<const Pcre> pcre;
     std::size_t groups = 0;        // the whole match, too
     std::vector<int> host_groups;  // one for each <HOST>, <ADDR>, <IP4>, <IP6>; of bandd's dialect
     std::vector<std::pair<std::string, int>> fields;  // "user" -> group, from <F-USER> or (?P<…>)
+
+    bool json = false;              // of a filter of JSON logs; then:
+    std::vector<FieldTest> tests;   // all must be true
+    std::vector<std::string> keys;  // that a line it matches has
+    bool only_tests = false;        // there is no regex: whatever the message is
+};
+
+// A condition on a value of a JSON line: it is one of these texts, or one of these matches it.
+struct FieldTest {
+    std::string name;        // as the user wrote it
+    std::size_t number = 0;  // of the value: see JsonLayout
+    std::vector<std::string> texts;
+    std::vector<Pattern> regexes;
 };
 
 struct Captured {
@@ -55,6 +73,7 @@ struct MatchScratch {
     DateScratch dates;
     std::string message;    // a line's, with its escapes undone or its date cut out
     std::string contained;  // a line that Docker wrote around
+    JsonReader json;        // of filters of JSON logs: the line that was seen last
 };
 
 enum class CaptureResult { no_match, no_address, captured, gave_up };
@@ -78,6 +97,10 @@ bool names_empty_list(std::string_view source, const WordLists& lists);
 
 // See core/prefilter/literals.h.
 std::vector<LiteralSet> required_literals(const Pattern& pattern);
+
+// The first of the pattern's tests that is not true of the JSON line in the scratch; null if all
+// are. Adds what their regexes capture.
+const FieldTest* failing_test(const Pattern& pattern, MatchScratch& scratch, Fields& fields);
 
 // A match anywhere in `text`, and its groups into `scratch.groups`, the whole match first; a group
 // that took no part has no data.

@@ -32,19 +32,25 @@ std::vector<LiteralSet> required_by(const Filter& filter) {
 }
 
 bool is_quick(const Filter& filter, const Pattern& pattern) {
-    if (filter.dialect != Dialect::bandd || !pattern.lazy) return false;
+    if (filter.dialect != Dialect::bandd || !pattern.lazy || filter.json) return false;
     const CaptureProgram* program = pattern.lazy->program();
     return program != nullptr && program->anchored();
 }
 
 View& view_of(const Filter& filter, std::vector<View>& views) {
+    auto same = [](const auto& one, const auto& other) {
+        return one == other || (one && other && *one == *other);
+    };
     for (View& view : views)
-        if (view.dialect == filter.dialect && view.dates == filter.dates) return view;
+        if (view.dialect == filter.dialect && view.dates == filter.dates &&
+            same(view.json, filter.json))
+            return view;
     // bandd's dialect comes first: it needs no second look for a date.
     auto place = filter.dialect == Dialect::bandd ? views.begin() : views.end();
     View view;
     view.dialect = filter.dialect;
     view.dates = filter.dates;
+    view.json = filter.json;
     return *views.insert(place, std::move(view));
 }
 
@@ -104,6 +110,10 @@ void number_checks(Ruleset& ruleset) {
         prepared.looks_at_every_line = prepared.looks_at_every_line || !view.joining.empty();
     }
     prepared.words = (prepared.required.size() + 63) / 64;
+    prepared.json.assign(prepared.words, 0);
+    for (const View& view : prepared.views)
+        for (CheckNumber check = view.first_check; view.json && check < view.end(); ++check)
+            set_bit(prepared.json.data(), check);
     prepared.costly.assign(prepared.words, 0);
     for (CheckNumber check : costly) set_bit(prepared.costly.data(), check);
     prepared.every_line.assign(prepared.words, 0);
@@ -146,7 +156,11 @@ void prepare_gate(Prepared& prepared) {
             else
                 set_bit(prepared.opens_for.data() + text * prepared.words, check);
     prepared.docker_text = static_cast<std::uint32_t>(gate.texts.size());
-    gate.texts.push_back({std::string(docker_head), false});
+    // Without its last bytes, which a JSON line holds again and again: the search looks for the
+    // last three bytes of a text first.
+    gate.texts.push_back({std::string(docker_head.substr(0, docker_head.rfind(':'))), false});
+    if (std::ranges::any_of(prepared.json, [](std::uint64_t word) { return word != 0; }))
+        gate.texts.push_back({"\\u00", false});
     prepared.gate = LiteralScan::make(gate.texts);
 }
 

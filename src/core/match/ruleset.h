@@ -30,6 +30,7 @@ struct Prepared {
     struct View {
         Dialect dialect = Dialect::bandd;
         std::shared_ptr<const DatePatterns> dates;
+        std::shared_ptr<const JsonLayout> json;  // null: no filters of JSON logs
         // A rule and one of its patterns, both as indexes. A rule of fail2ban's dialect is tried
         // whole once one of its patterns (or its prefix, if it has one) matches.
         std::vector<std::pair<std::uint32_t, std::uint32_t>> patterns;
@@ -59,7 +60,10 @@ struct Prepared {
     std::vector<std::uint64_t> opens_for;  // a set of checks for each text
     // Of each text, the costly checks that it opens for, and where it must be within a longer text.
     std::vector<std::vector<Within>> opens_within;
-    std::uint32_t docker_text = 0;          // the last text: how a line of Docker's begins
+    // Texts behind those of the gate: how a line of Docker's begins, and then, if there are filters
+    // of JSON logs, how JSON escapes a character.
+    std::uint32_t docker_text = 0;
+    std::vector<std::uint64_t> json;        // the checks that such an escape could hide a line from
     std::vector<std::uint64_t> every_line;  // the checks that no text is known for
     bool looks_at_every_line = false;       // for these, or for rules that join lines
 

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+
+#include "core/regex/forgery.h"
 
 namespace bandd {
 namespace {
@@ -20,6 +23,9 @@ struct Line {
     std::string_view raw;
     std::optional<Instant> time;
     const std::optional<Address>& sender;
+    std::uint16_t times = 1;    // so many messages it stands for
+    std::string_view pid = {};  // of the syslog head
+    bool cut = false;           // its end is missing
 };
 
 CheckSet that_may_match(const Ruleset& ruleset, CheckSet checks, std::string_view text,
@@ -38,9 +44,12 @@ bool accepts_sender(const Filter& filter, const Line& line) {
     return filter.senders.empty() || (line.sender && filter.senders.contains(*line.sender));
 }
 
+constexpr std::uint32_t none_dropped = UINT32_MAX;
+
 // Those of a view's patterns that are among the checks, in order, into scratch.matched. If many of
-// these are not quick, only those that the set finds to match.
-void find_matching(const View& view, CheckSet checks, std::string_view message, Scratch& scratch) {
+// these are not quick, only those that the set finds to match; gives the first one that it drops.
+std::uint32_t find_matching(const View& view, CheckSet checks, std::string_view message,
+                            Scratch& scratch) {
     std::vector<std::uint32_t>& matched = scratch.matched;
     matched.clear();
     std::size_t slow = 0;
@@ -48,7 +57,7 @@ void find_matching(const View& view, CheckSet checks, std::string_view message, 
         matched.push_back(check - view.first_check);
         slow += view.quick[matched.back()] ? 0 : 1;
     });
-    if (slow < least_for_set || !view.set) return;
+    if (slow < least_for_set || !view.set) return none_dropped;
     RE2::Set::ErrorInfo error{};
     scratch.set_matched.clear();
     if (!view.set->Match(re2::StringPiece(message.data(), message.size()), &scratch.set_matched,
@@ -56,17 +65,47 @@ void find_matching(const View& view, CheckSet checks, std::string_view message, 
         error.kind != RE2::Set::kNoError) {
         // Its DFA ran out of memory. An attacker who causes that must not get through.
         ++scratch.counts.set_failures;
-        return;
+        return none_dropped;
     }
+    std::uint32_t dropped = none_dropped;
     std::erase_if(matched, [&](std::uint32_t index) {
-        return !view.quick[index] && std::ranges::none_of(scratch.set_matched, [&](int found) {
+        bool drop = !view.quick[index] && std::ranges::none_of(scratch.set_matched, [&](int found) {
             return view.in_set[static_cast<std::size_t>(found)] == index;
         });
+        if (drop) dropped = std::min(dropped, index);
+        return drop;
     });
+    return dropped;
+}
+
+// How many hits a match is: "(auth failed, 3 attempts in 8 secs)". A line that is there whatever
+// was tried, and is repeated, tells of one attempt all the same.
+std::uint16_t times_of(const FilterMatch& found, std::uint16_t times) {
+    if (found.pattern->once) times = 1;
+    if (!found.pattern->times) return times;
+    std::string_view digits = found.captured.fields.find("times").value_or("");
+    std::uint16_t attempts = 1;
+    auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), attempts);
+    if (fault == std::errc::result_out_of_range) attempts = UINT16_MAX;
+    return static_cast<std::uint16_t>(
+        std::clamp<std::uint32_t>(std::uint32_t{attempts} * times, 1, UINT16_MAX));
+}
+
+// A client may choose where his line is cut, and so what its end is. Only what its begin fixes is
+// believed then. Long lines are rare, so this is found out anew for each.
+bool is_fixed_by_begin(const Pattern& pattern) {
+    if (pattern.dialect != Dialect::bandd) return false;
+    std::string_view source = pattern.source;
+    if (source.ends_with('$') && !source.ends_with("\\$")) source.remove_suffix(1);
+    return !find_forgery(source);
 }
 
 void add_hit(const Rule& rule, const Line& line, Scratch& scratch, Hits& hits) {
     FilterMatch& found = scratch.found;
+    if (line.cut && !is_fixed_by_begin(*found.pattern)) {
+        ++scratch.counts.cut_matches;
+        return;
+    }
     if (found.fate == LineFate::ignored) {
         ++scratch.counts.ignored;
         return;
@@ -74,6 +113,8 @@ void add_hit(const Rule& rule, const Line& line, Scratch& scratch, Hits& hits) {
     ++scratch.counts.hits;
     if (!line.time) ++scratch.counts.undated;
     if (line.sender) found.captured.fields.add(sender_field, to_string(*line.sender));
+    if (rule.filter->session_by_pid && !line.pid.empty())
+        found.captured.fields.add(process_field, line.pid);
     Hit& hit = hits.add();
     hit.rule = &rule;
     hit.pattern = found.pattern;
@@ -81,6 +122,7 @@ void add_hit(const Rule& rule, const Line& line, Scratch& scratch, Hits& hits) {
     hit.line = line.raw;
     hit.address = found.captured.address;
     hit.dated = line.time.has_value();
+    hit.times = times_of(found, line.times);
     hit.fields.clear();
     clear_kept(hit.name);
     if (!found.captured.name.empty()) hit.name.swap(found.captured.name);
@@ -88,12 +130,13 @@ void add_hit(const Rule& rule, const Line& line, Scratch& scratch, Hits& hits) {
     if (!found.captured.fields.empty()) std::swap(hit.fields, found.captured.fields);
 }
 
-void scan_messages(const Ruleset& ruleset, const View& view, const Envelope& envelope,
-                   const Line& line, CheckSet checks, Scratch& scratch, Hits& hits) {
-    std::string_view message = message_of(envelope, ruleset.escapes, scratch.match.message);
-    find_matching(view, that_may_match(ruleset, checks, message, scratch.beginning), message,
-                  scratch);
-    TagMemo::Row tags = scratch.tags.row(envelope.tag);
+// `message` is what the view's patterns see.
+void scan_message(const Ruleset& ruleset, const View& view, std::string_view tag,
+                  std::string_view message, const Line& line, CheckSet checks, Scratch& scratch,
+                  Hits& hits) {
+    std::uint32_t missed = find_matching(
+        view, that_may_match(ruleset, checks, message, scratch.beginning), message, scratch);
+    TagMemo::Row tags = scratch.tags.row(tag);
     std::size_t done_rule = SIZE_MAX;  // a rule gives at most one hit a line
     std::size_t tag_rule = SIZE_MAX;
     bool tag_fits = false;
@@ -111,11 +154,30 @@ void scan_messages(const Ruleset& ruleset, const View& view, const Envelope& env
         scratch.found.fate = LineFate::no_match;
         if (!match_pattern(*rule.filter, pattern, message, scratch.match, scratch.found)) {
             if (scratch.found.fate == LineFate::no_address) ++scratch.counts.no_address;
+            missed = std::min(missed, index);
             continue;
         }
         done_rule = rule_index;
         add_hit(rule, line, scratch, hits);
     }
+    if (missed == none_dropped || done_rule != SIZE_MAX) return;
+    auto [rule_index, pattern_index] = view.patterns[missed];
+    const Rule& rule = ruleset.rules[rule_index];
+    if (tags.accepts(rule_index, *rule.filter, scratch.match))
+        hits.add_miss({&rule, &rule.filter->patterns[pattern_index], line.raw});
+}
+
+void scan_opened(const Ruleset& ruleset, const View& view, const Envelope& envelope, Instant now,
+                 Line line, CheckSet checks, Scratch& scratch, Hits& hits) {
+    std::string_view message = message_of(envelope, ruleset.escapes, scratch.match.message);
+    if (view.json) {
+        Seen seen = see_json(*view.json, envelope, message, ruleset.zone, now, scratch.match);
+        if (seen.json == JsonReader::Outcome::broken) ++scratch.counts.broken_json;
+        if (seen.json != JsonReader::Outcome::read) return;
+        message = seen.text;
+        line.time = seen.time;
+    }
+    scan_message(ruleset, view, envelope.tag, message, line, checks, scratch, hits);
 }
 
 void add_line(const Rule& rule, const Line& line, std::string_view text, Hits& hits) {
@@ -131,6 +193,7 @@ void add_line(const Rule& rule, const Line& line, std::string_view text, Hits& h
 void scan_undated(const Ruleset& ruleset, const View& view, const Seen& seen, const Line& line,
                   CheckSet checks, Scratch& scratch, Hits& hits) {
     for (std::uint32_t rule_index : view.joining) {
+        if (line.cut) break;
         const Rule& rule = ruleset.rules[rule_index];
         if (accepts_sender(*rule.filter, line)) add_line(rule, line, seen.text, hits);
     }
@@ -161,6 +224,7 @@ void scan_undated(const Ruleset& ruleset, const View& view, const Seen& seen, co
                 break;
             case LineFate::no_match:
             case LineFate::wrong_tag:
+            case LineFate::no_json:
                 break;
         }
     }
@@ -172,22 +236,29 @@ bool wants(const View& view, CheckSet checks) {
     return any;
 }
 
-void scan_line(const Ruleset& ruleset, std::string_view raw, const std::optional<Address>& sender,
+void scan_line(const Ruleset& ruleset, std::string_view whole, const std::optional<Address>& sender,
                CheckSet checks, Instant now, Scratch& scratch, Hits& hits) {
+    std::string_view raw = whole.substr(0, ruleset.line_limit);
     ++scratch.counts.candidates;
+    DatesWithin within = DatesWithin::left;
+    for (const View& view : ruleset.prepared.views)
+        if (dates_within(view.json.get()) == DatesWithin::found) within = DatesWithin::found;
     Envelope envelope =
-        open_line(raw, ruleset.zone, now, scratch.match.contained, &scratch.last_head);
+        open_line(raw, ruleset.zone, now, scratch.match.contained, &scratch.last_head, within);
     if (envelope.tag == own_tag) return;
+    bool cut = envelope.cut || whole.size() >= ruleset.line_limit;
     for (const View& view : ruleset.prepared.views) {
         if (!wants(view, checks)) continue;
         if (view.dialect == Dialect::bandd) {
-            scan_messages(ruleset, view, envelope, {raw, envelope.time, sender}, checks, scratch,
-                          hits);
+            scan_opened(ruleset, view, envelope, now,
+                        {raw, envelope.time, sender, envelope.times, envelope.pid, cut}, checks,
+                        scratch, hits);
             continue;
         }
         const Rule& any = ruleset.rules[any_rule_of(view)];
         Seen seen = see(*any.filter, raw, ruleset.zone, now, ruleset.escapes, scratch.match);
-        scan_undated(ruleset, view, seen, {raw, seen.time, sender}, checks, scratch, hits);
+        scan_undated(ruleset, view, seen, {raw, seen.time, sender, 1, {}, cut}, checks, scratch,
+                     hits);
     }
 }
 
@@ -235,7 +306,9 @@ ScanCounts& ScanCounts::operator+=(const ScanCounts& more) {
     ignored += more.ignored;
     no_address += more.no_address;
     undated += more.undated;
+    broken_json += more.broken_json;
     cut += more.cut;
+    cut_matches += more.cut_matches;
     set_failures += more.set_failures;
     gave_up += more.gave_up;
     return *this;
@@ -250,7 +323,7 @@ void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, Scratch& scra
     count_lines(bytes, ruleset.line_limit, scratch.counts);
     bool searched = prepared.gate && find_candidates(ruleset, bytes, scratch.candidates);
     auto look_at = [&](std::size_t begin, std::size_t end, CheckSet checks) {
-        std::string_view line = bytes.substr(begin, end - begin).substr(0, ruleset.line_limit);
+        std::string_view line = bytes.substr(begin, end - begin);
         if (!line.empty()) scan_line(ruleset, line, chunk.sender, checks, now, scratch, hits);
     };
     auto checks_of = [&](std::size_t candidate) {
@@ -273,19 +346,34 @@ void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, Scratch& scra
     }
 }
 
-std::optional<Instant> last_time(const Ruleset& ruleset, std::string_view bytes, Instant now) {
+namespace {
+
+std::optional<Instant> last_time_in(const Zone& zone, const Ruleset& ruleset,
+                                    std::string_view bytes, Instant now) {
     while (bytes.ends_with('\n')) bytes.remove_suffix(1);
     auto before = bytes.rfind('\n');
     std::string_view line = before == std::string_view::npos ? bytes : bytes.substr(before + 1);
     MatchScratch scratch;
-    if (auto time = open_line(line, ruleset.zone, now, scratch.contained).time) return time;
+    if (auto time = open_line(line, zone, now, scratch.contained).time) return time;
     for (const View& view : ruleset.prepared.views) {
-        if (view.dialect != Dialect::fail2ban) continue;
+        if (view.dialect != Dialect::fail2ban && !view.json) continue;
         const Rule& any = ruleset.rules[any_rule_of(view)];
-        if (auto time = see(*any.filter, line, ruleset.zone, now, ruleset.escapes, scratch).time)
+        if (auto time = see(*any.filter, line, zone, now, ruleset.escapes, scratch).time)
             return time;
     }
     return {};
+}
+
+}  // namespace
+
+std::optional<Instant> last_time(const Ruleset& ruleset, std::string_view bytes, Instant now) {
+    return last_time_in(ruleset.zone, ruleset, bytes, now);
+}
+
+bool last_time_names_zone(const Ruleset& ruleset, std::string_view bytes, Instant now) {
+    constexpr int an_hour = 3600;
+    return last_time_in(Zone::fixed(0), ruleset, bytes, now) ==
+           last_time_in(Zone::fixed(an_hour), ruleset, bytes, now);
 }
 
 }  // namespace bandd

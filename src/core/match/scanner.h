@@ -19,7 +19,9 @@ struct ScanCounts {
     std::uint64_t candidates = 0;  // lines that were looked at, as they hold a literal
     std::uint64_t hits = 0, ignored = 0, no_address = 0, undated = 0;
     std::uint64_t cut = 0;           // lines over the limit
+    std::uint64_t cut_matches = 0;   // no hits, as the end of their line is missing
     std::uint64_t set_failures = 0;  // RE2::Set gave up, and patterns were tried one by one
+    std::uint64_t broken_json = 0;   // cut, or no JSON, though they begin so
     std::uint64_t gave_up = 0;       // PCRE2 reached its limits: counted as no match
 
     ScanCounts& operator+=(const ScanCounts& more);
@@ -49,5 +51,7 @@ void scan(const Ruleset& ruleset, const Chunk& chunk, Instant now, Scratch& scra
 
 // The time of a chunk's last line; empty if it has none. It tells how far reading has come.
 std::optional<Instant> last_time(const Ruleset& ruleset, std::string_view bytes, Instant now);
+// Whether that date names its zone: then it cannot be read in a wrong one. Reads it twice.
+bool last_time_names_zone(const Ruleset& ruleset, std::string_view bytes, Instant now);
 
 }  // namespace bandd

@@ -108,13 +108,18 @@ std::size_t worth(const Literal& literal) {
     return halves;
 }
 
+bool is_safe_in(LineForm form, unsigned char c) {
+    return form == LineForm::json ? is_plain_in_json(c) : is_safe(c);
+}
+
 // The best part of a text that no escaping changes, so that a raw line holds it as it is.
-std::optional<Literal> safe_part(const Text& text) {
+std::optional<Literal> safe_part(const Text& text, LineForm form) {
     std::optional<Literal> best;
     for (std::size_t from = 0; from < text.size();) {
         std::size_t to = from;
         Literal part;
-        while (to < text.size() && is_safe(text[to].value) && part.text.size() < longest_text) {
+        while (to < text.size() && is_safe_in(form, text[to].value) &&
+               part.text.size() < longest_text) {
             part.text += static_cast<char>(text[to].value);
             part.any_case = part.any_case || text[to].any_case;
             ++to;
@@ -167,10 +172,10 @@ void simplify(LiteralSet& literals) {
     });
 }
 
-std::optional<Choice> choice_of(const std::vector<Text>& texts) {
+std::optional<Choice> choice_of(const std::vector<Text>& texts, LineForm form) {
     Choice choice;
     for (const Text& text : texts) {
-        auto part = safe_part(text);
+        auto part = safe_part(text, form);
         if (!part) return {};
         choice.literals.push_back(std::move(*part));
     }
@@ -194,10 +199,10 @@ void take(std::vector<Choice>& best, std::optional<Choice> other) {
 }
 
 // The best parts that every text of a node has.
-std::vector<Choice> required(const Node& node) {
+std::vector<Choice> required(const Node& node, LineForm form) {
     std::vector<Choice> best;
     if (auto texts = exact_texts(node)) {
-        take(best, choice_of(*texts));
+        take(best, choice_of(*texts, form));
         return best;
     }
     switch (node.kind) {
@@ -205,7 +210,7 @@ std::vector<Choice> required(const Node& node) {
             std::vector<Text> run{{}};
             std::vector<Choice> of_run;  // one part gives one set
             auto end_run = [&] {
-                take(of_run, choice_of(run));
+                take(of_run, choice_of(run, form));
                 if (!of_run.empty()) take(best, std::move(of_run.front()));
                 of_run.clear();
                 run = {{}};
@@ -214,11 +219,11 @@ std::vector<Choice> required(const Node& node) {
                 auto texts = exact_texts(child);
                 if (!texts) {
                     end_run();
-                    for (Choice& choice : required(child)) take(best, std::move(choice));
+                    for (Choice& choice : required(child, form)) take(best, std::move(choice));
                     continue;
                 }
                 // Without its alternatives the run may be long enough, and is fewer texts.
-                if (texts->size() > 1) take(of_run, choice_of(run));
+                if (texts->size() > 1) take(of_run, choice_of(run, form));
                 if (run.size() * texts->size() > most_texts) end_run();
                 run = joined(run, *texts);
             }
@@ -228,7 +233,7 @@ std::vector<Choice> required(const Node& node) {
         case Kind::alternate: {
             Choice all;
             for (const Node& child : node.children) {
-                auto one = required(child);
+                auto one = required(child, form);
                 if (one.empty() || all.literals.size() + one[0].literals.size() > most_literals)
                     return {};
                 all.literals.insert(all.literals.end(), one[0].literals.begin(),
@@ -240,7 +245,7 @@ std::vector<Choice> required(const Node& node) {
             return best;
         }
         case Kind::repeat:
-            return node.least > 0 ? required(node.children[0]) : best;
+            return node.least > 0 ? required(node.children[0], form) : best;
         default:
             return best;
     }
@@ -248,14 +253,25 @@ std::vector<Choice> required(const Node& node) {
 
 }  // namespace
 
+bool is_plain_in_json(unsigned char c) {
+    constexpr std::string_view escaped_by_some = "/<>&'+`";
+    return is_safe(c) && escaped_by_some.find(static_cast<char>(c)) == std::string_view::npos;
+}
+
+std::optional<Literal> required_literal(std::string_view text) {
+    Text bytes;
+    for (char c : text) bytes.push_back({static_cast<unsigned char>(c)});
+    return safe_part(bytes, LineForm::json);
+}
+
 std::vector<LiteralSet> required_literals(std::string_view regex, syntax::Language language,
-                                          bool date_cut_out) {
+                                          LineForm form) {
     auto tree = syntax::parse(regex, language);
     if (!tree) return {};
     std::vector<LiteralSet> sets;
-    for (Choice& choice : required(*tree)) {
+    for (Choice& choice : required(*tree, form)) {
         if (!sets.empty() && choice.score < least_second_score) break;
-        if (!date_cut_out) {
+        if (form != LineForm::date_cut_out) {
             sets.push_back(std::move(choice.literals));
             continue;
         }

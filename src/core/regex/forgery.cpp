@@ -5,6 +5,7 @@
 #include "core/regex/forgery.h"
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "core/regex/syntax.h"
@@ -15,9 +16,6 @@ namespace {
 using syntax::ByteSet;
 using syntax::Kind;
 using syntax::Node;
-
-// A repeated class smaller than this (digits, a few letters) is not text that a client composes.
-constexpr std::size_t least_free_bytes = 17;
 
 // Everything on one side of the host, the nearest last.
 using Side = std::vector<const Node*>;
@@ -44,6 +42,33 @@ bool split_at_host(const Node& node, Side& left, Side& right, bool& repeated) {
 bool holds_free_text(const Node& node) {
     if (node.kind == Kind::bytes) return node.set.count() >= least_free_bytes;
     return std::ranges::any_of(node.children, holds_free_text);
+}
+
+ByteSet bytes_of(const Node& node) {
+    ByteSet bytes = node.kind == Kind::bytes ? node.set : ByteSet{};
+    for (const Node& child : node.children) bytes |= bytes_of(child);
+    return bytes;
+}
+
+// The first part of `node` that takes what a client wrote: whatever it is but for some bytes, or a
+// user's name. Other names and numbers (`\w+`) are the program's.
+const Node* find_clients_text(const Node& node, std::span<const Span> users) {
+    if (node.kind == Kind::repeat && node.most != 0) {
+        const Node& body = node.children[0];
+        bool in_user = std::ranges::any_of(
+            users, [&](const Span& user) { return user.from < node.from && node.to <= user.to; });
+        if (bytes_of(body).count() >= (in_user ? least_free_bytes : least_bytes_of_text))
+            return &node;
+    }
+    for (const Node& child : node.children)
+        if (const Node* found = find_clients_text(child, users)) return found;
+    return nullptr;
+}
+
+const Node* find_clients_text(const Side& side, std::span<const Span> users) {
+    for (const Node* node : side)
+        if (const Node* found = find_clients_text(*node, users)) return found;
+    return nullptr;
 }
 
 // The first open repetition in `node`, if `beyond` may follow it in reading direction.
@@ -106,6 +131,16 @@ bool anchored(const Side& side, Kind anchor) {
 
 }  // namespace
 
+std::vector<Span> user_fields(std::string_view pattern) {
+    constexpr std::string_view opens = "<F-USER>";
+    std::vector<Span> fields;
+    for (std::size_t at = 0; (at = pattern.find(opens, at)) != std::string_view::npos;) {
+        at += opens.size();
+        fields.push_back({at - 1, pattern.find("</F-USER>", at)});
+    }
+    return fields;
+}
+
 std::optional<std::string> find_forgery(std::string_view pattern) {
     auto tree = syntax::parse(pattern);
     if (!tree) return {};  // nothing is known about it; RE2 will refuse most of these
@@ -122,25 +157,33 @@ std::optional<std::string> find_forgery(std::string_view pattern) {
         return "\"" + std::string(pattern.substr(node.from, node.to - node.from)) + "\"";
     };
 
+    const std::vector<Span> users = user_fields(pattern);
     bool from_left = anchored(left, Kind::begin);
     const Node* open_left = find_open_side(left, host_edge, true);
-    if (from_left && open_left == nullptr) return {};
+    const Node* text_left = find_clients_text(left, users);
+    if (from_left && open_left == nullptr && text_left == nullptr) return {};
 
     bool from_right = anchored(right, Kind::end);
     const Node* open_right = find_open_side(right, host_edge, false);
+    const Node* text_right = find_clients_text(right, users);
     // The host's own first byte must not be something that the text before it could have ended in.
     bool glued = !left.empty() && !syntax::nullable(*left.back()) &&
                  (syntax::last_bytes(*left.back()) & host_edge).any() &&
                  holds_free_text(*left.back());
     bool bare = left.empty() || (left.back()->kind == Kind::repeat && open_left == left.back());
-    if (from_right && open_right == nullptr && !glued && !bare) return {};
+    if (from_right && open_right == nullptr && text_right == nullptr && !glued && !bare) return {};
 
+    std::string behind =
+        !from_right             ? ", and the pattern does not end with $"
+        : open_right != nullptr ? ", and so can " + quoted(*open_right) + " behind it"
+        : text_right != nullptr ? ", and " + quoted(*text_right) + " behind it takes such text, too"
+                                : "";
     if (open_left != nullptr)
         return quoted(*open_left) + " before <HOST> can run past the text that should end it" +
-               (from_right && open_right != nullptr
-                    ? ", and so can " + quoted(*open_right) + " behind it"
-                    : ", and the pattern does not end with $");
-    return "it does not begin with ^, so that a client's text can begin the match";
+               behind;
+    if (!from_left) return "it does not begin with ^, so that a client's text can begin the match";
+    return "a client can write into " + quoted(*text_left) +
+           " before <HOST> what that cannot hold, and a host behind it" + behind;
 }
 
 }  // namespace bandd

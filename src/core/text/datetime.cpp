@@ -151,11 +151,24 @@ std::optional<WrittenDate> scan_slash_date(std::string_view text) {
     Cursor cursor{text};
     WrittenDate date;
     date.civil.year = cursor.number(4);
-    cursor.expect('/');
+    const char between = cursor.peek() == '.' ? '.' : '/';
+    cursor.expect(between);
     date.civil.month = cursor.number(2);
-    cursor.expect('/');
+    cursor.expect(between);
     date.civil.day = cursor.number(2);
     cursor.expect(' ');
+    if (!cursor.ok) return {};
+    cursor.time(date.civil);
+    return finish(cursor, date);
+}
+
+std::optional<WrittenDate> scan_compact_date(std::string_view text) {
+    Cursor cursor{text};
+    WrittenDate date;
+    date.civil.year = cursor.number(4);
+    date.civil.month = cursor.number(2);
+    date.civil.day = cursor.number(2);
+    cursor.expect('-');
     if (!cursor.ok) return {};
     cursor.time(date.civil);
     return finish(cursor, date);
@@ -232,6 +245,52 @@ std::optional<WrittenDate> scan_epoch(std::string_view text) {
     date.absolute = Instant{seconds * 1'000'000 + fraction};
     date.length = cursor.at;
     return date;
+}
+
+namespace {
+
+// Since 1970, in a unit that the number's size tells.
+std::optional<Instant> read_epoch(std::string_view text) {
+    constexpr std::size_t most_digits = 19;  // of nanoseconds, until 2286
+    std::size_t digits = 0;
+    std::uint64_t number = 0;
+    for (; digits < text.size() && is_digit(text[digits]); ++digits) {
+        if (digits == most_digits) return {};
+        number = number * 10 + static_cast<std::uint64_t>(text[digits] - '0');
+    }
+    std::string_view rest = text.substr(digits);
+    if (digits == 0 || (!rest.empty() && rest.front() != '.')) return {};
+    std::int64_t fraction = 0;  // millionths
+    std::int64_t scale = 100'000;
+    for (char c : rest.substr(rest.empty() ? 0 : 1)) {
+        if (!is_digit(c)) return {};
+        fraction += (c - '0') * scale;
+        scale /= 10;
+    }
+    constexpr std::uint64_t seconds_from = 100'000'000;  // 1973, and so of the others
+    constexpr std::uint64_t milliseconds_from = seconds_from * 1000;
+    constexpr std::uint64_t microseconds_from = milliseconds_from * 1000;
+    constexpr std::uint64_t nanoseconds_from = microseconds_from * 1000;
+    auto whole = [&](std::uint64_t one) { return static_cast<std::int64_t>(one); };
+    if (number < seconds_from) return {};
+    if (number < milliseconds_from) return Instant{whole(number) * 1'000'000 + fraction};
+    if (number < microseconds_from) return Instant{whole(number) * 1000 + fraction / 1000};
+    if (number < nanoseconds_from) return Instant{whole(number)};
+    return Instant{whole(number / 1000)};
+}
+
+}  // namespace
+
+std::optional<Instant> read_time(std::string_view text, const Zone& zone, Instant arrival) {
+    while (text.starts_with(' ')) text.remove_prefix(1);
+    while (text.ends_with(' ')) text.remove_suffix(1);
+    if (text.starts_with('[') && text.ends_with(']')) text = text.substr(1, text.size() - 2);
+    if (auto epoch = read_epoch(text)) return epoch;
+    for (auto scan : {scan_iso_date, scan_clf_date, scan_syslog_date, scan_slash_date,
+                      scan_dash_date, scan_apache_date})
+        if (auto date = scan(text); date && date->length == text.size())
+            return resolve(*date, zone, arrival);
+    return {};
 }
 
 Instant resolve(const WrittenDate& date, const Zone& zone, Instant arrival) {

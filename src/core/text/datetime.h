@@ -23,12 +23,18 @@ struct WrittenDate {
 std::optional<WrittenDate> scan_syslog_date(std::string_view text);  // Nov 21 03:05:50[.123]
 std::optional<WrittenDate> scan_iso_date(
     std::string_view text);  // 2026-11-21[T ]03:05:50[.,123][Z|+01:00]
-std::optional<WrittenDate> scan_slash_date(std::string_view text);  // 2026/11/21 03:05:50 (nginx)
-std::optional<WrittenDate> scan_clf_date(std::string_view text);    // 21/Nov/2026:03:05:50 +0100
+// 2026/11/21 03:05:50 (nginx), 2026.11.21 03:05:50 (stunnel)
+std::optional<WrittenDate> scan_slash_date(std::string_view text);
+std::optional<WrittenDate> scan_compact_date(std::string_view text);  // 20261121-03:05:50 (xrdp)
+std::optional<WrittenDate> scan_clf_date(std::string_view text);      // 21/Nov/2026:03:05:50 +0100
 std::optional<WrittenDate> scan_dash_date(
     std::string_view text);  // 21-Nov-2026 03:05:50[.123][ +0100]
 std::optional<WrittenDate> scan_apache_date(std::string_view text);  // Sat Nov 21 03:05:50.123 2026
 std::optional<WrittenDate> scan_epoch(std::string_view text);        // 1605924350[.123]
+
+// A whole value of a log of fields: a number since 1970, in seconds with a fraction, milli-, micro-
+// or nanoseconds, as its size says (from 1973 on); or one of the dates above, perhaps in brackets.
+std::optional<Instant> read_time(std::string_view text, const Zone& zone, Instant arrival);
 
 // The instant meant, read in `zone` where the log names none. A missing year is the newest one
 // that does not put the line more than a day after `arrival`.

@@ -17,6 +17,7 @@ inline constexpr std::string_view docker_head = "{\"log\":\"";
 struct DockerLine {
     std::string_view line;        // into the buffer, without its line end
     std::optional<Instant> time;  // when Docker got it
+    bool cut = false;             // its line end is missing: more of it is elsewhere
 };
 
 // Empty if `text` is no such line. `buffer` is overwritten.

@@ -2,9 +2,11 @@
 #include "core/text/envelope.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <tuple>
 
+#include "core/base/ascii.h"
 #include "core/text/datetime.h"
 
 namespace bandd {
@@ -54,6 +56,15 @@ bool take_tag(std::string_view& text, Envelope& envelope) {
     return true;
 }
 
+// Whether text begins as hMailServer's records do, which have no tag before them: `"SMTPD"⇥…`, or
+// `4376⇥"…` in its event log. rsyslog writes a tab as #011.
+bool begins_record(std::string_view text) {
+    if (text.starts_with('"')) return true;
+    std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    std::string_view rest = text.substr(digits);
+    return digits > 0 && (rest.starts_with("\t\"") || rest.starts_with("#011\""));
+}
+
 // Where a host stands before it. A message that rsyslog got by RFC 5424 it writes to its files
 // without a colon ("sshd[12] Failed …"), and with "-" if it has no tag (`mail - "SMTPD"…`).
 bool take_tag_after_host(std::string_view& text, Envelope& envelope) {
@@ -65,7 +76,13 @@ bool take_tag_after_host(std::string_view& text, Envelope& envelope) {
     std::size_t end = 0;
     while (end < text.size() && end < longest_tag && in_tag[static_cast<unsigned char>(text[end])])
         ++end;
-    if (end == 0 || end >= text.size() || text[end] != '[') return false;
+    if (end == 0 || end >= text.size()) return false;
+    if (text[end] == ' ' && begins_record(without_mark(text.substr(end + 1)))) {  // no process
+        envelope.tag = text.substr(0, end);
+        text.remove_prefix(end + 1);
+        return true;
+    }
+    if (text[end] != '[') return false;
     std::size_t close = end + 1;
     while (close < text.size() && is_digit(text[close])) ++close;
     if (close == end + 1 || !text.substr(close).starts_with("] ")) return false;
@@ -90,16 +107,25 @@ void open_rfc3164(std::string_view rest, LastHead* last, Envelope& envelope) {
         take_tag_after_host(rest, envelope);
     } else if (!take_tag(rest, envelope)) {
         // Dovecot's own log file has a tag and no host: "Nov 21 03:05:50 imap-login: Info: …".
+        // Of 2.4 the tag can hold who asks, which filters are to see:
+        // "auth(joe,192.0.2.1,sasl:login)<x>: …".
         std::string_view whole = rest;
         envelope.host = take_token(rest);
+        if (envelope.host.ends_with(':')) {
+            envelope.tag = envelope.host.substr(0, envelope.host.find_first_of("(<["));
+            if (envelope.tag.ends_with(':')) envelope.tag.remove_suffix(1);
+            envelope.host = {};
+            envelope.message = whole;
+            return;
+        }
         if (last != nullptr && !rest.empty() && is_only_a_host(envelope.host))
             last->host = whole.substr(0, envelope.host.size() + 1);
         take_tag_after_host(rest, envelope);
     }
-    envelope.message = rest;
+    envelope.message = without_mark(rest);
 }
 
-// The date is rsyslog's file format if a tag follows the host, or hMailServer's quoted record.
+// The date is rsyslog's file format if a tag follows the host, or hMailServer's record.
 // Otherwise some program wrote a date of its own, and the text after it is the message.
 void open_iso(std::string_view rest, bool with_t, Envelope& envelope) {
     if (rest.starts_with(' ')) rest.remove_prefix(1);
@@ -111,9 +137,11 @@ void open_iso(std::string_view rest, bool with_t, Envelope& envelope) {
         head.message = after;
     } else {
         head.host = take_token(after);
-        if (!take_tag_after_host(after, head) && !after.starts_with('"')) return;
+        after = without_mark(after);
+        if (!take_tag_after_host(after, head) && !begins_record(after)) return;
         head.message = after;
     }
+    head.message = without_mark(head.message);
     head.syslog = true;
     envelope = head;
 }
@@ -134,6 +162,7 @@ bool open_rfc5424(std::string_view rest, const Zone& zone, Instant arrival, Enve
         return token == "-" ? std::string_view{} : token;
     };
     head.host = field();
+    std::string_view from_tag = rest;
     head.tag = field();
     head.pid = field();
     field();  // MSGID
@@ -155,9 +184,16 @@ bool open_rfc5424(std::string_view rest, const Zone& zone, Instant arrival, Enve
             rest.remove_prefix(at + 1);
         }
     }
-    if (rest.starts_with(' ')) rest.remove_prefix(1);
-    if (rest.starts_with("\xef\xbb\xbf")) rest.remove_prefix(3);
+    // rsyslog's template of RFC 5424 writes a second space: RFC 3164's message begins with one.
+    for (int i = 0; i < 2 && rest.starts_with(' '); ++i) rest.remove_prefix(1);
+    rest = without_mark(rest);
     head.message = rest;
+    // What came to rsyslog without a tag: it takes the record up to its first space for one, which
+    // is within its date: `mail "SMTPD"#0111#0112#011"2020-08-20 - - -  17:02:34.406"#011…`.
+    if (begins_record(head.tag)) {
+        head.message = from_tag;
+        head.tag = {};
+    }
     head.syslog = true;
     envelope = head;
     return true;
@@ -177,9 +213,13 @@ std::optional<WrittenDate> find_hmailserver_date(std::string_view line) {
 std::optional<WrittenDate> find_keyed_date(std::string_view line) {
     // A quote within a JSON string is escaped, so a client cannot write this key.
     if (line.starts_with('{')) {
-        for (std::string_view key : {"\"time\":\"", "\"@timestamp\":\"", "\"timestamp\":\""})
+        for (std::string_view key :
+             {"\"time\":\"", "\"@timestamp\":\"", "\"timestamp\":\"", "\"$date\":\""})
             if (auto at = line.find(key); at != std::string_view::npos)
                 if (auto date = scan_iso_date(line.substr(at + key.size()))) return date;
+        constexpr std::string_view epoch = "\"ts\":";  // Caddy, and others that log by zap
+        if (auto at = line.find(epoch); at != std::string_view::npos)
+            return scan_epoch(line.substr(at + epoch.size()));
         return {};
     }
     for (std::string_view key : {"t=", "time=", "time=\"", "ts="})
@@ -193,13 +233,16 @@ std::optional<WrittenDate> find_keyed_date(std::string_view line) {
     return {};
 }
 
-// Access logs: the first bracketed date. Before it are the address and two user fields, which a
-// client can lengthen but, without a bracket, not forge.
+// Access logs: the last bracketed date before the request, which is quoted. Before it are the
+// address and two user fields: a client can write a date into these, and no quote (nginx and Apache
+// escape it).
 std::optional<WrittenDate> find_clf_date(std::string_view line) {
     constexpr std::size_t farthest = 512;
-    std::string_view head = line.substr(0, farthest);
-    for (auto at = head.find('['); at != std::string_view::npos; at = head.find('[', at + 1))
+    std::string_view head = line.substr(0, std::min(line.find('"'), farthest));
+    for (auto at = head.rfind('['); at != std::string_view::npos; at = head.rfind('[', at - 1)) {
         if (auto date = scan_clf_date(line.substr(at + 1))) return date;
+        if (at == 0) break;
+    }
     return {};
 }
 
@@ -258,6 +301,7 @@ bool open_bracket(std::string_view rest, const Zone& zone, Instant arrival, Enve
     std::string_view inside = rest.substr(1);
     auto date = scan_apache_date(inside);
     if (!date) date = scan_iso_date(inside);
+    if (!date) date = scan_compact_date(inside);
     if (!date) date = scan_epoch(inside);
     if (!date) date = scan_dash_date(inside);
     if (!date) date = scan_syslog_date(inside);
@@ -269,9 +313,27 @@ bool open_bracket(std::string_view rest, const Zone& zone, Instant arrival, Enve
     return true;
 }
 
-}  // namespace
+// rsyslog with $RepeatedMsgReduction: "message repeated 5 times: [ Failed password for …]" stands
+// for the message that was written once before, and five times since.
+void open_repetition(Envelope& envelope) {
+    constexpr std::string_view begin = "message repeated ";
+    constexpr std::string_view between = " times: [";
+    std::string_view rest = envelope.message;
+    if (!envelope.syslog || !rest.starts_with(begin)) return;
+    rest.remove_prefix(begin.size());
+    std::uint16_t times = 0;
+    auto [end, fault] = std::from_chars(rest.data(), rest.data() + rest.size(), times);
+    if (fault != std::errc{} || times == 0) return;
+    rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
+    if (!rest.starts_with(between) || !rest.ends_with(']')) return;
+    rest = rest.substr(between.size(), rest.size() - between.size() - 1);
+    if (rest.starts_with(' ')) rest.remove_prefix(1);
+    envelope.message = rest;
+    envelope.times = times;
+}
 
-Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival, LastHead* last) {
+Envelope open_head(std::string_view line, const Zone& zone, Instant arrival, LastHead* last,
+                   DatesWithin within) {
     if (line.ends_with('\r')) line.remove_suffix(1);
     Envelope envelope;
     envelope.message = line;
@@ -305,10 +367,21 @@ Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival,
         take_tag(envelope.message, envelope);
         return envelope;
     }
+    if (within == DatesWithin::left) return envelope;
     auto date = find_hmailserver_date(line);
     if (!date) date = find_clf_date(line);
     if (!date) date = find_keyed_date(line);
     if (date) envelope.time = resolve(*date, zone, arrival);
+    envelope.within = date.has_value();
+    return envelope;
+}
+
+}  // namespace
+
+Envelope open_envelope(std::string_view line, const Zone& zone, Instant arrival, LastHead* last,
+                       DatesWithin within) {
+    Envelope envelope = open_head(line, zone, arrival, last, within);
+    open_repetition(envelope);
     return envelope;
 }
 

@@ -72,6 +72,7 @@ bool append_5424(std::string_view rest, std::string& line) {
     auto process = take_word(rest);
     auto kind = take_word(rest);
     if (!kind || time == nil || program == nil || !take_data(rest)) return false;
+    if (rest.starts_with(' ')) rest.remove_prefix(1);  // rsyslog's template writes two
     if (rest.starts_with(utf8_mark)) rest.remove_prefix(utf8_mark.size());
     line.append(*time).append(" ").append(*host).append(" ").append(*program);
     if (process != nil) line.append("[").append(*process).append("]");

@@ -7,10 +7,32 @@
 #include "core/base/prefix_set.h"
 #include "core/base/result.h"
 #include "core/base/suggest.h"
+#include "core/base/typed_prefix.h"
 #include "support/common.h"
 
 using namespace bandd;
 using namespace std::chrono_literals;
+
+TEST_CASE("a block that a person types begins where it says") {
+    CHECK(read_prefix("10.0.0.0/8").value() == prefix("10.0.0.0/8"));
+    CHECK(read_prefix("192.0.2.7").value() == prefix("192.0.2.7"));
+    CHECK(read_prefix("2001:DB8:0::/64").value() == prefix("2001:db8::/64"));
+    CHECK(to_line(read_prefix("192.0.2.7/24").error()) ==
+          "\"192.0.2.7/24\": no block of that size begins at 192.0.2.7; write 192.0.2.0/24 if that "
+          "is meant");
+    CHECK(read_prefix("2001:db8::1/64").error().hint == "write 2001:db8::/64 if that is meant");
+    CHECK(read_prefix("example.org").error().reason == "is no address and no CIDR block");
+}
+
+TEST_CASE("a set of blocks takes more of them") {
+    std::vector<Prefix> first{prefix("10.0.0.0/8")}, more{prefix("10.1.0.0/16"), prefix("::1")};
+    PrefixSet set(first);
+    set.add(more);
+    CHECK(set.contains(ip("10.2.0.1")));
+    CHECK(set.contains(ip("::1")));
+    CHECK_FALSE(set.contains(ip("11.0.0.1")));
+    CHECK(set == PrefixSet(std::vector<Prefix>{prefix("10.0.0.0/8"), prefix("::1")}));
+}
 
 TEST_CASE("an attacker has one address, however a log writes it") {
     for (const char* text :

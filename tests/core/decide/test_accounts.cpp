@@ -36,15 +36,61 @@ TEST_CASE("accounts: the country after the last that is allowed is too many, and
     CHECK(table.judge(login("joe", "5.5.5.5", "CH", 3)).standing == Standing::good);
     auto over = table.add(login("joe", "5.5.5.5", "DE", 4));
     CHECK(over.standing == Standing::too_many_countries);
-    CHECK(over.just_over);
+    CHECK(over.notice);
     CHECK(over.countries == 3);
     CHECK(over.addresses == 4);
-    CHECK_FALSE(table.add(login("joe", "5.5.5.6", "DE", 5)).just_over);
+    CHECK_FALSE(table.add(login("joe", "5.5.5.6", "DE", 5)).notice);
     CHECK(table.judge(login("ann", "5.5.5.5", "DE", 6)).standing == Standing::good);
     // A day later only what came last is left, and the next time it is said again.
     CHECK(table.add(login("joe", "5.5.5.6", "DE", 86403)).standing == Standing::good);
     CHECK(table.add(login("joe", "8.8.8.8", "US", 86410)).standing == Standing::good);
-    CHECK(table.add(login("joe", "9.9.9.9", "CH", 86411)).just_over);
+    CHECK(table.add(login("joe", "9.9.9.9", "CH", 86411)).notice);
+}
+
+TEST_CASE("accounts: one that goes over again and again is told of once an hour") {
+    constexpr double minute = 60;
+    AccountLimits few = limits(1, 0);
+    few.findtime = 10min;
+    AccountTable table(few);
+    // Over at each second one of these, and good again ten minutes later.
+    auto goes_over = [&](AccountTable& in, double when) {
+        in.add(login("joe", "8.8.8.8", "US", when));
+        return in.add(login("joe", "9.9.9.9", "CH", when + 1)).notice;
+    };
+    CHECK(goes_over(table, 0));
+    CHECK_FALSE(goes_over(table, 2));
+    CHECK_FALSE(goes_over(table, 20 * minute));
+    CHECK_FALSE(goes_over(table, 40 * minute));
+    CHECK(table.held_notices() == 2);
+    // A restart forgets nothing of it, nor does it go with the logins.
+    AccountTable again(few);
+    again.restore(AccountTable::undump("joe", AccountTable::dump(*table.find("joe"))).value());
+    again.expire(at(55 * minute));
+    CHECK_FALSE(goes_over(again, 55 * minute));
+    // What was held back and is still so is told when it may be.
+    again.add(login("joe", "8.8.8.8", "US", 59 * minute));
+    CHECK(again.add(login("joe", "9.9.9.9", "CH", 60 * minute + 1)).notice);
+    CHECK(again.held_notices() == 1);
+    // Another account has its own hour; one that was cleared begins anew.
+    CHECK_FALSE(goes_over(again, 80 * minute));
+    CHECK(again.forget("joe"));
+    CHECK(goes_over(again, 81 * minute));
+    again.expire(at(200 * minute));
+    CHECK(again.size() == 0);
+}
+
+TEST_CASE("accounts: what was told while it was only tried is told again in earnest") {
+    AccountLimits tried = limits(1, 0);
+    tried.simulate = true;
+    AccountTable table(tried);
+    table.add(login("joe", "8.8.8.8", "US", 0));
+    CHECK(table.add(login("joe", "9.9.9.9", "CH", 1)).notice);
+    CHECK_FALSE(table.add(login("joe", "9.9.9.9", "CH", 2)).notice);
+    table.set_limits(limits(1, 0));
+    CHECK(table.add(login("joe", "9.9.9.9", "CH", 3)).notice);
+    CHECK_FALSE(table.add(login("joe", "9.9.9.9", "CH", 4)).notice);
+    table.set_limits(tried);
+    CHECK_FALSE(table.add(login("joe", "9.9.9.9", "CH", 5)).notice);
 }
 
 TEST_CASE("accounts: private and unknown places are no country, a /64 is one address") {
@@ -66,7 +112,7 @@ TEST_CASE("accounts: what an administrator says of one counts more than its plac
     table.add(login("joe", "8.8.8.8", "US", 3));
     auto counted = table.add(login("joe", "9.9.9.9", "CH", 4));
     CHECK(counted.standing == Standing::good);
-    CHECK_FALSE(counted.just_over);
+    CHECK_FALSE(counted.notice);
     CHECK(counted.countries == 2);
     CHECK(table.forget("JOE"));
     CHECK_FALSE(table.forget("joe"));
@@ -139,13 +185,15 @@ TEST_CASE("accounts: a checkpoint has what changed, and gives it back") {
     std::map<std::string, std::string> stored;
     auto take = [&] {
         int changes = 0;
-        table.take_changes([&](const std::string& user, const AccountUse* account) {
+        auto put = [&](const std::string& user, const AccountUse* account) {
             ++changes;
             if (account == nullptr)
                 stored.erase(user);
             else
                 stored[user] = AccountTable::dump(*account);
-        });
+        };
+        std::size_t most = SIZE_MAX;
+        table.take_changes(put, most);
         return changes;
     };
     CHECK(take() == 2);
@@ -157,18 +205,23 @@ TEST_CASE("accounts: a checkpoint has what changed, and gives it back") {
     CHECK(again.find("ann|x")->mark == Mark::allowed);
     auto counted = again.add(login("joe", "5.5.5.5", "DE", 3));
     CHECK(counted.standing == Standing::too_many_countries);
-    CHECK_FALSE(counted.just_over);  // that was said before the checkpoint
+    CHECK_FALSE(counted.notice);  // that was said before the checkpoint
     table.forget("joe");
     CHECK(take() == 1);
     CHECK_FALSE(stored.contains("joe"));
+    // One that was written before it said when it was told of.
+    std::string old = "1:01:11:12:10002:20001:01:0";
+    CHECK(AccountTable::undump("bob", old).value().over == Over::told);
     CHECK_FALSE(AccountTable::undump("bob", "nonsense"));
-    CHECK_FALSE(AccountTable::undump("Bob", stored["ann|x"]));
+    // A name of a state that knew letter case beyond ASCII.
+    CHECK(AccountTable::undump("J\u00d6RG", stored["ann|x"]).value().user == "j\u00f6rg");
 }
 
 TEST_CASE("access: lines of the file of old, and what is none") {
     UsersPlaces users;
     auto bad = read_places(
-        "joe@example.org|IN\r\n\n# nobody|\n ann @ example.org | 192.0.2.1 \njoe@example.org|zz9\n"
+        "\xef\xbb\xbfjoe@example.org|IN\r\n\n# nobody|\n ann @ example.org | 192.0.2.1 "
+        "\njoe@example.org|zz9\n"
         "|IN\nbob|2001:db8::/32|his office\nJOE@example.org|us\nnonsense\n",
         users);
     REQUIRE(bad.size() == 3);
@@ -231,4 +284,72 @@ TEST_CASE("accounts: desks of an office are no places, nor is the machine itself
     CHECK(log_in("172.32.0.1") == Permit::account);
     // Who is over is over at his desk, too.
     CHECK(log_in("192.168.7.1") == Permit::account);
+}
+
+TEST_CASE("accounts: what is only tried refuses nobody, and hides nothing that is in force") {
+    AccessRules rules;
+    rules.everywhere = false;
+    rules.countries = {"US"};
+    rules.accounts.addresses = 1;
+    AccountTable accounts(rules.accounts);
+    auto log_in = [&](const std::string& address) {
+        LoginRequest request{"imap", "joe", ip(address), at(1)};
+        request.proven = true;
+        Decision decision = decide_access(rules, accounts, nullptr, request);
+        return std::pair(decision, access_line(request, decision));
+    };
+    // Without a database all of them are in no country.
+    rules.simulate = true;
+    auto [first, first_line] = log_in("8.8.8.8");
+    CHECK(first.permit == Permit::yes);
+    CHECK(first.only_simulated());
+    CHECK(first_line == "joe : COUNTRYFAILED|imap 8.8.8.8|unknown| (simulate)");
+    auto [second, second_line] = log_in("9.9.9.9");
+    CHECK(second.permit == Permit::account);
+    CHECK_FALSE(second.only_simulated());
+    CHECK(second_line == "joe : ACCOUNTFAILED|imap 9.9.9.9|unknown||2 addresses in 1d");
+    rules.accounts.simulate = true;
+    rules.simulate = false;
+    CHECK(log_in("9.9.9.9").first.permit == Permit::country);
+    rules.everywhere = true;
+    auto [third, third_line] = log_in("9.9.9.9");
+    CHECK(third.permit == Permit::yes);
+    CHECK(third_line == "joe : ACCOUNTFAILED|imap 9.9.9.9|unknown||2 addresses in 1d (simulate)");
+    accounts.mark("joe", Mark::blocked, at(2));
+    CHECK(log_in("9.9.9.9").first.permit == Permit::account);
+}
+
+TEST_CASE("accounts: one user may more or less than all, and who is exempt is never over") {
+    AccountLimits some = limits(2, 3);
+    some.users["bob"] = {3, {}};
+    some.users["ann"] = {{}, 1};
+    some.users["eve"] = {0, 0};
+    some.users["many"] = {0, 150};
+    some.exempt = {"postmaster"};
+    AccountTable table(some);
+    // From how many countries, with an address each, a user may log in.
+    auto places = [&](const std::string& user) {
+        for (int i = 1; i <= 20; ++i) {
+            std::string country{'A', static_cast<char>('A' + i)};
+            auto next = login(user, "8.0.0." + std::to_string(i), country, i);
+            bool good = table.judge(next).standing == Standing::good;
+            REQUIRE(good == (table.add(next).standing == Standing::good));
+            if (!good) return i - 1;
+        }
+        return 20;
+    };
+    CHECK(places("joe") == 2);
+    CHECK(places("Bob") == 3);
+    CHECK(places("ann") == 1);
+    CHECK(places("eve") == 20);
+    CHECK(places("PostMaster") == 20);
+    CHECK_FALSE(table.add(login("postmaster", "9.9.9.9", "ZZ", 30)).notice);
+    // So many addresses are kept that more than the limit can be told.
+    for (int i = 0; i < 150; ++i)
+        CHECK(table.add(login("many", "7.0.0." + std::to_string(i), "US", 40 + i)).standing ==
+              Standing::good);
+    CHECK(table.add(login("many", "7.0.1.0", "US", 200)).standing == Standing::too_many_addresses);
+    // By hand is by hand.
+    table.mark("postmaster", Mark::blocked, at(300));
+    CHECK(table.judge(login("postmaster", "9.9.9.9", "ZZ", 301)).standing == Standing::blocked);
 }

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <deque>
+#include <map>
+#include <random>
+
 #include "core/decide/ban_ledger.h"
 #include "core/decide/bantime.h"
 #include "support/common.h"
@@ -82,13 +86,14 @@ TEST_CASE("a checkpoint gets each change once, and a restore gives the same ledg
     ledger.count_offence(0, prefix("203.0.113.1"), at(0), false);
     ledger.end_next(at(60));
     Changes changes;
-    ledger.take_changes(changes);
+    std::size_t most = SIZE_MAX;
+    ledger.take_changes(changes, most);
     REQUIRE(changes.bans.size() == 1);
     CHECK(changes.bans[0].hits == 1);
     REQUIRE(changes.ended_bans.size() == 1);
     CHECK(changes.offences.size() == 2);
     Changes none;
-    ledger.take_changes(none);
+    ledger.take_changes(none, most);
     CHECK(none.empty());
 
     BanLedger again;
@@ -117,4 +122,38 @@ TEST_CASE("a ban's length follows from its policy alone") {
     CHECK(once <= 70min);
     policy.base = forever;
     CHECK(bantime_of(policy, who, at(0), 2) == forever);
+}
+
+TEST_CASE("a table of offences that is full forgets who came first, and the state hears of it") {
+    OffenceTable table(3);
+    std::map<std::string, std::uint32_t> stored;
+    std::mt19937 random(3);
+    std::map<std::string, std::uint32_t> counted;
+    std::deque<std::string> order;
+    for (int i = 0; i < 3000; ++i) {
+        std::string who = "203.0.113." + std::to_string(random() % 6);
+        BanKey key{0, prefix(who)};
+        if (!counted.contains(who)) {
+            order.push_back(who);
+            if (order.size() > 3) {
+                counted.erase(order.front());
+                order.pop_front();
+            }
+        }
+        ++counted[who];
+        ++table.change(key).count;
+        CHECK(table.size() == counted.size());
+        CHECK(table.find(key)->count == counted[who]);
+        if (random() % 3 != 0) continue;
+        std::size_t most = random() % 3 == 0 ? 1 : SIZE_MAX;
+        table.take_changes(
+            [&](const BanKey& one, const Offences& offences) {
+                if (offences.count == 0)
+                    stored.erase(to_string(one.prefix));
+                else
+                    stored[to_string(one.prefix)] = offences.count;
+            },
+            most);
+        if (table.waiting_changes() == 0) CHECK(stored == counted);
+    }
 }

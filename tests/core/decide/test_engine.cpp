@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <map>
 #include <random>
+#include <set>
 
 #include "core/decide/engine.h"
 #include "core/decide/reconcile.h"
@@ -138,8 +140,8 @@ TEST_CASE("with bantime.extend bans end at the same time, however late lines are
         auto state = [](Machine& machine) {
             std::string text;
             for (const Ban& ban : machine.engine.bans())
-                text += std::to_string(ban.from.us) + " " + std::to_string(ban.until.us) +
-                        " " + std::to_string(ban.offence) + " " + std::to_string(ban.hits);
+                text += std::to_string(ban.from.us) + " " + std::to_string(ban.until.us) + " " +
+                        std::to_string(ban.offence) + " " + std::to_string(ban.hits);
             auto counts = machine.engine.counts(0);
             return text + " bans " + std::to_string(counts.bans) + " hits " +
                    std::to_string(counts.hits);
@@ -196,6 +198,99 @@ TEST_CASE("ignored and own addresses are never counted, nor banned with their bl
     CHECK(machine.hit("2001:db8::bad", 0, 0) == Said{"ban 2001:db8::bad test for 1h"});
 }
 
+TEST_CASE("what is ignored since is lifted with the blocks that hold it, jail by jail") {
+    JailRules other = jail();
+    other.name = "other";
+    other.v4_length = 24;
+    other.bantime.extend = true;
+    auto ignoring = [](JailRules rules, std::vector<Prefix> list) {
+        rules.ignoreip = PrefixSet(list);
+        return rules;
+    };
+    Machine machine({jail(), other});
+    for (const char* one : {"203.0.113.9", "203.0.113.10", "198.51.100.1", "2001:db8:0:1::1"})
+        for (JailIndex in : {JailIndex{0}, JailIndex{1}}) machine.hit(one, 0, 0, in);
+    Outcome made;
+    REQUIRE(machine.engine.ban_by_hand({0, prefix("203.0.0.0/16"), {}, "", false}, at(0), made));
+    REQUIRE(machine.engine.ban_by_hand({0, prefix("203.0.112.0/23"), {}, "", true}, at(0), made));
+    auto lift = [&] {
+        Outcome outcome;
+        std::size_t count = machine.engine.lift_exempt(at(5), outcome);
+        machine.said.clear();
+        machine.hear(outcome);
+        CHECK(count == machine.said.size());
+        for (const Event& event : outcome.events)
+            CHECK(std::get<Unbanned>(event).why == Unbanned::Why::ignored);
+        std::ranges::sort(machine.said);
+        return machine.said;
+    };
+    CHECK(lift() == Said{});
+    Outcome changed;
+    SECTION("the jail's own list") {
+        machine.engine.set_rules({ignoring(jail(), {prefix("203.0.113.9")}), other}, at(5),
+                                 changed);
+        CHECK(lift() == Said{"unban 203.0.0.0/16", "unban 203.0.113.9"});
+        CHECK(lift() == Said{});
+        CHECK(machine.engine.bans_over(prefix("203.0.113.9")).size() == 2);  // other's, and forced
+    }
+    SECTION("the list of another one, in which a block holds the address") {
+        machine.engine.set_rules(
+            {jail(), ignoring(other, {prefix("203.0.113.9"), prefix("2001:db8:0:1::5")})}, at(5),
+            changed);
+        CHECK(lift() == Said{"unban 2001:db8:0:1::/64", "unban 203.0.113.0/24"});
+        // It is no expired ban, to which late lines count.
+        CHECK(machine.hit("203.0.113.10", 4, 6, 1) == Said{"ban 203.0.113.10 other for 1h"});
+    }
+    SECTION("our own addresses, unless ignoreself is off") {
+        JailRules all = other;
+        all.ignoreself = false;
+        machine.engine.set_rules({jail(), all}, at(5), changed);
+        machine.engine.set_own_addresses(PrefixSet(std::vector<Prefix>{prefix("198.51.100.1")}));
+        CHECK(lift() == Said{"unban 198.51.100.1"});
+    }
+    SECTION("a ban by hand that is taken over by --force") {
+        REQUIRE(
+            machine.engine.ban_by_hand({0, prefix("203.0.113.9"), {}, "", true}, at(1), changed));
+        machine.engine.set_rules({ignoring(jail(), {prefix("203.0.113.9")}), other}, at(5),
+                                 changed);
+        CHECK(lift() == Said{"unban 203.0.0.0/16"});
+    }
+}
+
+TEST_CASE("an escalated prefix that holds what is ignored since is lifted, its offenders are not") {
+    JailRules rules = jail();
+    rules.ipv6_escalation = {{{56, 2}}};
+    Machine machine({rules});
+    machine.hit("2001:db8:0:1::1", 0, 0);
+    CHECK(machine.hit("2001:db8:0:2::1", 0, 0) ==
+          Said{"ban 2001:db8:0:2::/64 test for 1h", "ban 2001:db8::/56 test for 1h"});
+    rules.ignoreip = PrefixSet(std::vector<Prefix>{prefix("2001:db8:0:9::1")});
+    Outcome outcome;
+    machine.engine.set_rules({rules}, at(1), outcome);
+    CHECK(machine.engine.lift_exempt(at(1), outcome) == 1);
+    machine.said.clear();
+    machine.hear(outcome);
+    CHECK(machine.said == Said{"unban 2001:db8::/56"});
+    // Nor does it come back by further offenders.
+    CHECK(machine.hit("2001:db8:0:3::1", 2, 2) == Said{"ban 2001:db8:0:3::/64 test for 1h"});
+    CHECK(machine.hit("2001:db8:0:4::1", 3, 3) == Said{"ban 2001:db8:0:4::/64 test for 1h"});
+}
+
+TEST_CASE("no late line brings back a prefix that holds what is ignored since") {
+    JailRules rules = jail(2, 1min);
+    rules.bantime.extend = true;
+    rules.ipv6_escalation = {{{56, 2}}};
+    Machine machine({rules});
+    machine.hit("2001:db8:0:1::1", 0, 0);
+    CHECK(machine.hit("2001:db8:0:2::1", 0, 0) == Said{"ban 2001:db8::/56 test for 1m"});
+    CHECK(machine.wait(60) == Said{"unban 2001:db8::/56"});
+    rules.ignoreip = PrefixSet(std::vector<Prefix>{prefix("2001:db8:0:9::1")});
+    Outcome outcome;
+    machine.engine.set_rules({rules}, at(61), outcome);
+    CHECK(machine.hit("2001:db8:0:3::1", 50, 65) == Said{});
+    CHECK(machine.engine.bans().empty());
+}
+
 TEST_CASE("a recidive jail counts the bans of other jails") {
     JailRules recidive = jail(2, 168h);
     recidive.name = "recidive";
@@ -231,6 +326,20 @@ TEST_CASE("bans by hand: ignored and own addresses only when forced; unban by ad
     CHECK(machine.engine.unban({}, prefix("10.1.2.3"), at(1), outcome) == 1);
     CHECK(machine.engine.unban({}, prefix("10.1.2.3"), at(1), outcome) == 0);
     CHECK(machine.engine.unban({}, prefix("192.0.0.0/16"), at(1), outcome) == 1);
+}
+
+TEST_CASE("an unban lifts no block that is wider than what a jail bans as one, unless told to") {
+    Machine machine({jail()});
+    Outcome outcome;
+    for (const char* one : {"10.1.2.0/24", "10.1.2.3", "2001:db8::/64", "2001:db8::/48"})
+        REQUIRE(machine.engine.ban_by_hand({0, prefix(one), {}, "", false}, at(0), outcome));
+    auto stay = Engine::Wider::stay;
+    CHECK(machine.engine.unban({}, prefix("10.1.2.4"), at(1), outcome, stay) == 0);
+    CHECK(machine.engine.unban({}, prefix("10.1.2.3"), at(1), outcome, stay) == 1);
+    CHECK(machine.engine.unban({}, prefix("2001:db8::9"), at(1), outcome, stay) == 1);
+    CHECK(machine.engine.unban({}, prefix("2001:db8::/32"), at(1), outcome, stay) == 1);
+    CHECK(machine.engine.unban({}, prefix("10.1.2.4"), at(1), outcome) == 1);
+    CHECK(machine.engine.bans().empty());
 }
 
 TEST_CASE("an unban ends the bans that hold it and those within it, and no other") {
@@ -417,6 +526,40 @@ TEST_CASE("a jail keeps its number, and all that is known of it, whatever comes,
     }
 }
 
+TEST_CASE("weights: a ban says how many lines made how many failures, also after a checkpoint") {
+    JailRules rules = jail(5);
+    rules.weights = {{"bad", 5}, {"odd", 2}};
+    Engine engine;
+    Outcome outcome;
+    engine.set_rules({rules}, at(0), outcome);
+    Rule rule{std::make_shared<Filter>(), {0}};
+    auto reason = [&](Engine& of, const char* id, const std::string& address, double time) {
+        Pattern pattern = std::move(*compile_pattern(id, "<HOST>", {}, true));
+        Hit hit{&rule, &pattern, at(time), "a line", ip(address)};
+        Outcome said;
+        of.on_hit(hit, at(time), said);
+        for (const Event& event : said.events)
+            if (const auto* banned = std::get_if<Banned>(&event))
+                return banned->ban.story->reason + ", " +
+                       std::to_string(banned->ban.story->matches.size());
+        return std::string();
+    };
+    CHECK(reason(engine, "bad", "203.0.113.1", 0) == "bad: 5 failures by 1 line, 1");
+    for (int i = 0; i < 4; ++i) CHECK(reason(engine, "other", "203.0.113.2", i).empty());
+    CHECK(reason(engine, "other", "203.0.113.2", 4) == "other: 5 failures by 5 lines, 5");
+    CHECK(reason(engine, "odd", "203.0.113.3", 5).empty());
+    CHECK(reason(engine, "odd", "203.0.113.3", 6).empty());
+    CHECK(engine.kept_lines(0, prefix("203.0.113.3")).size() == 2);
+    CHECK(engine.windows(0).find(prefix("203.0.113.3"))->times.size() == 4);
+    CHECK(reason(engine, "bad", "203.0.113.3", 7) == "bad: 9 failures by 3 lines, 3");
+
+    for (int i = 0; i < 2; ++i) CHECK(reason(engine, "odd", "203.0.113.4", 8 + i).empty());
+    Engine again;
+    again.set_rules({rules}, at(0), outcome);
+    for (const WindowChange& window : engine.take_changes().windows) again.restore_window(window);
+    CHECK(reason(again, "other", "203.0.113.4", 10) == "other: 5 failures, 1");
+}
+
 TEST_CASE("what a checkpoint took gives the same machine again") {
     Machine machine({jail(3)});
     for (int i = 0; i < 3; ++i) machine.hit("203.0.113.9", i, i);
@@ -434,6 +577,81 @@ TEST_CASE("what a checkpoint took gives the same machine again") {
     CHECK(again.wait(3602) == Said{"unban 203.0.113.9"});
     Changes later = again.engine.take_changes();
     CHECK(later.ended_bans.size() == 1);
+}
+
+namespace {
+
+// What a state holds to which the changes were put down, one after the other.
+struct Stored {
+    std::map<std::pair<JailIndex, std::string>, std::string> bans, windows, offences;
+    std::multiset<std::string> history;
+    bool operator==(const Stored&) const = default;
+
+    static std::pair<JailIndex, std::string> name(const BanKey& key) {
+        return {key.jail, to_string(key.prefix)};
+    }
+    void put(const Changes& changes) {
+        for (const Unbanned& ended : changes.ended_bans) {
+            bans.erase(name(ended.ban.key));
+            history.insert(to_string(ended.ban.key.prefix) + std::to_string(ended.ban.from.us) +
+                           " " + std::to_string(ended.at.us));
+        }
+        for (const Ban& ban : changes.bans)
+            bans[name(ban.key)] = std::to_string(ban.from.us) + " " + std::to_string(ban.until.us) +
+                                  " " + std::to_string(ban.hits);
+        for (const WindowChange& window : changes.windows) {
+            windows.erase(name(window.key));
+            for (Instant time : window.times)
+                windows[name(window.key)] += std::to_string(time.us) + " ";
+        }
+        for (const auto& [key, one] : changes.offences) {
+            offences.erase(name(key));
+            if (one.count > 0)
+                offences[name(key)] = std::to_string(one.count) + std::to_string(one.last.us);
+        }
+    }
+};
+
+}  // namespace
+
+TEST_CASE("slices of changes, put down one after the other, make one moment") {
+    std::mt19937 random(GENERATE(range(0U, 40U)));
+    JailRules two = jail(2, 20s);
+    two.name = "two";
+    two.bantime.extend = true;
+    if (random() % 2 == 0) two.ipv6_escalation = {{EscalationStep{60, 3}}};
+    Machine sliced({jail(2, 20s), two});
+    Machine whole({jail(2, 20s), two});
+    sliced.engine.take_changes();
+    whole.engine.take_changes();
+    Stored by_slices;
+    Stored at_once;
+    std::size_t slices = 0;
+    double time = 0;
+    auto live = [&] {
+        time += static_cast<double>(random() % 8);
+        std::string address = random() % 3 == 0
+                                  ? "2001:db8:0:" + std::to_string(random() % 9) + "::1"
+                                  : "203.0.113." + std::to_string(random() % 12);
+        auto number = static_cast<JailIndex>(random() % 2);
+        double at = time - static_cast<double>(random() % 30);
+        CHECK(sliced.hit(address, at, time, number) == whole.hit(address, at, time, number));
+    };
+    for (int checkpoint = 0; checkpoint < 20; ++checkpoint) {
+        for (std::size_t i = random() % 60; i > 0; --i) live();
+        while (sliced.engine.waiting_changes() > 0) {
+            by_slices.put(sliced.engine.take_changes(1 + random() % 7));
+            ++slices;
+            if (sliced.engine.waiting_changes() > 0 && random() % 3 > 0) live();
+        }
+        at_once.put(whole.engine.take_changes());
+        CHECK(by_slices.bans == at_once.bans);
+        CHECK(by_slices.windows == at_once.windows);
+        CHECK(by_slices.offences == at_once.offences);
+        CHECK(by_slices.history == at_once.history);
+    }
+    CHECK(slices > 40);
+    CHECK(by_slices.history.size() > 10);
 }
 
 TEST_CASE("an element of a set is kept, renewed if it ends wrong, removed if it is ours alone") {
@@ -577,4 +795,29 @@ TEST_CASE(
     // Never a block with an ignored address in it.
     for (int i = 1; i < 50; ++i)
         CHECK(machine.hit("198.51.100." + std::to_string(i), 60 + i, 60 + i).empty());
+}
+
+TEST_CASE("a flood takes no more memory than all windows may, and pushes out no other jail's") {
+    std::vector<JailRules> rules(2);
+    rules[0].name = "quiet";
+    rules[1].name = "flooded";
+    for (JailRules& jail : rules) jail.maxretry = 1000;
+    EngineLimits limits;
+    limits.windows_memory = 1 << 20;
+    Machine machine(rules, limits);
+    for (int i = 0; i < 100; ++i) machine.hit("198.51.100." + std::to_string(i), 0, 0, 0);
+    for (int n = 0; n < 600; ++n) machine.hit("203.0.113.9", 1, 1, 1);
+    std::size_t most = 0;
+    for (int i = 0; i < 40'000; ++i) {
+        machine.hit("10.1." + std::to_string(i / 256) + "." + std::to_string(i % 256), 2, 2, 1);
+        most = std::max(most, machine.engine.windows_memory());
+    }
+    // An index that grows goes over it for as long as it takes to make room.
+    CHECK(most <= limits.windows_memory * 5 / 4);
+    CHECK(machine.engine.windows_memory() <= limits.windows_memory);
+    CHECK(machine.engine.windows(0).size() == 100);
+    CHECK(machine.engine.windows(0).evicted() == 0);
+    CHECK(machine.engine.windows(1).find(prefix("203.0.113.9"))->times.size() == 600);
+    CHECK(machine.engine.evicted_for_memory() == machine.engine.windows(1).evicted());
+    CHECK(machine.engine.windows(1).size() + machine.engine.evicted_for_memory() == 40'001);
 }

@@ -38,7 +38,7 @@ Ruleset mail_router_rules() {
         std::vector<Error> warnings;
         FilterConfig config =
             load_filter(BANDD_SOURCE "/filters/" + std::string(name) + ".yaml").filter;
-        rules.rules.push_back({compile_filter(config, {}, {}, errors, warnings), {0}});
+        rules.rules.push_back({compile_filter(config, {}, errors, warnings), {0}});
     }
     prepare(rules);
     return rules;

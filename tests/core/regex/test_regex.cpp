@@ -103,19 +103,30 @@ TEST_CASE("patterns through which a client could name another host are found") {
              "^.* \"SMTPD\"\t\\d*\t\\d*\t\".*\"\t\"<HOST>\"\t\"RECEIVED: EHLO .*\\.us\"$",
              "^(?:<HOST> )+$",
              "^x .{0,80} from <HOST>",
+             // A client is called `x from 198.51.100.7`, or `x" from 198.51.100.7`.
+             "^user [^ ]+ from <HOST>",
+             "^user \\S+ from <HOST>(?: port \\d+)?",
+             "^user \"[^\"]*\" from <HOST>",
+             "^user <F-USER>\\w+</F-USER> from <HOST>",
+             "^user <F-USER>[\\w.]+</F-USER> from <HOST> .*$",
+             "^user \\S+ from <HOST> by [^ ]+$",
+             "^user (?:[^\"\\\\]|\\\\.)* from <HOST>",
+             "^\"SMTPD\"\\t\\d+\\t\\d+\\t\"[^\"]*\"\\t\"<HOST>\"\\t\"SENT: 503",
          }) {
         INFO(unsafe);
         CHECK(find_forgery(unsafe));
     }
     for (const char* safe : {
              "^<HOST> ",
-             "^user [^ ]+ from <HOST>",
-             "^\"SMTPD\"\\t\\d+\\t\\d+\\t\"[^\"]*\"\\t\"<HOST>\"\\t\"SENT: 503",
+             "^user [^ ]+ from <HOST>$",
+             "^user \"[^\"]*\" from <HOST>(?: port \\d+)?$",
+             "^user <F-USER>\\w+</F-USER> from <HOST> port \\d+$",
+             "^\"SMTPD\"\\t\\d+\\t\\d+\\t\"[-\\d:. ]*\"\\t\"<HOST>\"\\t\"SENT: 503",
              "^Failed \\S+ for (?:invalid user )?<F-USER>.*</F-USER> from <HOST> port \\d+(?: "
              "ssh\\d*)?$",
              "from <HOST>$",
-             "^[^\\[\\s]*\\[<HOST>\\](?::\\d+)?: SASL",
-             "^user .* rip=<HOST>, lip=[^,<>=]*$",
+             "^[-\\w.]*\\[<HOST>\\](?::\\d+)?: SASL",
+             "^user .* rip=<HOST>, lip=[\\da-f.:]*$",
              "^x (?:yes|no) <HOST>",
              "^x \\d* <HOST>",
          }) {

@@ -124,6 +124,49 @@ TEST_CASE("rsyslog writes no colon after the tag of a message that came by RFC 5
     CHECK(open_envelope("Nov 21 09:59:58 gate sshd[812] b", {}, arrival, &last).pid == "812");
 }
 
+// NXLog sends no tag, so rsyslog takes the record for one, up to its first space.
+TEST_CASE("hMailServer's records in the forms in which rsyslog's templates write them") {
+    std::string rest = R"( 17:02:34.406"#011"203.0.113.9"#011"SENT: 503 Bad")";
+    std::string tag = R"("SMTPD"#0112824#0119493#011"2020-08-20)";
+    for (const std::string& line :
+         {"<189>1 2026-11-21T09:59:58+00:00 mail " + tag + " - - - " + rest,
+          "<189>2026-11-21T09:59:58+00:00 mail " + tag.substr(0, 32) + rest,
+          "2026-11-21T09:59:58+00:00 mail " + tag + rest, "Nov 21 09:59:58 mail " + tag + rest}) {
+        INFO(line);
+        auto record = open(line);
+        CHECK(record.host == "mail");
+        CHECK(record.tag.empty());
+        CHECK(record.syslog);
+        CHECK(time_of(line) == "2026-11-21T09:59:58Z");
+        CHECK(record.message.starts_with(tag.substr(0, 32)));
+        CHECK(record.message.ends_with(rest));
+    }
+    for (const char* event : {R"(4376#011"2020-02-08 03:36:46.319"#011"[Blacklist] x")",
+                              "4376\t\"2020-02-08 03:36:46.319\"\t\"[Blacklist] x\""}) {
+        auto record = open("2026-11-21T09:59:58+00:00 mail " + std::string(event));
+        CHECK(record.host == "mail");
+        CHECK(record.message == event);
+    }
+    // With a tag, but no number of a process; with a mark before the record; and both.
+    std::string record = R"("SMTPD"#0112824#0119493#011"2020-08-20 17:02:34.406"#011"x")";
+    std::string mark = "\xef\xbb\xbf";
+    for (const std::string& line :
+         {"Nov 21 09:59:58 mail hMail " + record, "2026-11-21T09:59:58+00:00 mail hMail " + record,
+          "2026-11-21T09:59:58+00:00 mail hMail: " + mark + record,
+          "Nov 21 09:59:58 mail hMail[12]: " + mark + record,
+          "Nov 21 09:59:58 mail hMail " + mark + record,
+          "<189>1 2026-11-21T09:59:58+00:00 mail hMail 12 - -  " + record,
+          "<189>1 2026-11-21T09:59:58+00:00 mail hMail - - -  " + mark + record}) {
+        INFO(line);
+        CHECK(open(line).host == "mail");
+        CHECK(open(line).tag == "hMail");
+        CHECK(open(line).message == record);
+    }
+    // Numbers alone begin no record.
+    CHECK(open("2026-11-21T09:59:58+00:00 mail 4376 #011\"x").host.empty());
+    CHECK(open("<189>1 2026-11-21T09:59:58+00:00 mail 4376 - - - x").tag == "4376");
+}
+
 TEST_CASE("a syslog date has the newest year that does not put it more than a day ahead") {
     CHECK(time_of("Nov 22 09:59:58 gate a: b") == "2026-11-22T09:59:58Z");
     CHECK(time_of("Nov 22 10:00:01 gate a: b") == "2025-11-22T10:00:01Z");
@@ -180,16 +223,54 @@ TEST_CASE("web servers, epoch, and lines without a date") {
     std::string clf = "203.0.113.9 - - [21/Nov/2026:03:05:50 +0100] \"GET / HTTP/1.1\" 404 1";
     CHECK(time_of(clf) == "2026-11-21T02:05:50Z");
     CHECK(open(clf).message == clf);
+    // A client writes into the user what looks like a date.
+    CHECK(time_of("203.0.113.9 - x [10/Nov/2000:00:00:00 +0000] [21/Nov/2026:03:05:50 +0100] "
+                  "\"GET /[10/Nov/2000:00:00:00 +0000] HTTP/1.1\" 404 1 \"-\" \"[x\"") ==
+          "2026-11-21T02:05:50Z");
     auto nginx = open("2026/11/21 03:05:50 [error] 12#12: *1 no user");
     CHECK(format_rfc3339(*nginx.time) == "2026-11-21T03:05:50Z");
     CHECK(nginx.message == "[error] 12#12: *1 no user");
     auto apache = open("[Sat Nov 21 03:05:50.123456 2026] [auth:error] x");
     CHECK(format_rfc3339(*apache.time) == "2026-11-21T03:05:50.123456Z");
     CHECK(apache.message == "[auth:error] x");
+    CHECK(time_of("[20261121-03:05:50] [INFO ] AUTHFAIL: x") == "2026-11-21T03:05:50Z");
+    CHECK(open("[20261121-03:05:50] [INFO ] AUTHFAIL: x").message == "[INFO ] AUTHFAIL: x");
+    CHECK(time_of("2026.11.21 03:05:50 LOG3[1:2]: x") == "2026-11-21T03:05:50Z");
+    CHECK(time_of("2026.11/21 03:05:50 x") == "none");
     CHECK(time_of("1795255200.5 something") == "2026-11-21T10:00:00.500000Z");
     CHECK(time_of("[1795255200] something") == "2026-11-21T10:00:00Z");
     CHECK(time_of("no date here at all") == "none");
     CHECK(open("no date here at all").message == "no date here at all");
+}
+
+TEST_CASE("a first word that ends with a colon is a program, and no host") {
+    auto line =
+        open("Nov 21 03:05:50 auth(joe,192.0.2.110,sasl:login)<CvN+E95U>: Info: sql: wrong");
+    CHECK(line.host.empty());
+    CHECK(line.tag == "auth");
+    CHECK(line.message == "auth(joe,192.0.2.110,sasl:login)<CvN+E95U>: Info: sql: wrong");
+    CHECK(open("Nov 21 03:05:50 imap-login: Info: x").tag == "imap-login");
+    CHECK(open("Nov 21 03:05:50 <x>: y z: w").message == "<x>: y z: w");
+    CHECK(open("Nov 21 03:05:50 fe80::1: x y: z").tag == "fe80::1");
+}
+
+TEST_CASE("a repeated message is the message that was repeated") {
+    auto line = open("Nov 21 03:05:50 gate sshd[811]: message repeated 5 times: [ Failed x [y]]");
+    CHECK(line.message == "Failed x [y]");
+    CHECK(line.times == 5);
+    CHECK(open("2026-11-21T09:59:58+00:00 gate sshd[811]: message repeated 65535 times: [Failed]")
+              .times == 65535);
+    for (const char* none :
+         {"message repeated 65536 times: [ x]", "message repeated 0 times: [ x]",
+          "message repeated -1 times: [ x]", "message repeated x times: [ y]",
+          "message repeated 5 times: [ x", "message repeated 5 times: ", "message repeated ",
+          "Message repeated 5 times: [ x]", " message repeated 5 times: [ x]"}) {
+        INFO(none);
+        auto as_it_is = open("Nov 21 03:05:50 gate sshd[811]: " + std::string(none));
+        CHECK(as_it_is.message == none);
+        CHECK(as_it_is.times == 1);
+    }
+    CHECK(open("message repeated 5 times: [ x]").times == 1);  // no syslog
 }
 
 TEST_CASE("half a head, or a wrong one, is message and never an error") {
@@ -246,6 +327,8 @@ TEST_CASE("a syslog message is a line of a file without its priority; what is no
           "2003-10-11T22:14:15.003Z mx su[12]: failed");
     CHECK(file_line("<34>1 2003-10-11T22:14:15.003Z mx su - - [a b=\"]\\\"\"] failed") ==
           "2003-10-11T22:14:15.003Z mx su: failed");
+    CHECK(file_line("<34>1 2003-10-11T22:14:15.003Z mx su 12 ID47 -  failed") ==
+          "2003-10-11T22:14:15.003Z mx su[12]: failed");
     CHECK(file_line("<34>1 2003-10-11T22:14:15.003Z mx su - - -") ==
           "2003-10-11T22:14:15.003Z mx su: ");
     for (const char* other : {"", "<", "<>x", "<38>app: no date", "<38>Not 1 date", "<38>Nov", "<3",

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "cli/nearest.h"
+#include "config/nearest.h"
 
 #include <vector>
 
 #include "core/match/fail2ban_pattern.h"
 
 namespace bandd {
+
+std::string in_words(const Nearest& nearest) {
+    std::string words = nearest.id + " comes nearest: it takes \"" + nearest.fits + "\"";
+    if (!nearest.wants.empty()) return words + ", but then wants " + nearest.wants;
+    return words + ", which is all, but it is not used (its mode), or not for this tag";
+}
 
 std::optional<Nearest> nearest_pattern(const FilterConfig& filter, std::string_view text) {
     std::optional<Nearest> best;

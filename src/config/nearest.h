@@ -17,6 +17,10 @@ struct Nearest {
     std::string wants;  // the rest of the pattern, which does not match after that: "from <HOST>$"
 };
 
+// "x comes nearest: it takes "…", but then wants …". One that matches it all says that, too: it is
+// of a mode that the jail leaves out, or the line's tag is another.
+std::string in_words(const Nearest& nearest);
+
 // Empty if no beginning of any pattern matches. Slow: it compiles every beginning of every pattern.
 std::optional<Nearest> nearest_pattern(const FilterConfig& filter, std::string_view text);
 

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Orders for many addresses at once: all are understood before the first one is given.
+#pragma once
+
+#include <istream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "core/base/instant.h"
+
+namespace bandd {
+
+inline constexpr std::size_t most_orders = 2'000'000;
+inline constexpr std::size_t longest_reason = 1000;
+
+struct BulkOrder {
+    std::string ip;
+    std::string span;                   // how long; empty if nothing is said
+    std::optional<Instant> until = {};  // or until when
+    std::string reason;                 // may be empty
+    std::string jail;                   // may be empty
+    Place where;
+    bool again = false;  // it was a ban, and `even_if_ignored` says how it was made
+    bool even_if_ignored = false;
+};
+
+struct Bulk {
+    std::vector<BulkOrder> orders;
+    std::vector<Error> bad;
+    std::size_t over = 0;  // bans of a list whose time is over
+};
+
+// Lines of ADDRESS [END] [REASON], or what `bandctl bans --json` writes. END is a time (2h,
+// forever) or a date (2026-12-01, 2026-12-01T10:00:00Z). Empty lines and those with # are nothing.
+Bulk read_bulk(std::istream& in, Instant now);
+// The words of a command line; `-` is standard input.
+Bulk read_bulk(const std::vector<std::string>& words, Instant now);
+
+// Says what is bad, and gives the exit code; exit_done if nothing is.
+int refuse_bad(const std::vector<Error>& bad);
+
+// Sends `orders` in slices, with `for_all` where an order says nothing else, and adds up what is
+// answered: "banned", "unbanned" and so on. Orders that are refused go to `refused`. The error is
+// the exit code, after what failed was said.
+std::expected<Json, int> send_orders(const CommonOptions& common, const std::string& command,
+                                     const std::vector<BulkOrder>& orders, const Json& for_all,
+                                     std::vector<Error>& refused);
+
+}  // namespace bandd

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// bandctl allow, set, stop, start: what changes the configuration until it is taken back.
+#include <array>
+#include <charconv>
+
+#include "config/types.h"
+#include "core/base/typed_prefix.h"
+#include "core/decide/engine.h"
+#include "daemon/ban_json.h"
+#include "daemon/commands.h"
+#include "daemon/overrides.h"
+#include "os/clock.h"
+
+namespace bandd {
+namespace {
+
+Json to_json(const Overrides::Allowed& one) {
+    Json json{{"ip", to_string(one.prefix)},
+              {"since", format_rfc3339(one.since)},
+              {"until", time_to_json(one.until)},
+              {"reason", one.reason}};
+    if (!one.jail.empty()) json["jail"] = one.jail;
+    return json;
+}
+
+Json to_json(const CommandParts& parts, const std::vector<Ban>& bans) {
+    Json list = Json::array();
+    for (const Ban& ban : bans)
+        if (list.size() < most_in_an_answer)
+            list.push_back(ban_to_json(ban, parts.engine.rules(ban.key.jail).name));
+    return list;
+}
+
+// A whole internet that is allowed is a daemon that does nothing.
+constexpr int widest_allowed_v4 = 8, widest_allowed_v6 = 16;
+
+Json allow(CommandParts& parts, const Json& arguments, const CommandReply&) {
+    auto prefix = read_prefix(text_argument(arguments, "ip"));
+    if (!prefix) return failure(prefix.error(), exit_usage);
+    if (prefix->length < (prefix->is_v4() ? widest_allowed_v4 : widest_allowed_v6))
+        return failure({"allow " + to_string(*prefix), "it is too wide", "stop jails instead", {}});
+    std::string jail = text_argument(arguments, "jail");
+    if (!jail.empty() && parts.overrides.loaded_jail(jail) == nullptr)
+        return failure(no_such_jail(parts, jail));
+    Instant at = now();
+    Overrides::Allowed one{*prefix, jail, at, never, text_argument(arguments, "reason")};
+    if (std::string span = text_argument(arguments, "for"); !span.empty()) {
+        auto duration = parse_duration(span);
+        if (!duration || *duration <= Duration{0}) return failure(bad_duration(span), exit_usage);
+        one.until = at + *duration;
+    }
+    Json result = to_json(one);
+    if (auto taken = parts.overrides.allow(std::move(one)); !taken) return failure(taken.error());
+    result["bans"] = to_json(parts, parts.renew_rules());
+    for (const Ban* ban : parts.engine.bans_over(*prefix))
+        if (jail.empty() || parts.engine.rules(ban->key.jail).name == jail)
+            result["covered_by"].push_back(
+                ban_to_json(*ban, parts.engine.rules(ban->key.jail).name));
+    return success(std::move(result));
+}
+
+Json allow_list(CommandParts& parts, const Json&, const CommandReply&) {
+    Json list = Json::array();
+    for (const Overrides::Allowed& one : parts.overrides.allowed()) list.push_back(to_json(one));
+    return success({{"allowed", std::move(list)}});
+}
+
+Json allow_remove(CommandParts& parts, const Json& arguments, const CommandReply&) {
+    auto prefix = read_prefix(text_argument(arguments, "ip"));
+    if (!prefix) return failure(prefix.error(), exit_usage);
+    std::string jail = text_argument(arguments, "jail");
+    if (!parts.overrides.disallow(*prefix, jail)) {
+        std::string what = to_string(*prefix) + (jail.empty() ? "" : " in jail \"" + jail + "\"");
+        return failure({what,
+                        "is not allowed by hand",
+                        "bandctl allow list shows what is; of one jail's, name it with --jail",
+                        {}});
+    }
+    parts.renew_rules();
+    return success({{"ip", to_string(*prefix)}});
+}
+
+std::optional<std::uint32_t> parse_count(const std::string& text) {
+    std::uint32_t number = 0;
+    auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (fault != std::errc{} || end != text.data() + text.size()) return {};
+    if (number < 1 || number > Overrides::most_maxretry) return {};
+    return number;
+}
+
+// `value` is "default" where the configuration's is to hold again.
+Result<> set_limit(Overrides::Limits& limits, const std::string& key, const std::string& value) {
+    bool reset = value == "default";
+    if (key == "maxretry") {
+        limits.maxretry = reset ? std::nullopt : parse_count(value);
+        if (!reset && !limits.maxretry)
+            return fail("maxretry \"" + value + "\"", "is no number from 1 to 1000");
+        return {};
+    }
+    if (key != "bantime" && key != "findtime")
+        return fail("\"" + key + "\"", "cannot be set at run time",
+                    "bantime, findtime and maxretry can");
+    auto& limit = key == "bantime" ? limits.bantime : limits.findtime;
+    limit = reset ? std::nullopt : parse_duration(value);
+    if (reset) return {};
+    if (!limit || *limit <= Duration{0}) return std::unexpected(bad_duration(value));
+    if (key == "findtime" && *limit == forever)
+        return fail("findtime", "cannot be for ever", "write 10m, 1h or 1d");
+    return {};
+}
+
+Json set(CommandParts& parts, const Json& arguments, const CommandReply&) {
+    std::string jail = text_argument(arguments, "jail");
+    if (auto found = find_jail(parts, jail); !found) return failure(found.error());
+    Overrides::Limits limits;
+    if (const Overrides::Limits* known = parts.overrides.limits(jail)) limits = *known;
+    std::string key = text_argument(arguments, "key");
+    std::string value = text_argument(arguments, "value");
+    if (auto done = set_limit(limits, key, value); !done) return failure(done.error(), exit_usage);
+    parts.overrides.set_limits(jail, limits);
+    parts.renew_rules();
+    const JailRules& rules = parts.engine.rules(*parts.engine.find_jail(jail));
+    return success({{"jail", jail},
+                    {"maxretry", rules.maxretry},
+                    {"findtime", rules.today ? "today" : format_duration(rules.findtime)},
+                    {"bantime", format_duration(rules.bantime.base)}});
+}
+
+Json stop_or_start(CommandParts& parts, const Json& arguments, bool stopped) {
+    std::string jail = text_argument(arguments, "jail");
+    Overrides::Limits limits;
+    if (const Overrides::Limits* known = parts.overrides.limits(jail)) limits = *known;
+    if (parts.overrides.loaded_jail(jail) == nullptr) return failure(no_such_jail(parts, jail));
+    if (limits.stopped == stopped)
+        return failure(
+            {"jail \"" + jail + "\"", stopped ? "is stopped already" : "is not stopped", {}, {}});
+    Overrides::Limits before = limits;
+    limits.stopped = stopped;
+    auto bans = parts.engine.bans().size();
+    parts.overrides.set_limits(jail, limits);
+    if (auto done = parts.renew_jails(); !done) {
+        parts.overrides.set_limits(jail, before);
+        return failure(done.error());
+    }
+    auto left = parts.engine.bans().size();
+    return success(
+        {{"jail", jail}, {"stopped", stopped}, {"unbanned", bans - std::min(bans, left)}});
+}
+
+Json stop(CommandParts& parts, const Json& arguments, const CommandReply&) {
+    return stop_or_start(parts, arguments, true);
+}
+Json start(CommandParts& parts, const Json& arguments, const CommandReply&) {
+    return stop_or_start(parts, arguments, false);
+}
+
+}  // namespace
+
+std::span<const CommandRow> override_commands() {
+    static const std::array table{
+        CommandRow{"allow", allow, true},
+        CommandRow{"allow list", allow_list},
+        CommandRow{"allow remove", allow_remove, true},
+        CommandRow{"set", set, true},
+        CommandRow{"stop", stop, true},
+        CommandRow{"start", start, true},
+    };
+    return table;
+}
+
+}  // namespace bandd

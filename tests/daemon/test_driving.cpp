@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// bandctl and the daemon as a tired administrator drives them: nothing false is said, and nothing
+// is done that was not meant.
+#include <csignal>
+
+#include "os/clock.h"
+#include "support/setup.h"
+
+using namespace bandd;
+
+TEST_CASE_METHOD(AppSetup, "what is meant for one daemon never reaches another one") {
+    // The machine's own, at the socket that is used if nothing names one.
+    write_file(dir / "bandd.yaml",
+               "state: run/state.db\nuser: nobody\ngroup: nogroup\njails: {}\n");
+    must("mkdir -p /run/bandd");
+    REQUIRE(daemon.start());
+    REQUIRE(daemon.ctl("ban 203.0.113.9 --for 1h").code == 0);
+    TempDirectory other;
+    auto refused = [&](const std::string& config) {
+        Ran ran = sh(built("bandctl") + " -c " + config + " flush");
+        INFO(ran.out);
+        CHECK(ran.code == 2);
+        return ran.out;
+    };
+    CHECK(refused(other / "wrong") == "configuration \"" + other / "wrong" +
+                                          "\": No such file or directory\nbandctl: cannot tell "
+                                          "where bandd's socket is; mend that first, or give "
+                                          "--socket; bandd itself goes on as it was\n");
+    CHECK(has(refused(other.path()), "bandd: runs on the configuration \"" + dir / "bandd.yaml" +
+                                         "\", not on \"" + other / "bandd.yaml" +
+                                         "\"; give --socket if that daemon is meant"));
+    // Beside the daemon's own.
+    write_file(dir / "other.yaml", "jails: {}\n");
+    CHECK(has(refused(dir / "other.yaml"), "give --socket if that daemon is meant"));
+    Ran unset = sh(built("bandctl") + " -s '' flush");
+    CHECK(unset.code == 2);
+    CHECK(unset.out == "--socket: has no name; leave it out, or give a path\n");
+    write_file(other / "bandd.yaml", "jails: [\n");
+    CHECK(has(refused(other.path()), "cannot tell where bandd's socket is"));
+    write_file(other / "bandd.yaml", "jails: {}\n");
+    CHECK(has(refused(other.path()), "give --socket if that daemon is meant"));
+    CHECK(bans() == "203.0.113.9 manual active\n");
+    CHECK(sh(built("bandctl") + " -c " + other.path() + " -s /run/bandd/bandd.sock flush").code ==
+          0);
+}
+
+TEST_CASE_METHOD(AppSetup, "a mistyped block bans and lifts nothing") {
+    configure_app("    ignoreip: [198.51.100.0/24]\n");
+    REQUIRE(daemon.start());
+    Ran ran = daemon.ctl("ban 10.0.0.0/4");
+    CHECK(ran.code == 2);
+    CHECK(ran.out ==
+          "\"10.0.0.0/4\": no block of that size begins at 10.0.0.0; write 0.0.0.0/4 if that is "
+          "meant\n");
+    CHECK(daemon.ctl("unban 203.0.113.9/24").code == 2);
+    CHECK(daemon.ctl("history 203.0.113.9/24").code == 2);
+    ran = daemon.ctl("ban 10.0.0.0/8");
+    CHECK(ran.code == 1);
+    CHECK(ran.out ==
+          "ban 10.0.0.0/8: it is wider than a /16; use --force to ban it all the same\n");
+    ran = daemon.ctl("ban 198.0.0.0/8 -j app");
+    CHECK(has(ran.out, "and ignored addresses or this machine's own are in it"));
+    CHECK(has(daemon.ctl("ban 2001::/16").out, "it is wider than a /32"));
+    CHECK(bans().empty());
+    CHECK(daemon.ctl("ban 10.0.0.0/8 --force").code == 0);
+    CHECK(daemon.ctl("ban 172.16.0.0/16").code == 0);
+    CHECK(bans() == "10.0.0.0/8 manual active\n172.16.0.0/16 manual active\n");
+}
+
+TEST_CASE_METHOD(AppSetup, "unban of an address lifts no block that it is in, unless told to") {
+    configure_app();
+    REQUIRE(daemon.start());
+    REQUIRE(daemon.ctl("ban 203.0.113.0/24").code == 0);
+    REQUIRE(daemon.ctl("ban 2001:db8::7").code == 0);
+    Ran ran = daemon.ctl("unban 203.0.113.9");
+    CHECK(ran.code == 1);
+    CHECK(ran.out ==
+          "203.0.113.9: is banned only as a part of 203.0.113.0/24 (jail manual); bandctl unban "
+          "203.0.113.0/24 lifts that whole block, and so does --covering\n");
+    REQUIRE(daemon.ctl("ban 203.0.113.9 -j app").code == 0);
+    ran = daemon.ctl("unban 203.0.113.9");
+    CHECK(ran.code == 1);
+    CHECK(ran.out ==
+          "203.0.113.9 is free (jail app)\nit stays banned as a part of 203.0.113.0/24 (jail "
+          "manual); --covering lifts that, too\n");
+    CHECK(daemon.ctl("unban 203.0.113.9 --covering").out ==
+          "203.0.113.0/24 is free (jail manual)\n");
+    // An IPv6 address is banned as its /64, and lifted as that.
+    CHECK(daemon.ctl("unban 2001:db8::8").out == "2001:db8::/64 is free (jail manual)\n");
+    CHECK(bans().empty());
+}
+
+TEST_CASE_METHOD(AppSetup, "no answer is false: blocks, limits, jails that are not there") {
+    configure_app();
+    REQUIRE(daemon.start());
+    for (const char* who : {"203.0.113.8", "203.0.113.9", "198.51.100.7"})
+        REQUIRE(daemon.ctl(std::string("ban ") + who).code == 0);
+    denied("203.0.113.50");
+    REQUIRE(wait_for([&] { return has(daemon.ctl("explain 203.0.113.50").out, "1 of 2 hits"); }));
+    Ran inside = daemon.ctl("explain 203.0.113.0/24");
+    INFO(inside.out);
+    CHECK(has(inside.out, "jail app\n  1 offender within it counted so far\n"));
+    CHECK(has(inside.out, "jail manual\n  2 bans within it: 203.0.113.8, 203.0.113.9\n"));
+    CHECK_FALSE(has(inside.out, "is banned ("));
+    CHECK(daemon.ctl("bans --limit 0").out == "3 more: use --limit\n");
+    CHECK(daemon.ctl("history --limit 0").out == "more: use --limit\n");
+    CHECK(has(daemon.ctl("history --limit 2").out, "… and more: use --limit\n"));
+    CHECK_FALSE(has(daemon.ctl("history --limit 3").out, "more"));
+    for (const char* command : {"history -j", "bans -j", "unban --all -j", "status"}) {
+        Ran ran = daemon.ctl(std::string(command) + " manul");
+        CHECK(ran.code == 1);
+        CHECK(ran.out == "jail \"manul\": there is no such jail; did you mean \"manual\"?\n");
+    }
+    Background watcher("exec " + built("bandctl") + " -c " + dir.path() + " watch 2>&1",
+                       dir / "events");
+    CHECK(wait_for([&] {
+        return read_file(dir / "events") == "watching for hits, bans and unbans; Ctrl-C ends it\n";
+    }));
+    Ran replay = sh(built("bandctl") + " -c " + dir.path() + " replay " + log);
+    INFO(replay.out);
+    CHECK(has(replay.out, "nobody would have been banned\n"));
+}
+
+TEST_CASE_METHOD(AppSetup, "many at once: all, or a list of what is bad, and in seconds") {
+    configure_app("    ignoreip: [198.51.100.0/24]\n");
+    REQUIRE(daemon.start());
+    std::string list = dir / "list";
+    write_file(list,
+               "# from a friend\n"
+               "203.0.113.7 2h spam run\n"
+               "203.0.113.8\n\n"
+               "2001:db8::7 forever\n"
+               "203.0.113.9 2031-01-01T00:00:00Z 3 times\n"
+               "203.0.113.10 2001-01-01\n");
+    auto from_file = [&](const std::string& command) {
+        return sh(built("bandctl") + " -c " + dir.path() + " " + command + " < " + list + " 2>&1");
+    };
+    Ran ran = from_file("ban - -r theirs");
+    INFO(ran.out);
+    CHECK(ran.code == 0);
+    CHECK(ran.out == "4 bans in force\n1 ban left out, as their time is over\n");
+    Json one = json("bans --reason 'spam run'")["bans"];
+    REQUIRE(one.size() == 1);
+    CHECK(one[0]["ip"] == "203.0.113.7");
+    CHECK(json("bans --reason theirs")["total"] == 2);
+    CHECK(json("bans --within 203.0.113.9")["bans"][0]["until"] == "2031-01-01T00:00:00Z");
+    CHECK(json("bans --within 203.0.113.9")["bans"][0]["reason"] == "by hand: 3 times");
+    // What bans --json wrote comes back as it was.
+    must(built("bandctl") + " -c " + dir.path() + " bans --json > " + list);
+    auto all = [&] {
+        std::string text;
+        Json answer = json("bans --sort ip");
+        for (const Json& ban : answer["bans"])
+            for (const char* key : {"ip", "jail", "until", "reason"}) text += ban[key].dump();
+        return text;
+    };
+    std::string before = all();
+    CHECK(daemon.ctl("flush").out == "4 bans lifted\n");
+    CHECK(from_file("ban -").out == "4 bans in force\n");
+    CHECK(all() == before);
+    CHECK(daemon.ctl("unban 203.0.113.7 203.0.113.8 192.0.2.1").out ==
+          "2 bans lifted\n1 was not banned\n");
+    CHECK(from_file("unban -").out == "2 bans lifted\n2 were not banned\n");
+    // Nobody is banned if a line is bad, here or there.
+    write_file(list, "203.0.113.1\n203.0.113.2/24\n\nnobody\n");
+    ran = from_file("ban -");
+    CHECK(ran.code == 2);
+    CHECK(has(ran.out, "standard input:2: \"203.0.113.2/24\": no block of that size begins"));
+    CHECK(has(ran.out, "standard input:4: \"nobody\": is no address and no CIDR block"));
+    write_file(list, "203.0.113.1\n198.51.100.9\n203.0.0.0/8\n");
+    ran = from_file("ban - -j app");
+    CHECK(ran.code == 1);
+    CHECK(has(ran.out, "standard input:2: ban 198.51.100.9: ignoreip of jail \"app\" holds it"));
+    CHECK(has(ran.out, "standard input:3: ban 203.0.0.0/8: it is wider than a /16"));
+    CHECK(has(ran.out, "ban: nobody was banned; take these lines out, or mend them\n"));
+    CHECK(bans().empty());
+    CHECK(has(daemon.ctl("ban 203.0.113.1 nobody").out, "\"nobody\": is no address"));
+    CHECK(bans().empty());
+    CHECK(daemon.ctl("ban 203.0.113.1 203.0.113.2").out == "2 bans in force\n");
+    CHECK(daemon.ctl("ban 203.0.113.3 203.0.113.3 203.0.113.1").out ==
+          "1 ban in force\n2 bans renewed: there before, or named twice\n");
+    must(built("bandctl") + " -c " + dir.path() + " unban 203.0.113.3");
+    SECTION("a hundred thousand") {
+#ifdef BANDD_ADDRESS_SANITIZER
+        constexpr int many = 10'000;
+#else
+        constexpr int many = 100'000;
+#endif
+        std::string text;
+        for (int i = 0; i < many; ++i)
+            text += "10." + std::to_string(i >> 16) + "." + std::to_string(i >> 8 & 255) + "." +
+                    std::to_string(i & 255) + " 2h\n";
+        write_file(list, text);
+        double begin = stopwatch();
+        ran = from_file("ban -");
+        INFO(stopwatch() - begin << " s");
+        // On a busy machine the kernel may still be at it.
+        CHECK(ran.out.starts_with(std::to_string(many) + " bans in force\n"));
+        CHECK(json("bans --limit 0")["total"] == many + 2);
+        CHECK(daemon.ctl("bans --format list --limit 1 --sort ip").out ==
+              "10.0.0.0\n" + std::to_string(many + 1) + " more: use --limit\n");
+        CHECK(from_file("unban -").out == std::to_string(many) + " bans lifted\n");
+        WARN("banned and lifted in " << stopwatch() - begin << " s");
+    }
+}
+
+TEST_CASE_METHOD(AppSetup, "what `bans` lists for programs is all, and can be banned again") {
+    configure_app("    ignoreip: [198.51.100.0/24]\n");
+    REQUIRE(daemon.start());
+    std::string many;
+    for (int i = 0; i < 12'000; ++i)
+        many += "10.1." + std::to_string(i / 250) + "." + std::to_string(1 + i % 250) + " 1h\n";
+    write_file(dir / "many", many);
+    auto ctl = "bandctl -s " + dir / "run/socket ";
+    std::string with_path = "PATH=" + built("") + ":$PATH ";
+    must(with_path + ctl + "ban - < " + dir / "many");
+    REQUIRE(daemon.ctl("ban 198.51.100.7 -j app --force --for 1h").code == 0);
+    REQUIRE(daemon.ctl("ban 172.0.0.0/8 --force --for 1h").code == 0);
+    REQUIRE(daemon.ctl("ban 203.0.113.9 --for 1h").code == 0);
+    auto count_of = [&](const std::string& how) {
+        return std::stoi(must(with_path + ctl + how + " | wc -l"));
+    };
+    CHECK(count_of("bans --format list") == 12'003);
+    CHECK(count_of("bans --format csv") == 12'004);
+    CHECK(count_of("bans --format list --limit 7 2> /dev/null") == 7);
+    CHECK(must(with_path + ctl + "bans --format list --sort ip --within 10.1.0.0/29") ==
+          "10.1.0.1\n10.1.0.2\n10.1.0.3\n10.1.0.4\n10.1.0.5\n10.1.0.6\n10.1.0.7\n");
+    CHECK(daemon.ctl("bans --limit -1").code == 2);
+    must(with_path + ctl + "--json bans > " + dir / "saved");
+    CHECK(daemon.ctl("flush").code == 0);
+    must(with_path + ctl + "ban - < " + dir / "saved");
+    CHECK(count_of("bans --format list") == 12'003);
+    // As they were made: one holds against ignoreip, the others do not.
+    auto of = [&](const std::string& block) {
+        return json("bans --within " + block)["bans"][0].value("even_if_ignored", false);
+    };
+    CHECK(of("198.51.100.7"));
+    CHECK_FALSE(of("203.0.113.9"));
+    // A renewal takes nothing away.
+    REQUIRE(daemon.ctl("ban 198.51.100.8 -j app --force").code == 0);
+    daemon.ctl("ban 198.51.100.8 -j app");
+    CHECK(of("198.51.100.8"));
+    for (const char* wrong : {"203.0.113.10 2hh", "203.0.113.10 -1h", "203.0.113.10 0"}) {
+        Ran ran = sh("echo " + std::string(wrong) + " | " + with_path + ctl + "ban -");
+        CHECK(ran.code == 2);
+        CHECK(has(ran.out, "standard input:1: end \""));
+    }
+    must("echo 203.0.113.11 90 | " + with_path + ctl + "ban -");
+    CHECK(has(json("bans --within 203.0.113.11").dump(), "\"reason\":\"by hand\""));
+    must("echo 203.0.113.12 3 failures | " + with_path + ctl + "ban -");
+    CHECK(has(json("bans --within 203.0.113.12").dump(), "by hand: 3 failures"));
+}
+
+TEST_CASE_METHOD(AppSetup, "bans: filters, order, pages, and formats for programs") {
+    make_database("8.2.0.0/16 country_code=DE\n8.1.0.0/16 country_code=FR\n");
+    configure_app("", "geoip: geo.mmdb\n");
+    REQUIRE(daemon.start());
+    must(built("bandctl") + " -c " + dir.path() +
+         " ban 8.2.0.1 8.2.0.2 -r 'one, \"two\"' --for forever");
+    must(built("bandctl") + " -c " + dir.path() + " ban 8.1.0.1 -j app");
+    auto list = [&](const std::string& options) {
+        return daemon.ctl("bans --format list --sort ip " + options).out;
+    };
+    CHECK(list("") == "8.1.0.1\n8.2.0.1\n8.2.0.2\n");
+    CHECK(list("--reverse") == "8.2.0.2\n8.2.0.1\n8.1.0.1\n");
+    CHECK(list("--country de") == "8.2.0.1\n8.2.0.2\n");
+    CHECK(list("--jail app") == "8.1.0.1\n");
+    CHECK(list("--within 8.2.0.0/24 --skip 1") == "8.2.0.2\n");
+    CHECK(list("--since 1h --limit 2") == "8.1.0.1\n8.2.0.1\n1 more: use --limit\n");
+    CHECK(list("--reason two --limit 1 --skip 1") == "8.2.0.2\n");
+    CHECK(daemon.ctl("bans --country XX").out == "nobody is banned that this is true of\n");
+    Ran csv = daemon.ctl("bans --format csv --within 8.2.0.1");
+    CHECK(csv.out.starts_with("address,jail,state,from,until,hits,reason\n8.2.0.1,manual,"));
+    CHECK(has(csv.out, ",,0,\"by hand: one, \"\"two\"\"\"\n"));
+    Ran narrow = sh("COLUMNS=60 " + built("bandctl") + " -c " + dir.path() + " bans");
+    INFO(narrow.out);
+    for (std::size_t at = 0, end = 0; (end = narrow.out.find('\n', at)) != std::string::npos;
+         at = end + 1)
+        CHECK(end - at <= 62);  // "…" has three bytes
+    CHECK(has(narrow.out, "8.2.0.1"));
+    CHECK(has(narrow.out, "UNTIL"));
+}
+
+TEST_CASE_METHOD(AppSetup,
+                 "allow: nobody there is banned from then on, over kill -9, until it ends") {
+    configure_app("", "checkpoint: 1s\n");
+    REQUIRE(daemon.start());
+    REQUIRE(daemon.ctl("ban 203.0.113.0/24").code == 0);
+    CHECK(daemon.ctl("allow list").out == "nobody is allowed by hand\n");
+    Ran ran = daemon.ctl("allow 203.0.113.9 --for 2d -r office");
+    INFO(ran.out);
+    CHECK(ran.code == 0);
+    CHECK(has(ran.out, "203.0.113.9 is allowed, until "));
+    CHECK(has(ran.out, "203.0.113.0/24 is free (jail manual)\n"));
+    CHECK(daemon.ctl("allow 198.51.100.0/24 -j app").code == 0);
+    CHECK_FALSE(in_set("manual-ipv4-24", "203.0.113.0/24"));
+    CHECK(
+        has(daemon.ctl("explain 203.0.113.9").out, "never banned: 203.0.113.9 is allowed by hand"));
+    CHECK(has(daemon.ctl("explain 203.0.113.9").out, ": office\n"));
+    ran = daemon.ctl("ban 203.0.113.9");
+    CHECK(ran.code == 1);
+    CHECK(has(ran.out, "it is allowed by hand (bandctl allow list)"));
+    auto allowed = [&] {
+        std::string all;
+        Json answer = json("allow list");
+        for (const Json& one : answer["allowed"])
+            all += one["ip"].get<std::string>() + one.value("jail", "") + "\n";
+        return all;
+    };
+    CHECK(allowed() == "203.0.113.9\n198.51.100.0/24app\n");
+    auto check = [&] {
+        CHECK(allowed() == "203.0.113.9\n198.51.100.0/24app\n");
+        denied("203.0.113.9");
+        denied("203.0.113.9");
+        denied("198.51.100.7");
+        denied("198.51.100.7");
+        denied("192.0.2.7");
+        denied("192.0.2.7");
+        CHECK(bans_become("192.0.2.7 app active\n"));
+        must(built("bandctl") + " -c " + dir.path() + " unban 192.0.2.7");
+    };
+    check();
+    CHECK(wait_for([&] { return has(daemon.ctl("state export").out, "office"); }));
+    daemon.stop(SIGKILL);
+    REQUIRE(daemon.start());
+    check();
+    CHECK(daemon.ctl("reload").code == 0);
+    check();
+    CHECK(daemon.ctl("allow remove 203.0.113.9").code == 0);
+    CHECK(daemon.ctl("allow remove 203.0.113.9").code == 1);
+    CHECK(daemon.ctl("ban 203.0.113.9").code == 0);
+    CHECK(daemon.ctl("allow 203.0.113.9 --for 1s").code == 0);
+    CHECK(wait_for([&] { return allowed() == "198.51.100.0/24app\n"; }));
+    CHECK(daemon.ctl("ban 203.0.113.9").code == 0);
+    CHECK(has(daemon.ctl("allow 0.0.0.0/0").out, "it is too wide"));
+    CHECK(has(daemon.ctl("allow 192.0.2.1 -j aap").out, "did you mean \"app\"?"));
+    CHECK(daemon.ctl("ban 192.0.2.1 --force").code == 0);
+    ran = daemon.ctl("allow 192.0.2.1");
+    CHECK(ran.code == 1);
+    CHECK(has(ran.out, "it stays banned by 192.0.2.1 (jail manual), which was made with --force"));
+}
+
+TEST_CASE_METHOD(AppSetup, "a jail is stopped, started and changed at run time, over restarts") {
+    configure_app("", "checkpoint: 1s\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    REQUIRE(bans_become("203.0.113.9 app active\n"));
+    Ran ran = daemon.ctl("stop app");
+    INFO(ran.out);
+    CHECK(ran.out == "jail app is stopped, until bandctl start; 1 ban lifted\n");
+    CHECK(daemon.ctl("stop app").code == 1);
+    CHECK(bans().empty());
+    CHECK_FALSE(in_set("app-ipv4", "203.0.113.9"));
+    CHECK(daemon.ctl("status app").out == "jail app is stopped: bandctl start app\n");
+    CHECK(has(daemon.ctl("status").out, "jail app is stopped: bandctl start app\n"));
+    CHECK(daemon.ctl("ban 203.0.113.1 -j app").out ==
+          "jail \"app\": it is stopped; bandctl start app\n");
+    CHECK(wait_for([&] { return has(daemon.ctl("state export").out, "stopped"); }));
+    daemon.stop(SIGKILL);
+    REQUIRE(daemon.start());
+    CHECK(daemon.ctl("reload").code == 0);
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    CHECK(daemon.ctl("status app").out == "jail app is stopped: bandctl start app\n");
+    CHECK(daemon.ctl("start app").out == "jail app is started\n");
+    CHECK(daemon.ctl("set app maxretry 4").out == "jail app bans after 4 hits in 10m for 1h\n");
+    CHECK(daemon.ctl("set app bantime 2h").out == "jail app bans after 4 hits in 10m for 2h\n");
+    CHECK(daemon.ctl("set app findtime 1d").out == "jail app bans after 4 hits in 1d for 2h\n");
+    CHECK(has(daemon.ctl("status app").out,
+              "maxretry was set by bandctl; the configuration says 2\n"));
+    for (int i = 0; i < 3; ++i) denied("203.0.113.20");
+    CHECK(
+        wait_for([&] { return has(daemon.ctl("explain 203.0.113.20").out, "3 of 4 hits in 1d"); }));
+    CHECK(daemon.ctl("set app maxretry 0").code == 2);
+    CHECK(daemon.ctl("set app bantime soon").code == 2);
+    CHECK(daemon.ctl("set aap bantime 1h").code == 1);
+    CHECK(wait_for([&] { return has(daemon.ctl("state export").out, "findtime"); }));
+    daemon.stop(SIGKILL);
+    REQUIRE(daemon.start());
+    CHECK(
+        wait_for([&] { return has(daemon.ctl("explain 203.0.113.20").out, "3 of 4 hits in 1d"); }));
+    CHECK(daemon.ctl("reload").code == 0);
+    denied("203.0.113.20");
+    REQUIRE(bans_become("203.0.113.20 app active\n"));
+    CHECK(daemon.ctl("set app maxretry default").out ==
+          "jail app bans after 2 hits in 1d for 2h\n");
+    // fail2ban's words.
+    CHECK(daemon.ctl("set app banip 192.0.2.7 192.0.2.8").code == 0);
+    CHECK(daemon.ctl("set app unbanip 192.0.2.7").out == "192.0.2.7 is free\n");
+    CHECK(daemon.ctl("set app addignoreip 192.0.2.8").code == 0);
+    CHECK(bans() == "203.0.113.20 app active\n");
+    CHECK(daemon.ctl("set app delignoreip 192.0.2.8").code == 0);
+}
+
+TEST_CASE_METHOD(AppSetup, "bash completes IPv6 addresses and jails, which the daemon knows") {
+    configure_app();
+    REQUIRE(daemon.start());
+    REQUIRE(daemon.ctl("ban 2001:db8::7").code == 0);
+    auto completed = [&](const std::string& line) {
+        return must("export COMP_LINE='bandctl -c " + dir.path() + " " + line +
+                    "'; PATH=" + built("") +
+                    ":$PATH bash -c 'source " BANDD_SOURCE
+                    "/packaging/completions/bandctl.bash; COMP_POINT=${#COMP_LINE}; _bandctl; "
+                    R"(printf "%s|" "${COMPREPLY[@]}"')");
+    };
+    // Of a word with colons, what comes after the last one.
+    CHECK(completed("unban 2001:db8:") == ":/64|");
+    CHECK(completed("status a") == "app|");
+    CHECK(completed("ban 192.0.2.1 --jail=m") == "manual|");
+}
+
+TEST_CASE_METHOD(AppSetup, "what bandctl itself refuses is JSON, too") {
+    auto error_of = [&](const std::string& arguments) {
+        Ran ran = sh(built("bandctl") + " --json " + arguments + " 2>/dev/null");
+        Json json = Json::parse(ran.out, nullptr, false);
+        INFO(ran.out);
+        CHECK(json.is_object());
+        return json.is_object() ? json.value("error", Json::object()) : Json::object();
+    };
+    CHECK(error_of("ban 10.0.0.0/4")["hint"] == "write 0.0.0.0/4 if that is meant");
+    CHECK(error_of("unbann")["reason"] == "is no command of bandctl");
+    CHECK(error_of("bans --sort size")["what"] == "bandctl bans");
+    CHECK(error_of("ban")["hint"] == "see bandctl help ban");
+    CHECK(error_of("--socket /none status")["hint"] == "is it running?");
+}
+
+TEST_CASE_METHOD(AppSetup,
+                 "a second daemon of one network namespace says what is wrong, and ends") {
+    configure_app();
+    REQUIRE(daemon.start());
+    TempDirectory other;
+    must("chmod 755 " + other.path());
+    auto start_other = [&](const std::string& jails) {
+        write_file(
+            other / "bandd.yaml",
+            "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n" + jails);
+        return std::make_unique<DaemonProcess>(other.path());
+    };
+    auto second = start_other("jails: {}\n");
+    CHECK_FALSE(second->start());
+    INFO(second->log());
+    CHECK(has(second->log(),
+              "nftables table \"bandd\": another bandd of this network namespace has it (process " +
+                  std::to_string(daemon.pid()) + "); stop that one"));
+    // Others' sets are no trouble.
+    second = start_other("jails: {manual: {action: {ipset: {set: theirs}}}}\n");
+    CHECK(second->start());
+    second.reset();
+    // One that was killed holds nothing.
+    daemon.stop(SIGKILL);
+    CHECK(start_other("jails: {}\n")->start());
+}
