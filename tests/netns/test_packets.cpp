@@ -11,6 +11,7 @@
 
 #include <csignal>
 #include <ctime>
+#include <sstream>
 
 #include "os/fd.h"
 #include "support/setup.h"
@@ -78,9 +79,14 @@ struct Network : Setup {
         std::string input = reaches(from, v6 ? "2001:db8:a:ff::1" : "203.0.113.1") ? "router" : "";
         return forward + (forward.empty() || input.empty() ? "" : "+") + input;
     }
+    // Itself, not only a narrower one within it.
     bool banned(const std::string& who) {
+        const std::string name = who + " ";
         return wait_for([&] {
-            return router.ctl("bans --prefix " + who).out.find("active") != std::string::npos;
+            std::istringstream rows(router.ctl("bans --prefix " + who).out);
+            for (std::string row; std::getline(rows, row);)
+                if (row.starts_with(name) && has(row, " active")) return true;
+            return false;
         });
     }
 };

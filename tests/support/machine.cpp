@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -76,8 +77,34 @@ std::string built(const std::string& program) { return BANDD_BUILT "/" + program
 DaemonProcess::DaemonProcess(std::string directory, std::string prefix)
     : directory_(std::move(directory)), prefix_(std::move(prefix)) {}
 
+namespace {
+
+// Of all generations that are not on their own yet.
+std::vector<pid_t> children_of(pid_t pid) {
+    std::vector<pid_t> all;
+    std::string process = std::to_string(pid);
+    std::istringstream children(read_file("/proc/" + process + "/task/" + process + "/children"));
+    for (pid_t child; children >> child;) {
+        all.push_back(child);
+        for (pid_t grandchild : children_of(child)) all.push_back(grandchild);
+    }
+    return all;
+}
+
+bool runs(pid_t pid) {
+    std::string stat = read_file("/proc/" + std::to_string(pid) + "/stat");
+    return !stat.empty() && stat.find(") Z ") == std::string::npos;
+}
+
+}  // namespace
+
+// The processes beside the daemon notice its end and hold its ports until then.
 DaemonProcess::~DaemonProcess() {
-    if (pid_ > 0) stop(SIGKILL);
+    if (pid_ > 0) {
+        std::vector<pid_t> children = children_of(pid_);
+        stop(SIGKILL);
+        wait_for([&] { return std::none_of(children.begin(), children.end(), runs); }, 5);
+    }
 #ifdef BANDD_THREAD_SANITIZER
     // The daemon's own, and what its processes wrote to standard error.
     std::string text = log();
