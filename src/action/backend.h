@@ -29,6 +29,7 @@ struct TargetSpec {
     JailIndex jail = 0;
     std::string jail_name;
     ActionConfig action;
+    bool operator==(const TargetSpec&) const = default;
 };
 
 struct Order {

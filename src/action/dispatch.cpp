@@ -15,21 +15,30 @@ constexpr std::size_t most_actions = 64;  // of one jail: the bits of Progress::
 Carrier& Dispatch::carrier_of(TargetId target) const { return *carriers_[kind_of(target)]; }
 
 void Dispatch::set_targets(std::vector<JailActions> jails) {
-    held_.clear();
-    targets_.clear();
-    by_jail_.clear();
+    std::vector<TargetStatus> fresh;
+    std::vector<std::vector<TargetId>> by_jail;
     for (JailActions& jail : jails) {
-        if (jail.jail >= by_jail_.size()) by_jail_.resize(jail.jail + 1U);
-        std::vector<TargetId>& ids = by_jail_[jail.jail];
+        if (jail.jail >= by_jail.size()) by_jail.resize(jail.jail + 1U);
+        std::vector<TargetId>& ids = by_jail[jail.jail];
         for (ActionConfig& action : jail.actions) {
             if (!carriers_[action.index()] || ids.size() == most_actions) continue;
             TargetStatus status;
-            status.spec = {static_cast<TargetId>(targets_.size()), jail.jail, jail.name,
+            status.spec = {static_cast<TargetId>(fresh.size()), jail.jail, jail.name,
                            std::move(action)};
             ids.push_back(status.spec.id);
-            targets_.push_back(std::move(status));
+            fresh.push_back(std::move(status));
         }
     }
+    by_jail_.resize(std::max(by_jail_.size(), by_jail.size()));  // a jail may have no actions
+    same_targets_ =
+        !targets_.empty() &&
+        std::ranges::equal(targets_, fresh, {}, &TargetStatus::spec, &TargetStatus::spec);
+    if (same_targets_) return;
+    settled_ = find_settled(fresh);
+    send_removals();
+    held_.clear();
+    targets_ = std::move(fresh);
+    by_jail_ = std::move(by_jail);
     find_sharing();
     retries_.assign(targets_.size(), {});
     queues_.assign(targets_.size(), {});
@@ -45,6 +54,50 @@ void Dispatch::set_targets(std::vector<JailActions> jails) {
         for (const TargetStatus& target : targets_)
             if (target.spec.action.index() == kind) specs.push_back(target.spec);
         carriers_[kind]->set_targets(std::move(specs));
+    }
+}
+
+// By jail: its actions stay what they are, its bans are in force, nothing is under way for them,
+// and the kernel will say if somebody touches them.
+std::vector<bool> Dispatch::find_settled(const std::vector<TargetStatus>& fresh) const {
+    std::vector<bool> settled(by_jail_.size());
+    for (JailIndex jail = 0; jail < by_jail_.size(); ++jail) {
+        std::vector<const ActionConfig*> wanted;
+        for (const TargetStatus& target : fresh)
+            if (target.spec.jail == jail) wanted.push_back(&target.spec.action);
+        settled[jail] = !wanted.empty() && wanted.size() == by_jail_[jail].size();
+        for (std::size_t i = 0; settled[jail] && i < wanted.size(); ++i) {
+            TargetId id = by_jail_[jail][i];
+            const TargetStatus& target = targets_[id];
+            settled[jail] = target.spec.action == *wanted[i];
+            if (!settled[jail] || !enforces(id)) continue;
+            settled[jail] = target.prepared && !target.error && queues_[id].empty() &&
+                            sharing_[id].size() == 1 && retries_[id].orders.empty() &&
+                            !retries_[id].full && !retries_[id].reconcile &&
+                            repairs_[id].stage == Repairing::Stage::none &&
+                            carrier_of(id).sees_touches() &&
+                            carrier_of(id).traits(id).longest == forever && !held_.contains(id);
+        }
+    }
+    for (const UnderWay& under_way : under_way_)
+        for (const auto& [request, orders] : under_way.batches)
+            for (const Order& order : orders) settled[targets_[order.target].spec.jail] = false;
+    for (const auto& [key, progress] : progress_) settled[key.jail] = false;
+    return settled;
+}
+
+// Nobody would know later that these were ours. Where all in a set is, the look tells.
+void Dispatch::send_removals() {
+    for (std::size_t kind = 0; kind < carriers_.size(); ++kind) {
+        while (carriers_[kind] && !under_way_[kind].lost && queued_[kind] > 0) {
+            std::vector<Order> orders = take_queued(kind);
+            std::erase_if(orders, [&](const Order& order) {
+                return enforces(order.target) &&
+                       (order.kind != Order::Kind::remove ||
+                        carrier_of(order.target).traits(order.target).ours);
+            });
+            if (!orders.empty()) carriers_[kind]->apply(next_request_++, orders);
+        }
     }
 }
 
@@ -407,12 +460,12 @@ void Dispatch::flush(Instant now, Report& report, Duration longest) {
         more = false;
         for_each_kind([&](std::size_t kind) { more = more || may_send(kind); });
     }
-    // Who waits for it wants all of it to be on its way.
-    if (longest > Duration{0})
-        for_each_kind([&](std::size_t kind) {
-            while (queued_[kind] > 0) send_queued(kind, now, report);
-        });
     expect_checks(now);
+}
+
+void Dispatch::send_all(Instant now, Report& report) {
+    for (std::size_t kind = 0; kind < carriers_.size(); ++kind)
+        while (carriers_[kind] && queued_[kind] > 0) send_queued(kind, now, report);
 }
 
 void Dispatch::wait_for_all(Duration longest) {
@@ -491,6 +544,7 @@ void Dispatch::clear(Instant now, Duration longest) {
             if (enforces(target) && !carrier_of(target).traits(target).ours)
                 queue({Order::Kind::remove, target, ban.key.prefix, forever, {}});
     flush(now, ignored, longest);
+    send_all(now, ignored);
     for (auto& carrier : carriers_)
         if (carrier) carrier->clear();
     wait_for_all(longest);
@@ -498,6 +552,7 @@ void Dispatch::clear(Instant now, Duration longest) {
 
 void Dispatch::finish(Instant now, Report& report, Duration longest) {
     flush(now, report, longest);
+    send_all(now, report);
     wait_for_all(longest);
 }
 

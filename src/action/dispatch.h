@@ -92,12 +92,15 @@ class Dispatch {
     Dispatch(const BanTable& bans, Carriers carriers)
         : bans_(bans), carriers_(std::move(carriers)) {}
 
-    // The actions of all jails, at start and on reload. `make_right` must follow.
+    // The actions of all jails, at start and on reload. `make_right` must follow. What goes on for
+    // jails whose actions are the same goes on, where the kernel tells of what others do to their
+    // sets: so a reload does not make all bans pending, and reads no set of 100,000.
     void set_targets(std::vector<JailActions> jails);
     // What our own sets hold, as bans: for a daemon whose state was lost.
     // Waits for it, at most so long a target.
     std::vector<Ban> bans_in_sets(Instant now, Report& report, Duration longest = patience);
-    // Prepares and reconciles all targets, whatever is in the kernel. Waits for what is done soon.
+    // Prepares and reconciles the targets that are new, whatever is in the kernel. Waits for what
+    // is done soon.
     void make_right(Instant now, Report& report, Duration longest = patience);
     // While a backlog is read, what sets hold and no ban wants is left there: the ban may follow
     // from lines that are yet to be read again, and its packets must not pass meanwhile.
@@ -121,8 +124,8 @@ class Dispatch {
 
     // Takes every ban out of the kernel again, for `stop: flush`; waits for it.
     void clear(Instant now, Duration longest = patience);
-    // Waits for what is under way, and for what follows from it: a ban that is acknowledged only
-    // now is told of, by its other actions, too.
+    // Sends and waits for all, and for what follows from it: a ban that is acknowledged only now is
+    // told of, by its other actions, too.
     void finish(Instant now, Report& report, Duration longest = patience);
 
     const std::vector<TargetStatus>& targets() const { return targets_; }
@@ -201,6 +204,7 @@ class Dispatch {
     // Requests.
     bool may_send(std::size_t kind) const;
     void send_queued(std::size_t kind, Instant now, Report& report);
+    void send_all(Instant now, Report& report);
     std::vector<Order> take_queued(std::size_t kind);
     bool may_be_sent(TargetId target) const;
     bool has_room(std::size_t kind) const;
@@ -209,6 +213,9 @@ class Dispatch {
     // What is to be done.
     void repair_all(std::size_t kind, bool say);
     void find_sharing();
+    void make_old_right(Instant now);
+    std::vector<bool> find_settled(const std::vector<TargetStatus>& fresh) const;
+    void send_removals();
     void acknowledge_all(Report& report);
     void continue_repairs(Instant now, Report& report);
     void continue_repair(TargetId id, std::uint32_t& budget, Instant now, Report& report);
@@ -270,6 +277,9 @@ class Dispatch {
     std::array<std::size_t, action_kinds> queued_{};  // how many, by kind
     TargetId first_served_ = 0;
     std::unordered_map<BanKey, Progress, BanKeyHash> progress_;
+    // Since the last `set_targets`: nothing is new; jails whose targets hold all that they should.
+    bool same_targets_ = false;
+    std::vector<bool> settled_;
     // Slots of bans that were there when targets were set, and that no target has acknowledged
     // since. They wait for all targets of their jail, and are no news to anybody.
     std::vector<bool> unproven_;

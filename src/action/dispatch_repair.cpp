@@ -9,19 +9,43 @@
 namespace bandd {
 
 void Dispatch::make_right(Instant now, Report& report, Duration longest) {
+    if (same_targets_) {
+        make_old_right(now);
+        flush(now, report, longest);
+        return;
+    }
     std::size_t known = report.acknowledged.size();
     // Whatever is not proven to be in the kernel is pending until reconciliation says otherwise.
     unproven_.assign(bans_.slots(), false);
+    auto is_settled = [&](JailIndex jail) { return jail < settled_.size() && settled_[jail]; };
     for (std::uint32_t slot = 0; slot < bans_.slots(); ++slot)
         if (const Ban* ban = bans_.at(slot); ban != nullptr && ban->state != BanState::simulated)
-            unproven_[slot] = enforcing_bits(ban->key.jail) != 0;
-    for (const TargetStatus& target : targets_)
-        if (enforces(target.spec.id)) reconcile_target(target.spec.id, false);
+            unproven_[slot] = enforcing_bits(ban->key.jail) != 0 && !is_settled(ban->key.jail);
+    for (const TargetStatus& target : targets_) {
+        TargetId id = target.spec.id;
+        if (!enforces(id)) continue;
+        if (is_settled(target.spec.jail))
+            look_at(id, Look::prepare, Purpose::prepare);
+        else
+            reconcile_target(id, false);
+    }
     wait_for_all(longest);
     flush(now, report, longest);
     // All is told at once instead of one by one.
     report.acknowledged.resize(known);
     acknowledge_all(report);
+}
+
+// Who reloads has mended something, perhaps.
+void Dispatch::make_old_right(Instant now) {
+    for (const TargetStatus& target : targets_) {
+        TargetId id = target.spec.id;
+        if (!enforces(id)) continue;
+        if (!target.prepared || target.error)
+            retry(id, now);
+        else if (!carrier_of(id).sees_touches())
+            reconcile_target(id, false);
+    }
 }
 
 // What has changed of the state of bans since they had other targets.

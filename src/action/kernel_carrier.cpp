@@ -61,6 +61,7 @@ void KernelCarrier::disconnect() {
     ready_ = writing_ = false;
     waiting_.clear();
     owed_.clear();
+    unsent_.clear();
 }
 
 // It is started anew after a pause.
@@ -106,11 +107,26 @@ SetTraits KernelCarrier::traits(TargetId target) const {
 void KernelCarrier::request(Owed owed, std::vector<std::string> packets) {
     if (!socket_) return;  // lost meanwhile, which is told
     owed.since = Clock::now();
-    if (owed_.empty()) heard_ = owed.since;
-    owed_.push_back(std::move(owed));
-    if (!timer_due_) arm(longest_silence);
-    std::ranges::move(packets, std::back_inserter(waiting_));
+    unsent_.push_back({std::move(owed), std::move(packets)});
+    send_requests();
+}
+
+void KernelCarrier::send_requests() {
+    while (!unsent_.empty() && owed_.size() < most_owed) {
+        Unsent next = std::move(unsent_.front());
+        unsent_.pop_front();
+        if (owed_.empty()) heard_ = Clock::now();
+        owed_.push_back(std::move(next.owed));
+        if (!timer_due_) arm(longest_silence);
+        std::ranges::move(next.packets, std::back_inserter(waiting_));
+    }
     send_waiting();
+}
+
+// The first of what is owed.
+void KernelCarrier::answered() {
+    owed_.pop_front();
+    send_requests();
 }
 
 void KernelCarrier::send_waiting() {
@@ -133,6 +149,8 @@ void KernelCarrier::send_waiting() {
 void KernelCarrier::set_targets(std::vector<TargetSpec> targets) {
     targets_ = std::move(targets);
     traits_.clear();
+    // Nobody waits for what was to be seen of the targets before, and a look may take a second.
+    std::erase_if(unsent_, [](const Unsent& one) { return one.owed.kind == Owed::Kind::looked; });
     if (socket_) request({}, kernel::encode_targets(targets_));
 }
 
@@ -199,7 +217,7 @@ bool KernelCarrier::take(kernel::Answer answer) {
         return owed.kind == Owed::Kind::opened && take_opened(*opened);
     if (std::holds_alternative<kernel::Done>(answer)) {
         if (owed.kind != Owed::Kind::done) return false;
-        owed_.pop_front();
+        answered();
         return true;
     }
     if (auto* elements = std::get_if<kernel::Elements>(&answer)) {
@@ -218,7 +236,6 @@ bool KernelCarrier::take(kernel::Answer answer) {
 }
 
 bool KernelCarrier::take_opened(const kernel::Opened& opened) {
-    owed_.pop_front();
     if (opened.error) {
         lose(*opened.error);
         return true;
@@ -227,18 +244,19 @@ bool KernelCarrier::take_opened(const kernel::Opened& opened) {
     most_listed_ = static_cast<std::size_t>(opened.most_listed);
     ready_ = true;
     tell(Regained{});
+    answered();
     return true;
 }
 
 bool KernelCarrier::take_looked(kernel::Looked looked) {
     Owed owed = std::move(owed_.front());
     if (looked.id != owed.request) return false;
-    owed_.pop_front();
     traits_[owed.target] = looked.traits;
     Result<> result;
     if (looked.error) result = std::unexpected(std::move(*looked.error));
     tell(Looked{owed.request, owed.target, std::move(result), looked.count,
                 std::move(looked.remarks)});
+    answered();
     return true;
 }
 
@@ -252,7 +270,7 @@ bool KernelCarrier::take_applied(kernel::Applied applied) {
     }
     if (applied.more) return true;
     tell(Applied{owed.request, std::move(owed.failed)});
-    owed_.pop_front();
+    answered();
     return true;
 }
 

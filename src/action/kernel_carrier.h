@@ -28,6 +28,8 @@ class KernelCarrier : public Carrier {
     static constexpr Duration longest_silence = std::chrono::seconds(10);
     // Packets that are read in one go.
     static constexpr int most_packets = 64;
+    // Requests that the process has at once. What waits here can be taken back.
+    static constexpr std::size_t most_owed = 4;
 
     // Waits until the process is ready; the error is what that one says, too.
     static Result<std::unique_ptr<KernelCarrier>> start(kernel::Served served, StartKernel start);
@@ -59,6 +61,10 @@ class KernelCarrier : public Carrier {
         std::vector<Failure> failed;  // so far
         Clock::time_point since;
     };
+    struct Unsent {
+        Owed owed;
+        std::vector<std::string> packets;
+    };
 
     KernelCarrier(kernel::Served served, StartKernel start)
         : served_(served), start_(std::move(start)) {}
@@ -66,7 +72,9 @@ class KernelCarrier : public Carrier {
     void disconnect();
     void lose(Error error);
     void request(Owed owed, std::vector<std::string> packets);
+    void send_requests();
     void send_waiting();
+    void answered();
     void read_packets();
     void on_timer();
     void arm(Duration after);
@@ -84,6 +92,7 @@ class KernelCarrier : public Carrier {
     bool writing_ = false;             // the socket is watched for room
     std::deque<std::string> waiting_;  // packets that the socket had no room for
     std::deque<Owed> owed_;
+    std::deque<Unsent> unsent_;
     Clock::time_point started_;
     Clock::time_point heard_;  // when it said something last, or began to owe
     std::optional<Clock::time_point> timer_due_;

@@ -453,6 +453,82 @@ TEST_CASE("a reload sets aside what was acknowledged, and asks the sets again") 
     CHECK(m.take() == Texts{"recovered: set: busy"});
 }
 
+TEST_CASE("a reload that changes no action leaves bans and what is under way as they are") {
+    Machine m({"sshd", "mail"}, {{NftablesAction{}}, {NftablesAction{}}}, true);
+    m.settle();
+    m.ban("203.0.113.9");
+    m.settle();
+    m.ban("203.0.113.10");  // not answered yet
+    for (int i = 0; i < 50; ++i) m.set_targets({{NftablesAction{}}, {NftablesAction{}}});
+    CHECK(m.state("203.0.113.9") == BanState::active);
+    CHECK(m.later->asked.size() == 1);  // the second ban
+    m.answered(1);
+    CHECK(m.state("203.0.113.10") == BanState::active);
+    CHECK(m.take() == Texts{"in force 203.0.113.9 sshd", "in force 203.0.113.10 sshd"});
+}
+
+TEST_CASE("a reload tries again at once what could not be made") {
+    Machine m({"sshd"}, {{NftablesAction{}}});
+    m.nftables->broken[0] = "no table";
+    m.touched();
+    m.ban("203.0.113.9");
+    CHECK(m.state("203.0.113.9") == BanState::pending);
+    m.nftables->broken.clear();
+    m.set_targets({{NftablesAction{}}});
+    CHECK(m.state("203.0.113.9") == BanState::active);
+}
+
+TEST_CASE("a reload looks at a set that cannot tell that somebody touched it") {
+    Machine m({"sshd"}, {{set_named("x")}});
+    m.ban("203.0.113.9");
+    m.ipset->sets[0].clear();
+    m.set_targets({{set_named("x")}});
+    CHECK(m.ipset->sets[0].size() == 1);
+}
+
+TEST_CASE(
+    "a reload that adds an action reads the sets of those jails only whose bans are not sure") {
+    NftablesAction web;
+    web.ports = {{443, 443}};
+    Machine m({"sshd", "mail", "web"}, {{NftablesAction{}}, {NftablesAction{}}, {}}, true);
+    m.settle();
+    m.ban("203.0.113.9");
+    m.settle();
+    m.ban("203.0.113.10", 1);  // not answered when the reload comes
+    m.set_targets({{NftablesAction{}}, {NftablesAction{}}, {web}});
+    CHECK(m.state("203.0.113.9") == BanState::active);
+    CHECK(m.state("203.0.113.10", 1) == BanState::pending);
+    m.ban("203.0.113.11");
+    m.settle();
+    CHECK(m.state("203.0.113.10", 1) == BanState::active);
+    CHECK(m.state("203.0.113.11") == BanState::active);
+    CHECK(m.nftables->sets[0].size() == 2);
+    // And its ends are taken out as ever.
+    m.unban("203.0.113.9");
+    m.settle();
+    CHECK(m.nftables->sets[0].size() == 1);
+    // Touched by somebody: made right, too.
+    m.nftables->sets[0].clear();
+    m.later->touch();
+    m.answered();
+    m.settle();
+    CHECK(m.nftables->sets[0].size() == 1);
+}
+
+TEST_CASE("what a user's own set held of a jail that a reload takes away is taken out of it") {
+    Machine m({"sshd", "mail"}, {{set_named("x")}, {NftablesAction{}}});
+    m.ipset->set_traits[0].ours = false;
+    for (int i = 0; i < 2000; ++i)
+        m.ban("203.0." + std::to_string(i / 250) + "." + std::to_string(i % 250));
+    Outcome outcome;
+    JailRules mail;
+    mail.name = "mail";
+    m.engine.set_rules({mail}, m.now, outcome);
+    m.dispatch->on_events(outcome.events, m.now);
+    m.dispatch->set_targets({{1, "mail", {NftablesAction{}}}});
+    CHECK(m.ipset->sets[0].empty());
+}
+
 TEST_CASE("after a lost state, what our own sets hold becomes bans again") {
     Machine m({"sshd"}, {{NftablesAction{}, SyslogAction{}}});
     m.nftables->sets[0] = {{prefix("203.0.113.1"), std::chrono::hours(1)},

@@ -157,6 +157,41 @@ void say(const Fd& socket, const kernel::Answer& answer) {
 
 }  // namespace
 
+TEST_CASE("looks at targets that a reload has replaced are not asked for any more") {
+    Liar liar;
+    auto asked = [&] {
+        std::size_t looks = 0;
+        char packet[4096];
+        for (;;) {
+            ssize_t got =
+                ::recv(liar.sockets.back().first.get(), packet, sizeof packet, MSG_DONTWAIT);
+            if (got <= 0) return looks;
+            auto request =
+                kernel::decode_request(std::string_view(packet, static_cast<std::size_t>(got)));
+            REQUIRE(request);
+            looks += std::holds_alternative<kernel::LookAt>(*request);
+        }
+    };
+    asked();
+    for (RequestId reload = 1; reload <= 50; ++reload) {
+        liar.carrier->set_targets({nftables_target()});
+        liar.carrier->look(reload, 0, Look::list);
+    }
+    std::size_t looks = asked();
+    CHECK(looks <= KernelCarrier::most_owed);
+    for (RequestId reload = 1; reload <= looks; ++reload) {
+        liar.say(kernel::Done{});
+        liar.say(kernel::Looked{.id = reload});
+    }
+    // The rest: fifty lists of targets, and the last look.
+    for (std::size_t i = looks; i < 50; ++i) {
+        liar.carrier->read();
+        liar.say(kernel::Done{});
+    }
+    CHECK(liar.lost() == "");
+    CHECK(asked() == 1);
+}
+
 TEST_CASE("kernel: what is written is read again") {
     NftablesAction packets;
     packets.hooks = {Hook::input, Hook::forward};
