@@ -64,8 +64,31 @@ Error bad_duration(const std::string& text) {
     return {"\"" + text + "\"", "is no duration", "write 90, 10m, 2h, 1d12h or forever", {}};
 }
 
-std::string to_line_of_json(const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+namespace {
+
+std::string dump(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+std::string to_line_of_json(const Json& json) { return dump(json) + "\n"; }
+
+ListAnswer::ListAnswer(std::string_view name)
+    : text_("{\"v\":" + std::to_string(protocol_version) + ",\"ok\":true,\"result\":{" +
+            dump(Json(name)) + ":[") {}
+
+void ListAnswer::add(const Json& row) {
+    if (rows_++ > 0) text_ += ',';
+    text_ += dump(row);
+}
+
+std::string ListAnswer::line(const Json& others) && {
+    text_ += ']';
+    for (const auto& [name, value] : others.items())
+        text_ += "," + dump(Json(name)) + ":" + dump(value);
+    text_ += "}}\n";
+    return std::move(text_);
 }
 
 }  // namespace bandd

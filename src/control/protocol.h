@@ -6,8 +6,10 @@
 // `watch` answers with {"v": 1, "event": …} lines until the client leaves.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 #include "core/base/result.h"
 #include "core/decide/facts.h"
@@ -37,5 +39,32 @@ Error bad_duration(const std::string& text);
 
 // One line; bytes that are not UTF-8 (out of logs) become U+FFFD.
 std::string to_line_of_json(const Json& json);
+
+// What `success` says of a list, written row by row: a long one as a whole would take long.
+class ListAnswer {
+  public:
+    explicit ListAnswer(std::string_view name);
+    void add(const Json& row);
+    std::size_t rows() const { return rows_; }
+    // With what else the result has.
+    std::string line(const Json& others) &&;
+
+  private:
+    std::string text_;
+    std::size_t rows_ = 0;
+};
+
+// To one request, later.
+class Reply {
+  public:
+    Reply() = default;
+    explicit Reply(std::function<void(std::string line)> send) : send_(std::move(send)) {}
+    void operator()(const Json& answer) const { line(to_line_of_json(answer)); }
+    void line(std::string line) const { send_(std::move(line)); }
+    explicit operator bool() const { return static_cast<bool>(send_); }
+
+  private:
+    std::function<void(std::string line)> send_;
+};
 
 }  // namespace bandd

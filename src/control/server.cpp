@@ -130,9 +130,10 @@ std::optional<Json> ControlServer::take_request(StreamClient& client, std::strin
         client.listens = true;
     }
     client.waiting = true;
-    auto reply = handler_(command, arguments, [this, number = client.number](const Json& later) {
-        server_.answer(number, to_line_of_json(later));
-    });
+    auto reply = handler_(command, arguments,
+                          Reply([this, number = client.number](const std::string& later) {
+                              server_.answer(number, later);
+                          }));
     if (reply) client.waiting = false;
     return reply;
 }

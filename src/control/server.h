@@ -36,7 +36,6 @@ class ControlServer {
 
     // Gives the answer, or nothing and calls `reply` later, on the loop. A client that is gone by
     // then hears nothing; its further requests wait until it has its answer.
-    using Reply = std::function<void(const Json&)>;
     using Handler = std::function<std::optional<Json>(const std::string& command,
                                                       const Json& arguments, Reply reply)>;
     // Root, `own_uid` and members of `group` may connect.

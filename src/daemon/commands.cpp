@@ -40,7 +40,7 @@ void add_overrides(Json& status, const Overrides& overrides, const std::string& 
     if (!overrides.allowed().empty()) status["allowed"] = overrides.allowed().size();
 }
 
-Json status(CommandParts& parts, const Json& arguments, const CommandReply&) {
+Json status(CommandParts& parts, const Json& arguments, const Reply&) {
     std::string jail = text_argument(arguments, "jail");
     const Overrides::Limits* limits = parts.overrides.limits(jail);
     bool stopped = limits != nullptr && limits->stopped;
@@ -51,16 +51,16 @@ Json status(CommandParts& parts, const Json& arguments, const CommandReply&) {
     return success(std::move(json));
 }
 
-Json version(CommandParts& parts, const Json&, const CommandReply&) {
+Json version(CommandParts& parts, const Json&, const Reply&) {
     return success({{"version", BANDD_VERSION},
                     {"protocol", protocol_version},
                     {"config", parts.config.file}});
 }
 
 // The server remembers who watches; see Announcer for what they hear.
-Json watch(CommandParts&, const Json&, const CommandReply&) { return success("watching"); }
+Json watch(CommandParts&, const Json&, const Reply&) { return success("watching"); }
 
-Json reload(CommandParts& parts, const Json&, const CommandReply&) {
+Json reload(CommandParts& parts, const Json&, const Reply&) {
     if (auto done = parts.reload(); !done) return failure(done.error(), exit_usage);
     return success({{"jails", parts.config.jails.size()}});
 }
@@ -80,7 +80,7 @@ Commands::Commands(CommandParts parts)
               override_commands()} {}
 
 std::optional<Json> Commands::run(const std::string& name, const Json& arguments,
-                                  const CommandReply& reply) {
+                                  const Reply& reply) {
     for (std::span<const CommandRow> table : tables_) {
         auto row = std::ranges::find(table, name, &CommandRow::name);
         if (row == table.end()) continue;

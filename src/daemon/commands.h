@@ -23,6 +23,7 @@ class GeoDatabases;
 class Log;
 class Overrides;
 class Pipeline;
+class Slices;
 struct Config;
 struct JailRules;
 struct Status;
@@ -37,6 +38,7 @@ struct CommandParts {
     const GeoDatabases& facts;
     Checkpointer& checkpointer;
     Overrides& overrides;
+    Slices& slices;
     std::function<Status()> status;
     std::function<Result<>()> reload;
     // Puts `overrides`, of which limits or allowed addresses have changed, into force. Gives the
@@ -46,13 +48,11 @@ struct CommandParts {
     std::function<Result<>()> renew_jails;
 };
 
-using CommandReply = std::function<void(const Json&)>;
-
 struct CommandRow {
     std::string_view name;
     // The answer; or nothing, and `reply` is called later, on the loop.
     std::function<std::optional<Json>(CommandParts& parts, const Json& arguments,
-                                      const CommandReply& reply)>
+                                      const Reply& reply)>
         run;
     // What a person orders is in no log to be read again: it is written with the next turn.
     bool writes = false;
@@ -61,8 +61,7 @@ struct CommandRow {
 class Commands {
   public:
     explicit Commands(CommandParts parts);
-    std::optional<Json> run(const std::string& name, const Json& arguments,
-                            const CommandReply& reply);
+    std::optional<Json> run(const std::string& name, const Json& arguments, const Reply& reply);
 
   private:
     CommandParts parts_;

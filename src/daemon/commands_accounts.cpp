@@ -71,7 +71,7 @@ Json one_account(const AccountTable& table, const std::string& user, Instant at)
                     {"simulate", table.limits().simulate}});
 }
 
-Json accounts(CommandParts& parts, const Json& arguments, const CommandReply&) {
+Json accounts(CommandParts& parts, const Json& arguments, const Reply&) {
     Instant at = now();
     const AccountTable& table = parts.engine.accounts();
     if (std::string user = text_argument(arguments, "user"); !user.empty())
@@ -107,7 +107,7 @@ Json accounts(CommandParts& parts, const Json& arguments, const CommandReply&) {
                     {"simulate", table.limits().simulate}});
 }
 
-Json account(CommandParts& parts, const Json& arguments, const CommandReply&) {
+Json account(CommandParts& parts, const Json& arguments, const Reply&) {
     std::string user = text_argument(arguments, "user");
     std::string verb = text_argument(arguments, "verb");
     if (user.empty()) return failure({"account", "has no name", {}, {}}, exit_usage);

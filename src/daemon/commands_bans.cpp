@@ -14,6 +14,7 @@
 #include "daemon/commands.h"
 #include "daemon/overrides.h"
 #include "daemon/pipeline.h"
+#include "daemon/slices.h"
 #include "facts/databases.h"
 #include "os/clock.h"
 
@@ -91,38 +92,136 @@ Json page_of_bans(const CommandParts& parts, const Wanted& wanted, std::size_t f
     return success(std::move(page));
 }
 
-Json bans(CommandParts& parts, const Json& arguments, const CommandReply&) {
+// What bans are sorted by, and how they are found again.
+struct Listed {
+    BanKey key;
+    Instant from, until;
+    std::uint64_t hits = 0;
+    std::size_t place = 0;  // of its jail, as configured
+};
+
+class Sorting {
+  public:
+    Sorting(std::string_view by, bool reverse) : by_(read(by)), reverse_(reverse) {}
+    bool operator()(const Listed& first, const Listed& second) const {
+        return reverse_ ? before(second, first) : before(first, second);
+    }
+
+  private:
+    enum class By : std::uint8_t { from, until, ip, jail, hits };
+    static By read(std::string_view by) {
+        if (by == "until") return By::until;
+        if (by == "ip") return By::ip;
+        if (by == "jail") return By::jail;
+        return by == "hits" ? By::hits : By::from;
+    }
+    bool before(const Listed& a, const Listed& b) const {
+        if (by_ == By::until && a.until != b.until) return a.until < b.until;
+        if (by_ == By::jail && a.place != b.place) return a.place < b.place;
+        if (by_ == By::hits && a.hits != b.hits) return a.hits > b.hits;
+        if (by_ != By::ip && a.from != b.from) return a.from > b.from;
+        if (a.key.prefix != b.key.prefix) return a.key.prefix < b.key.prefix;
+        return a.place < b.place;
+    }
+    By by_;
+    bool reverse_;
+};
+
+// The first `most` of all bans in that order. They are looked at some at a time; bans that come or
+// go meanwhile may be in it or not.
+class BanList {
+  public:
+    BanList(CommandParts& parts, Wanted wanted, Sorting order, std::size_t most)
+        : parts_(parts), wanted_(std::move(wanted)), order_(std::move(order)), most_(most) {
+        for (std::size_t i = 0; JailIndex jail : parts.engine.jails()) {
+            places_.resize(std::max<std::size_t>(places_.size(), jail + 1U));
+            places_[jail] = i++;
+        }
+    }
+    std::size_t total() const { return total_; }
+    // False: all were looked at, and `next` gives them.
+    bool look() {
+        constexpr std::uint32_t slots_a_step = 1024;
+        const BanTable& table = parts_.engine.bans();
+        std::uint32_t end = std::min(table.slots(), slot_ + slots_a_step);
+        for (; slot_ < end; ++slot_) {
+            const Ban* ban = table.at(slot_);
+            if (ban == nullptr || !wanted_.takes(*ban, parts_.facts)) continue;
+            ++total_;
+            JailIndex jail = ban->key.jail;
+            rows_.push_back({ban->key, ban->from, ban->until, ban->hits,
+                             jail < places_.size() ? places_[jail] : SIZE_MAX});
+            if (rows_.size() / 2 > most_) cut();
+        }
+        if (slot_ < table.slots()) return true;
+        cut();
+        std::ranges::make_heap(rows_,
+                               [this](const Listed& a, const Listed& b) { return order_(b, a); });
+        return false;
+    }
+    std::optional<Listed> next() {
+        if (rows_.empty()) return {};
+        std::ranges::pop_heap(rows_,
+                              [this](const Listed& a, const Listed& b) { return order_(b, a); });
+        Listed row = rows_.back();
+        rows_.pop_back();
+        return row;
+    }
+
+  private:
+    void cut() {
+        if (rows_.size() <= most_) return;
+        std::ranges::nth_element(rows_, rows_.begin() + static_cast<std::ptrdiff_t>(most_), order_);
+        rows_.resize(most_);
+    }
+
+    CommandParts& parts_;
+    Wanted wanted_;
+    Sorting order_;
+    std::size_t most_;
+    std::vector<std::size_t> places_;  // by jail
+    std::vector<Listed> rows_;
+    std::uint32_t slot_ = 0;
+    std::size_t total_ = 0;
+};
+
+std::optional<Json> bans(CommandParts& parts, const Json& arguments, const Reply& reply) {
     auto wanted = read_wanted(parts, arguments);
     if (!wanted) return wanted.error();
     if (auto from = arguments.find("from"); from != arguments.end())
         return page_of_bans(parts, *wanted, number_argument(arguments, "from", 0));
-    std::string sort = text_argument(arguments, "sort");
-    bool reverse = arguments.value("reverse", Json(false)) == true;
-    std::vector<std::size_t> order(parts.engine.jail_names().size());  // by jail: as configured
-    for (std::size_t i = 0; JailIndex one : parts.engine.jails()) order[one] = i++;
-    std::vector<const Ban*> found;
-    for (const Ban& ban : parts.engine.bans())
-        if (wanted->takes(ban, parts.facts)) found.push_back(&ban);
-    std::size_t skipped = std::min(number_argument(arguments, "skip", 0), found.size());
-    std::size_t shown = std::min(limit_argument(arguments), found.size() - skipped);
-    auto begin = found.begin() + static_cast<std::ptrdiff_t>(skipped);
-    auto end = begin + static_cast<std::ptrdiff_t>(shown);
-    std::ranges::partial_sort(found, end, [&](const Ban* first, const Ban* second) {
-        const Ban* a = reverse ? second : first;
-        const Ban* b = reverse ? first : second;
-        if (sort == "ip" && a->key.prefix != b->key.prefix) return a->key.prefix < b->key.prefix;
-        if (sort == "until" && a->until != b->until) return a->until < b->until;
-        if (sort == "jail" && a->key.jail != b->key.jail)
-            return order[a->key.jail] < order[b->key.jail];
-        if (sort == "hits" && a->hits != b->hits) return a->hits > b->hits;
-        if (sort != "ip" && a->from != b->from) return a->from > b->from;
-        if (a->key.prefix != b->key.prefix) return a->key.prefix < b->key.prefix;
-        return order[a->key.jail] < order[b->key.jail];
+    std::size_t skip = number_argument(arguments, "skip", 0);
+    std::size_t limit = limit_argument(arguments);
+    std::size_t most = limit > SIZE_MAX - skip ? SIZE_MAX : skip + limit;
+    struct Work {
+        BanList list;
+        ListAnswer answer{"bans"};
+        bool looking = true;
+        std::size_t skipped = 0;
+    };
+    auto work = std::make_shared<Work>(BanList(
+        parts, std::move(*wanted),
+        Sorting(text_argument(arguments, "sort"), arguments.value("reverse", Json(false)) == true),
+        most));
+    parts.slices.add([=, &parts] {
+        if (work->looking) {
+            work->looking = work->list.look();
+            return true;
+        }
+        auto row = work->list.next();
+        if (!row) {
+            reply.line(std::move(work->answer)
+                           .line({{"total", work->list.total()}, {"skipped", work->skipped}}));
+            return false;
+        }
+        const Ban* ban = parts.engine.bans().find(row->key);
+        if (work->skipped < skip)
+            ++work->skipped;
+        else if (ban != nullptr)
+            work->answer.add(ban_to_json(*ban, jail_name(parts, *ban)));
+        return true;
     });
-    Json list = Json::array();
-    for (auto ban = begin; ban != end; ++ban)
-        list.push_back(ban_to_json(**ban, jail_name(parts, **ban)));
-    return success({{"bans", std::move(list)}, {"total", found.size()}, {"skipped", skipped}});
+    return {};
 }
 
 // Blocks that are wider are mistyped more often than meant.
@@ -187,7 +286,7 @@ std::expected<Engine::BanOrder, Json> read_order(const CommandParts& parts, cons
     return order;
 }
 
-Json ban(CommandParts& parts, const Json& arguments, const CommandReply&) {
+Json ban(CommandParts& parts, const Json& arguments, const Reply&) {
     Instant at = now();
     auto order = read_order(parts, arguments, arguments, at);
     if (!order) return order.error();
@@ -244,7 +343,7 @@ Json in_slice(const Json& arguments,
 }
 
 // With "check" nobody is banned, and only what would be refused is told.
-Json ban_many(CommandParts& parts, const Json& arguments, const CommandReply&) {
+Json ban_many(CommandParts& parts, const Json& arguments, const Reply&) {
     bool only_check = arguments.value("check", Json(false)) == true;
     Outcome outcome;
     Instant at = now();
@@ -266,7 +365,7 @@ Json ban_many(CommandParts& parts, const Json& arguments, const CommandReply&) {
     return success(std::move(result));
 }
 
-Json unban_many(CommandParts& parts, const Json& arguments, const CommandReply&) {
+Json unban_many(CommandParts& parts, const Json& arguments, const Reply&) {
     Outcome outcome;
     Instant at = now();
     std::size_t lifted = 0, not_banned = 0;
@@ -296,29 +395,53 @@ Json unban_many(CommandParts& parts, const Json& arguments, const CommandReply&)
     return success(std::move(result));
 }
 
-Json unban(CommandParts& parts, const Json& arguments, const CommandReply&) {
+// All that there are now, some at a time.
+std::optional<Json> unban_all(CommandParts& parts, std::optional<JailIndex> jail,
+                              const Reply& reply) {
+    struct Work {
+        ListAnswer answer{"bans"};
+        std::uint32_t slot = 0;
+        std::size_t count = 0;
+    };
+    auto work = std::make_shared<Work>();
+    parts.slices.add([=, &parts] {
+        Outcome outcome;
+        Instant at = now();
+        bool more = parts.engine.unban_some(jail, work->slot, at, outcome);
+        for (const Event& event : outcome.events) {
+            const auto* ended = std::get_if<Unbanned>(&event);
+            if (ended == nullptr) continue;
+            ++work->count;
+            if (work->answer.rows() < most_in_an_answer)
+                work->answer.add(ban_to_json(ended->ban, jail_name(parts, ended->ban)));
+        }
+        parts.checkpointer.write_soon();
+        parts.pipeline.put(outcome, at);
+        if (more) return true;
+        reply.line(std::move(work->answer).line({{"unbanned", work->count}}));
+        return false;
+    });
+    return {};
+}
+
+std::optional<Json> unban(CommandParts& parts, const Json& arguments, const Reply& reply) {
     std::optional<JailIndex> jail;
     if (std::string name = text_argument(arguments, "jail"); !name.empty()) {
         auto found = find_jail(parts, name);
         if (!found) return failure(found.error());
         jail = *found;
     }
+    if (arguments.value("all", Json(false)) == true) return unban_all(parts, jail, reply);
     Outcome outcome;
     Instant at = now();
-    std::size_t count = 0;
-    std::vector<const Ban*> over;  // wider ones, which stay
-    if (arguments.value("all", Json(false)) == true) {
-        count = parts.engine.unban_all(jail, Unbanned::Why::by_hand, at, outcome);
-    } else {
-        std::string text = text_argument(arguments, "ip");
-        auto prefix = read_prefix(text);
-        if (!prefix) return failure(prefix.error(), exit_usage);
-        bool all_over = arguments.value("covering", Json(false)) == true;
-        count = parts.engine.unban(jail, *prefix, at, outcome,
-                                   all_over ? Engine::Wider::covering : Engine::Wider::stay);
-        over = bans_over(parts, jail, *prefix);
-        if (count == 0) return failure(nothing_lifted(parts, *prefix, over));
-    }
+    std::string text = text_argument(arguments, "ip");
+    auto prefix = read_prefix(text);
+    if (!prefix) return failure(prefix.error(), exit_usage);
+    bool all_over = arguments.value("covering", Json(false)) == true;
+    std::size_t count = parts.engine.unban(
+        jail, *prefix, at, outcome, all_over ? Engine::Wider::covering : Engine::Wider::stay);
+    std::vector<const Ban*> over = bans_over(parts, jail, *prefix);  // wider ones, which stay
+    if (count == 0) return failure(nothing_lifted(parts, *prefix, over));
     Json list = Json::array();
     for (const Event& event : outcome.events)
         if (const auto* ended = std::get_if<Unbanned>(&event);
@@ -331,12 +454,8 @@ Json unban(CommandParts& parts, const Json& arguments, const CommandReply&) {
     return success(std::move(result));
 }
 
-Json flush(CommandParts& parts, const Json&, const CommandReply&) {
-    Outcome outcome;
-    Instant at = now();
-    std::size_t count = parts.engine.unban_all({}, Unbanned::Why::by_hand, at, outcome);
-    parts.pipeline.put(outcome, at);
-    return success({{"unbanned", count}});
+std::optional<Json> flush(CommandParts& parts, const Json&, const Reply& reply) {
+    return unban_all(parts, {}, reply);
 }
 
 }  // namespace

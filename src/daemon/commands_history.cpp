@@ -15,6 +15,7 @@
 #include "daemon/checkpointer.h"
 #include "daemon/commands.h"
 #include "daemon/overrides.h"
+#include "daemon/slices.h"
 #include "facts/databases.h"
 #include "os/clock.h"
 #include "os/zoneinfo.h"
@@ -193,8 +194,8 @@ Json too_many_wait(const char* command) {
 }
 
 // Also what the last checkpoint does not know yet is found.
-void find_history(CommandParts& parts, const char* command, HistoryQuery query,
-                  const CommandReply& reply, std::function<void(std::vector<PastBan>)> then) {
+void find_history(CommandParts& parts, const char* command, HistoryQuery query, const Reply& reply,
+                  std::function<void(std::vector<PastBan>)> then) {
     Checkpointer& checkpointer = parts.checkpointer;
     checkpointer.hand_over(now(), [=, &checkpointer, query = std::move(query)] {
         if (!checkpointer.store().find_history(query, then)) reply(too_many_wait(command));
@@ -203,7 +204,7 @@ void find_history(CommandParts& parts, const char* command, HistoryQuery query,
 
 // Gives the answer with what is on disk of what was lifted.
 void answer_with_lifted(CommandParts& parts, const Prefix& prefix, Json result,
-                        const CommandReply& reply) {
+                        const Reply& reply) {
     HistoryQuery query;
     query.within = prefix;
     find_history(parts, "explain", std::move(query), reply,
@@ -213,7 +214,7 @@ void answer_with_lifted(CommandParts& parts, const Prefix& prefix, Json result,
                  });
 }
 
-std::optional<Json> explain(CommandParts& parts, const Json& arguments, const CommandReply& reply) {
+std::optional<Json> explain(CommandParts& parts, const Json& arguments, const Reply& reply) {
     std::string text = text_argument(arguments, "ip");
     auto prefix = read_prefix(text);
     if (!prefix) return failure(prefix.error(), exit_usage);
@@ -267,7 +268,7 @@ Json to_json(const PastBan& past) {
     return json;
 }
 
-std::optional<Json> history(CommandParts& parts, const Json& arguments, const CommandReply& reply) {
+std::optional<Json> history(CommandParts& parts, const Json& arguments, const Reply& reply) {
     HistoryQuery query;
     if (std::string text = text_argument(arguments, "ip"); !text.empty()) {
         auto prefix = read_prefix(text);
@@ -286,12 +287,17 @@ std::optional<Json> history(CommandParts& parts, const Json& arguments, const Co
     std::optional<Error> unknown;
     if (!query.jail.empty() && !parts.engine.find_jail(query.jail))
         unknown = no_such_jail(parts, query.jail);
-    auto answer = [reply, unknown, limit](const std::vector<PastBan>& bans) {
+    auto answer = [reply, unknown, limit, &parts](std::vector<PastBan> bans) {
         if (unknown && bans.empty()) return reply(failure(*unknown));
-        Json list = Json::array();
-        for (const PastBan& past : bans)
-            if (list.size() < limit) list.push_back(to_json(past));
-        reply(success({{"bans", std::move(list)}, {"more", bans.size() > limit}}));
+        auto list = std::make_shared<ListAnswer>("bans");
+        parts.slices.add([=, bans = std::move(bans)] {
+            if (list->rows() < std::min(limit, bans.size())) {
+                list->add(to_json(bans[list->rows()]));
+                return true;
+            }
+            reply.line(std::move(*list).line({{"more", bans.size() > limit}}));
+            return false;
+        });
     };
     find_history(parts, "history", std::move(query), reply, answer);
     return {};

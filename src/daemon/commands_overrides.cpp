@@ -34,7 +34,7 @@ Json to_json(const CommandParts& parts, const std::vector<Ban>& bans) {
 // A whole internet that is allowed is a daemon that does nothing.
 constexpr int widest_allowed_v4 = 8, widest_allowed_v6 = 16;
 
-Json allow(CommandParts& parts, const Json& arguments, const CommandReply&) {
+Json allow(CommandParts& parts, const Json& arguments, const Reply&) {
     auto prefix = read_prefix(text_argument(arguments, "ip"));
     if (!prefix) return failure(prefix.error(), exit_usage);
     if (prefix->length < (prefix->is_v4() ? widest_allowed_v4 : widest_allowed_v6))
@@ -59,13 +59,13 @@ Json allow(CommandParts& parts, const Json& arguments, const CommandReply&) {
     return success(std::move(result));
 }
 
-Json allow_list(CommandParts& parts, const Json&, const CommandReply&) {
+Json allow_list(CommandParts& parts, const Json&, const Reply&) {
     Json list = Json::array();
     for (const Overrides::Allowed& one : parts.overrides.allowed()) list.push_back(to_json(one));
     return success({{"allowed", std::move(list)}});
 }
 
-Json allow_remove(CommandParts& parts, const Json& arguments, const CommandReply&) {
+Json allow_remove(CommandParts& parts, const Json& arguments, const Reply&) {
     auto prefix = read_prefix(text_argument(arguments, "ip"));
     if (!prefix) return failure(prefix.error(), exit_usage);
     std::string jail = text_argument(arguments, "jail");
@@ -109,7 +109,7 @@ Result<> set_limit(Overrides::Limits& limits, const std::string& key, const std:
     return {};
 }
 
-Json set(CommandParts& parts, const Json& arguments, const CommandReply&) {
+Json set(CommandParts& parts, const Json& arguments, const Reply&) {
     std::string jail = text_argument(arguments, "jail");
     if (auto found = find_jail(parts, jail); !found) return failure(found.error());
     Overrides::Limits limits;
@@ -147,10 +147,10 @@ Json stop_or_start(CommandParts& parts, const Json& arguments, bool stopped) {
         {{"jail", jail}, {"stopped", stopped}, {"unbanned", bans - std::min(bans, left)}});
 }
 
-Json stop(CommandParts& parts, const Json& arguments, const CommandReply&) {
+Json stop(CommandParts& parts, const Json& arguments, const Reply&) {
     return stop_or_start(parts, arguments, true);
 }
-Json start(CommandParts& parts, const Json& arguments, const CommandReply&) {
+Json start(CommandParts& parts, const Json& arguments, const Reply&) {
     return stop_or_start(parts, arguments, false);
 }
 

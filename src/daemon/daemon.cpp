@@ -25,6 +25,7 @@
 #include "daemon/remote_bans.h"
 #include "daemon/run.h"
 #include "daemon/service_ports.h"
+#include "daemon/slices.h"
 #include "daemon/status.h"
 #include "daemon/supervisor.h"
 #include "daemon/users_file.h"
@@ -189,7 +190,7 @@ Result<> Daemon::make_parts() {
 void Daemon::make_request_parts() {
     control_ = std::make_unique<ControlServer>(
         *opened_.loop, std::move(opened_.control), opened_.account.group, opened_.account.user.uid,
-        [this](const std::string& command, const Json& arguments, ControlServer::Reply reply) {
+        [this](const std::string& command, const Json& arguments, Reply reply) {
             return commands_->run(command, arguments, reply);
         },
         [this](const Error& error) { log_.put(Severity::warning, "control: " + to_line(error)); });
@@ -200,6 +201,7 @@ void Daemon::make_request_parts() {
                                                      [this] { checkpointer_->changed(); }});
     remote_bans_ = std::make_unique<RemoteBans>(config().remote, *engine_, *pipeline_,
                                                 [this] { checkpointer_->write_soon(); });
+    slices_ = std::make_unique<Slices>();
     commands_ = std::make_unique<Commands>(command_parts());
     serve_requests();
 }
@@ -213,6 +215,7 @@ CommandParts Daemon::command_parts() {
             geoip_->facts(),
             *checkpointer_,
             *overrides_,
+            *slices_,
             [this] { return status(); },
             [this] { return reload(); },
             [this] { return renew_rules(now()); },
@@ -561,6 +564,7 @@ void Daemon::turn(Instant at) {
         checkpointer_->changed();
         renew_rules(at);
     }
+    if (slices_->on_turn()) opened_.loop->again();
     checkpointer_->on_turn(at);
     health_->say_changes();
     say_blind_filters(log_, config(), *engine_, *pipeline_);

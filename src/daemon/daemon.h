@@ -30,6 +30,7 @@ class Programs;
 class RemoteBans;
 class RoleErrors;
 class ServicePorts;
+class Slices;
 class UsersFile;
 struct CommandParts;
 struct SavedSources;
@@ -110,6 +111,7 @@ class Daemon {
     std::unique_ptr<LogHealth> health_;
     std::unique_ptr<Logins> logins_;
     std::unique_ptr<RemoteBans> remote_bans_;
+    std::unique_ptr<Slices> slices_;
     std::unique_ptr<Commands> commands_;
     LatencyHistogram turns_;  // how long the loop was busy
     bool ending_ = false;

@@ -35,7 +35,7 @@ class Server {
         server_ = std::make_unique<ControlServer>(
             loop_, std::move(*listening), getegid(), geteuid(),
             [this](const std::string& command, const Json& arguments,
-                   ControlServer::Reply reply) -> std::optional<Json> {
+                   Reply reply) -> std::optional<Json> {
                 if (command == "later") {
                     later_ = std::move(reply);
                     return {};
@@ -69,7 +69,7 @@ class Server {
   private:
     Loop loop_ = std::move(*Loop::create());
     std::unique_ptr<ControlServer> server_;
-    ControlServer::Reply later_;
+    Reply later_;
     std::atomic<bool> quit_ = false;
     int wake_[2] = {-1, -1};
     std::thread thread_;

@@ -65,7 +65,7 @@ struct Uses {
         REQUIRE(fd);
         auto server = std::make_shared<ControlServer>(
             loop, std::move(*fd), getegid(), geteuid(),
-            [](const std::string&, const Json&, ControlServer::Reply) {
+            [](const std::string&, const Json&, Reply) {
                 return success(std::string(1000, 'x'));
             });
         ControlServer* one = server.get();
