@@ -214,10 +214,9 @@ std::optional<Json> bans(CommandParts& parts, const Json& arguments, const Reply
                            .line({{"total", work->list.total()}, {"skipped", work->skipped}}));
             return false;
         }
-        const Ban* ban = parts.engine.bans().find(row->key);
         if (work->skipped < skip)
             ++work->skipped;
-        else if (ban != nullptr)
+        else if (const Ban* ban = parts.engine.bans().find(row->key); ban != nullptr)
             work->answer.add(ban_to_json(*ban, jail_name(parts, *ban)));
         return true;
     });
