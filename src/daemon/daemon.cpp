@@ -368,6 +368,11 @@ void Daemon::say_what_is_watched() {
             "nothing to watch: no jail has a log that exists here; name one with \"logpath:\" "
             "in {}/jails/NAME.yaml, then run bandctl reload",
             config().directory);
+    // It looks as if the jail did nothing, long after somebody stopped it.
+    for (const auto& [name, limits] : overrides_->all_limits())
+        if (limits.stopped && overrides_->loaded_jail(name) != nullptr)
+            log_.write(Severity::warning, "jail \"{}\": it is stopped by hand; bandctl start {}",
+                       name, name);
     health_->say_all();
 }
 

@@ -362,6 +362,7 @@ TEST_CASE_METHOD(AppSetup, "a jail is stopped, started and changed at run time, 
     CHECK(daemon.ctl("reload").code == 0);
     denied("203.0.113.9");
     denied("203.0.113.9");
+    CHECK(has(daemon.log(), "warning: jail \"app\": it is stopped by hand; bandctl start app\n"));
     CHECK(daemon.ctl("status app").out == "jail app is stopped: bandctl start app\n");
     CHECK(daemon.ctl("start app").out == "jail app is started\n");
     CHECK(daemon.ctl("set app maxretry 4").out == "jail app bans after 4 hits in 10m for 1h\n");
