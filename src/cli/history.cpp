@@ -23,10 +23,13 @@ int print_history(const Json& result) {
         rows.push_back({text(ban, "ip"), text(ban, "jail"), local_time(text(ban, "from")),
                         ban.contains("ended") ? local_time(text(ban, "ended")) : "still banned",
                         text(ban, "offence"), text(ban, "hits"), text(ban, "reason"),
-                        text(ban, "why")});
+                        ban.contains("ended") ? text(ban, "why") : "not yet"});
     print_table({"ADDRESS", "JAIL", "FROM", "TO", "BAN", "HITS", "REASON", "ENDED"}, rows,
-                {"HITS", "BAN", "REASON"});
-    print_rest(result, bans.size());
+                {"HITS", "BAN", "REASON", "TO"});
+    if (result.contains("most") && result.value("more", false))
+        fmt::print("… and more: use --since, or an address\n");
+    else
+        print_rest(result, bans.size());
     return exit_done;
 }
 

@@ -268,6 +268,8 @@ Json to_json(const PastBan& past) {
     return json;
 }
 
+constexpr std::size_t most_of_history = 100'000;  // bans in an answer
+
 std::optional<Json> history(CommandParts& parts, const Json& arguments, const Reply& reply) {
     HistoryQuery query;
     if (std::string text = text_argument(arguments, "ip"); !text.empty()) {
@@ -281,7 +283,7 @@ std::optional<Json> history(CommandParts& parts, const Json& arguments, const Re
         if (!since) return failure(since.error(), exit_usage);
         query.since = *since;
     }
-    std::size_t limit = std::min(limit_argument(arguments, query.limit), most_in_an_answer);
+    std::size_t limit = std::min(limit_argument(arguments, query.limit), most_of_history);
     query.limit = limit + 1;  // to know whether there is more
     // A jail that is gone may have a past.
     std::optional<Error> unknown;
@@ -295,7 +297,9 @@ std::optional<Json> history(CommandParts& parts, const Json& arguments, const Re
                 list->add(to_json(bans[list->rows()]));
                 return true;
             }
-            reply.line(std::move(*list).line({{"more", bans.size() > limit}}));
+            Json others{{"more", bans.size() > limit}};
+            if (limit == most_of_history) others["most"] = limit;
+            reply.line(std::move(*list).line(others));
             return false;
         });
     };
