@@ -50,7 +50,7 @@ void RoleErrors::leave(Role role) {
 std::optional<Instant> RoleErrors::next_deadline() const {
     std::optional<Instant> next;
     for (const Writer& writer : writers_)
-        if (writer.lines >= most_lines && (!next || writer.since + period < *next))
+        if (writer.is_flood() && (!next || writer.since + period < *next))
             next = writer.since + period;
     return next;
 }
@@ -58,8 +58,7 @@ std::optional<Instant> RoleErrors::next_deadline() const {
 void RoleErrors::on_time(Instant now) {
     for (std::size_t i = 0; i < role_count; ++i) {
         Writer& writer = writers_[i];
-        if (writer.lines < most_lines || (now >= writer.since && now < writer.since + period))
-            continue;
+        if (!writer.is_flood() || (now >= writer.since && now < writer.since + period)) continue;
         writer = {};
         // What was written meanwhile is old.
         std::array<char, one_read> bytes;
@@ -78,15 +77,18 @@ void RoleErrors::on_readable(Role role, Instant now) {
     if (now < writer.since || now >= writer.since + period) {
         writer.since = now;
         writer.lines = 0;
+        writer.bytes = 0;
     }
+    writer.bytes += static_cast<std::size_t>(got);
     take(role, {bytes.data(), static_cast<std::size_t>(got)});
-    if (writer.lines < most_lines) return;
+    if (!writer.is_flood()) return;
     leave(role);
     ++floods_;
     say_(fmt::format(
-        "{} wrote {} lines to standard error: what it writes within the next {} min "
+        "{} wrote {} lines of {} bytes to standard error: what it writes within the next {} min "
         "is not read",
-        role_program(role), most_lines, (writer.since + period - now) / std::chrono::minutes(1)));
+        role_program(role), writer.lines, writer.bytes,
+        (writer.since + period - now) / std::chrono::minutes(1)));
 }
 
 void RoleErrors::take(Role role, std::string_view bytes) {

@@ -23,6 +23,8 @@ class RoleErrors {
     static constexpr unsigned most_lines = 60;  // of a role, within `period`
     static constexpr Duration period = std::chrono::hours(1);
     static constexpr std::size_t longest_line = 512;  // bytes; the rest of it is left out
+    // Read within `period`: lines without end, and empty ones, are not said, but are work, too.
+    static constexpr std::size_t most_bytes = 64 << 10;
     using Say = std::function<void(const std::string& line)>;
 
     // `roles` and `loop` outlive it.
@@ -42,8 +44,10 @@ class RoleErrors {
         std::string line;  // that has no end yet
         bool cut = false;  // it was said already, and its rest is left out
         unsigned lines = 0;
+        std::size_t bytes = 0;
         Instant since;
         bool read = false;  // by the loop
+        bool is_flood() const { return lines >= most_lines || bytes >= most_bytes; }
     };
     void watch(Role role);
     void leave(Role role);

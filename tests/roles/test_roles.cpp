@@ -82,6 +82,26 @@ struct TakenOver : CopiedPrograms {
     }
 };
 
+// bandd-http writes this (printf(1)) to standard error again and again, and serves meanwhile.
+struct FloodingHttp : CopiedPrograms {
+    explicit FloodingHttp(const std::string& text) {
+        must("mv " + programs / "bandd-http " + programs / "real");
+        write_file(
+            programs / "bandd-http",
+            "#!/bin/sh\n"
+            // Ends with bandd-http, which the shell becomes: it holds the listening socket, too.
+            "(while kill -0 $$; do printf '" +
+                text + "' 1 >&2; done) &\nexec " + programs / "real\n");
+        must("chmod 755 " + programs / "bandd-http");
+        write_config_as("bandd",
+                        "http: {listen: \"tcp://127.0.0.1:9180\"}\n"
+                        "jails:\n  app: {logpath: app.log, maxretry: 1}\n");
+        start();
+        denied("203.0.113.5");
+        CHECK(bans_become("203.0.113.5 app active\n"));
+    }
+};
+
 }  // namespace
 
 ATTACK_CASE("a taken-over bandd-http can do nothing but answer") {
@@ -128,22 +148,8 @@ ATTACK_CASE("a taken-over daemon reads files and writes its own, and runs nothin
 }
 
 TEST_CASE("a process that writes to standard error without end is read for 60 lines, and no more") {
-    CopiedPrograms setup;
-    must("mv " + setup.programs / "bandd-http " + setup.programs / "real");
-    write_file(setup.programs / "bandd-http",
-               "#!/bin/sh\n"
-               // Ends with who reads it: it holds the listening socket, too.
-               "(while printf 'flood \\033[2J%0999d\\n' 1 >&2; do :; done) &\n"
-               "exec " +
-                   setup.programs / "real\n");
-    must("chmod 755 " + setup.programs / "bandd-http");
-    setup.write_config_as("bandd",
-                          "http: {listen: \"tcp://127.0.0.1:9180\"}\n"
-                          "jails:\n  app: {logpath: app.log, maxretry: 1}\n");
-    setup.start();
-    setup.denied("203.0.113.5");
-    CHECK(setup.bans_become("203.0.113.5 app active\n"));
-    CHECK(setup.daemon.said("bandd-http wrote 60 lines to standard error"));
+    FloodingHttp setup("flood \\033[2J%0999d\\n");
+    CHECK(setup.daemon.said("bandd-http wrote 60 lines of "));
     std::string log = setup.daemon.log();
     CHECK(has(log, "warning: bandd-http wrote to standard error: flood \\x1b[2J000"));
     CHECK(setup.json("status")["role_floods"] == 1);
@@ -151,6 +157,14 @@ TEST_CASE("a process that writes to standard error without end is read for 60 li
     CHECK(setup.daemon.log() == log);
     CHECK(log.size() < 60'000);
     CHECK(sh("curl -sf http://127.0.0.1:9180/health").out == "ok\n");
+}
+
+TEST_CASE("neither a line without end nor empty lines are read for ever") {
+    std::string text = GENERATE("%0999d", "\\n\\n\\n\\n\\n\\n\\n\\n\\n\\n");
+    FloodingHttp setup(text);
+    CHECK(setup.daemon.said(" bytes to standard error: what it writes within the next "));
+    CHECK(setup.json("status")["role_floods"] == 1);
+    CHECK(setup.daemon.log().size() < 10'000);
 }
 
 TEST_CASE("who has ended is no zombie") {
