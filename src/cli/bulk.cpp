@@ -20,6 +20,7 @@ namespace {
 constexpr std::size_t most_shown = 100;                 // bad lines
 constexpr std::size_t slice_bytes = 48 << 10;           // well below largest_request
 constexpr std::size_t most_in_a_slice = 1000;           // orders
+constexpr std::size_t most_quoted = 100;                // bytes of a word; no address has as many
 constexpr std::string_view by_hand_head = "by hand: ";  // bandd puts it before a reason
 
 std::string next_word(std::string_view& rest) {
@@ -28,6 +29,11 @@ std::string next_word(std::string_view& rest) {
     std::string word(rest.substr(begin, end - begin));
     rest.remove_prefix(std::min(rest.find_first_not_of(" \t\r", end), rest.size()));
     return word;
+}
+
+std::string shortened(std::string word) {
+    if (word.size() <= most_quoted) return word;
+    return word.substr(0, most_quoted) + "…";
 }
 
 std::optional<Instant> parse_date(const std::string& text, Instant now) {
@@ -54,7 +60,7 @@ class Reader {
         if (rest.front() == '{') return take_json(rest, where);
         BulkOrder order;
         order.where = where;
-        order.ip = next_word(rest);
+        order.ip = shortened(next_word(rest));
         std::string_view after = rest;
         std::string word = next_word(after);
         // A bare number before other words is rather a part of the reason: "3 failures".
@@ -75,9 +81,9 @@ class Reader {
             order.until = *end;
             rest = after;
         } else if (looks_like_end(word) && (!bare || after.empty())) {
-            return bulk_.bad.push_back({"end \"" + word + "\"", "is neither a time nor a date",
-                                        "write 2h, forever, 2026-12-01 or 2026-12-01T12:30:00Z",
-                                        where});
+            return bulk_.bad.push_back(
+                {"end \"" + shortened(word) + "\"", "is neither a time nor a date",
+                 "write 2h, forever, 2026-12-01 or 2026-12-01T12:30:00Z", where});
         }
         order.reason = rest.substr(0, rest.find_last_not_of(" \t\r") + 1);
         add(std::move(order));
@@ -112,7 +118,7 @@ class Reader {
         BulkOrder order;
         order.where = where;
         if (ban.is_object()) {
-            order.ip = text_argument(ban, "ip");
+            order.ip = shortened(text_argument(ban, "ip"));
             order.jail = text_argument(ban, "jail");
             order.reason = text_argument(ban, "reason");
             order.again = true;
@@ -125,7 +131,8 @@ class Reader {
         if (std::string until = text_argument(ban, "until"); !until.empty()) {
             auto end = parse_date(until, now_);
             if (!end)
-                return bulk_.bad.push_back({"until \"" + until + "\"", "is no date", {}, where});
+                return bulk_.bad.push_back(
+                    {"until \"" + shortened(until) + "\"", "is no date", {}, where});
             if (*end <= now_) return void(++bulk_.over);
             order.until = *end;
         }

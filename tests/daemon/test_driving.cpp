@@ -167,6 +167,10 @@ TEST_CASE_METHOD(AppSetup, "many at once: all, or a list of what is bad, and in 
     CHECK(ran.code == 2);
     CHECK(has(ran.out, "standard input:2: \"203.0.113.2/24\": no block of that size begins"));
     CHECK(has(ran.out, "standard input:4: \"nobody\": is no address and no CIDR block"));
+    write_file(list, std::string(1'000'000, '1'));
+    ran = from_file("ban -");
+    CHECK(ran.code == 2);
+    CHECK(ran.out.size() < 500);
     write_file(list, "203.0.113.1\n198.51.100.9\n203.0.0.0/8\n");
     ran = from_file("ban - -j app");
     CHECK(ran.code == 1);
