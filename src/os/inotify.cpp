@@ -2,6 +2,7 @@
 #include "os/inotify.h"
 
 #include <array>
+#include <climits>
 #include <cstring>
 
 namespace bandd {
@@ -26,6 +27,7 @@ void Inotify::remove(int watch) { inotify_rm_watch(fd_.get(), watch); }
 void Inotify::read(const std::function<void(const Event&)>& on) {
     // A busy writer must not keep us here: what is left announces itself again.
     constexpr int most_rounds = 64;
+    constexpr std::size_t largest_event = sizeof(inotify_event) + NAME_MAX + 1;
     alignas(inotify_event) std::array<char, 16384> buffer{};
     for (int round = 0; round < most_rounds; ++round) {
         ssize_t got = ::read(fd_.get(), buffer.data(), buffer.size());
@@ -40,6 +42,8 @@ void Inotify::read(const std::function<void(const Event&)>& on) {
                 {name, event.len > 0 ? strnlen(name, event.len) : std::size_t{0}}});
             at += sizeof event + event.len;
         }
+        // There was room for another one, so there was none.
+        if (static_cast<std::size_t>(got) + largest_event <= buffer.size()) return;
     }
 }
 
