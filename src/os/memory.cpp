@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <fstream>
@@ -10,6 +11,21 @@
 #include <string>
 
 namespace bandd {
+namespace {
+
+// Of the stack that begins at `begin`, what lies below the caller's frames. Other threads' stacks
+// are not among "[stack]".
+void release_stack(std::uintptr_t begin, std::uintptr_t end) {
+    constexpr std::uintptr_t kept = 64 << 10;  // below us: frames of what we call, a red zone
+    const char here = 0;
+    auto at = reinterpret_cast<std::uintptr_t>(&here);
+    auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    if (at < begin + kept || at >= end) return;
+    std::uintptr_t free_end = (at - kept) / page * page;
+    if (free_end > begin) madvise(reinterpret_cast<void*>(begin), free_end - begin, MADV_DONTNEED);
+}
+
+}  // namespace
 
 void release_start_memory() {
 #ifdef __GLIBC__
@@ -26,11 +42,14 @@ void release_start_memory() {
         std::string offset;
         std::string device;
         std::string inode;
-        words >> range >> rights >> offset >> device >> inode;
+        std::string name;
+        words >> range >> rights >> offset >> device >> inode >> name;
         auto dash = range.find('-');
-        if (rights != "r-xp" || inode == "0" || dash == std::string::npos) continue;
+        if (dash == std::string::npos) continue;
         auto begin = std::stoull(range.substr(0, dash), nullptr, 16);
         auto end = std::stoull(range.substr(dash + 1), nullptr, 16);
+        if (name == "[stack]") release_stack(begin, end);
+        if (rights != "r-xp" || inode == "0") continue;
         madvise(reinterpret_cast<void*>(static_cast<std::uintptr_t>(begin)), end - begin,
                 MADV_DONTNEED);
     }

@@ -3,8 +3,9 @@
 
 namespace bandd {
 
-// Gives back what only the start needed: free heap, and the program's and its libraries' code, of
-// which most is not run again. What is, comes back from the page cache as it is run.
+// Gives back what only the start needed: free heap, the stack below the caller, and the program's
+// and its libraries' code, of which most is not run again. What is, comes back from the page cache
+// as it is run.
 void release_start_memory();
 
 }  // namespace bandd
