@@ -2,7 +2,6 @@
 // What most tests need.
 #pragma once
 
-#include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -10,6 +9,7 @@
 #include "core/base/address.h"
 #include "core/base/instant.h"
 #include "core/base/zone.h"
+#include "support/catch.h"
 
 namespace bandd {
 

@@ -2,8 +2,6 @@
 // A bandd-kernel, started as bandd has it started.
 #pragma once
 
-#include <catch2/catch.hpp>
-
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -14,6 +12,7 @@
 #include <vector>
 
 #include "action/kernel_carrier.h"
+#include "support/catch.h"
 #include "support/machine.h"
 
 namespace bandd {
