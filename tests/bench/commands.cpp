@@ -137,6 +137,8 @@ TEST_CASE("bans beside commands") {
         {"ban -", fill, ""},
         {"unban --all --jail", "unban --all --jail many", fill},
         {"unban -", "unban - < " + dir / "addresses", fill},
+        {"(all bans end at once)",
+         "ban --for 8s --jail many - < " + dir / "addresses > /dev/null && sleep 9", fill},
         {"flush", "flush", fill},
     };
     Prober prober(dir / "app.log");
