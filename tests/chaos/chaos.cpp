@@ -392,7 +392,8 @@ int run(const Options& options) {
     healed.stop(SIGTERM);
     if (differences != 0) {
         std::string kept = fs::temp_directory_path() / ("chaos-" + std::to_string(options.seed));
-        sh("rm -rf " + kept + "; mv " + dir.path() + " " + kept);
+        // The state may be on a disk of its own, which is unmounted.
+        sh("rm -rf " + kept + "; cp -a " + dir.path() + " " + kept);
         std::printf("chaos: logs, states and configurations are kept in %s\n", kept.c_str());
     }
     if (options.faults == "full-disk") sh("umount " + chaos_dir + "/run");
