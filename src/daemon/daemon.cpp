@@ -174,7 +174,8 @@ Result<> Daemon::make_parts() {
                            },
                            [this](const Lines& lines, std::uint64_t count) {
                                health_->count_old(lines, count, now());
-                           }});
+                           }},
+        [] { return now(); });
     restore_overrides();
     auto checkpointer = Checkpointer::start(
         {config(), log_, loop, *engine_, *pipeline_, *opened_.sources, *overrides_},

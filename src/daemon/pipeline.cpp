@@ -61,24 +61,22 @@ void Pipeline::observe_clock(const Ruleset& ruleset, const Lines& lines, Instant
 }
 
 // Nothing: its lines arrive now.
-LogTime* Pipeline::time_of(const Lines& lines) {
+LogTime* Pipeline::time_of(const Lines& lines, Instant now) {
     if (lines.backlog != nullptr) {
         lines.backlog->time.since = resumed_;
         return &lines.backlog->time;
     }
-    if (!is_late_) return nullptr;
-    // Each file has its own time: what another one of the same source says is no later.
-    std::string_view log = lines.log.empty() ? lines.source : lines.log;
-    auto found = late_.find(log);
-    if (found == late_.end())
-        found = late_.emplace(std::string(log), LogTime{.since = *caught_up_}).first;
-    return &found->second;
+    if (now - *caught_up_ <= prompt) return nullptr;
+    // Each file has its own time: what another one says, of the same log even, is no later. A
+    // writer may go on with a file that was rotated, and a link be switched back.
+    std::string log(lines.log.empty() ? lines.source : lines.log);
+    return &late_.try_emplace({std::move(log), lines.file}, LogTime{.since = *caught_up_})
+                .first->second;
 }
 
-void Pipeline::note_promptness(Instant now) {
+void Pipeline::note_turn(Instant now) {
     if (!caught_up_ || now < *caught_up_) caught_up_ = now;  // the clock may have been set back
     if (!turned_ || now < *turned_) turned_ = now;
-    is_late_ = now - *caught_up_ > prompt;
 }
 
 bool Pipeline::wants_look() const {
@@ -96,13 +94,15 @@ void Pipeline::count_for(std::string_view source, const ScanCounts& before) {
     found->second.hits += after.hits - before.hits;
 }
 
-PartRead Pipeline::take(const Lines& lines, Instant now) {
+// Between the begin of the turn and this, lines may have been written, and a while have gone by.
+PartRead Pipeline::take(const Lines& lines, Instant begun) {
+    Instant now = std::max(begun, clock_());
     ScanCounts before = counts();
     std::size_t bans_before = bans_;
     const Ruleset& ruleset = ruleset_for(lines.audience);
     scan_->begin(ruleset, lines.what, now);
     std::uint64_t old_before = too_old(lines.audience);
-    decide(ruleset, time_of(lines), lines, now);
+    decide(ruleset, time_of(lines, now), lines, now);
     std::uint64_t old = too_old(lines.audience) - old_before;
     if (old > 0 && lines.just_written && lines.backlog == nullptr && listener_.on_old)
         listener_.on_old(lines, old);
@@ -143,11 +143,12 @@ void Pipeline::take_answer(const Answer& answer, Instant now) {
     put(outcome, now);
 }
 
-bool Pipeline::turn(Instant now) {
+bool Pipeline::turn(Instant begun) {
     bool had_backlog = sources_.reached().has_value();
-    note_promptness(now);
-    sources_.read(*this, now);
-    Instant before = std::exchange(*turned_, now);
+    note_turn(begun);
+    sources_.read(*this, begun);
+    Instant now = std::max(begun, clock_());
+    Instant before = std::exchange(*turned_, begun);
     if (!sources_.is_ready()) {
         caught_up_ = read_until_ = before;
         late_.clear();
@@ -160,7 +161,7 @@ bool Pipeline::turn(Instant now) {
     // While lines are read in log time, time is where the slowest log is: a ban that has ended
     // meanwhile was in force when those lines were written.
     Outcome outcome;
-    engine_.on_time(reached ? std::min(now, *reached) : now, outcome);
+    engine_.on_time(reached ? std::min(now, *reached) : now, outcome, *caught_up_);
     put(outcome, now);
     Report report;
     if (!reached) dispatch_.release_removals();

@@ -4,10 +4,12 @@
 // later (a command, an answer, what became of an order) is a call of its own: `put`, `take_answer`.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "action/dispatch.h"
 #include "config/compile.h"
@@ -31,8 +33,15 @@ class Pipeline : private LineTaker {
         // So many hits of these lines, which were written just now, were too old to count.
         std::function<void(const Lines&, std::uint64_t)> on_old = {};
     };
-    Pipeline(Engine& engine, Dispatch& dispatch, Sources& sources, Listener listener)
-        : engine_(engine), dispatch_(dispatch), sources_(sources), listener_(std::move(listener)) {}
+    // `clock`: the time as it is. Who is held up within a turn reads what was written since it
+    // began.
+    using Clock = std::function<Instant()>;
+    Pipeline(Engine& engine, Dispatch& dispatch, Sources& sources, Listener listener, Clock clock)
+        : engine_(engine),
+          dispatch_(dispatch),
+          sources_(sources),
+          listener_(std::move(listener)),
+          clock_(std::move(clock)) {}
 
     // The configuration to run on, whose jails the engine has.
     void configure(const Config& config, const Compiled& compiled);
@@ -42,7 +51,7 @@ class Pipeline : private LineTaker {
     static constexpr Duration prompt = std::chrono::seconds(1);
 
     // One turn. True: there is more to read at once.
-    bool turn(Instant now);
+    bool turn(Instant begun);
     // What there was to read before a turn is known after the loop has asked the kernel once more:
     // who was stopped wakes between the two. True: ask, and turn again, so that waiting for lines
     // is not taken for being late with them.
@@ -77,20 +86,21 @@ class Pipeline : private LineTaker {
     std::uint64_t cut_lines() const { return sources_.files().watch().cut_lines() + counts().cut; }
 
   private:
-    PartRead take(const Lines& lines, Instant now) override;
+    PartRead take(const Lines& lines, Instant begun) override;
     bool takes_parts() const override { return scan_->threads() > 1; }
     const Ruleset& ruleset_for(const Audience& audience);
     void decide(const Ruleset& ruleset, LogTime* time, const Lines& lines, Instant now);
     std::uint64_t too_old(const Audience& audience) const;
     void observe_clock(const Ruleset& ruleset, const Lines& lines, Instant now);
-    LogTime* time_of(const Lines& lines);
-    void note_promptness(Instant now);
+    LogTime* time_of(const Lines& lines, Instant now);
+    void note_turn(Instant now);
     void count_for(std::string_view source, const ScanCounts& before);
 
     Engine& engine_;
     Dispatch& dispatch_;
     Sources& sources_;
     Listener listener_;
+    Clock clock_;
     JailFilters filters_;  // by jail
     std::map<Audience, std::shared_ptr<const Ruleset>> rulesets_;
     std::map<std::string, ScanCounts, std::less<>> counts_by_source_;
@@ -100,8 +110,8 @@ class Pipeline : private LineTaker {
     std::optional<Instant> turned_;     // when the last turn began
     std::optional<Instant> read_until_;
     Instant resumed_{INT64_MIN};  // what that was at the start
-    bool is_late_ = false;
-    std::map<std::string, LogTime, std::less<>> late_;  // by log, until all is read
+    // By log and file, until all is read.
+    std::map<std::pair<std::string, std::uint64_t>, LogTime> late_;
     FilterHealth health_;
     std::size_t bans_ = 0;
     Hits hits_;

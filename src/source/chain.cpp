@@ -2,8 +2,12 @@
 #include "source/chain.h"
 
 #include <algorithm>
+#include <charconv>
+#include <string_view>
 #include <tuple>
 #include <utility>
+
+#include "source/archive.h"
 
 namespace bandd {
 namespace {
@@ -35,6 +39,18 @@ bool is_copy(const Sighting& seen, const Sighting& other) {
         return seen.modified == other.modified || (other.open && !other.named);
     if (seen.archive || seen.size > other.size) return false;
     return seen.head.size() >= telling || seen.size == seen.head.size();
+}
+
+// app.log.10 is older than app.log.9, and that than app.log.1. 0: the name has a date, or nothing;
+// app.log-20261129 is older than app.log-20261130.
+std::uint64_t rotation_number(std::string_view path) {
+    constexpr std::size_t most_digits = 6;
+    if (is_archive(path)) path = path.substr(0, path.rfind('.'));
+    std::string_view digits = path.substr(path.rfind('.') + 1);
+    std::uint64_t number = 0;
+    auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    bool whole = fault == std::errc{} && end == digits.data() + digits.size();
+    return whole && digits.size() <= most_digits ? number : 0;
 }
 
 }  // namespace
@@ -273,9 +289,9 @@ std::vector<Chain::Step> Chain::take_new(std::span<const Sighting> seen, const M
         originals.push_back(i);
     }
     std::ranges::sort(found, {}, [&](const New& one) {
+        const std::string& path = seen[one.seen].path;
         return std::tuple(seen[one.seen].named, seen[one.seen].modified,
-                          // app.log.10 is older than app.log.9, and that than app.log.1.
-                          UINT64_MAX - seen[one.seen].path.size(), seen[one.seen].path);
+                          UINT64_MAX - rotation_number(path), path);
     });
     std::vector<Step> steps;
     for (const New& one : found) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <compare>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -58,6 +59,8 @@ struct Lines {
     std::string_view log = {};  // its name: a file's path, a syslog sender
     // Its lines before these were read to their end when these were written.
     bool just_written = false;
+    // Which file of this log it is: rotation makes several.
+    std::uint64_t file = 0;
 };
 
 }  // namespace bandd

@@ -75,10 +75,11 @@ const Audience& LogFiles::audience_of(const Reader& reader) {
 void LogFiles::read(LineTaker& taker, Instant now) {
     watch_->read_ready(
         {[&](Reader& reader, const Readable& what) {
-             return taker.take({watch_->logs()[*reader.logs.begin()].spec.path, audience_of(reader),
-                                what, reader.backlog ? &*reader.backlog : nullptr,
-                                &reader.chain->clock(), reader.tail.path(), reader.appended},
-                               now);
+             return taker.take(
+                 {watch_->logs()[*reader.logs.begin()].spec.path, audience_of(reader), what,
+                  reader.backlog ? &*reader.backlog : nullptr, &reader.chain->clock(),
+                  reader.tail.path(), reader.appended, reader.number},
+                 now);
          },
          on_error_, taker.takes_parts()},
         now);

@@ -293,16 +293,18 @@ void Watch::set_ready(Reader& reader, bool ready) {
 
 std::vector<Reader*> Watch::ready() {
     std::vector<Reader*> ready;
-    // Of each log the file that was written first.
-    std::map<const Chain*, std::uint64_t> lowest;
+    // Of each log the file that was written first. The one that has its name is the last, also if
+    // it had it before: moved away and back, or by a link.
+    auto age = [](const Reader& reader) { return std::pair(reader.names > 0, reader.number); };
+    std::map<const Chain*, std::pair<bool, std::uint64_t>> oldest;
     for (const auto& [order, reader] : ready_) {
-        auto [known, is_new] = lowest.try_emplace(reader->chain, reader->number);
-        known->second = std::min(known->second, reader->number);
+        auto [known, is_new] = oldest.try_emplace(reader->chain, age(*reader));
+        known->second = std::min(known->second, age(*reader));
     }
     bool unpacking = false;
     for (auto at = ready_.begin(); at != ready_.end();) {
         Reader& reader = *(at++)->second;
-        if (reader.number > lowest[reader.chain]) continue;
+        if (age(reader) > oldest[reader.chain]) continue;
         // One archive at a time: each takes memory, and a turn of the loop.
         if (reader.tail.is_archive() && std::exchange(unpacking, true)) continue;
         if (!reader.tail.is_open()) {

@@ -91,7 +91,7 @@ class Watch {
         std::function<void(const Error&)> on_error = {};  // of a file that cannot be read
         bool takes_parts = false;                         // of files that are a backlog
     };
-    // Reads a share of every file that has something; of each log the file with the lowest number.
+    // Reads a share of every file that has something; of each log the file that was written first.
     // Of files that ban many, only so many as make a turn that the others can wait for.
     // A file that lost its name `linger` ago is read to its end and let go. If a file was
     // truncated, its copy is looked for.

@@ -455,6 +455,9 @@ void Watch::look(Followed& followed, std::size_t log, const std::string& path, I
             mark_finished(*reader, now);
         if (step.first && reader->tail.is_open())
             reader->tail.seek(first_offset(log, reader->tail, now));
+        // A look may see a file before its notice comes, and others of the log have lines that were
+        // not told of either: they were written before, and are read before.
+        if (reader->tail.is_open() && !reader->tail.is_archive()) set_ready(*reader, true);
     }
     if (!starting_) listings_.clear();
 }

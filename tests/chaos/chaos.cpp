@@ -73,15 +73,24 @@ std::string stamp_of(Instant at, Duration behind) {
     return stamp;
 }
 
+bool has_open(pid_t process, const std::string& path) {
+    std::error_code gone;  // files come and go
+    for (const auto& file : fs::directory_iterator("/proc/" + std::to_string(process) + "/fd"))
+        if (fs::read_symlink(file.path(), gone) == path) return true;
+    return false;
+}
+
 // The log: written by one thread, at any speed, rotated in any way.
 class Writer {
   public:
     // Goes on with the log that is there. If it is a link, it is switched only when something was
     // written to `state` since it was switched last: where it led between two checkpoints, nobody
-    // can know who was killed meanwhile.
-    Writer(std::string link, std::string state, Duration behind, unsigned seed)
+    // can know who was killed meanwhile. And only when `calm` reads what it leads to: on a busy
+    // machine that may come late, and where it led meanwhile nobody can know, either.
+    Writer(std::string link, std::string state, pid_t calm, Duration behind, unsigned seed)
         : link_(std::move(link)),
           state_(std::move(state)),
+          calm_(calm),
           behind_(behind),
           linked_(fs::is_symlink(link_)),
           log_(linked_ ? fs::canonical(link_).string() : link_),
@@ -96,6 +105,10 @@ class Writer {
     std::uint64_t lines = 0, rotations = 0, attacks = 0;
 
   private:
+    // A daemon that can hardly write comes back to them: on a busy machine after minutes. It knows
+    // no more than 256.
+    static constexpr int most_rotated = 250;
+
     void run() {
         std::ofstream out(log_, std::ios::app);
         auto rotate_at = std::chrono::steady_clock::now();
@@ -120,14 +133,14 @@ class Writer {
     }
     void rotate(std::ofstream& out) {
         ++rotations;
-        // Kept for as long as a daemon that can hardly write may need to come back to them.
-        for (int old = 99; old > 0; --old)
+        for (int old = most_rotated - 1; old > 0; --old)
             for (const char* ending : {"", ".gz"}) {
                 std::string from = log_ + "." + std::to_string(old) + ending;
                 if (fs::exists(from))
                     fs::rename(from, log_ + "." + std::to_string(old + 1) + ending);
             }
-        for (const char* ending : {"", ".gz"}) fs::remove(log_ + ".100" + ending);
+        for (const char* ending : {"", ".gz"})
+            fs::remove(log_ + "." + std::to_string(most_rotated) + ending);
         // As logrotate with delaycompress.
         if (random_() % 2 == 0 && fs::exists(log_ + ".2")) sh("gzip " + log_ + ".2");
         if (random_() % 3 == 0) {
@@ -157,6 +170,7 @@ class Writer {
         std::error_code missing;  // a state that is just being opened
         auto kept = fs::last_write_time(state_, missing);
         if (missing || kept < switched_ + std::chrono::seconds(1)) return;
+        if (!has_open(calm_, log_)) return;
         std::string target = log_.ends_with("/a.log") ? "b.log" : "a.log";
         log_.replace(log_.size() - target.size(), target.size(), target);
         out.close();
@@ -168,6 +182,7 @@ class Writer {
     }
 
     std::string link_, state_;
+    pid_t calm_;
     Duration behind_;
     bool linked_;
     fs::file_time_type switched_ = fs::file_time_type::clock::now();
@@ -296,7 +311,7 @@ int run(const Options& options) {
     std::uint64_t lines = 0;
     std::uint64_t attacks = 0;
     {
-        Writer writer(log, chaos_dir + "/run/state.db-wal", behind, options.seed);
+        Writer writer(log, chaos_dir + "/run/state.db-wal", calm.pid(), behind, options.seed);
         for (int kill = 0; kill < options.kills; ++kill) {
             std::this_thread::sleep_for(std::chrono::microseconds(random() % 250'000));
             if (options.faults == "full-disk") {
@@ -377,7 +392,8 @@ int run(const Options& options) {
     healed.stop(SIGTERM);
     if (differences != 0) {
         std::string kept = fs::temp_directory_path() / ("chaos-" + std::to_string(options.seed));
-        sh("rm -rf " + kept + "; mv " + dir.path() + " " + kept);
+        // The state may be on a disk of its own, which is unmounted.
+        sh("rm -rf " + kept + "; cp -a " + dir.path() + " " + kept);
         std::printf("chaos: logs, states and configurations are kept in %s\n", kept.c_str());
     }
     if (options.faults == "full-disk") sh("umount " + chaos_dir + "/run");

@@ -41,7 +41,8 @@ struct Life {
                                banned.push_back(to_string(made->ban.key.prefix));
                        },
                        [](const Question&) {}, [](const Report&) {},
-                       [this](const Lines& lines) { offsets.push_back(lines.clock->offset()); }}};
+                       [this](const Lines& lines) { offsets.push_back(lines.clock->offset()); }},
+                      [] { return Instant{INT64_MIN}; }};  // turns are told the time
 
     Life(const std::string& directory, const Kept& kept, Zone zone, Instant now) {
         configure(directory, zone);

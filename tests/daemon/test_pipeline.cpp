@@ -21,6 +21,7 @@ struct Started {
     Loop loop = std::move(*Loop::create());
     Sources sources{loop, [](const Error& error) { FAIL(to_line(error)); }};
     std::vector<std::string> banned;
+    Instant clock = at(0);  // as it is when lines are read
     Pipeline pipeline{engine,
                       dispatch,
                       sources,
@@ -28,7 +29,8 @@ struct Started {
                            if (const auto* made = std::get_if<Banned>(&event))
                                banned.push_back(to_string(made->ban.key.prefix));
                        },
-                       [](const Question&) {}, [](const Report&) {}}};
+                       [](const Question&) {}, [](const Report&) {}},
+                      [this] { return clock; }};
     std::uint64_t offset = 0;  // how far the log was read
 
     Started(unsigned matchers, const std::string& grown, int maxretry = 1,
@@ -89,9 +91,14 @@ struct Started {
             for (int turns = 0; pipeline.turn(at(seconds)); ++turns) REQUIRE(turns < 1000);
         } while (pipeline.wants_look());
     }
-    void write(const std::string& time, int host) {
-        append_file(dir / "log", "Nov 21 " + time + " gate app[1]: attack from 192.0.2." +
-                                     std::to_string(host) + "\n");
+    void write(const std::string& time, int host, const std::string& log = "log") {
+        append_file(dir / log, "Nov 21 " + time + " gate app[1]: attack from 192.0.2." +
+                                   std::to_string(host) + "\n");
+    }
+    void write_noise() {
+        std::string noise;
+        while (noise.size() < 4 * mega) noise += std::string(200, 'x') + "\n";
+        append_file(dir / "log", noise);
     }
     std::uint64_t too_old() const { return engine.counts(engine.jails()[0]).too_old; }
 };
@@ -159,6 +166,47 @@ TEST_CASE("who slept reads each log in a time of its own, also if a jail has sev
     CHECK(daemon.too_old() == 0);
 }
 
+TEST_CASE(
+    "who slept reads each file of a log in a time of its own: a writer is slow to reopen it") {
+    Started daemon(1, "", 3);
+    daemon.read_at(0);
+    std::filesystem::rename(daemon.dir / "log", daemon.dir / "log.1");
+    daemon.write("10:40:00", 1);
+    daemon.write_noise();
+    daemon.loop.again();
+    daemon.loop.turn();
+    for (int turns = 0; turns < 3; ++turns) REQUIRE(daemon.pipeline.turn(at(3600)));
+    for (const char* time : {"10:10:00", "10:11:00", "10:12:00"}) daemon.write(time, 2, "log.1");
+    daemon.read_at(3600);
+    CHECK(daemon.banned == std::vector<std::string>{"192.0.2.2"});
+    CHECK(daemon.too_old() == 0);
+}
+
+TEST_CASE("who is stopped within a turn counts what was written meanwhile as it was written") {
+    Started daemon(1, "", 3);
+    daemon.read_at(0);
+    for (const char* time : {"10:20:00", "10:29:00", "10:31:00"}) daemon.write(time, 1);
+    for (const char* time : {"10:30:00", "10:34:00", "10:39:59"}) daemon.write(time, 2);
+    daemon.clock = at(3600);
+    daemon.read_at(0.5);
+    CHECK(daemon.banned == std::vector<std::string>{"192.0.2.2"});
+    CHECK(daemon.too_old() == 0);
+    for (const Ban& ban : daemon.engine.bans()) CHECK(ban.from == at(2399));
+}
+
+TEST_CASE("who slept knows of each line whether it was written during a ban that is over") {
+    Started daemon(1, "", 3);
+    daemon.read_at(0);
+    for (const char* time : {"10:10:00", "10:10:01", "10:10:02"}) daemon.write(time, 1);
+    daemon.write_noise();
+    for (const char* time : {"10:18:00", "10:19:00", "10:20:00"}) daemon.write(time, 1);
+    daemon.write_noise();
+    for (const char* time : {"11:20:00", "11:20:01", "11:20:02"}) daemon.write(time, 1);
+    daemon.read_at(7200);
+    CHECK(daemon.banned == std::vector<std::string>{"192.0.2.1", "192.0.2.1"});
+    CHECK(daemon.engine.counts(daemon.engine.jails()[0]).already_banned == 3);
+}
+
 TEST_CASE("who slept does not count what was old before") {
     Started daemon(1, "", 3);
     daemon.read_at(0);
@@ -200,9 +248,7 @@ TEST_CASE("who cannot keep up with a flood counts lines by when they were writte
     Started daemon(1, "", 3);
     daemon.read_at(0);
     for (const char* time : {"10:00:01", "10:00:02"}) daemon.write(time, 1);
-    std::string noise;
-    while (noise.size() < 4 * mega) noise += std::string(200, 'x') + "\n";
-    append_file(daemon.dir / "log", noise);
+    daemon.write_noise();
     daemon.write("10:00:03", 1);
     daemon.loop.again();
     daemon.loop.turn();

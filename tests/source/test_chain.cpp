@@ -54,6 +54,25 @@ TEST_CASE("chain: what lies beside a log at its first look is old, whatever beco
 }
 
 TEST_CASE(
+    "chain: files that were written within one tick of the clock come in the order of names") {
+    auto order = [](const std::string& older, const std::string& newer) {
+        Chain chain("app.log");
+        look(chain, {seen("app.log", 1, 'c', 300, 10, true)});
+        return look(chain,
+                    {seen("app.log", 4, 'e', 10, 30, true), seen("app.log.9", 1, 'c', 300, 20),
+                     seen(newer, 2, 'b', 100, 25), seen(older, 3, 'a', 100, 25)});
+    };
+    auto steps = [](const std::string& older, const std::string& newer) {
+        return Steps{"app.log.9: 1 from 0", older + ": 2 from 0", newer + ": 3 from 0",
+                     "app.log: 4 from 0"};
+    };
+    for (auto [older, newer] :
+         {std::pair("app.log.2", "app.log.1"), std::pair("app.log.10", "app.log.2.gz"),
+          std::pair("app.log-20261129", "app.log-20261130")})
+        CHECK(order(older, newer) == steps(older, newer));
+}
+
+TEST_CASE(
     "chain: what is added to a log's dates is kept, but not if they are read in another way") {
     Chain chain("app.log");
     look(chain, {seen("app.log", 1, 'c', 300, 30, true)});

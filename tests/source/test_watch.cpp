@@ -6,7 +6,9 @@
 
 #include <set>
 #include <thread>
+#include <utility>
 
+#include "source/interrupted.h"
 #include "source/watch.h"
 #include "support/archives.h"
 #include "support/common.h"
@@ -116,6 +118,25 @@ TEST_CASE("watch: rename and create: the old file is finished first, late writes
     f.now = at(61);
     CHECK(f.got() == Texts{"0:no end"});  // finished a minute after its rotation
     CHECK(f.watch.readers().size() == 1);
+}
+
+TEST_CASE("watch: a writer reopens its log while we look: what it wrote before is read before") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "one\n");
+    auto f = Follower::make();
+    f.follow({log});
+    fs::rename(log, log + ".1");
+    CHECK(f.got() == Texts{"0:one"});
+    write_file(log, "");
+    before_each_look([&, writes = true]() mutable {
+        if (!std::exchange(writes, false)) return;
+        append_file(log + ".1", "two\n");
+        append_file(log, "three\n");
+    });
+    f.turn();
+    before_each_look({});
+    CHECK(f.got() == Texts{"0:two", "0:three"});
 }
 
 TEST_CASE("watch: several rotations between two looks lose nothing") {
@@ -438,6 +459,26 @@ TEST_CASE("watch: a symbolic link that is pointed elsewhere") {
     fs::rename(dir / "real/tuesday", dir / "real/tuesday.1");
     write_file(dir / "real/tuesday", "t2\n");
     CHECK(f.got() == Texts{"0:t2"});
+}
+
+TEST_CASE("watch: a link that is switched back: what was written before is read before") {
+    TempDirectory dir;
+    auto point_to = [&](const std::string& target) {
+        fs::create_symlink(target, dir / "next");
+        fs::rename(dir / "next", dir / "log");
+    };
+    write_file(dir / "a", "one\n");
+    point_to("a");
+    auto f = Follower::make();
+    f.follow({dir / "log"});
+    CHECK(f.got() == Texts{"0:one"});
+    write_file(dir / "b", "two\n");
+    point_to("b");
+    CHECK(f.got() == Texts{"0:two"});
+    append_file(dir / "b", "three\n");
+    point_to("a");
+    append_file(dir / "a", "four\n");
+    CHECK(f.got() == Texts{"0:three", "0:four"});
 }
 
 TEST_CASE("watch: a directory on the way that is a link") {

@@ -418,8 +418,8 @@ void Engine::tell_end(Unbanned ended, Outcome& outcome) {
     outcome.events.emplace_back(std::move(ended));
 }
 
-void Engine::on_time(Instant now, Outcome& outcome) {
-    ledger_.forget_ended(now);
+void Engine::on_time(Instant now, Outcome& outcome, Instant read_until) {
+    ledger_.forget_ended(std::min(now, read_until));
     while (auto ended = ledger_.end_next(now)) tell_end(std::move(*ended), outcome);
 }
 
