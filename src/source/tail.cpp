@@ -10,8 +10,6 @@
 #include <algorithm>
 #include <array>
 
-#include "source/find_start.h"
-
 namespace bandd {
 namespace {
 
@@ -87,7 +85,9 @@ Result<> Tail::wake() {
     auto opened = open(path_, wanted_, line_limit_);
     if (!opened) return std::unexpected(opened.error());
     if (opened->id_ != id_) return fail("\"" + path_ + "\"", "is another file now");
-    opened->seek(offset_, skipping_);
+    // It may have been noted within a line.
+    FirstRead begin = bandd::find_end(opened->extent(offset_));
+    opened->seek(begin.offset, begin.skipping);
     *this = std::move(*opened);
     return {};
 }
@@ -409,13 +409,17 @@ TailPosition Tail::position() const {
     return {path_, id_, offset_ - (raw_.size() - handed_), skipping_, fingerprint_};
 }
 
+LogExtent Tail::extent(std::uint64_t end) const { return {fd_.get(), end, wanted_, line_limit_}; }
+
 std::optional<Instant> Tail::find_last_date(const Zone& zone, Instant now) const {
     if (!fd_) return {};
-    return bandd::find_last_date(fd_.get(), size(), wanted_, zone, now);
+    return bandd::find_last_date(extent(size()), zone, now);
 }
 
-std::uint64_t Tail::find_start(Instant since, const Zone& zone, Instant now) const {
-    return bandd::find_start(fd_.get(), size(), wanted_, since, zone, now);
+FirstRead Tail::find_start(Instant since, const Zone& zone, Instant now) const {
+    return bandd::find_start(extent(size()), since, zone, now);
 }
+
+FirstRead Tail::find_end() const { return bandd::find_end(extent(size())); }
 
 }  // namespace bandd

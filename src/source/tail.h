@@ -15,6 +15,7 @@
 #include "core/text/pieces.h"
 #include "os/fd.h"
 #include "source/archive.h"
+#include "source/find_start.h"
 #include "source/lines.h"
 
 namespace bandd {
@@ -89,8 +90,9 @@ class Tail {
     void go_on_from(const Tail& before);
 
     void seek(std::uint64_t offset, bool skipping = false);
-    // As the function of that name, of this file.
-    std::uint64_t find_start(Instant since, const Zone& zone, Instant now) const;
+    // As the functions of these names, of this file.
+    FirstRead find_end() const;
+    FirstRead find_start(Instant since, const Zone& zone, Instant now) const;
     std::optional<Instant> find_last_date(const Zone& zone, Instant now) const;
 
     // True if `fingerprint` is that of this file's first bytes.
@@ -123,6 +125,7 @@ class Tail {
     const TailCounts& counts() const { return counts_; }
 
   private:
+    LogExtent extent(std::uint64_t end) const;
     std::string head(std::size_t length) const;
     bool was_truncated(std::uint64_t size) const;
     std::optional<TailPosition> truncation(std::uint64_t size);

@@ -201,7 +201,7 @@ class Watch {
     static void observe(Found& found);
     void doubt_clock(Followed& followed, std::size_t log, const Tail& tail, Instant now) const;
     void carry_out(const Chain::Step& step, Followed& followed, Found& found, bool backlog);
-    std::uint64_t first_offset(std::size_t log, const Tail& tail, Instant now) const;
+    FirstRead first_read(std::size_t log, const Tail& tail, Instant now) const;
     Reader& add_reader(Tail tail, Followed& followed, std::uint64_t number);
     void give_name(Reader& reader, std::size_t log, const std::string& path);
     void take_name(std::size_t log, const std::string& path, Instant now);
