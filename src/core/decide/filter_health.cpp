@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "core/base/ascii.h"
+#include "core/text/docker.h"
 
 namespace bandd {
 namespace {
@@ -472,7 +473,8 @@ void FilterHealth::look(const Ruleset& ruleset, OfRuleset& known, std::string_vi
     const Hit* hit = hits.begin();
     for (std::size_t begin = from; begin < lines.size();) {
         std::size_t end = std::min(lines.find('\n', begin), lines.size());
-        std::string_view raw = lines.substr(begin, end - begin).substr(0, ruleset.line_limit);
+        std::string_view raw =
+            within_limit(lines.substr(begin, end - begin), ruleset.line_limit).line;
         std::size_t at = std::exchange(begin, end + 1);
         while (hit != hits.end() && hit->line.data() < raw.data()) ++hit;
         bool is_hit = hit != hits.end() && hit->line.data() == raw.data();
