@@ -42,10 +42,12 @@ struct Reader {
     bool ready = false;              // as of Watch::set_ready
     ReadShare share;
     std::uint64_t read_turn = 0;  // which it was read in last
+    bool begun = false;           // what it goes on with was asked of the file before it
     bool appended = false;        // it was read to its end: what comes was written while we watched
     bool finished = false;        // it has no name any more
     Instant finished_at;
     std::optional<Instant> held_since;  // as of Tail::holds_pieces
+    std::uint64_t held_at = 0;          // where the line begins that has no end
     int watch = -1;
 };
 
@@ -55,7 +57,7 @@ class Watch {
         std::size_t line_limit = 65536;
         // A writer may hold a rotated file open for a while (until it gets its SIGHUP).
         Duration linger = std::chrono::seconds(60);
-        // A container's lines wait so long for the rest of one that is in pieces.
+        // Lines wait so long for the rest of one that is in pieces.
         Duration patience = std::chrono::seconds(2);
         // Files that are open at once, rotated ones included. Each costs some KiB and a descriptor.
         std::size_t readers = 16'384;

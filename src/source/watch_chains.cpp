@@ -479,6 +479,7 @@ void Watch::carry_out(const Chain::Step& step, Followed& followed, Found& found,
         if (reader->number == step.number) return;
         reader->number = step.number;
         reader->appended = false;
+        reader->begun = false;
         if (step.offset > 0) reader->tail.seek(step.offset, step.skipping);
         set_ready(*reader, true);
     } else {
