@@ -366,6 +366,10 @@ Compiled compile(const Config& config) {
     return compiled;
 }
 
+std::size_t line_limit_of(const Filter& filter, std::size_t line_limit) {
+    return filter.json ? std::max(line_limit, Config::longest_json_line) : line_limit;
+}
+
 std::shared_ptr<const Ruleset> make_ruleset(const JailFilters& filters,
                                             const std::vector<JailIndex>& jails, const Zone& zone,
                                             Escapes escapes, std::size_t line_limit) {
@@ -382,9 +386,9 @@ std::shared_ptr<const Ruleset> make_ruleset(const JailFilters& filters,
         else
             rule->jails.push_back(jail);
     }
-    if (std::ranges::any_of(ruleset->rules,
-                            [](const Rule& rule) { return rule.filter->json != nullptr; }))
-        ruleset->line_limit = std::max(line_limit, Config::longest_json_line);
+    for (const Rule& rule : ruleset->rules)
+        ruleset->line_limit =
+            std::max(ruleset->line_limit, line_limit_of(*rule.filter, line_limit));
     prepare(*ruleset);
     return ruleset;
 }

@@ -39,6 +39,9 @@ struct Compiled {
 };
 Compiled compile(const Config& config);
 
+// So many bytes of a line a filter looks at. A JSON line is looked at as a whole.
+std::size_t line_limit_of(const Filter& filter, std::size_t line_limit);
+
 // The ruleset for a source that these jails read; `filters` by jail.
 std::shared_ptr<const Ruleset> make_ruleset(const JailFilters& filters,
                                             const std::vector<JailIndex>& jails, const Zone& zone,

@@ -53,7 +53,7 @@ Origin GeoDatabases::origin(const Address& address) const {
         origin.country = private_country;
         return origin;
     }
-    for (const auto& database : databases_) database->add_to(origin, address);
+    for (const auto& database : databases_) database->add_to(origin, untranslated(address));
     if (origin.country_name.empty()) origin.country_name = country_name(origin.country);
     if (origin.country.empty()) origin.country = unknown_country;
     return origin;

@@ -10,12 +10,22 @@
 #include <algorithm>
 #include <array>
 
-#include "source/find_start.h"
-
 namespace bandd {
 namespace {
 
 FileId id_of(const struct stat& status) { return {status.st_dev, status.st_ino}; }
+
+// Of whole lines.
+std::size_t begin_of_last_line(Encoding encoding, std::string_view lines) {
+    lines.remove_suffix(unit_size(encoding));
+    return last_line_end(encoding, lines);
+}
+
+std::string_view line_end_in(Encoding encoding) {
+    if (encoding == Encoding::utf16le) return {"\n\0", 2};
+    if (encoding == Encoding::utf16be) return {"\0\n", 2};
+    return "\n";
+}
 
 // A piece of Docker's is of 16 KiB, and each byte may take six.
 constexpr std::size_t longest_piece = 128 << 10;
@@ -87,7 +97,9 @@ Result<> Tail::wake() {
     auto opened = open(path_, wanted_, line_limit_);
     if (!opened) return std::unexpected(opened.error());
     if (opened->id_ != id_) return fail("\"" + path_ + "\"", "is another file now");
-    opened->seek(offset_, skipping_);
+    // It may have been noted within a line.
+    FirstRead begin = bandd::find_end(opened->extent(offset_));
+    opened->seek(begin.offset, begin.skipping);
     *this = std::move(*opened);
     return {};
 }
@@ -112,19 +124,30 @@ void Tail::seek(std::uint64_t offset, bool skipping) {
     handed_ = 0;
     pieces_.reset();
     holds_pieces_ = false;
-    detect_container(head(Fingerprint::longest));
+    detect_pieces(head(Fingerprint::longest));
     look_back();
 }
 
-void Tail::detect_container(std::string_view first_bytes) {
-    if (pieces_ || unit_size(wanted_) == 2) return;
-    if (auto format = container_format(first_bytes)) pieces_.emplace(*format, line_limit_);
+std::string Tail::decoded(std::string_view bytes) const {
+    Encoding encoding = encoding_;
+    if (encoding == Encoding::automatic) encoding = detect_byte_order_mark(head(4)).encoding;
+    std::string text;
+    decode(encoding, bytes, text);
+    return text;
+}
+
+void Tail::detect_pieces(std::string_view first_bytes) {
+    if (pieces_) return;
+    std::string text = decoded(first_bytes);
+    auto mark = detect_byte_order_mark(text);
+    std::string_view begin = std::string_view(text).substr(mark.length);
+    if (auto format = pieces_format(begin)) pieces_.emplace(*format, line_limit_);
 }
 
 // Which lines are open after all that was read.
 std::optional<Pieces> Tail::state_at_end() const {
     std::optional<Pieces> state = pieces_;
-    if (state) state->look_back(std::string_view(raw_).substr(handed_));
+    if (state) state->look_back(decoded(std::string_view(raw_).substr(handed_)));
     return state;
 }
 
@@ -134,11 +157,17 @@ void Tail::look_back() {
     ssize_t got =
         pread(fd_.get(), before.data(), before.size(), static_cast<off_t>(offset_ - before.size()));
     before.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-    pieces_->look_back(before);
+    pieces_->look_back(decoded(before));
 }
 
 void Tail::go_on_from(const Tail& before) {
-    if (auto state = before.state_at_end(); pieces_ && state) pieces_->go_on_from(*state);
+    std::optional<Pieces> state = before.state_at_end();
+    // What was read of this one says which lines are open.
+    if (!state || position().offset > looked_back) return;
+    if (pieces_)
+        pieces_->go_on_from(*state);
+    else if (!head(Fingerprint::longest).contains('\n'))  // it has no line yet
+        pieces_ = Pieces::after(*state);
 }
 
 void Tail::restart() {
@@ -149,7 +178,11 @@ void Tail::restart() {
     empty_since_.reset();
     look();
     seek(0);
-    if (pieces_ && before) pieces_->go_on_from(*before);
+    if (!before) return;
+    if (pieces_)
+        pieces_->go_on_from(*before);
+    else
+        pieces_ = Pieces::after(*before);
 }
 
 void Tail::look() {
@@ -267,6 +300,8 @@ bool Tail::skip_cut_line() {
             unit == 1 || (begin % 2 == 0 &&
                           last_line_end(encoding_, std::string_view(raw_).substr(begin, 2)) == 2);
         if (!is_end) continue;
+        std::string_view line = std::string_view(raw_).substr(0, begin + unit);
+        if (pieces_) pieces_->pass_end_of_line(decoded(line));
         raw_.erase(0, begin + unit);
         skipping_ = false;
         return true;
@@ -363,7 +398,7 @@ void Tail::give_up() {
 
 Tail::Read Tail::hand_on_lines(bool more) {
     detect_encoding();
-    if (offset_ == raw_.size()) detect_container(raw_);
+    if (offset_ == raw_.size()) detect_pieces(raw_);
     if (skipping_ && !skip_cut_line()) return Read{{}, more};
     std::size_t whole = last_line_end(encoding_, raw_);
     std::size_t limit = pieces_ ? std::max(line_limit_, longest_piece) : line_limit_;
@@ -372,7 +407,10 @@ Tail::Read Tail::hand_on_lines(bool more) {
         skipping_ = true;
         return Read{hand_on(limit * unit_size(encoding_)), more};
     }
-    if (pieces_) return Read{hand_on_pieces(whole, raw_.size() > most_held + line_limit_), more};
+    if (pieces_) {
+        bool all = raw_.size() > (most_held + line_limit_) * unit_size(encoding_);
+        return Read{hand_on_pieces(whole, all), more};
+    }
     return Read{hand_on(whole), more};
 }
 
@@ -381,12 +419,27 @@ std::string_view Tail::hand_on_pieces(std::size_t whole, bool all) {
     std::string_view lines = std::string_view(raw_).substr(0, whole);
     std::swap(decoded_, decoded_before_);
     decoded_.clear();
+    bool encoded = encoding_ != Encoding::utf8 && encoding_ != Encoding::automatic;
+    if (encoded) {
+        lines_.clear();
+        decode(encoding_, lines, lines_);
+        lines = lines_;
+    }
     Pieces::Taken taken = all ? pieces_->take_all(lines, decoded_) : pieces_->take(lines, decoded_);
-    holds_pieces_ = taken.bytes < whole;
-    counts_.cut_lines += taken.cut;
-    counts_.bytes += taken.bytes;
+    std::string_view left = lines.substr(taken.bytes);
     handed_ = taken.bytes;
-    return taken.as_is ? lines.substr(0, taken.bytes) : std::string_view(decoded_);
+    if (encoded) {
+        handed_ = whole;
+        for (auto count = std::ranges::count(left, '\n'); count > 0; --count)
+            handed_ = begin_of_last_line(encoding_, std::string_view(raw_).substr(0, handed_));
+    }
+    holds_pieces_ = handed_ < whole;
+    counts_.cut_lines += taken.cut;
+    counts_.bytes += handed_;
+    if (!taken.as_is) return decoded_;
+    if (!encoded) return lines.substr(0, taken.bytes);
+    std::swap(decoded_, lines_);
+    return decoded_;
 }
 
 std::string_view Tail::let_go() {
@@ -399,7 +452,9 @@ std::string_view Tail::flush_partial() {
     handed_ = 0;
     if (skipping_ || raw_.empty()) return {};
     if (pieces_) {
-        if (!raw_.ends_with('\n')) raw_ += '\n';  // the end of what is handed on, not of the file
+        raw_.resize(raw_.size() / unit_size(encoding_) * unit_size(encoding_));
+        // The end of what is handed on, not of the file.
+        if (last_line_end(encoding_, raw_) != raw_.size()) raw_ += line_end_in(encoding_);
         return hand_on_pieces(raw_.size(), true);
     }
     return hand_on(raw_.size() / unit_size(encoding_) * unit_size(encoding_));
@@ -409,13 +464,17 @@ TailPosition Tail::position() const {
     return {path_, id_, offset_ - (raw_.size() - handed_), skipping_, fingerprint_};
 }
 
+LogExtent Tail::extent(std::uint64_t end) const { return {fd_.get(), end, wanted_, line_limit_}; }
+
 std::optional<Instant> Tail::find_last_date(const Zone& zone, Instant now) const {
     if (!fd_) return {};
-    return bandd::find_last_date(fd_.get(), size(), wanted_, zone, now);
+    return bandd::find_last_date(extent(size()), zone, now);
 }
 
-std::uint64_t Tail::find_start(Instant since, const Zone& zone, Instant now) const {
-    return bandd::find_start(fd_.get(), size(), wanted_, since, zone, now);
+FirstRead Tail::find_start(Instant since, const Zone& zone, Instant now) const {
+    return bandd::find_start(extent(size()), since, zone, now);
 }
+
+FirstRead Tail::find_end() const { return bandd::find_end(extent(size())); }
 
 }  // namespace bandd

@@ -15,6 +15,7 @@
 #include "core/text/pieces.h"
 #include "os/fd.h"
 #include "source/archive.h"
+#include "source/find_start.h"
 #include "source/lines.h"
 
 namespace bandd {
@@ -80,17 +81,18 @@ class Tail {
     void give_up();
     // What is left without a line end, once nothing can be added to it any more.
     std::string_view flush_partial();
-    // Whole lines of a container wait for the rest of one that is in pieces.
+    // Whole lines wait for the rest of one that is in pieces (core/text/pieces.h).
     bool holds_pieces() const { return holds_pieces_; }
     // They do not wait any longer, and that one is cut. As of `Read`.
     std::string_view let_go();
-    bool is_container() const { return pieces_.has_value(); }
-    // This file, of which nothing was read, goes on where `before` ended, maybe within a line.
+    // This file, of which nothing was read yet in this run, goes on where `before` ended, maybe
+    // within a line.
     void go_on_from(const Tail& before);
 
     void seek(std::uint64_t offset, bool skipping = false);
-    // As the function of that name, of this file.
-    std::uint64_t find_start(Instant since, const Zone& zone, Instant now) const;
+    // As the functions of these names, of this file.
+    FirstRead find_end() const;
+    FirstRead find_start(Instant since, const Zone& zone, Instant now) const;
     std::optional<Instant> find_last_date(const Zone& zone, Instant now) const;
 
     // True if `fingerprint` is that of this file's first bytes.
@@ -123,13 +125,15 @@ class Tail {
     const TailCounts& counts() const { return counts_; }
 
   private:
+    LogExtent extent(std::uint64_t end) const;
     std::string head(std::size_t length) const;
     bool was_truncated(std::uint64_t size) const;
     std::optional<TailPosition> truncation(std::uint64_t size);
     Result<Read> read_archive(std::size_t most);
     Read hand_on_lines(bool more);
     std::string_view hand_on_pieces(std::size_t whole, bool all);
-    void detect_container(std::string_view first_bytes);
+    void detect_pieces(std::string_view first_bytes);
+    std::string decoded(std::string_view bytes) const;
     std::optional<Pieces> state_at_end() const;
     void look_back();
     void leave_handed();
@@ -151,7 +155,8 @@ class Tail {
     std::string raw_before_;    // what the last `read` but one handed on
     std::size_t handed_ = 0;    // bytes of raw_ that the last `read` handed on
     std::string decoded_, decoded_before_;
-    std::optional<Pieces> pieces_;  // of a container's log
+    std::string lines_;             // decoded, before their pieces are joined
+    std::optional<Pieces> pieces_;  // of a log that has some
     bool holds_pieces_ = false;
     bool skipping_ = false;
     bool took_nothing_ = false;  // of what `ahead` promised

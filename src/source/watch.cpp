@@ -382,7 +382,7 @@ void Watch::read_ready(const Visitor& visitor, Instant now) {
     std::size_t bans = 0;
     for (Reader* reader : ready()) {
         if (bans >= ReadShare::most_bans && reader->share.bans_many()) break;
-        if (reader->read_turn == 0) go_on_from_last(*reader);
+        if (!std::exchange(reader->begun, true)) go_on_from_last(*reader);
         reader->read_turn = turns_;
         auto progress = reader->tail.is_archive() ? read_archive(*reader, visitor, now)
                                                   : read_on(*reader, visitor, now);
@@ -400,23 +400,26 @@ void Watch::read_ready(const Visitor& visitor, Instant now) {
     drop_expired(visitor, now);
 }
 
-// A container's log may be rotated within a line.
+// A log may be rotated within a line that is in pieces.
 void Watch::go_on_from_last(Reader& reader) {
-    if (!reader.tail.is_container()) return;
-    const Reader* last = nullptr;
+    std::uint64_t last = 0;
+    for (const Chain::File& file : reader.chain->files())
+        if (file.at.file.number < reader.number) last = file.at.file.number;
     for (const Reader& other : readers_)
-        if (other.chain == reader.chain && other.number < reader.number &&
-            (last == nullptr || other.number > last->number))
-            last = &other;
-    if (last != nullptr) reader.tail.go_on_from(last->tail);
+        if (other.chain == reader.chain && other.number == last) reader.tail.go_on_from(other.tail);
 }
 
 void Watch::note_held(Reader& reader, Instant now) {
-    if (reader.tail.holds_pieces() == reader.held_since.has_value()) return;
-    reader.held_since.reset();
-    held_.erase(reader.order);
-    if (!reader.tail.holds_pieces()) return;
+    if (!reader.tail.holds_pieces()) {
+        reader.held_since.reset();
+        held_.erase(reader.order);
+        return;
+    }
+    // Each line has its time: a busy writer has one open whenever his log is read.
+    std::uint64_t at = reader.tail.position().offset;
+    if (reader.held_since && reader.held_at == at) return;
     reader.held_since = now;
+    reader.held_at = at;
     held_.emplace(reader.order, &reader);
 }
 

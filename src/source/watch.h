@@ -42,10 +42,12 @@ struct Reader {
     bool ready = false;              // as of Watch::set_ready
     ReadShare share;
     std::uint64_t read_turn = 0;  // which it was read in last
+    bool begun = false;           // what it goes on with was asked of the file before it
     bool appended = false;        // it was read to its end: what comes was written while we watched
     bool finished = false;        // it has no name any more
     Instant finished_at;
     std::optional<Instant> held_since;  // as of Tail::holds_pieces
+    std::uint64_t held_at = 0;          // where the line begins that has no end
     int watch = -1;
 };
 
@@ -55,7 +57,7 @@ class Watch {
         std::size_t line_limit = 65536;
         // A writer may hold a rotated file open for a while (until it gets its SIGHUP).
         Duration linger = std::chrono::seconds(60);
-        // A container's lines wait so long for the rest of one that is in pieces.
+        // Lines wait so long for the rest of one that is in pieces.
         Duration patience = std::chrono::seconds(2);
         // Files that are open at once, rotated ones included. Each costs some KiB and a descriptor.
         std::size_t readers = 16'384;
@@ -201,7 +203,7 @@ class Watch {
     static void observe(Found& found);
     void doubt_clock(Followed& followed, std::size_t log, const Tail& tail, Instant now) const;
     void carry_out(const Chain::Step& step, Followed& followed, Found& found, bool backlog);
-    std::uint64_t first_offset(std::size_t log, const Tail& tail, Instant now) const;
+    FirstRead first_read(std::size_t log, const Tail& tail, Instant now) const;
     Reader& add_reader(Tail tail, Followed& followed, std::uint64_t number);
     void give_name(Reader& reader, std::size_t log, const std::string& path);
     void take_name(std::size_t log, const std::string& path, Instant now);

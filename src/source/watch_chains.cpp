@@ -190,17 +190,17 @@ bool Watch::note_dormant(std::size_t log, const std::string& path, FileId id, In
 }
 
 // Where reading begins in the first file of a log.
-std::uint64_t Watch::first_offset(std::size_t log, const Tail& tail, Instant now) const {
-    if (!starting_ || !is_new_[log]) return 0;
+FirstRead Watch::first_read(std::size_t log, const Tail& tail, Instant now) const {
+    if (!starting_ || !is_new_[log]) return {};
     switch (logs_[log].spec.start) {
         case Start::beginning:
-            return 0;
+            return {};
         case Start::end:
-            return tail.size();
+            return tail.find_end();
         case Start::findtime:
             return tail.find_start(now - logs_[log].findtime, logs_[log].zone, now);
     }
-    return 0;
+    return {};
 }
 
 void Watch::sight(std::size_t log, const std::string& path, Instant now) {
@@ -453,8 +453,10 @@ void Watch::look(Followed& followed, std::size_t log, const std::string& path, I
             give_name(*reader, log, path);
         else if (reader->names == 0)
             mark_finished(*reader, now);
-        if (step.first && reader->tail.is_open())
-            reader->tail.seek(first_offset(log, reader->tail, now));
+        if (step.first && reader->tail.is_open()) {
+            FirstRead begin = first_read(log, reader->tail, now);
+            reader->tail.seek(begin.offset, begin.skipping);
+        }
         // A look may see a file before its notice comes, and others of the log have lines that were
         // not told of either: they were written before, and are read before.
         if (reader->tail.is_open() && !reader->tail.is_archive()) set_ready(*reader, true);
@@ -480,6 +482,7 @@ void Watch::carry_out(const Chain::Step& step, Followed& followed, Found& found,
         if (reader->number == step.number) return;
         reader->number = step.number;
         reader->appended = false;
+        reader->begun = false;
         if (step.offset > 0) reader->tail.seek(step.offset, step.skipping);
         set_ready(*reader, true);
     } else {

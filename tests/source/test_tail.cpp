@@ -211,9 +211,9 @@ TEST_CASE("tail: the first line to read is found by its date") {
         Tail tail = tail_of(log);
         for (int second : {0, 1, 2, 777, 9999, 15'000, 19'998, 19'999})
             CHECK(tail.find_start(start + std::chrono::seconds(second), Zone{}, now) ==
-                  offsets[static_cast<std::size_t>(second)]);
-        CHECK(tail.find_start(start - std::chrono::hours(1), Zone{}, now) == 0);
-        CHECK(tail.find_start(now + std::chrono::hours(1), Zone{}, now) == text.size());
+                  FirstRead{offsets[static_cast<std::size_t>(second)]});
+        CHECK(tail.find_start(start - std::chrono::hours(1), Zone{}, now) == FirstRead{0});
+        CHECK(tail.find_start(now + std::chrono::hours(1), Zone{}, now) == FirstRead{text.size()});
         CHECK(tail.find_last_date(Zone{}, now) == start + std::chrono::seconds(19'999));
         append_file(log, "no date\n" + line(20'000).substr(0, 40));  // not yet a line
         CHECK(tail.find_last_date(Zone{}, now) == start + std::chrono::seconds(19'999));
@@ -223,7 +223,7 @@ TEST_CASE("tail: the first line to read is found by its date") {
         Tail tail = tail_of(log);
         for (int second : {1, 777, 19'999})
             CHECK(tail.find_start(start + std::chrono::seconds(second), Zone{}, now) ==
-                  2 + 2 * offsets[static_cast<std::size_t>(second)]);
+                  FirstRead{2 + 2 * offsets[static_cast<std::size_t>(second)]});
         CHECK(tail.find_last_date(Zone{}, now) == start + std::chrono::seconds(19'999));
     }
 }
@@ -231,14 +231,68 @@ TEST_CASE("tail: the first line to read is found by its date") {
 TEST_CASE("tail: a log without dates starts at its end, an empty one at 0") {
     TempDirectory dir;
     write_file(dir / "log", "no date\nno date either\n");
-    CHECK(tail_of(dir / "log").find_start(at(0), Zone{}, at(0)) == 23);
+    CHECK(tail_of(dir / "log").find_start(at(0), Zone{}, at(0)) == FirstRead{23});
     write_file(dir / "empty", "");
-    CHECK(tail_of(dir / "empty").find_start(at(0), Zone{}, at(0)) == 0);
+    CHECK(tail_of(dir / "empty").find_start(at(0), Zone{}, at(0)) == FirstRead{0});
     for (const char* name : {"log", "empty"})
         CHECK_FALSE(tail_of(dir / name).find_last_date(Zone{}, at(0)));
     write_file(dir / "one", "2026-11-21T09:00:00Z mx app: x\n");
     CHECK(tail_of(dir / "one").find_last_date(Zone{}, at(0)) == at(-3600));
-    // The last line that begins in the last 64 KiB is one of them.
+    // In the last 64 KiB no line begins.
     append_file(dir / "one", std::string(100'000, 'x') + "\n");
     CHECK_FALSE(tail_of(dir / "one").find_last_date(Zone{}, at(0)));
+}
+
+TEST_CASE("tail: where a new log is begun does not hang on how its newest line looks") {
+    TempDirectory dir;
+    Instant now = at(10'000);
+    bool docker = GENERATE(false, true);
+    auto line = [&](int second, std::size_t length) {
+        std::string date = format_rfc3339(at(second));
+        std::string text(length, 'x');
+        return docker ? "{\"log\":\"" + text + R"(\n","stream":"stdout","time":")" + date + "\"}\n"
+                      : "{\"uri\":\"/" + text + R"(","time":")" + date + "\"}\n";
+    };
+    std::size_t length = GENERATE(10U, 60'000U, 200'000U, 3'000'000U);
+    bool all_long = GENERATE(false, true);
+    std::string text;
+    std::vector<std::size_t> offsets;
+    int lines = all_long && length > 1'000'000 ? 10 : 200;
+    for (int i = 0; i < lines; ++i) {
+        offsets.push_back(text.size());
+        text += line(i, all_long ? length : 100);
+    }
+    auto start = [&](const std::string& file, int second) {
+        return tail_of(file, Encoding::automatic, 8 << 20).find_start(at(second), Zone{}, now);
+    };
+    std::string log = dir / "log";
+    SECTION("it is long") {
+        write_file(log, text + line(lines, length));
+        CHECK(start(log, lines) == FirstRead{text.size()});
+        CHECK(start(log, 7) == FirstRead{offsets[7]});
+        CHECK(start(log, lines + 1) == FirstRead{text.size() + line(lines, length).size()});
+    }
+    SECTION("it has no end yet") {
+        std::string begun = line(lines, length);
+        begun.resize(begun.size() - 5);
+        write_file(log, text + begun);
+        CHECK(start(log, 7) == FirstRead{offsets[7]});
+        // When it ends it is new, whatever it says by then.
+        CHECK(start(log, lines + 1) == FirstRead{text.size()});
+        Tail tail = tail_of(log, Encoding::automatic, 8 << 20);
+        CHECK(tail.find_end() == FirstRead{text.size()});
+    }
+}
+
+TEST_CASE("tail: of a line without end that is over the limit, the rest is no line") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "2026-11-21T09:00:00Z mx app: x\n" + std::string(300'000, 'y'));
+    Tail tail = tail_of(log, Encoding::automatic, 1000);
+    FirstRead end{std::filesystem::file_size(log), true};
+    CHECK(tail.find_end() == end);
+    CHECK(tail.find_start(at(0), Zone{}, at(0)) == end);
+    tail.seek(end.offset, end.skipping);
+    append_file(log, "attack\nnext\n");
+    CHECK(rest(tail) == "next\n");
 }

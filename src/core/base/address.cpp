@@ -64,8 +64,34 @@ Prefix make_prefix(const Address& address, int length) {
     return prefix;
 }
 
+namespace {
+
+// 64:ff9b::/96
+constexpr std::array<std::uint8_t, 12> well_known_prefix{0x00, 0x64, 0xff, 0x9b};
+
+bool is_well_known(const Address& address) {
+    return std::memcmp(address.bytes.data(), well_known_prefix.data(), well_known_prefix.size()) ==
+           0;
+}
+
+}  // namespace
+
+bool Address::is_translated() const {
+    constexpr std::array<std::uint8_t, 6> local_use{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01};
+    return is_well_known(*this) ||
+           std::memcmp(bytes.data(), local_use.data(), local_use.size()) == 0;
+}
+
+Address untranslated(const Address& address) {
+    if (!is_well_known(address)) return address;
+    Address v4 = address;
+    std::memcpy(v4.bytes.data(), Address::mapped_head.data(), Address::mapped_head.size());
+    return v4;
+}
+
 Prefix host_prefix(const Address& address) {
-    return make_prefix(address, address.is_v4() ? address.bits() : ipv6_host_length);
+    bool is_one = address.is_v4() || address.is_translated();
+    return make_prefix(address, is_one ? address.bits() : ipv6_host_length);
 }
 
 bool contains(const Prefix& prefix, const Address& address) {

@@ -24,6 +24,9 @@ struct Address {
         return std::memcmp(bytes.data(), mapped_head.data(), mapped_head.size()) == 0;
     }
     int bits() const { return is_v4() ? 32 : 128; }
+    // An IPv4 host that came through a translator (NAT64, SIIT): 64:ff9b::/96 (RFC 6052), or
+    // 64:ff9b:1::/48 (RFC 8215), of which each network chooses where the IPv4 address stands.
+    bool is_translated() const;
 };
 
 // An address block. `length` counts in the address's own family: 0..32 for IPv4, 0..128 for IPv6.
@@ -51,8 +54,11 @@ Prefix make_prefix(const Address& address, int length);
 // /64 counts as one host: wherever hosts are told apart, and as the default of `ban_prefix: ipv6`
 // of a jail.
 inline constexpr int ipv6_host_length = 64;
-// One host: an IPv4 address, or the /64 of an IPv6 address.
+// One host: an IPv4 address, also one that was translated, or the /64 of an IPv6 address. The
+// kernel sees what was translated as IPv6, so it stays an IPv6 address; but its /64 is all of IPv4.
 Prefix host_prefix(const Address& address);
+// The IPv4 address that one of 64:ff9b::/96 stands for. Any other address stands for itself.
+Address untranslated(const Address& address);
 
 bool contains(const Prefix& prefix, const Address& address);
 Address last_address(const Prefix& prefix);

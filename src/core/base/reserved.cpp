@@ -33,13 +33,14 @@ bool is_private(const Address& address) {
         std::array{*parse_prefix("10.0.0.0/8"), *parse_prefix("172.16.0.0/12"),
                    *parse_prefix("192.168.0.0/16"), *parse_prefix("169.254.0.0/16"),
                    *parse_prefix("fc00::/7"), *parse_prefix("fe80::/10")});
-    return set.contains(address) || is_loopback(address);
+    return set.contains(untranslated(address)) || is_loopback(address);
 }
 
 bool is_public(const Address& address) {
     static const PrefixSet set(reserved_prefixes());
-    bool given_out = address.is_v4() || (address.bytes[0] & 0xe0) == 0x20;
-    return given_out && !set.contains(address);
+    Address meant = untranslated(address);
+    bool given_out = meant.is_v4() || (meant.bytes[0] & 0xe0) == 0x20;
+    return given_out && !set.contains(meant);
 }
 
 }  // namespace bandd

@@ -21,11 +21,14 @@ bool Engine::is_own(JailIndex jail, const Address& address) const {
 }
 
 bool Engine::is_ignored(JailIndex jail, const Address& address) const {
-    return jails_[jail].rules.ignoreip.contains(address);
+    const PrefixSet& ignored = jails_[jail].rules.ignoreip;
+    return ignored.contains(address) ||
+           (address.is_translated() && ignored.contains(untranslated(address)));
 }
 
 bool Engine::holds_exempt(JailIndex jail, const Prefix& prefix) const {
     const JailRules& rules = jails_[jail].rules;
+    if (prefix.is_single() && is_ignored(jail, prefix.network)) return true;
     return rules.ignoreip.overlaps(prefix) || (rules.ignoreself && own_addresses_.overlaps(prefix));
 }
 
@@ -41,7 +44,11 @@ std::vector<const Ban*> Engine::bans_over(const Prefix& prefix) const {
 
 Prefix Engine::key_for(JailIndex jail, const Address& address) const {
     const JailRules& rules = jails_[jail].rules;
-    Prefix key = make_prefix(address, address.is_v4() ? rules.v4_length : rules.v6_length);
+    // What is beside a translated address is another host, of whom this one knows nothing.
+    int length = address.is_v4()           ? rules.v4_length
+                 : address.is_translated() ? address.bits()
+                                           : rules.v6_length;
+    Prefix key = make_prefix(address, length);
     if (!key.is_single() && holds_exempt(jail, key)) key = make_prefix(address, address.bits());
     return key;
 }

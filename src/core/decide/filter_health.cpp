@@ -2,132 +2,28 @@
 #include "core/decide/filter_health.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "core/base/ascii.h"
+#include "core/decide/line_words.h"
+#include "core/text/docker.h"
 
 namespace bandd {
 namespace {
 
-using Hash = std::uint32_t;
-constexpr std::size_t shortest_word = 3, longest_address = 45;
+using Hash = WordHash;
 constexpr std::size_t longest_searched = 8192;
 constexpr std::uint64_t most_spread_hits = 4096;  // then the older half counts half
 constexpr std::uint64_t least_unseen_bytes = 64 << 10;
 constexpr std::uint32_t hits_to_see_again = 5;
 constexpr std::uint64_t hits_to_save = 256;  // that only they have come is worth it as often
-constexpr std::size_t most_rulesets = 256, most_restored = 1000;
-constexpr Hash add(Hash hash, Hash more) { return (hash ^ more) * 16777619U; }
-Hash hash_of(std::string_view text) {
-    Hash hash = 2166136261U;
-    for (char c : text) hash = add(hash, static_cast<unsigned char>(c));
-    return hash;
-}
-
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_of_address(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':' ||
-           c == '.';
-}
-
-// Beginnings of words that tell of failures.
-constexpr std::array<std::string_view, 19> failing{
-    "abort", "blocked", "banned", "closed",  "denied",    "disallow", "disconn",
-    "error", "fail",    "forbid", "illeg",   "incorrect", "invalid",  "mismat",
-    "refus", "reject",  "unauth", "unknown", "wrong"};
-// By first letter.
-constexpr std::uint32_t begins_failing = [] {
-    std::uint32_t letters = 0;
-    for (std::string_view begin : failing) letters |= std::uint32_t{1} << (begin.front() - 'a');
-    return letters;
-}();
-bool tells_of_failure(std::string_view lower) {
-    if (lower == "bad" || lower == "lost") return true;
-    if ((begins_failing >> (lower.front() - 'a') & 1) == 0) return false;
-    return std::ranges::any_of(failing, [&](std::string_view begin) {
-        return lower.front() == begin.front() && lower.starts_with(begin);
-    });
-}
+constexpr std::size_t most_rulesets = 256;
 
 // The first word of a tag: postfix/smtpd and sshd-session are of one program with others.
 std::string_view stem_of(std::string_view tag) {
     return tag.substr(0, tag.find_first_of("-/_.(@["));
 }
 
-std::optional<Hash> client_at(std::string_view token) {
-    if (auto dots = std::ranges::count(token, '.'); dots >= 3)
-        if (token.find(':') != std::string_view::npos && token.find("::") != 0)
-            token = token.substr(0, token.find(':'));
-    while (!token.empty() && (token.back() == '.' || token.back() == ':')) token.remove_suffix(1);
-    if (std::ranges::count(token, '.') < 3 && std::ranges::count(token, ':') < 2) return {};
-    auto address = parse_address(std::string(token));
-    if (!address) return {};
-    Hash hash = 0;
-    for (std::uint8_t byte : address->bytes) hash = add(hash, byte);
-    return hash;
-}
-
-enum class Quoted : std::uint8_t { taken, left_out };
-void each_word(std::string_view text, Quoted quoted, auto&& use) {
-    std::array<char, 24> lower{};
-    for (std::size_t at = 0; at < text.size();) {
-        if (text[at] == '"' && quoted == Quoted::left_out) {
-            at = std::min(text.find('"', at + 1), text.size() - 1) + 1;
-            continue;
-        }
-        if (!is_letter(text[at])) {
-            ++at;
-            continue;
-        }
-        std::size_t size = 0;
-        for (; at < text.size() && is_letter(text[at]); ++at)
-            if (size < lower.size()) lower[size++] = static_cast<char>(text[at] | 0x20);
-        if (size >= shortest_word) use(std::string_view(lower.data(), size));
-    }
-}
-
-std::optional<Hash> client_in(std::string_view text) {
-    for (std::size_t at = 0; at < text.size();) {
-        if (!is_of_address(text[at])) {
-            ++at;
-            continue;
-        }
-        std::size_t begin = at;
-        bool digits = false, marks = false;
-        for (; at < text.size() && is_of_address(text[at]); ++at) {
-            digits = digits || (text[at] <= '9' && text[at] >= '0');
-            marks = marks || text[at] == '.' || text[at] == ':';
-        }
-        if (digits && marks && at - begin <= longest_address)
-            if (auto client = client_at(text.substr(begin, at - begin))) return client;
-    }
-    return {};
-}
-
 std::string_view first_line(std::string_view text) { return text.substr(0, text.find('\n')); }
-
-// FIELD TAB FIELD …; what is left after the last tab is the rest.
-std::string_view take_field(std::string_view& rest) {
-    auto end = rest.find('\t');
-    std::string_view field = rest.substr(0, end);
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    return field;
-}
-template <class Number>
-bool take_number(std::string_view text, Number& number) {
-    auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
-    return fault == std::errc{} && end == text.data() + text.size();
-}
-// Items with spaces between; false if `use` does not take one.
-template <class Use>
-bool each_item(std::string_view text, Use use) {
-    while (!text.empty()) {
-        auto end = text.find(' ');
-        if (!use(text.substr(0, end))) return false;
-        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    }
-    return true;
-}
 
 }  // namespace
 
@@ -224,7 +120,7 @@ FilterHealth::Hash FilterHealth::shape_of(const State& state, const Line& line) 
     for (std::size_t i = 0; i < line.count; ++i)
         if ((line.failing >> i & 1) != 0 ||
             std::ranges::binary_search(state.vocabulary, line.words[i]))
-            shape = add(shape, line.words[i]);
+            shape = add_to_hash(shape, line.words[i]);
     return shape;
 }
 
@@ -472,7 +368,8 @@ void FilterHealth::look(const Ruleset& ruleset, OfRuleset& known, std::string_vi
     const Hit* hit = hits.begin();
     for (std::size_t begin = from; begin < lines.size();) {
         std::size_t end = std::min(lines.find('\n', begin), lines.size());
-        std::string_view raw = lines.substr(begin, end - begin).substr(0, ruleset.line_limit);
+        std::string_view raw =
+            within_limit(lines.substr(begin, end - begin), ruleset.line_limit).line;
         std::size_t at = std::exchange(begin, end + 1);
         while (hit != hits.end() && hit->line.data() < raw.data()) ++hit;
         bool is_hit = hit != hits.end() && hit->line.data() == raw.data();
@@ -560,114 +457,6 @@ const Blindness* FilterHealth::blindness(std::string_view filter) const {
     };
     const Blindness* now = of(states_, filter);
     return now != nullptr ? now : of(saved_, filter);
-}
-
-// position learning tag_seen TAB tags TAB hash first of each shape TAB the filter's group and that
-// of each pattern, then, if it is blind: TAB kind pattern lines since TAB example.
-std::string FilterHealth::save_state(const State& state) {
-    std::string text;
-    auto add_numbers = [&](std::initializer_list<std::uint64_t> numbers) {
-        for (std::uint64_t number : numbers) text += std::to_string(number) + " ";
-    };
-    add_numbers({state.position, state.learning, std::uint64_t{state.tag_seen ? 1U : 0U}});
-    text.back() = '\t';
-    for (const std::string& tag : state.tags) text += "=" + tag + " ";
-    text += '\t';
-    for (const Shape& shape : state.shapes) add_numbers({shape.hash, shape.first});
-    text += '\t';
-    auto add_group = [&](const Group& group) {
-        add_numbers({group.hits, group.spread_bytes, group.spread_hits, group.last_hit,
-                     group.longest_quiet, group.alike.longest, group.missed.longest});
-    };
-    add_group(state.all);
-    std::ranges::for_each(state.patterns, add_group);
-    if (!state.blindness) return text;
-    const Blindness& blindness = *state.blindness;
-    text += '\t';
-    add_numbers({static_cast<std::uint64_t>(blindness.kind), blindness.pattern, blindness.lines,
-                 static_cast<std::uint64_t>(blindness.since.value_or(Instant{}).us)});
-    text.back() = '\t';
-    return text + blindness.example;
-}
-
-namespace {
-
-bool take_numbers(std::string_view field, std::vector<std::uint64_t>& all) {
-    return each_item(field,
-                     [&](std::string_view item) { return take_number(item, all.emplace_back()); });
-}
-
-// The rest of what was saved; nothing: it is none.
-std::optional<Blindness> read_blindness(std::string_view text) {
-    std::vector<std::uint64_t> numbers;
-    if (!take_numbers(take_field(text), numbers) || numbers.size() != 4) return {};
-    if (numbers[0] > static_cast<std::uint64_t>(Blindness::Kind::tag)) return {};
-    Blindness blindness;
-    blindness.kind = static_cast<Blindness::Kind>(numbers[0]);
-    blindness.pattern = numbers[1];
-    blindness.lines = numbers[2];
-    if (numbers[3] != 0) blindness.since = Instant{static_cast<std::int64_t>(numbers[3])};
-    blindness.example = text.substr(0, FilterHealth::longest_example);
-    return blindness;
-}
-constexpr std::size_t fields_before_blindness = 4;
-
-}  // namespace
-
-bool FilterHealth::restore_state(State& state, std::string_view text) {
-    std::vector<std::uint64_t> main, shapes, groups;
-    if (!take_numbers(take_field(text), main) || main.size() != 3) return false;
-    bool good = each_item(take_field(text), [&](std::string_view tag) {
-        if (tag.empty() || state.tags.size() == most_tags) return false;
-        state.tags.emplace_back(tag.substr(1));
-        return true;
-    });
-    if (!good || !take_numbers(take_field(text), shapes)) return false;
-    if (shapes.size() % 2 != 0 || shapes.size() > 2 * most_shapes) return false;
-    constexpr std::size_t numbers_of_group = 7;
-    if (!take_numbers(take_field(text), groups)) return false;
-    if (groups.size() != (state.patterns.size() + 1) * numbers_of_group) return false;
-    state.position = main[0];
-    state.learning = std::min(main[1], learning_bytes);
-    state.tag_seen = state.tag_seen || main[2] != 0;
-    for (std::size_t i = 0; i < shapes.size(); i += 2)
-        state.shapes.push_back({static_cast<Hash>(shapes[i]), shapes[i + 1]});
-    const std::uint64_t* next = groups.data();
-    auto take_group = [&](Group& group) {
-        group.hits = next[0];
-        group.spread_bytes = next[1];
-        group.spread_hits = next[2];
-        group.last_hit = next[3];
-        group.longest_quiet = next[4];
-        group.alike.longest = static_cast<std::uint32_t>(next[5]);
-        group.missed.longest = static_cast<std::uint32_t>(next[6]);
-        next += numbers_of_group;
-    };
-    take_group(state.all);
-    std::ranges::for_each(state.patterns, take_group);
-    state.blindness = read_blindness(text);
-    if (state.blindness)
-        state.blindness->pattern = std::min(state.blindness->pattern, state.patterns.size() - 1);
-    return true;
-}
-
-// A line each: the filter, a tab, what is known of it.
-std::string FilterHealth::save() const {
-    std::string text;
-    for (const auto& [filter, state] : states_) text += filter + "\t" + save_state(state) + "\n";
-    for (const auto& [filter, saved] : saved_) text += filter + "\t" + saved.text + "\n";
-    return text;
-}
-
-void FilterHealth::restore(std::string_view saved) {
-    while (!saved.empty() && saved_.size() < most_restored) {
-        std::string_view line = first_line(saved);
-        saved.remove_prefix(std::min(saved.size(), line.size() + 1));
-        std::string_view filter = take_field(line), rest = line;
-        if (states_.contains(filter)) continue;
-        for (std::size_t i = 0; i < fields_before_blindness; ++i) take_field(rest);
-        saved_.emplace(filter, Saved{std::string(line), read_blindness(rest)});
-    }
 }
 
 }  // namespace bandd

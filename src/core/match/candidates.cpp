@@ -30,8 +30,8 @@ bool holds_required(std::string_view line, const std::vector<LiteralSet>& sets) 
 
 // Within what a container said, some escapes may hide any text.
 bool may_hide_texts(std::string_view line) {
-    return line.starts_with(docker_head) && (line.find("\\u00") != std::string_view::npos ||
-                                             line.find("\\/") != std::string_view::npos);
+    return line.starts_with('{') && (line.contains("\\u00") || line.contains("\\/")) &&
+           find_docker_parts(line);
 }
 
 // One line after the other, as the texts found tell where they are.
@@ -47,10 +47,10 @@ class Search {
     // The literals found, in the order of their ends.
     void take(const LiteralHit& hit) {
         if (hit.end > end_) begin_line(hit.end);
-        if (hidden_ || hit.end - begin_ > ruleset_.line_limit) return;
+        if (hidden_ || hit.end > limit_) return;
         if (hit.literal > prepared_.docker_text) return take_escape(hit.end);
         if (hit.literal == prepared_.docker_text) {
-            hidden_ = may_hide_texts(chunk_.substr(begin_, end_ - begin_));
+            hidden_ = may_hide_texts(chunk_.substr(begin_, limit_ - begin_));
             if (hidden_) std::ranges::fill(opened_, ~std::uint64_t{0});
             return;
         }
@@ -65,7 +65,7 @@ class Search {
         if (!any_) return;
         any_ = false;
         std::uint64_t wanted = 0;
-        std::string_view line = chunk_.substr(begin_, end_ - begin_).substr(0, ruleset_.line_limit);
+        std::string_view line = chunk_.substr(begin_, limit_ - begin_);
         for (std::size_t i = 0; i < prepared_.words; ++i) {
             std::uint64_t unsure = escaped_ ? prepared_.json[i] : 0;
             for (std::uint64_t ask = hidden_ ? 0 : opened_[i] & prepared_.costly[i] & ~unsure;
@@ -98,6 +98,8 @@ class Search {
         if (const void* before = ::memrchr(chunk_.data() + end_, '\n', at - end_))
             begin_ = static_cast<std::size_t>(static_cast<const char*>(before) - chunk_.data()) + 1;
         end_ = std::min(chunk_.find('\n', at), chunk_.size());
+        std::string_view line = chunk_.substr(begin_, end_ - begin_);
+        limit_ = begin_ + within_limit(line, ruleset_.line_limit).line.size();
         opened_ = prepared_.every_line;
         hidden_ = escaped_ = false;
         any_ = true;
@@ -109,6 +111,7 @@ class Search {
     Candidates& candidates_;
     std::vector<std::uint64_t>& opened_;  // checks, for this line
     std::size_t begin_ = 0, end_ = 0;     // of the line looked at
+    std::size_t limit_ = 0;               // where what is looked at of it ends
     bool any_ = false;                    // there is such a line
     bool hidden_ = false;                 // escapes may hide texts in it
     bool escaped_ = false;                // the same, of texts of JSON lines

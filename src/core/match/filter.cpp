@@ -5,6 +5,7 @@
 
 #include "core/match/fail2ban_pattern.h"
 #include "core/match/proxies.h"
+#include "core/regex/forgery.h"
 #include "core/text/docker.h"
 
 namespace bandd {
@@ -29,8 +30,10 @@ Seen see(const Filter& filter, std::string_view line, const Zone& zone, Instant 
     Envelope envelope =
         open_line(line, zone, arrival, scratch.contained, nullptr, dates_within(filter.json.get()));
     std::string_view message = message_of(envelope, escapes, buffer);
-    if (filter.json) return see_json(*filter.json, envelope, message, zone, arrival, scratch);
-    return {message, envelope.tag, envelope.time};
+    Seen seen{message, envelope.tag, envelope.time};
+    if (filter.json) seen = see_json(*filter.json, envelope, message, zone, arrival, scratch);
+    seen.cut = envelope.cut;
+    return seen;
 }
 
 Seen see_json(const JsonLayout& layout, const Envelope& envelope, std::string_view message,
@@ -87,6 +90,14 @@ std::string_view message_of(const Envelope& envelope, Escapes escapes, std::stri
     }
     if (message.ends_with('\r')) message.remove_suffix(1);
     return message;
+}
+
+// Long lines are rare, so this is found out anew for each.
+bool holds_in_cut_line(const Pattern& pattern) {
+    if (pattern.dialect != Dialect::bandd) return false;
+    std::string_view source = pattern.source;
+    if (source.ends_with('$') && !source.ends_with("\\$")) source.remove_suffix(1);
+    return !find_forgery(source);
 }
 
 bool is_ignored(const Filter& filter, std::string_view text, MatchScratch& scratch,

@@ -49,6 +49,7 @@ struct Seen {
     std::string_view tag;
     std::optional<Instant> time;
     JsonReader::Outcome json = JsonReader::Outcome::read;  // of filters of JSON logs
+    bool cut = false;                                      // the end of the line is missing
 };
 // Takes the head off and undoes escapes, or cuts the date out, as the filter's dialect wants it.
 // The views point into the line, or into what the next call with this scratch overwrites.
@@ -105,6 +106,10 @@ bool is_ignored(const Filter& filter, std::string_view text, MatchScratch& scrat
 // Whether the filter knows a line that is no hit: a pattern that is left out matches it, or an
 // ignoreregex.
 bool is_known(const Filter& filter, std::string_view text, MatchScratch& scratch);
+
+// A client may choose where his line is cut, and so what its end is: of such a line only what its
+// begin fixes is believed.
+bool holds_in_cut_line(const Pattern& pattern);
 
 // The second half of a match, with the pattern already chosen. False: try the next pattern.
 bool match_pattern(const Filter& filter, const Pattern& pattern, std::string_view message,

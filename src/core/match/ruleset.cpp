@@ -156,9 +156,9 @@ void prepare_gate(Prepared& prepared) {
             else
                 set_bit(prepared.opens_for.data() + text * prepared.words, check);
     prepared.docker_text = static_cast<std::uint32_t>(gate.texts.size());
-    // Without its last bytes, which a JSON line holds again and again: the search looks for the
-    // last three bytes of a text first.
-    gate.texts.push_back({std::string(docker_head.substr(0, docker_head.rfind(':'))), false});
+    // Without the colon, which a JSON line holds again and again behind a quote: the search looks
+    // for the last three bytes of a text first.
+    gate.texts.push_back({std::string(docker_key), false});
     if (std::ranges::any_of(prepared.json, [](std::uint64_t word) { return word != 0; }))
         gate.texts.push_back({"\\u00", false});
     prepared.gate = LiteralScan::make(gate.texts);

@@ -5,7 +5,7 @@
 #include <array>
 #include <charconv>
 
-#include "core/regex/forgery.h"
+#include "core/text/docker.h"
 
 namespace bandd {
 namespace {
@@ -91,18 +91,9 @@ std::uint16_t times_of(const FilterMatch& found, std::uint16_t times) {
         std::clamp<std::uint32_t>(std::uint32_t{attempts} * times, 1, UINT16_MAX));
 }
 
-// A client may choose where his line is cut, and so what its end is. Only what its begin fixes is
-// believed then. Long lines are rare, so this is found out anew for each.
-bool is_fixed_by_begin(const Pattern& pattern) {
-    if (pattern.dialect != Dialect::bandd) return false;
-    std::string_view source = pattern.source;
-    if (source.ends_with('$') && !source.ends_with("\\$")) source.remove_suffix(1);
-    return !find_forgery(source);
-}
-
 void add_hit(const Rule& rule, const Line& line, Scratch& scratch, Hits& hits) {
     FilterMatch& found = scratch.found;
-    if (line.cut && !is_fixed_by_begin(*found.pattern)) {
+    if (line.cut && !holds_in_cut_line(*found.pattern)) {
         ++scratch.counts.cut_matches;
         return;
     }
@@ -238,7 +229,7 @@ bool wants(const View& view, CheckSet checks) {
 
 void scan_line(const Ruleset& ruleset, std::string_view whole, const std::optional<Address>& sender,
                CheckSet checks, Instant now, Scratch& scratch, Hits& hits) {
-    std::string_view raw = whole.substr(0, ruleset.line_limit);
+    auto [raw, over] = within_limit(whole, ruleset.line_limit);
     ++scratch.counts.candidates;
     DatesWithin within = DatesWithin::left;
     for (const View& view : ruleset.prepared.views)
@@ -246,7 +237,7 @@ void scan_line(const Ruleset& ruleset, std::string_view whole, const std::option
     Envelope envelope =
         open_line(raw, ruleset.zone, now, scratch.match.contained, &scratch.last_head, within);
     if (envelope.tag == own_tag) return;
-    bool cut = envelope.cut || whole.size() >= ruleset.line_limit;
+    bool cut = envelope.cut || over;
     for (const View& view : ruleset.prepared.views) {
         if (!wants(view, checks)) continue;
         if (view.dialect == Dialect::bandd) {
@@ -291,8 +282,8 @@ void count_lines(std::string_view bytes, std::size_t limit, ScanCounts& counts) 
             bytes.remove_prefix(last + 1);
             continue;
         }
-        ++counts.cut;
         auto end = bytes.find('\n');
+        counts.cut += within_limit(bytes.substr(0, end), limit).cut ? 1 : 0;
         bytes.remove_prefix(end == std::string_view::npos ? bytes.size() : end + 1);
     }
 }

@@ -209,18 +209,28 @@ std::optional<WrittenDate> find_hmailserver_date(std::string_view line) {
     return scan_iso_date(line.substr(at + 2));
 }
 
+// Of a JSON object: what each value of the key begins with. Python writes a space after colons.
+template <class Read>
+std::optional<WrittenDate> first_value(std::string_view line, std::string_view key, Read&& read) {
+    for (auto at = line.find(key); at != std::string_view::npos; at = line.find(key, at + 1)) {
+        std::string_view rest = line.substr(at + key.size());
+        if (rest.starts_with(' ')) rest.remove_prefix(1);
+        if (auto date = read(rest)) return date;
+    }
+    return {};
+}
+
 // Logs of programs that write JSON objects or key=value pairs.
 std::optional<WrittenDate> find_keyed_date(std::string_view line) {
     // A quote within a JSON string is escaped, so a client cannot write this key.
     if (line.starts_with('{')) {
+        auto quoted = [](std::string_view value) {
+            return value.starts_with('"') ? scan_iso_date(value.substr(1)) : std::nullopt;
+        };
         for (std::string_view key :
-             {"\"time\":\"", "\"@timestamp\":\"", "\"timestamp\":\"", "\"$date\":\""})
-            if (auto at = line.find(key); at != std::string_view::npos)
-                if (auto date = scan_iso_date(line.substr(at + key.size()))) return date;
-        constexpr std::string_view epoch = "\"ts\":";  // Caddy, and others that log by zap
-        if (auto at = line.find(epoch); at != std::string_view::npos)
-            return scan_epoch(line.substr(at + epoch.size()));
-        return {};
+             {"\"time\":", "\"@timestamp\":", "\"timestamp\":", "\"$date\":"})
+            if (auto date = first_value(line, key, quoted)) return date;
+        return first_value(line, "\"ts\":", scan_epoch);  // Caddy, and others that log by zap
     }
     for (std::string_view key : {"t=", "time=", "time=\"", "ts="})
         if (line.starts_with(key))
@@ -369,6 +379,8 @@ Envelope open_head(std::string_view line, const Zone& zone, Instant arrival, Las
     }
     if (within == DatesWithin::left) return envelope;
     auto date = find_hmailserver_date(line);
+    // A record ends with a quote.
+    if (date) envelope.cut = !line.ends_with('"');
     if (!date) date = find_clf_date(line);
     if (!date) date = find_keyed_date(line);
     if (date) envelope.time = resolve(*date, zone, arrival);

@@ -3,21 +3,22 @@
 
 #include <algorithm>
 
+#include "core/text/datetime.h"
 #include "core/text/docker.h"
 
 namespace bandd {
 namespace {
 
-// Behind what the container said.
-constexpr std::string_view docker_stream = "\",\"stream\":\"std";
 // So much of the container's is in an open piece, at least.
-constexpr std::size_t docker_piece = 16 << 10;
+constexpr std::size_t shortest_docker_piece = 16 << 10;
 constexpr std::string_view docker_line_end = "\\n";
+// In place of a line end within a record, as hMailServer itself writes CR and LF.
+constexpr std::string_view line_end_within = "[nl]";
 
 // 0: stdout, 1: stderr.
 std::optional<std::size_t> stream_named(std::string_view text) {
-    if (text.starts_with("out")) return 0;
-    if (text.starts_with("err")) return 1;
+    if (text.starts_with("stdout")) return 0;
+    if (text.starts_with("stderr")) return 1;
     return {};
 }
 
@@ -28,18 +29,6 @@ bool ends_with_line_end(std::string_view escaped) {
     std::size_t backslashes =
         escaped.size() - std::min(escaped.size(), escaped.find_last_not_of('\\') + 1);
     return backslashes % 2 == 1;
-}
-
-// The length of the first whole characters of `escaped` that fit into `most` bytes.
-std::size_t whole_characters(std::string_view escaped, std::size_t most) {
-    std::size_t at = 0;
-    while (at < escaped.size()) {
-        std::size_t length = 1;
-        if (escaped[at] == '\\') length = escaped.substr(at + 1).starts_with('u') ? 6 : 2;
-        if (at + length > most) break;
-        at += length;
-    }
-    return std::min(at, escaped.size());
 }
 
 template <class Visit>
@@ -58,57 +47,103 @@ std::size_t cri_stream(std::string_view line) {
     if (line.size() < shortest || line[4] != '-' || line[10] != 'T') return std::string_view::npos;
     std::size_t at = line.substr(0, longest + 1).find(' ');
     if (at == std::string_view::npos || at < shortest) return std::string_view::npos;
-    return line.substr(at + 1).starts_with("std") ? at + 4 : std::string_view::npos;
+    return line.substr(at + 1).starts_with("std") ? at + 1 : std::string_view::npos;
+}
+
+// `"SMTPD"⇥12⇥34⇥"2026-11-21 10:00:00.123"⇥`, `"TCPIP"⇥12⇥"2026-…"⇥`, of events `12⇥"2026-…"⇥`.
+bool begins_hmailserver(std::string_view line) {
+    constexpr std::string_view kinds = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    constexpr std::size_t longest_kind = 16;
+    if (line.starts_with('"')) {
+        std::size_t end = std::min(line.find_first_not_of(kinds, 1), line.size());
+        if (end == 1 || end > longest_kind || !line.substr(end).starts_with("\"\t")) return false;
+        line.remove_prefix(end + 2);
+    }
+    for (int number = 0; number < 2 && !line.starts_with('"'); ++number) {
+        std::size_t digits = std::min(line.find_first_not_of("0123456789"), line.size());
+        if (digits == 0 || !line.substr(digits).starts_with('\t')) return false;
+        line.remove_prefix(digits + 1);
+    }
+    return line.starts_with('"') && scan_iso_date(line.substr(1));
 }
 
 }  // namespace
 
-std::optional<ContainerFormat> container_format(std::string_view first_bytes) {
-    if (first_bytes.starts_with(docker_head)) return ContainerFormat::docker;
+std::optional<PiecesFormat> pieces_format(std::string_view first_bytes) {
+    if (find_docker_parts(first_bytes)) return PiecesFormat::docker;
+    // A copy may have been made within a record.
+    std::size_t record = first_bytes.find("\"\r\n");
+    if (begins_hmailserver(first_bytes) ||
+        (record != std::string_view::npos && begins_hmailserver(first_bytes.substr(record + 3))))
+        return PiecesFormat::hmailserver;
     std::size_t stream = cri_stream(first_bytes);
     if (stream == std::string_view::npos) return {};
     std::string_view rest = first_bytes.substr(stream);
-    for (std::string_view head : {"out F", "out P", "err F", "err P"})
-        if (rest.starts_with(head)) return ContainerFormat::cri;
+    for (std::string_view head : {"stdout F", "stdout P", "stderr F", "stderr P"})
+        if (rest.starts_with(head)) return PiecesFormat::cri;
     return {};
+}
+
+std::optional<Pieces::Piece> Pieces::docker_piece(std::string_view line) const {
+    auto parts = find_docker_parts(line);
+    if (!parts || !parts->ends) return {};
+    auto stream = stream_named(parts->stream);
+    if (!stream) return {};
+    auto begin = static_cast<std::size_t>(parts->log.data() - line.data());
+    return Piece{*stream, !ends_with_line_end(parts->log), line.substr(0, begin), parts->log,
+                 line.substr(begin + parts->log.size())};
+}
+
+std::optional<Pieces::Piece> Pieces::cri_piece(std::string_view line) const {
+    std::size_t at = cri_stream(line);
+    if (at == std::string_view::npos) return {};
+    constexpr std::size_t name = std::string_view("stdout").size();
+    auto stream = stream_named(line.substr(at));
+    // Tags, of which the first one says whether the line ends: `P`, `F:other`.
+    std::size_t tag_at = at + name + 1;
+    if (!stream || line.size() <= tag_at || line[tag_at - 1] != ' ') return {};
+    std::size_t tags_end = std::min(line.find(' ', tag_at), line.size());
+    char tag = line[tag_at];
+    if (tag != 'P' && tag != 'F') return {};
+    return Piece{*stream,
+                 tag == 'P',
+                 line.substr(0, tag_at),
+                 line.substr(std::min(tags_end + 1, line.size())),
+                 {}};
 }
 
 std::optional<Pieces::Piece> Pieces::piece(std::string_view line) const {
     if (line.ends_with('\n')) line.remove_suffix(1);
-    Piece found;
-    if (format_ == ContainerFormat::docker) {
-        if (!line.starts_with(docker_head)) return {};
-        // A quote that the container wrote has a backslash, so this is none of its text.
-        std::size_t end = line.find(docker_stream, docker_head.size());
-        if (end == std::string_view::npos) return {};
-        auto stream = stream_named(line.substr(end + docker_stream.size()));
-        if (!stream) return {};
-        found = {*stream, false, docker_head,
-                 line.substr(docker_head.size(), end - docker_head.size()), line.substr(end)};
-        found.open = !ends_with_line_end(found.text);
-        return found;
+    switch (format_) {
+        case PiecesFormat::docker:
+            return docker_piece(line);
+        case PiecesFormat::cri:
+            return cri_piece(line);
+        case PiecesFormat::hmailserver:
+            return Piece{0, may_be_open(line), {}, line, {}};
     }
-    std::size_t at = cri_stream(line);
-    if (at == std::string_view::npos) return {};
-    auto stream = stream_named(line.substr(at));
-    // Tags, of which the first one says whether the line ends: `P`, `F:other`.
-    if (!stream || line.size() < at + 5 || line[at + 3] != ' ') return {};
-    std::size_t tags_end = std::min(line.find(' ', at + 4), line.size());
-    std::string_view tag = line.substr(at + 4, 1);
-    if (tag != "P" && tag != "F") return {};
-    found = {*stream,
-             tag == "P",
-             line.substr(0, at + 4),
-             line.substr(std::min(tags_end + 1, line.size())),
-             {}};
-    return found;
+    return {};
 }
 
 // Quickly; false is certain.
 bool Pieces::may_be_open(std::string_view line) const {
-    if (format_ == ContainerFormat::docker) return line.size() >= docker_piece;
-    std::size_t at = cri_stream(line);
-    return at != std::string_view::npos && line.substr(at + 3).starts_with(" P");
+    switch (format_) {
+        case PiecesFormat::docker:
+            return line.size() >= shortest_docker_piece;
+        case PiecesFormat::cri: {
+            std::size_t at = cri_stream(line);
+            return at != std::string_view::npos && line.substr(at + 6).starts_with(" P");
+        }
+        case PiecesFormat::hmailserver:
+            if (line.ends_with('\n')) line.remove_suffix(1);
+            if (with_cr_) return !line.ends_with("\"\r");
+            return !line.ends_with('"') && !line.ends_with("\"\r");
+    }
+    return false;
+}
+
+void Pieces::note_line_ends(std::string_view lines) {
+    if (format_ == PiecesFormat::hmailserver && !with_cr_) with_cr_ = lines.contains("\"\r\n");
 }
 
 bool Pieces::has_open(std::string_view lines) const {
@@ -122,27 +157,29 @@ bool Pieces::has_open(std::string_view lines) const {
 }
 
 void Pieces::add(Line& line, const Piece& piece) const {
-    if (!line.open) line = {true, false, piece.head, {}, {}};
+    bool first = !line.open;
+    if (first) line = {.open = true, .head = piece.head};
     line.end = piece.end;
-    // What stands around the text is of some hundred bytes.
-    std::size_t most = line_limit_ - std::min(line_limit_, line.head.size() + piece.end.size() + 8);
-    std::size_t room = most - std::min(most, line.text.size());
-    if (!line.cut) {
-        std::size_t length = piece.text.size();
-        if (length > room) {
-            line.cut = true;
-            length = format_ == ContainerFormat::docker ? whole_characters(piece.text, room) : room;
-        }
-        line.text += piece.text.substr(0, length);
-    }
+    if (line.cut) return;
+    if (format_ == PiecesFormat::hmailserver && !first) line.text += line_end_within;
+    // CRI's head is of some bytes.
+    std::size_t most = line_limit_ - std::min(line_limit_, line.size + line.head.size() + 8);
+    EscapedPart part{std::min(piece.text.size(), most), std::min(piece.text.size(), most)};
+    if (format_ == PiecesFormat::docker)
+        part = escaped_part(piece.text, line_limit_ + 1 - line.size);  // with its line end
+    line.cut = part.escaped < piece.text.size();
+    line.text += piece.text.substr(0, part.escaped);
+    line.size = format_ == PiecesFormat::docker ? line.size + part.text : line.text.size();
 }
 
 void Pieces::put(Line& line, std::string& joined) const {
     joined += line.head;
     // As a piece whose end is elsewhere, if it was cut.
-    if (format_ == ContainerFormat::cri) joined += line.cut ? "P " : "F ";
+    if (format_ == PiecesFormat::cri) joined += line.cut ? "P " : "F ";
     joined += line.text;
-    if (format_ == ContainerFormat::docker && !line.cut && !ends_with_line_end(line.text))
+    // Its last quote may be a client's.
+    if (format_ == PiecesFormat::hmailserver && line.cut) joined += line_end_within;
+    if (format_ == PiecesFormat::docker && !line.cut && !ends_with_line_end(line.text))
         joined += docker_line_end;
     joined += line.end;
     joined += '\n';
@@ -195,20 +232,44 @@ Pieces::Taken Pieces::join(std::string_view lines, bool all, std::string& joined
     return taken;
 }
 
-Pieces::Taken Pieces::take(std::string_view lines, std::string& joined) {
+Pieces::Taken Pieces::take(std::string_view lines, bool all, std::string& joined) {
+    note_line_ends(lines);
     if (!dropping_[0] && !dropping_[1] && !has_open(lines)) return {.bytes = lines.size()};
-    return join(lines, false, joined);
+    return join(lines, all, joined);
+}
+
+Pieces::Taken Pieces::take(std::string_view lines, std::string& joined) {
+    return take(lines, false, joined);
 }
 
 Pieces::Taken Pieces::take_all(std::string_view lines, std::string& joined) {
-    if (!dropping_[0] && !dropping_[1] && !has_open(lines)) return {.bytes = lines.size()};
-    return join(lines, true, joined);
+    return take(lines, true, joined);
 }
 
 void Pieces::look_back(std::string_view lines) {
+    note_line_ends(lines);
     for_each_line(lines, [&](std::string_view line) {
-        if (auto one = piece(line)) dropping_[one->stream] = one->open;
+        auto one = piece(line);
+        if (!one) return;
+        dropping_[one->stream] = one->open;
+        seen_[one->stream] = true;
     });
+}
+
+void Pieces::go_on_from(const Pieces& before) {
+    for (std::size_t stream = 0; stream < dropping_.size(); ++stream)
+        if (!seen_[stream]) dropping_[stream] = before.dropping_[stream];
+    with_cr_ = with_cr_ || before.with_cr_;
+}
+
+Pieces Pieces::after(const Pieces& before) {
+    Pieces after(before.format_, before.line_limit_);
+    after.go_on_from(before);
+    return after;
+}
+
+void Pieces::pass_end_of_line(std::string_view rest) {
+    if (format_ == PiecesFormat::hmailserver) dropping_[0] = may_be_open(rest);
 }
 
 }  // namespace bandd

@@ -186,6 +186,23 @@ TEST_CASE("IPv6 hosts of one /64 are one attacker, IPv4 hosts are not") {
     CHECK(machine.hit("203.0.113.2", 3, 3) == Said{});
 }
 
+TEST_CASE("an IPv4 host that came through a translator is one attacker, not all of IPv4") {
+    JailRules rules = jail(2);
+    std::vector<Prefix> list{prefix("192.0.2.0/24")};
+    rules.ignoreip = PrefixSet(list);
+    Machine machine({rules});
+    CHECK(machine.hit("64:ff9b::203.0.113.1", 0, 0) == Said{});
+    CHECK(machine.hit("64:ff9b::203.0.113.2", 1, 1) == Said{});
+    CHECK(machine.hit("64:ff9b::203.0.113.1", 2, 2) == Said{"ban 64:ff9b::cb00:7101 test for 1h"});
+    // Where the IPv4 address stands is not known.
+    CHECK(machine.hit("64:ff9b:1:fffe::203.0.113.1", 3, 3) == Said{});
+    CHECK(machine.hit("64:ff9b:1:fffe::203.0.113.2", 4, 4) == Said{});
+    // However many of them attack.
+    for (int i = 10; i < 200; ++i)
+        CHECK(machine.hit("64:ff9b::198.51.100." + std::to_string(i), i, i) == Said{});
+    CHECK(machine.hit("64:ff9b::192.0.2.7", 300, 300) == Said{"ignored 0"});
+}
+
 TEST_CASE("ignored and own addresses are never counted, nor banned with their block") {
     JailRules rules = jail();
     std::vector<Prefix> list{prefix("192.0.2.0/24"), prefix("2001:db8::25")};

@@ -113,6 +113,8 @@ TEST_CASE("what a container says, as Docker logs it, is read like any other line
         MatchScratch scratch;
         Seen seen = see(filter, line, Zone{}, at(0), Escapes::automatic, scratch);
         FilterMatch match = bandd::match(filter, seen.tag, seen.text, scratch);
+        if (match.pattern != nullptr && seen.cut && !holds_in_cut_line(*match.pattern))
+            match.fate = LineFate::no_match;
         std::string time = seen.time ? format_rfc3339(*seen.time) : "no time";
         return match.fate == LineFate::hit ? to_string(*match.captured.address) + " " + time
                                            : "none " + time;
@@ -133,6 +135,45 @@ TEST_CASE("what a container says, as Docker logs it, is read like any other line
     CHECK(found(R"({"log":"welcome\ndenied bob 203.0.113.9\n","time":"2026-11-21T03:05:50Z"})") ==
           "none 2026-11-21T03:05:50Z");
     CHECK(found(R"({"log":"denied bob 203.0.113.9)") == "none no time");
+    // As others write it anew.
+    for (
+        const char* line :
+        {R"({"log": "denied b\u006fb 203.0.113.9\n", "stream": "stdout", "time": "2026-11-21T03:05:50Z"})",
+         R"({ "stream" : "stderr" , "time" : "2026-11-21T03:05:50Z" , "log" : "denied bob 203.0.113.9\n" })",
+         R"({"time":"2026-11-21T03:05:50Z","stream":"stdout","log":"denied bob 203.0.113.9\n"})",
+         R"({"attrs":{"tag":"}\",\"","x":[{}]},"stream":"stdout","log":"denied bob 203.0.113.9\n","time":"2026-11-21T04:05:50+01:00"})",
+         R"({"time":"2026-11-21T03:05:50Z","log":"denied bob 203.0.113.9\n","stream":"stdout"})"})
+        CHECK(found(line) == "203.0.113.9 2026-11-21T03:05:50Z");
+    // Logs that have such keys of their own.
+    for (const char* line :
+         {R"({"log":{"level":"error"},"message":"denied bob 203.0.113.9","stream":"stdout"})",
+          R"({"level":"info","log":"denied bob 203.0.113.9\n","stream":"stdout"})",
+          R"({"time":"x","log":"denied bob 203.0.113.9\n","stream":"other"})",
+          R"({"stream":"stdout","attrs":{"log":"denied bob 203.0.113.9\n"}})"})
+        CHECK(found(line).starts_with("none"));
+}
+
+TEST_CASE("the limit of what a container says is that of its text") {
+    auto rules = rules_of({filter_of({"^denied [^ ]* from <HOST>$"})});
+    rules.line_limit = 65'536;
+    auto docker = [](std::size_t escapes, bool reordered) {
+        std::string text = R"("log":"denied )";
+        for (std::size_t i = 0; i < escapes; ++i) text += "\\u003c";
+        text += R"( from 203.0.113.9\n")";
+        std::string rest = R"("stream":"stdout","time":"2026-11-21T10:00:00Z")";
+        return reordered ? "{" + rest + "," + text + "}\n" : "{" + text + "," + rest + "}\n";
+    };
+    for (bool reordered : {false, true})
+        for (std::size_t escapes : {0U, 11U << 10, 60'000U, 65'510U, 65'511U, 70'000U}) {
+            Scratch scratch;
+            auto found = hits_in(rules, docker(escapes, reordered) + "denied x from 203.0.113.1\n",
+                                 &scratch);
+            INFO(escapes);
+            std::size_t length = std::string("denied  from 203.0.113.9").size() + escapes;
+            bool fits = length <= rules.line_limit;
+            CHECK(found.size() == (fits ? 2 : 1));
+            CHECK(scratch.counts.cut == (fits ? 0 : 1));
+        }
 }
 
 TEST_CASE("<HOST> finds addresses in all their forms") {
