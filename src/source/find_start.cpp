@@ -83,6 +83,7 @@ class LogLines {
         size = static_cast<std::size_t>(std::min<std::uint64_t>(size, log_.end - from));
         bool there = from >= raw_from_ && from + size <= raw_from_ + raw_.size();
         if (!there) {
+            if (looked_at_ > most_looked_at) return {};
             raw_from_ = from;
             // More than is wanted: lines that follow each other are read together.
             std::uint64_t wanted =
@@ -91,6 +92,7 @@ class LogLines {
                 ssize_t got = pread(log_.fd, to, most, static_cast<off_t>(from));
                 return static_cast<std::size_t>(std::max<ssize_t>(got, 0));
             });
+            looked_at_ += raw_.size();
         }
         std::string_view text = std::string_view(raw_).substr(from - raw_from_, size);
         return text.substr(0, aligned(text.size()));
@@ -107,6 +109,7 @@ class LogLines {
     std::uint64_t begin_ = 0;
     std::string raw_;
     std::uint64_t raw_from_ = 0;
+    std::uint64_t looked_at_ = 0;
 };
 
 struct Dated {

@@ -24,9 +24,13 @@ struct FirstRead {
     bool operator==(const FirstRead&) const = default;
 };
 
+// So much is read to find that out. A file without lines may have any size, at no cost to who owns
+// it.
+inline constexpr std::uint64_t most_looked_at = 256 << 20;
+
 // Where to begin to read a log that nobody read before: its first line that is not older than
 // `since`, by bisection. It is `find_end` if no line has a date, since such lines would count as
-// new. Lines are taken to be in the order of their dates.
+// new, and if `most_looked_at` did not tell. Lines are taken to be in the order of their dates.
 FirstRead find_start(const LogExtent& log, Instant since, const Zone& zone, Instant now);
 // Where only what is new is read. A last line that has no end yet is new.
 FirstRead find_end(const LogExtent& log);

@@ -296,3 +296,13 @@ TEST_CASE("tail: of a line without end that is over the limit, the rest is no li
     append_file(log, "attack\nnext\n");
     CHECK(rest(tail) == "next\n");
 }
+
+TEST_CASE("a file of a terabyte without line ends holds nobody up") {
+    TempDirectory dir;
+    write_file(dir / "log", "2026-11-21T10:00:00Z mx app: one\n");
+    constexpr std::uint64_t size = std::uint64_t{1} << 40;
+    std::filesystem::resize_file(dir / "log", size);
+    Tail tail = tail_of(dir / "log");
+    CHECK(tail.find_start(at(0), Zone{}, at(0)) ==
+          FirstRead{size, true});  // minutes, if all is read
+}
