@@ -378,17 +378,22 @@ Watch::Found Watch::find(Followed& followed, std::size_t log, const std::string&
     find_named(followed, log, path, found);
     std::map<std::string, bool> bases = followed.chain.bases();
     bases[followed.path] = bases[real_path(followed.path)] = true;
-    std::vector<std::pair<std::string, FileId>> before;
+    std::vector<std::pair<std::string, FileId>> names, before;
     for (int look = 0; look < most_looks; ++look) {
-        std::vector<std::pair<std::string, FileId>> names;
+        names.clear();
         bool all = true;
         for (const auto& [base, is_own] : bases)
             all = find_beside(followed, log, base, is_own, names, found) && all;
         std::ranges::sort(names);
         // Of the first look all is old.
         if (!followed.chain.has_begun() || (all && look > 0 && names == before)) break;
-        before = std::move(names);
+        before = names;
     }
+    // Each was sighted under the name that it had then. Their numbers tell which is older.
+    for (const auto& [name, id] : names)
+        if (auto seen = std::ranges::find(found.seen, id, &Sighting::id);
+            seen != found.seen.end() && !seen->named)
+            seen->path = name;
     return found;
 }
 

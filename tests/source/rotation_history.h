@@ -54,6 +54,8 @@ class Reading {
     const Watch& watch() const { return *watch_; }
     const Counted& counted() const { return counted_; }
     const Counted& kept() const { return kept_; }
+    // All lines that were read since the start, in their order.
+    const std::vector<std::string>& read() const { return read_; }
     unsigned times(const std::string& line) const {
         auto found = counted_.find(line);
         return found == counted_.end() ? 0 : found->second;
@@ -70,6 +72,7 @@ class Reading {
     void reload() { watch_->set_logs(wanted_, {}, {}, time()); }
     void kill() {
         watch_.reset();
+        read_.clear();
         counted_ = kept_;
     }
     // All that is there now is read.
@@ -101,7 +104,8 @@ class Reading {
     void count(std::string_view bytes) {
         while (!bytes.empty()) {
             auto end = bytes.find('\n');
-            ++counted_[std::string(bytes.substr(0, end))];
+            read_.emplace_back(bytes.substr(0, end));
+            ++counted_[read_.back()];
             bytes.remove_prefix(end == std::string_view::npos ? bytes.size() : end + 1);
         }
     }
@@ -110,6 +114,7 @@ class Reading {
     Duration skew_{0};
     std::optional<Watch> watch_;
     Counted counted_;
+    std::vector<std::string> read_;
     Counted kept_;  // `counted_` at the last checkpoint
     std::map<FileNumber, FilePosition> state_;
 };

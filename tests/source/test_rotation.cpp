@@ -325,3 +325,38 @@ TEST_CASE("rotation: a first look at many logs of one directory does not look at
     }
     CHECK(reading.counted().size() == logs);
 }
+
+TEST_CASE("files of one time are read by their numbers, whenever a rotation comes between") {
+    bool interrupted = true;
+    for (unsigned moment = 0; interrupted; ++moment) {
+        TempDirectory dir;
+        std::string log = dir / "app.log";
+        write_file(log, "first\n");
+        Reading reading(log);
+        reading.start();
+        reading.turn();
+        reading.checkpoint();
+        reading.kill();
+        const auto time = std::filesystem::last_write_time(log);
+        for (const char* name : {".9", ".10"}) {  // as one tick of the clock gives
+            write_file(log + name, std::string(name == std::string(".10") ? "second" : "third") +
+                                       std::string(300, '.') + "\n");
+            std::filesystem::last_write_time(log + name, time + std::chrono::seconds(1));
+        }
+        unsigned calls = 0;
+        before_each_look([&] {
+            if (calls++ != moment) return;
+            for (int from : {10, 11, 9, 10})
+                std::filesystem::rename(log + "." + std::to_string(from),
+                                        log + "." + std::to_string(from + 1));
+        });
+        reading.start();
+        reading.turn();
+        before_each_look({});
+        interrupted = calls > moment;
+        INFO("call " << moment);
+        REQUIRE(reading.read().size() == 2);
+        CHECK(reading.read()[0].starts_with("second"));
+        CHECK(reading.read()[1].starts_with("third"));
+    }
+}
