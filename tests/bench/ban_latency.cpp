@@ -21,6 +21,7 @@
 #include <fstream>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "os/netlink.h"
 #include "support/common.h"
@@ -124,11 +125,14 @@ TEST_CASE("ban latency beside many others") {
     for (int i = 0; i < others; ++i) many += "denied 10." + host(i) + "\n";
     // What the daemon's log says from here on.
     std::ifstream log(dir / "daemon.log");
+    std::string line;  // as far as it is written
     auto wait_until_said = [&](const std::string& text) {
-        std::string line;
         for (auto begin = Clock::now();;) {
-            if (std::getline(log, line)) {
-                if (line.contains(text)) return true;
+            std::string piece;
+            std::getline(log, piece);
+            line += piece;
+            if (!log.eof()) {
+                if (std::exchange(line, {}).contains(text)) return true;
                 continue;
             }
             log.clear();
@@ -144,7 +148,9 @@ TEST_CASE("ban latency beside many others") {
             std::string address = "11." + host(bans++);
             auto begin = Clock::now();
             append_file(dir / "app.log", "denied " + address + "\n");
-            REQUIRE(wait_until_said("ban " + address + " "));
+            bool said = wait_until_said("ban " + address + " ");
+            INFO(daemon.ctl("explain " + address).out);
+            REQUIRE(said);
             took.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
             std::this_thread::sleep_for(std::chrono::milliseconds(3));
         }
