@@ -17,8 +17,7 @@ namespace {
 // are not among "[stack]".
 void release_stack(std::uintptr_t begin, std::uintptr_t end) {
     constexpr std::uintptr_t kept = 64 << 10;  // below us: frames of what we call, a red zone
-    const char here = 0;
-    auto at = reinterpret_cast<std::uintptr_t>(&here);
+    auto at = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
     auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
     if (at < begin + kept || at >= end) return;
     std::uintptr_t free_end = (at - kept) / page * page;
