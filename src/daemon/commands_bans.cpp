@@ -394,9 +394,9 @@ Json unban_many(CommandParts& parts, const Json& arguments, const Reply&) {
     return success(std::move(result));
 }
 
-// All that there are now, some at a time.
+// All that there are now, some at a time. The answer has the first `most_named` of them.
 std::optional<Json> unban_all(CommandParts& parts, std::optional<JailIndex> jail,
-                              const Reply& reply) {
+                              std::size_t most_named, const Reply& reply) {
     struct Work {
         ListAnswer answer{"bans"};
         std::uint32_t slot = 0;
@@ -411,7 +411,7 @@ std::optional<Json> unban_all(CommandParts& parts, std::optional<JailIndex> jail
             const auto* ended = std::get_if<Unbanned>(&event);
             if (ended == nullptr) continue;
             ++work->count;
-            if (work->answer.rows() < most_in_an_answer)
+            if (work->answer.rows() < most_named)
                 work->answer.add(ban_to_json(ended->ban, jail_name(parts, ended->ban)));
         }
         parts.checkpointer.write_soon();
@@ -430,7 +430,8 @@ std::optional<Json> unban(CommandParts& parts, const Json& arguments, const Repl
         if (!found) return failure(found.error());
         jail = *found;
     }
-    if (arguments.value("all", Json(false)) == true) return unban_all(parts, jail, reply);
+    if (arguments.value("all", Json(false)) == true)
+        return unban_all(parts, jail, most_in_an_answer, reply);
     Outcome outcome;
     Instant at = now();
     std::string text = text_argument(arguments, "ip");
@@ -454,7 +455,7 @@ std::optional<Json> unban(CommandParts& parts, const Json& arguments, const Repl
 }
 
 std::optional<Json> flush(CommandParts& parts, const Json&, const Reply& reply) {
-    return unban_all(parts, {}, reply);
+    return unban_all(parts, {}, 0, reply);
 }
 
 }  // namespace
