@@ -17,9 +17,10 @@
 namespace bandd {
 namespace {
 
-constexpr std::size_t most_shown = 100;                 // bad lines
-constexpr std::size_t slice_bytes = 48 << 10;           // well below largest_request
-constexpr std::size_t most_in_a_slice = 1000;           // orders
+constexpr std::size_t most_shown = 100;        // bad lines
+constexpr std::size_t slice_bytes = 48 << 10;  // well below largest_request
+constexpr std::size_t most_in_a_slice = 1000;  // orders
+constexpr std::size_t least_in_a_slice = 32;
 constexpr std::size_t most_quoted = 100;                // bytes of a word; no address has as many
 constexpr std::string_view by_hand_head = "by hand: ";  // bandd puts it before a reason
 
@@ -155,11 +156,12 @@ Json to_json(const BulkOrder& order, const Json& for_all) {
     return json;
 }
 
-// As many orders from `begin` on as one request may hold.
-Json slice_of(const std::vector<BulkOrder>& orders, std::size_t begin, const Json& for_all) {
+// As many orders from `begin` on as one request may hold, and no more than `most`.
+Json slice_of(const std::vector<BulkOrder>& orders, std::size_t begin, std::size_t most,
+              const Json& for_all) {
     Json slice = Json::array();
     std::size_t bytes = 0;
-    for (std::size_t i = begin; i < orders.size() && slice.size() < most_in_a_slice; ++i) {
+    for (std::size_t i = begin; i < orders.size() && slice.size() < most; ++i) {
         Json one = to_json(orders[i], for_all);
         bytes += one.dump(-1, ' ', false, Json::error_handler_t::replace).size() + 1;
         if (bytes > slice_bytes && !slice.empty()) break;
@@ -208,9 +210,11 @@ std::expected<Json, int> send_orders(const CommonOptions& common, const std::str
     Progress progress(orders.size(), !common.json);
     auto begun = begin_call(common, "version", Json::object());
     if (!begun) return std::unexpected(begun.error());
+    // What bandd does not reach in its turn is sent again: about twice as much as it did last.
+    std::size_t most = least_in_a_slice;
     for (std::size_t done = 0; done < orders.size();) {
         Json arguments = for_all;
-        arguments["orders"] = slice_of(orders, done, for_all);
+        arguments["orders"] = slice_of(orders, done, most, for_all);
         auto result = ask(begun->client, command, arguments);
         if (!result) return std::unexpected(result.error());
         std::size_t count = result->value("done", std::size_t{0});
@@ -223,6 +227,7 @@ std::expected<Json, int> send_orders(const CommonOptions& common, const std::str
         }
         add_up(sums, *result);
         done += count;
+        most = std::clamp(2 * count, least_in_a_slice, most_in_a_slice);
         progress.show(done);
     }
     return sums;
