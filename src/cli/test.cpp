@@ -20,8 +20,10 @@
 #include "config/nearest.h"
 #include "core/base/printable.h"
 #include "core/base/suggest.h"
+#include "core/text/docker.h"
 #include "os/clock.h"
 #include "os/zoneinfo.h"
+#include "source/tail.h"
 
 namespace bandd {
 namespace {
@@ -119,6 +121,7 @@ std::optional<Tested> compile_tested(const CommonOptions& common, const Options&
 struct Verdict {
     const char* word;
     std::string why;
+    bool is_hit = false;
 };
 
 // Of the pattern of a JSON log that came nearest: the field that was not as it should be.
@@ -147,10 +150,14 @@ Verdict judge(const Tested& tested, const Seen& seen, const FilterMatch& found, 
               MatchScratch& scratch) {
     switch (found.fate) {
         case LineFate::hit: {
+            if (seen.cut && !holds_in_cut_line(*found.pattern))
+                return {"cut", found.pattern->id +
+                                   " matches, but the line has no end or is over line_limit, and "
+                                   "what stands before the address may be a client's text"};
             std::string why = found.pattern->id + "  " + host_of(found.captured);
             for (const auto& [name, value] : found.captured.fields)
                 why += fmt::format("  {}={}", name, value);
-            return {"hit", why};
+            return {"hit", why, true};
         }
         case LineFate::ignored:
             return {"ignored", found.pattern->id + " matches, but ignoreregex " + found.ignore->id +
@@ -188,19 +195,27 @@ Verdict judge(const Tested& tested, const Seen& seen, const FilterMatch& found, 
 // first ones are kept, and printed at the end.
 class Trial {
   public:
-    Trial(const CommonOptions& common, const Options& options, const Tested& tested)
-        : common_(common), json_(common.json), all_(options.all), tested_(tested) {}
+    Trial(const CommonOptions& common, const Options& options, const Tested& tested,
+          std::size_t line_limit)
+        : common_(common),
+          json_(common.json),
+          all_(options.all),
+          tested_(tested),
+          limit_(line_limit_of(*tested.filter, line_limit)) {}
 
-    void line(const std::string& text) {
+    void line(std::string_view text) {
         ++lines_;
-        Seen seen = see(*tested_.filter, text, tested_.zone, now(), Escapes::automatic, scratch_);
+        LimitedLine limited = within_limit(text, limit_);
+        Seen seen =
+            see(*tested_.filter, limited.line, tested_.zone, now(), Escapes::automatic, scratch_);
+        seen.cut = seen.cut || limited.cut;
         if (!seen.time) ++undated_;
         FilterMatch found = match(*tested_.filter, seen.tag, seen.text, scratch_);
-        if (found.fate == LineFate::hit) {
+        Verdict verdict = judge(tested_, seen, found, misses_.size() < most_explained, scratch_);
+        if (verdict.is_hit) {
             ++hits_;
             ++by_pattern_[found.pattern->id];
         }
-        Verdict verdict = judge(tested_, seen, found, misses_.size() < most_explained, scratch_);
         if (json_) return print_as_json(text, seen, found, verdict);
         bool missed = found.fate == LineFate::no_match || found.fate == LineFate::wrong_tag;
         if (!missed || all_)
@@ -235,16 +250,16 @@ class Trial {
     static constexpr std::size_t most_explained = 5;  // each takes some milliseconds
 
     static void print(std::size_t number, const Verdict& verdict) {
-        bool hit = std::string_view(verdict.word) == "hit";
-        fmt::print("line {}: {}: {}\n", number, hit ? green(verdict.word) : yellow(verdict.word),
+        fmt::print("line {}: {}: {}\n", number,
+                   verdict.is_hit ? green(verdict.word) : yellow(verdict.word),
                    printable(verdict.why));
     }
 
-    void print_as_json(const std::string& text, const Seen& seen, const FilterMatch& found,
+    void print_as_json(std::string_view text, const Seen& seen, const FilterMatch& found,
                        const Verdict& verdict) const {
         Json json{{"line", lines_}, {"verdict", verdict.word}, {"text", text}};
         if (found.pattern != nullptr) json["pattern"] = found.pattern->id;
-        if (found.fate == LineFate::hit) {
+        if (verdict.is_hit) {
             json["ip"] = host_of(found.captured);
             for (const auto& [name, value] : found.captured.fields) json["fields"][name] = value;
         } else {
@@ -257,11 +272,35 @@ class Trial {
     const CommonOptions& common_;
     bool json_, all_;
     const Tested& tested_;
+    std::size_t limit_;
     std::vector<std::pair<std::size_t, Verdict>> misses_;  // by line number
     std::map<std::string, std::size_t> by_pattern_;
     std::size_t lines_ = 0, hits_ = 0, undated_ = 0;
     MatchScratch scratch_;
 };
+
+// The lines of a log as the daemon gets them: decoded, unpacked, pieces joined.
+Result<> read_log(const std::string& path, std::size_t longest_line, Trial& trial) {
+    auto tail = is_archive(path) ? Tail::open_archive(path, Encoding::automatic, longest_line)
+                                 : Tail::open(path, Encoding::automatic, longest_line);
+    if (!tail) return std::unexpected(tail.error());
+    tail->seek(0);
+    auto take = [&](std::string_view lines) {
+        while (!lines.empty()) {
+            std::size_t end = std::min(lines.find('\n'), lines.size());
+            trial.line(lines.substr(0, end));
+            lines.remove_prefix(std::min(end + 1, lines.size()));
+        }
+    };
+    for (bool more = true; more;) {
+        auto read = tail->read();
+        if (!read) return std::unexpected(read.error());
+        take(read->bytes);
+        more = read->more;
+    }
+    take(tail->flush_partial());
+    return {};
+}
 
 int test(const CommonOptions& common, const Options& options) {
     auto tested = compile_tested(common, options);
@@ -282,7 +321,15 @@ int test(const CommonOptions& common, const Options& options) {
             return exit_usage;
         }
     }
-    Trial trial(common, options, *tested);
+    Config config = load_config(common.config, data_directories(), read_zone).config;
+    Trial trial(common, options, *tested, config.line_limit);
+    if (options.lines.empty() && fs::is_regular_file(options.file)) {
+        if (auto read = read_log(options.file, config.longest_line(), trial); !read) {
+            print_error(read.error());
+            return exit_usage;
+        }
+        return trial.summarize();
+    }
     std::stringstream given;
     for (const std::string& line : options.lines) given << line << "\n";
     std::istream& in = !options.lines.empty() ? static_cast<std::istream&>(given)

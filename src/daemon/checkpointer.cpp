@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include "core/decide/engine.h"
 #include "daemon/overrides.h"
@@ -92,8 +93,13 @@ std::optional<SavedSources> Checkpointer::load() {
 }
 
 void Checkpointer::write_soon() {
-    dirty_ = true;
+    dirty_ = soon_ = true;
     last_ = now() - parts_.config.checkpoint;
+}
+
+// Its end wakes the loop.
+bool Checkpointer::waits_for_store() const {
+    return soon_ && !store_->idle() && !store_->failed() && !store_->wants_all();
 }
 
 Duration Checkpointer::pause() const {
@@ -107,6 +113,8 @@ void Checkpointer::on_turn(Instant now) {
     if (taking_) return take_slice(now);
     bool wanted = dirty_ || store_->failed() || store_->wants_all();
     if (!wanted || now < last_ + pause()) return;
+    // One that is wanted soon while another is written comes right after it.
+    if (waits_for_store()) return;
     last_ = now;
     begin(now);
 }
@@ -114,7 +122,7 @@ void Checkpointer::on_turn(Instant now) {
 std::optional<Instant> Checkpointer::next_deadline(Instant now) const {
     if (taking_) return now;
     if (store_->failed()) return std::max(now, last_ + pause());
-    if (dirty_) return last_ + pause();
+    if (dirty_ && !waits_for_store()) return last_ + pause();
     return {};
 }
 
@@ -184,10 +192,13 @@ void Checkpointer::complete(Instant now) {
     checkpoint.windows_before = now - longest * 2;
     checkpoint.accounts_before = now - std::max(longest, accounts) * 2;
     checkpoint.offences_before = now - parts_.config.dbpurgeage;
-    dirty_ = false;
+    dirty_ = soon_ = false;
     last_ = now;
-    if (!checkpoint.empty()) store_->write(std::move(checkpoint));
+    std::ranges::move(std::exchange(to_be_written_, {}), std::back_inserter(being_written_));
+    bool writes = !checkpoint.empty();
+    if (writes) store_->write(std::move(checkpoint));
     taking_.reset();
+    if (!writes && store_->idle()) tell_written();
     for (const auto& then : std::exchange(handed_over_, {})) then();
 }
 
@@ -199,6 +210,15 @@ void Checkpointer::hand_over(Instant now, std::function<void()> then) {
         then();
 }
 
+void Checkpointer::when_written(std::function<void()> then) {
+    to_be_written_.push_back(std::move(then));
+    write_soon();
+}
+
+void Checkpointer::tell_written() {
+    for (const auto& then : std::exchange(being_written_, {})) then();
+}
+
 void Checkpointer::finish(Instant now) {
     store_->wait();
     // A second time for one that failed, and what came after it; a third one for a lost state.
@@ -208,6 +228,7 @@ void Checkpointer::finish(Instant now) {
         store_->wait();
     }
     if (auto error = store_->take_result()) parts_.log.put(Severity::error, to_line(*error));
+    tell_written();
 }
 
 void Checkpointer::on_stored() {
@@ -223,6 +244,7 @@ void Checkpointer::on_stored() {
                          "is written to a new one",
                          parts_.config.state, *aside);
     if (auto first = std::exchange(on_first_, {})) first();
+    if (store_->idle() || store_->failed()) tell_written();
 }
 
 }  // namespace bandd

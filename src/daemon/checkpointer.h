@@ -63,6 +63,8 @@ class Checkpointer {
     // Calls `then` once all that happened until now is handed to the store: at once, unless that is
     // much, or a write is under way.
     void hand_over(Instant now, std::function<void()> then);
+    // Calls `then` once all that happened until now is on disk, or cannot be written there.
+    void when_written(std::function<void()> then);
     // Between two turns. Takes a slice of what is to be written.
     void on_turn(Instant now);
     std::optional<Instant> next_deadline(Instant now) const;
@@ -83,7 +85,9 @@ class Checkpointer {
     void complete(Instant now);
     void take_notes(Checkpoint& checkpoint, const std::string& journal_cursor);
     Duration pause() const;
+    bool waits_for_store() const;
     void on_stored();
+    void tell_written();
 
     // Notes as the last checkpoint has them.
     struct Notes {
@@ -99,7 +103,10 @@ class Checkpointer {
     std::unique_ptr<Checkpoint> taking_;  // what was taken on turns before
     std::size_t left_ = 0;                // changes that waited after the last slice
     std::vector<std::function<void()>> handed_over_;
+    // Those that wait for the next checkpoint, and for the one that is being written.
+    std::vector<std::function<void()>> to_be_written_, being_written_;
     bool dirty_ = false;  // something happened since the last checkpoint
+    bool soon_ = false;   // as of `write_soon`
     Instant last_;        // when the last one was taken
     std::uint64_t seen_lines_ = 0;
 };

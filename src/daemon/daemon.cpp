@@ -169,8 +169,10 @@ Result<> Daemon::make_parts() {
                            [this](const Question& question) { answerer_->ask(question, now()); },
                            [this](const Report& report) { announcer_->tell(report); },
                            [this](const Lines& lines) {
-                               health_->say_clock(lines, now());
-                               checkpointer_->write_soon();
+                               auto news = health_->clock_news(lines, now());
+                               checkpointer_->when_written([this, news = std::move(news)] {
+                                   if (news) log_.put(news->severity, news->text);
+                               });
                            },
                            [this](const Lines& lines, std::uint64_t count) {
                                health_->count_old(lines, count, now());

@@ -44,27 +44,27 @@ std::string LogHealth::jails_of(const Lines& lines) const {
     return jails;
 }
 
-void LogHealth::say_clock(const Lines& lines, Instant now) {
+std::optional<LogHealth::News> LogHealth::clock_news(const Lines& lines, Instant now) {
     constexpr Duration pause = std::chrono::hours(1);
     Duration offset = lines.clock->offset();
     auto said = clock_said_.find(lines.log);
     if (offset == Duration{0}) {
-        if (said == clock_said_.end()) return;
-        log_.write(Severity::notice, "log \"{}\": its dates agree with the clock again", lines.log);
-        return;
+        if (said == clock_said_.end()) return {};
+        return News{Severity::notice,
+                    "log \"" + std::string(lines.log) + "\": its dates agree with the clock again"};
     }
-    if (said != clock_said_.end() && now >= said->second && now - said->second < pause) return;
+    if (said != clock_said_.end() && now >= said->second && now - said->second < pause) return {};
     if (clock_said_.size() >= most_logs) clock_said_.clear();
     clock_said_.insert_or_assign(std::string(lines.log), now);
     std::string zone = lines.audience.timezone.empty() ? "this machine's zone"
                                                        : "\"" + lines.audience.timezone + "\"";
-    log_.put(
+    return News{
         Severity::warning,
         to_line({"log \"" + std::string(lines.log) + "\"",
                  "its lines are dated " + behind_or_ahead(offset) +
                      " the clock (they are read in " + zone + "); bandd corrects that from here on",
                  "set \"timezone:\" of " + jails_of(lines) + " to the zone of whoever writes them",
-                 {}}));
+                 {}})};
 }
 
 void LogHealth::count_old(const Lines& lines, std::uint64_t count, Instant now) {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/base/instant.h"
+#include "os/log.h"
 
 namespace bandd {
 
@@ -29,8 +30,13 @@ class LogHealth {
     // In every turn; costs nothing while Watch has nothing new.
     void say_changes();
     // The dates of a log are off, or are so no more. Of one log once an hour, as whoever can write
-    // its dates could have it said again and again.
-    void say_clock(const Lines& lines, Instant now);
+    // its dates could have it said again and again. What is to be said once the state has it: what
+    // a log tells of is still known after a kill.
+    struct News {
+        Severity severity = Severity::notice;
+        std::string text;
+    };
+    std::optional<News> clock_news(const Lines& lines, Instant now);
     // Hits that were too old when they were written. Some are what a log's clock is learned by, and
     // some programs date a request by its beginning; many are said, once a day for each log.
     static constexpr std::uint64_t many_old = 20;  // within an hour

@@ -546,6 +546,30 @@ TEST_CASE("replay: a client who chooses where his line is cut names nobody else"
     CHECK_FALSE(has(ran.out, "203.0.113.9"));
 }
 
+TEST_CASE("test: a line is cut where the daemon cuts it, and joined as it joins") {
+    TempDirectory dir;
+    write_file(dir / "bandd.yaml", "line_limit: 1024\n");
+    std::string docker = R"({"log":"denied )";
+    for (int i = 0; i < 900; ++i) docker += "\\u003c";
+    docker += R"( from 203.0.113.1\n","stream":"stdout","time":"2026-11-30T10:00:00Z"})";
+    std::string date = "2026-11-30T10:00:00Z ";
+    std::string too_long = "denied " + std::string(1000, 'x') + " from 198.51.100.7";
+    std::string as_if = "denied " + std::string(1024 - 7 - 18, 'x') + " from 198.51.100.7";
+    write_file(dir / "docker.log", docker + "\n");
+    write_file(dir / "cri.log",
+               date + "stdout P denied x\n" + date + "stdout F  from 203.0.113.2\n");
+    write_file(dir / "text.log", too_long + "\n" + as_if + "ZZ\n");
+    std::string test = "--config " + dir.path() + " test --regex 'denied \\S+ from <HOST>$' ";
+    CHECK(has(bandctl(test + dir / "docker.log").out, "hit: regex  203.0.113.1"));
+    CHECK(has(bandctl(test + dir / "cri.log").out, "hit: regex  203.0.113.2"));
+    Ran text = bandctl(test + dir / "text.log");
+    INFO(text.out);
+    CHECK(has(text.out, "2 lines, 0 hits"));
+    CHECK(
+        has(text.out, "line 2: cut: regex matches, but the line has no end or is over line_limit"));
+    CHECK(has(bandctl(test + "--line '" + as_if + "ZZ'").out, "0 hits"));
+}
+
 TEST_CASE("replay: the daemon's limits hold") {
     TempDirectory dir;
     std::string jails = "jails:\n  sshd: {logpath: " + dir / "a.log, maxretry: 1}\n";

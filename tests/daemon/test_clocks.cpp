@@ -6,7 +6,12 @@
 #include <map>
 
 #include "config/load.h"
+#include "daemon/checkpointer.h"
+#include "daemon/overrides.h"
 #include "daemon/pipeline.h"
+#include "os/clock.h"
+#include "os/log.h"
+#include "store/store.h"
 #include "support/common.h"
 
 using namespace bandd;
@@ -185,6 +190,68 @@ TEST_CASE("clocks: a log that is dated an hour off bans once that is seen, and i
         CHECK(world.life->offsets == std::vector<Duration>{offset, 0s});
         CHECK(world.life->offset() == 0s);
     }
+}
+
+TEST_CASE(
+    "clocks: what a log is off by is on the disk before it is said, also while another write is "
+    "under way") {
+    World world;
+    world.start(0);
+    double time = world.watch(0, hour, 6);
+    REQUIRE(world.life->offset() == 1h);
+    Life& life = *world.life;
+    Log log;
+    Overrides overrides;
+    std::string warning;
+    std::string file = world.dir / "state.db";
+    auto opened = Store::open(file, warning);
+    REQUIRE(opened);
+    auto made = Checkpointer::start(
+        {life.loaded.config, log, life.loop, life.engine, life.pipeline, life.sources, overrides},
+        std::make_unique<Store>(std::move(*opened)), false, [] {});
+    REQUIRE(made);
+    Checkpointer& checkpointer = **made;
+    REQUIRE(checkpointer.load());
+    auto known = [&] {
+        Duration offset{0};
+        auto state = Store::open_to_read(file);
+        if (!state) return offset;
+        Restore restore;
+        restore.expect = [](std::size_t) {};
+        restore.ban = [](Ban) {};
+        restore.window = [](const WindowChange&) {};
+        restore.offences = [](const BanKey&, const Offences&) {};
+        restore.account = [](AccountChange) {};
+        restore.counts = [](JailIndex, const JailCounts&) {};
+        restore.note = [](std::string_view, std::string_view) {};
+        restore.position = [&](const FilePosition& position) {
+            if (position.clock != 0) offset = Duration{position.clock};
+        };
+        REQUIRE(state->load(life.engine.jail_names(), restore));
+        return offset;
+    };
+    bool busy = GENERATE(false, true);
+    if (busy) {
+        life.engine.take_changes();
+        checkpointer.write_soon();
+        checkpointer.on_turn(now());
+        // It is learned anew, after that checkpoint.
+        life.sources.files().watch().readers().front().chain->clock().set(2h);
+        world.write(time + 1, 2 * hour);
+    }
+    Instant begun = now();
+    bool said = false;
+    checkpointer.when_written([&] {
+        said = true;
+        CHECK(known() == (busy ? 2h : 1h));
+    });
+    for (int turns = 0; !said && turns < 1000; ++turns) {
+        checkpointer.on_turn(now());
+        life.loop.set_deadline(now() + 10ms);
+        life.loop.turn();
+    }
+    CHECK(said);
+    CHECK(now() - begun < life.loaded.config.checkpoint);
 }
 
 TEST_CASE("clocks: lines that were there before us are old, and not off") {
