@@ -197,7 +197,7 @@ void take_position(StateLine& line) {
     at.id.inode = reader.number("inode");
     at.offset = reader.number("offset", INT64_MAX);
     at.skipping = reader.boolean("skipping");
-    at.fingerprint.length = static_cast<std::uint32_t>(reader.number("fingerprint_length", 256));
+    at.fingerprint.length = static_cast<std::uint32_t>(reader.number("fingerprint_length", Fingerprint::longest));
     at.fingerprint.hash = reader.number("fingerprint");
     // Exports of an older bandd have no numbers.
     if (reader.find("number") == nullptr) {

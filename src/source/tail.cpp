@@ -193,6 +193,8 @@ void Tail::look() {
     if (got == 0 && fingerprint_.length == 0 && !empty_since_) empty_since_ = changed;
     // Shorter than before: that is for `read` to find.
     if (got <= 0 || static_cast<std::uint32_t>(got) <= fingerprint_.length) return;
+    // Nor does it tell what else was written to a file that was empty: see `truncation`.
+    if (fingerprint_.length == 0 && empty_since_) return;
     // So is another beginning.
     if (!fingerprint_.matches({head.data(), static_cast<std::size_t>(got)}) &&
         fingerprint_.length > 0)
@@ -330,6 +332,7 @@ std::optional<TailPosition> Tail::truncation(std::uint64_t size) {
     // It was empty, and may have been filled, copied and emptied since, even more than once.
     if (fingerprint_.length == 0 && size > 0) {
         TailPosition before = position();
+        empty_since_.reset();
         look();
         if (fingerprint_.length > 0) return before;
     }

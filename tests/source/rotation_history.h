@@ -75,10 +75,14 @@ class Reading {
         read_.clear();
         counted_ = kept_;
     }
-    // All that is there now is read.
-    void turn() {
+    // Who is busy looks, and comes to read later.
+    void look() {
         pollfd ready{watch_->fd(), POLLIN, 0};
         if (::poll(&ready, 1, 0) > 0) watch_->on_notify(time());
+    }
+    // All that is there now is read.
+    void turn() {
+        look();
         Watch::Visitor visitor{[this](Reader&, const Readable& what) {
             count(std::get<Chunk>(what).bytes);
             return PartRead{};
@@ -313,7 +317,7 @@ class History {
             std::string text = std::to_string(texts_.size()) + " " + std::to_string(random_());
             // Some lines are shorter than what tells files apart, some longer than a fingerprint.
             unsigned kind = pick(8);
-            text.append(kind == 0 ? 0 : kind == 1 ? 300 : 30, 'x');
+            text.append(kind == 0 ? 0 : kind == 1 ? 1100 : 30, 'x');
             breathe();
             put(torn_ ? text.substr(torn_text(text)) : text);
             breathe();

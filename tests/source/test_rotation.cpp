@@ -200,6 +200,66 @@ TEST_CASE_METHOD(Rotating, "rotation: a log that was empty at its only checkpoin
     check(reading);
 }
 
+TEST_CASE_METHOD(Rotating,
+                 "rotation: what was written to an empty log is read before what came after it") {
+    write_file(log, "");
+    Reading reading(log);
+    reading.start();
+    reading.turn();
+    write(log, 2);
+    fs::rename(log, log + ".1");
+    write(log, 2);
+    reading.look();
+    reading.checkpoint();
+    reading.kill();
+    write(log, 2);
+    reading.start();
+    reading.turn();
+    check(reading);
+    CHECK(reading.read() == lines);
+}
+
+TEST_CASE("rotation: an empty log is filled, copied and filled again whenever it is looked at") {
+    bool checkpoint = GENERATE(false, true);  // while what is to be written is taken, or in a turn
+    bool killed = GENERATE(false, true);
+    bool interrupted = true;
+    for (unsigned moment = 0; interrupted; ++moment) {
+        Rotating rotating;
+        write_file(rotating.log, "");
+        Reading reading(rotating.log);
+        reading.start();
+        reading.turn();
+        unsigned calls = 0;
+        before_each_look([&] {
+            if (calls++ != moment) return;
+            rotating.write(rotating.log, 2);
+            rotating.copy_and_truncate(rotating.log + ".1", true);
+            rotating.write(rotating.log, 3);
+        });
+        if (checkpoint)
+            reading.checkpoint();
+        else
+            reading.turn();
+        before_each_look({});
+        interrupted = calls > moment;
+        if (!interrupted) break;
+        INFO("call " << moment);
+        if (!checkpoint) reading.checkpoint();
+        std::vector<std::string> before = reading.read();
+        if (killed) {
+            reading.kill();
+            reading.start();
+        } else {
+            before.clear();
+        }
+        reading.turn();
+        rotating.check(reading);
+        std::vector<std::string> read = std::move(before);
+        read.insert(read.end(), reading.read().begin(), reading.read().end());
+        CHECK(read == rotating.lines);
+    }
+}
+
 TEST_CASE_METHOD(Rotating, "rotation: a log that did not exist when bandd was killed") {
     Reading reading(log, Start::end);
     reading.start();
@@ -229,6 +289,29 @@ TEST_CASE_METHOD(Rotating, "rotation: logs with a long head in common are told a
     reading.turn();
     for (const std::string& one : lines) CHECK(reading.times(one) == 1);
     CHECK(reading.times(head.substr(0, 300)) == 3);
+}
+
+TEST_CASE_METHOD(Rotating, "rotation: a container that begins with the same words at each start") {
+    bool same_inode = GENERATE(false, true);
+    auto docker = [](const std::string& text, int second) {
+        return R"({"log":")" + text + R"(\n","stream":"stdout","time":"2026-11-30T10:00:0)" +
+               std::to_string(second) + R"(.123456789Z"})";
+    };
+    std::string greeting(400, '#');
+    write_file(log, docker(greeting, 1) + "\n" + docker("line 1", 1) + "\n");
+    Reading reading(log);
+    reading.start();
+    reading.turn();
+    reading.checkpoint();
+    reading.kill();
+    if (!same_inode) fs::remove(log);
+    write_file(
+        log, docker(greeting, 7) + "\n" + docker("line 2", 7) + "\n" + docker("line 3", 7) + "\n");
+    reading.start();
+    reading.turn();
+    CHECK(reading.times(docker("line 1", 1)) == 1);
+    CHECK(reading.times(docker("line 2", 7)) == 1);
+    CHECK(reading.times(docker("line 3", 7)) == 1);
 }
 
 namespace {

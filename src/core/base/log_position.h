@@ -17,8 +17,10 @@ struct FileId {
 };
 
 // A hash of a file's first bytes: tells a reused inode, a truncated and rewritten file, or a copy.
+// Docker writes the time of a line behind its text, so that files of a program that begins with the
+// same words at each start differ late.
 struct Fingerprint {
-    static constexpr std::size_t longest = 256;
+    static constexpr std::size_t longest = 1024;
     std::uint32_t length = 0;  // bytes hashed, read or not; 0: the file was still empty
     std::uint64_t hash = 0;
     bool operator==(const Fingerprint&) const = default;
