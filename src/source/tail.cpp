@@ -160,14 +160,18 @@ void Tail::look_back() {
     pieces_->look_back(decoded(before));
 }
 
-void Tail::go_on_from(const Tail& before) {
+void Tail::go_on_from(const Tail& before, Known known) {
     std::optional<Pieces> state = before.state_at_end();
     // What was read of this one says which lines are open.
     if (!state || position().offset > looked_back) return;
-    if (pieces_)
+    if (!pieces_) {
+        if (head(Fingerprint::longest).contains('\n')) return;  // it is no such log
+        pieces_.emplace(state->format(), line_limit_);
+    }
+    if (known == Known::all)
         pieces_->go_on_from(*state);
-    else if (!head(Fingerprint::longest).contains('\n'))  // it has no line yet
-        pieces_ = Pieces::after(*state);
+    else
+        pieces_->look_back_to(*state);
 }
 
 void Tail::restart() {

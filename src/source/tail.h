@@ -87,7 +87,8 @@ class Tail {
     std::string_view let_go();
     // This file, of which nothing was read yet in this run, goes on where `before` ended, maybe
     // within a line.
-    void go_on_from(const Tail& before);
+    enum class Known : std::uint8_t { all, end };  // of `before`: it was read, or only its end
+    void go_on_from(const Tail& before, Known known);
 
     void seek(std::uint64_t offset, bool skipping = false);
     // As the functions of these names, of this file.

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <functional>
 
 #include "os/directory.h"
 
@@ -406,7 +405,8 @@ void Watch::go_on_from_last(Reader& reader) {
     for (const Chain::File& file : reader.chain->files())
         if (file.at.file.number < reader.number) last = file.at.file.number;
     for (const Reader& other : readers_)
-        if (other.chain == reader.chain && other.number == last) reader.tail.go_on_from(other.tail);
+        if (other.chain == reader.chain && other.number == last)
+            reader.tail.go_on_from(other.tail, Tail::Known::all);
 }
 
 void Watch::note_held(Reader& reader, Instant now) {

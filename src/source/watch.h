@@ -202,6 +202,9 @@ class Watch {
     static void see(Found& found, Reader& reader);
     static void observe(Found& found);
     void doubt_clock(Followed& followed, std::size_t log, const Tail& tail, Instant now) const;
+    // So many files may lie between two pieces of a line.
+    static constexpr int most_parted = 4;
+    static void go_on_from_gone(Tail& tail, std::uint64_t number, const Chain& chain, Found& found);
     void carry_out(const Chain::Step& step, Followed& followed, Found& found, bool backlog);
     FirstRead first_read(std::size_t log, const Tail& tail, Instant now) const;
     Reader& add_reader(Tail tail, Followed& followed, std::uint64_t number);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <ranges>
 
 #include "source/archive.h"
 #include "source/watch.h"
@@ -480,6 +481,23 @@ void Watch::doubt_clock(Followed& followed, std::size_t log, const Tail& tail, I
         clock.set(Duration{0});
 }
 
+// A file may begin within a line that is in pieces, and what it began in have been let go: before a
+// kill, say.
+void Watch::go_on_from_gone(Tail& tail, std::uint64_t number, const Chain& chain, Found& found) {
+    int left = most_parted;
+    for (const Chain::File& file : std::views::reverse(chain.files())) {
+        const TailPosition& at = file.at.at;
+        if (file.at.file.number >= number) continue;
+        auto seen = std::ranges::find(found.seen, at.id, &Sighting::id);
+        if (seen == found.seen.end() || left-- == 0) return;
+        auto index = static_cast<std::size_t>(seen - found.seen.begin());
+        std::optional<Tail>& before = found.opened[index];
+        if (found.readers[index] != nullptr || !before || before->is_archive()) return;
+        before->seek(at.offset, at.skipping);
+        tail.go_on_from(*before, Tail::Known::end);
+    }
+}
+
 void Watch::carry_out(const Chain::Step& step, Followed& followed, Found& found, bool backlog) {
     Reader*& reader = found.readers[step.seen];
     if (reader != nullptr) reader->base = found.seen[step.seen].base;
@@ -493,6 +511,7 @@ void Watch::carry_out(const Chain::Step& step, Followed& followed, Found& found,
     } else {
         Tail tail = std::move(*found.opened[step.seen]);
         tail.seek(step.offset, step.skipping);
+        go_on_from_gone(tail, step.number, followed.chain, found);
         tail.set_path(followed.path);
         reader = &add_reader(std::move(tail), followed, step.number);
         reader->base = found.seen[step.seen].base;

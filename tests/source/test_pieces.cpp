@@ -248,7 +248,7 @@ TEST_CASE("pieces: a log that is rotated within a line goes on within it") {
     CHECK(old.read()->bytes == "2026-11-30T10:00:00Z stdout F one\n");
     Tail next = std::move(*Tail::open(dir / "new", Encoding::automatic, limit));
     next.seek(0);
-    next.go_on_from(old);
+    next.go_on_from(old, Tail::Known::all);
     CHECK(next.read()->bytes == "2026-11-30T10:00:00Z stdout F three\n");
     // It was copied and truncated.
     write_file(dir / "old",
@@ -543,4 +543,26 @@ TEST_CASE("pieces: a file that is read on after a kill does not go on with the o
     c.start();
     c.read();
     CHECK(c.got == std::vector<std::string>{"one", "two", "three"});
+}
+
+TEST_CASE("pieces: the rest of a line that a rotation parts is no line, also after a kill") {
+    bool copied = GENERATE(false, true);
+    bool gone = GENERATE(false, true);  // what was rotated is not read any more
+    FollowedContainer c;
+    std::string head = "2026-11-30T10:00:00Z stdout ";
+    write_file(c.log, head + "F one\n" + head + "P parted by a rotation\n");
+    c.start();
+    c.read();
+    c.rotate(copied);
+    if (gone) {
+        c.read();
+        c.now = c.now + std::chrono::seconds(61);
+        c.read();
+    }
+    c.save();
+    append_file(c.log, head + "F denied 198.51.100.7\n" + head + "F two\n");
+    c.start();
+    c.read();
+    for (const std::string& line : c.got) CHECK_FALSE(line.starts_with("denied"));
+    CHECK(c.got.back() == "two");
 }

@@ -262,6 +262,12 @@ void Pieces::go_on_from(const Pieces& before) {
     with_cr_ = with_cr_ || before.with_cr_;
 }
 
+void Pieces::look_back_to(const Pieces& before) {
+    go_on_from(before);
+    for (std::size_t stream = 0; stream < seen_.size(); ++stream)
+        seen_[stream] = seen_[stream] || before.seen_[stream];
+}
+
 Pieces Pieces::after(const Pieces& before) {
     Pieces after(before.format_, before.line_limit_);
     after.go_on_from(before);

@@ -55,6 +55,9 @@ class Pieces {
     // The same of another file, which this one goes on with: of streams of which nothing was seen
     // in this one.
     void go_on_from(const Pieces& before);
+    // The same, of one who has looked back only: what he saw nothing of is for those before him.
+    void look_back_to(const Pieces& before);
+    PiecesFormat format() const { return format_; }
     // For a file that goes on with another one, of which nothing is known yet.
     static Pieces after(const Pieces& before);
     // A line that was cut has come to its end: the last bytes of it.
