@@ -81,6 +81,10 @@ std::size_t limit_argument(const Json& arguments, std::size_t otherwise = most_i
 std::size_t number_argument(const Json& arguments, const char* name, std::size_t otherwise);
 // "2d": so long ago. "2026-11-21": its midnight; without a zone, in this machine's.
 Result<Instant> since_when(const std::string& text, Instant at);
+// Ends all bans there are, or those of one jail, some in each turn: `each` is told of each, and
+// `then` how many they were.
+void lift_all(CommandParts& parts, std::optional<JailIndex> jail, Unbanned::Why why,
+              std::function<void(const Ban&)> each, std::function<void(std::size_t)> then);
 Error no_such_jail(const CommandParts& parts, const std::string& name);
 Result<JailIndex> find_jail(const CommandParts& parts, const std::string& name);
 

@@ -395,32 +395,16 @@ Json unban_many(CommandParts& parts, const Json& arguments, const Reply&) {
     return success(std::move(result));
 }
 
-// All that there are now, some at a time. The answer has the first `most_named` of them.
+// The answer has the first `most_named` of them.
 std::optional<Json> unban_all(CommandParts& parts, std::optional<JailIndex> jail,
                               std::size_t most_named, const Reply& reply) {
-    struct Work {
-        ListAnswer answer{"bans"};
-        std::uint32_t slot = 0;
-        std::size_t count = 0;
-    };
-    auto work = std::make_shared<Work>();
-    parts.slices.add([=, &parts] {
-        Outcome outcome;
-        Instant at = now();
-        bool more = parts.engine.unban_some(jail, work->slot, at, outcome);
-        for (const Event& event : outcome.events) {
-            const auto* ended = std::get_if<Unbanned>(&event);
-            if (ended == nullptr) continue;
-            ++work->count;
-            if (work->answer.rows() < most_named)
-                work->answer.add(ban_to_json(ended->ban, jail_name(parts, ended->ban)));
-        }
-        parts.checkpointer.write_soon();
-        parts.pipeline.put(outcome, at);
-        if (more) return true;
-        reply.line(std::move(work->answer).line({{"unbanned", work->count}}));
-        return false;
-    });
+    auto answer = std::make_shared<ListAnswer>("bans");
+    lift_all(
+        parts, jail, Unbanned::Why::by_hand,
+        [=, &parts](const Ban& ban) {
+            if (answer->rows() < most_named) answer->add(ban_to_json(ban, jail_name(parts, ban)));
+        },
+        [=](std::size_t count) { reply.line(std::move(*answer).line({{"unbanned", count}})); });
     return {};
 }
 
@@ -460,6 +444,29 @@ std::optional<Json> flush(CommandParts& parts, const Json&, const Reply& reply) 
 }
 
 }  // namespace
+
+void lift_all(CommandParts& parts, std::optional<JailIndex> jail, Unbanned::Why why,
+              std::function<void(const Ban&)> each, std::function<void(std::size_t)> then) {
+    struct Work {
+        std::uint32_t slot = 0;
+        std::size_t count = 0;
+    };
+    parts.slices.add([=, &parts, each = std::move(each), then = std::move(then),
+                      work = std::make_shared<Work>()] {
+        Outcome outcome;
+        Instant at = now();
+        bool more = parts.engine.unban_some(jail, why, work->slot, at, outcome);
+        for (const Event& event : outcome.events)
+            if (const auto* ended = std::get_if<Unbanned>(&event)) {
+                ++work->count;
+                each(ended->ban);
+            }
+        parts.checkpointer.write_soon();
+        parts.pipeline.put(outcome, at);
+        if (!more) then(work->count);
+        return more;
+    });
+}
 
 std::span<const CommandRow> ban_commands() {
     static const std::array table{

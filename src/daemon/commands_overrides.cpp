@@ -126,32 +126,49 @@ Json set(CommandParts& parts, const Json& arguments, const Reply&) {
                     {"bantime", format_duration(rules.bantime.base)}});
 }
 
-Json stop_or_start(CommandParts& parts, const Json& arguments, bool stopped) {
-    std::string jail = text_argument(arguments, "jail");
-    Overrides::Limits limits;
-    if (const Overrides::Limits* known = parts.overrides.limits(jail)) limits = *known;
-    if (parts.overrides.loaded_jail(jail) == nullptr) return failure(no_such_jail(parts, jail));
-    if (limits.stopped == stopped)
-        return failure(
-            {"jail \"" + jail + "\"", stopped ? "is stopped already" : "is not stopped", {}, {}});
-    Overrides::Limits before = limits;
-    limits.stopped = stopped;
-    auto bans = parts.engine.bans().size();
-    parts.overrides.set_limits(jail, limits);
-    if (auto done = parts.renew_jails(); !done) {
-        parts.overrides.set_limits(jail, before);
-        return failure(done.error());
-    }
-    auto left = parts.engine.bans().size();
-    return success(
-        {{"jail", jail}, {"stopped", stopped}, {"unbanned", bans - std::min(bans, left)}});
+// Whether it can be stopped or started.
+Result<> check_stopped(const CommandParts& parts, const std::string& jail, bool stopped) {
+    if (parts.overrides.loaded_jail(jail) == nullptr)
+        return std::unexpected(no_such_jail(parts, jail));
+    const Overrides::Limits* limits = parts.overrides.limits(jail);
+    if ((limits != nullptr && limits->stopped) == stopped)
+        return fail("jail \"" + jail + "\"", stopped ? "is stopped already" : "is not stopped");
+    return {};
 }
 
-Json stop(CommandParts& parts, const Json& arguments, const Reply&) {
-    return stop_or_start(parts, arguments, true);
+Result<> set_stopped(CommandParts& parts, const std::string& jail, bool stopped) {
+    Overrides::Limits before;
+    if (const Overrides::Limits* known = parts.overrides.limits(jail)) before = *known;
+    Overrides::Limits limits = before;
+    limits.stopped = stopped;
+    parts.overrides.set_limits(jail, limits);
+    auto done = parts.renew_jails();
+    if (!done) parts.overrides.set_limits(jail, before);
+    return done;
 }
+
+// Its bans are lifted first, some at a time: there may be a million.
+std::optional<Json> stop(CommandParts& parts, const Json& arguments, const Reply& reply) {
+    std::string jail = text_argument(arguments, "jail");
+    if (auto good = check_stopped(parts, jail, true); !good) return failure(good.error());
+    lift_all(
+        parts, parts.engine.find_jail(jail), Unbanned::Why::jail_gone, [](const Ban&) {},
+        [=, &parts](std::size_t count) {
+            std::size_t before = parts.engine.bans().size();
+            if (auto done = set_stopped(parts, jail, true); !done)
+                return reply(failure(done.error()));
+            // Those that were made meanwhile.
+            count += before - std::min(before, parts.engine.bans().size());
+            reply(success({{"jail", jail}, {"stopped", true}, {"unbanned", count}}));
+        });
+    return {};
+}
+
 Json start(CommandParts& parts, const Json& arguments, const Reply&) {
-    return stop_or_start(parts, arguments, false);
+    std::string jail = text_argument(arguments, "jail");
+    if (auto good = check_stopped(parts, jail, false); !good) return failure(good.error());
+    if (auto done = set_stopped(parts, jail, false); !done) return failure(done.error());
+    return success({{"jail", jail}, {"stopped", false}, {"unbanned", 0}});
 }
 
 }  // namespace

@@ -510,15 +510,15 @@ std::size_t Engine::unban_all(std::optional<JailIndex> jail, Unbanned::Why why, 
     return ending.size();
 }
 
-bool Engine::unban_some(std::optional<JailIndex> jail, std::uint32_t& slot, Instant now,
-                        Outcome& outcome) {
+bool Engine::unban_some(std::optional<JailIndex> jail, Unbanned::Why why, std::uint32_t& slot,
+                        Instant now, Outcome& outcome) {
     constexpr int most_lifted = 32;
     constexpr int most_slots = 4096;
     for (int lifted = 0, looked = 0; lifted < most_lifted && looked < most_slots; ++looked) {
         if (slot >= bans().slots()) return false;
         const Ban* ban = bans().at(slot++);
         if (ban == nullptr || (jail && ban->key.jail != *jail)) continue;
-        end(BanKey(ban->key), Unbanned::Why::by_hand, now, outcome);
+        end(BanKey(ban->key), why, now, outcome);
         ++lifted;
     }
     return true;

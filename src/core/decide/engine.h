@@ -102,10 +102,9 @@ class Engine {
                       Outcome& outcome, Wider wider = Wider::covering);
     std::size_t unban_all(std::optional<JailIndex> jail, Unbanned::Why why, Instant now,
                           Outcome& outcome);
-    // By hand, some of them: those from `slot` of the table on, which moves. False: there are no
-    // more.
-    bool unban_some(std::optional<JailIndex> jail, std::uint32_t& slot, Instant now,
-                    Outcome& outcome);
+    // Some of them: those from `slot` of the table on, which moves. False: there are no more.
+    bool unban_some(std::optional<JailIndex> jail, Unbanned::Why why, std::uint32_t& slot,
+                    Instant now, Outcome& outcome);
     // Ends the bans of what is exempt: by ignoreip or as an address of our own, and of blocks that
     // hold such an address. Not one that was made by hand all the same. Returns how many.
     std::size_t lift_exempt(Instant now, Outcome& outcome);
