@@ -103,11 +103,8 @@ class Tail {
     bool is_alike(const Tail& other, std::uint64_t end) const;
     // Takes note of the first bytes, so that a truncation before the first `read` is found, too.
     void look();
-    // When an empty file had last changed as `look` saw it first: nanoseconds, by the file system's
-    // clock. Asking forgets it.
-    std::optional<std::int64_t> take_empty_since() {
-        return std::exchange(empty_since_, std::nullopt);
-    }
+    // It is looked at again: what comes from now on is a change of it.
+    void note_empty() { empty_since_ = modified(); }
     // True if it was empty when it was looked at last, and has changed since.
     bool has_changed() const {
         return fd_ && fingerprint_.length == 0 &&
@@ -162,6 +159,7 @@ class Tail {
     bool skipping_ = false;
     bool took_nothing_ = false;  // of what `ahead` promised
     Fingerprint fingerprint_;
+    // When an empty file had last changed: nanoseconds, by the file system's clock.
     std::optional<std::int64_t> empty_since_;
     TailCounts counts_;
 };

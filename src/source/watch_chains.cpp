@@ -532,7 +532,7 @@ void Watch::take_changes(std::vector<FilePosition>& changed, std::vector<FileNum
     // Of all others inotify would have told. A look may add to them.
     for (const auto& [order, reader] : unnoted_) {
         if (reader->tail.has_changed()) {
-            reader->tail.take_empty_since();
+            reader->tail.note_empty();
             look_again_at(*reader, now);
         }
         reader->tail.look();

@@ -222,6 +222,7 @@ TEST_CASE_METHOD(Rotating,
 TEST_CASE("rotation: an empty log is filled, copied and filled again whenever it is looked at") {
     bool checkpoint = GENERATE(false, true);  // while what is to be written is taken, or in a turn
     bool killed = GENERATE(false, true);
+    bool emptied = GENERATE(false, true);  // it is not the first time
     bool interrupted = true;
     for (unsigned moment = 0; interrupted; ++moment) {
         Rotating rotating;
@@ -229,6 +230,10 @@ TEST_CASE("rotation: an empty log is filled, copied and filled again whenever it
         Reading reading(rotating.log);
         reading.start();
         reading.turn();
+        if (emptied) {
+            rotating.write(rotating.log, 1);
+            rotating.copy_and_truncate(rotating.log + ".2", true);
+        }
         unsigned calls = 0;
         before_each_look([&] {
             if (calls++ != moment) return;
