@@ -427,7 +427,11 @@ void Engine::tell_end(Unbanned ended, Outcome& outcome) {
 
 void Engine::on_time(Instant now, Outcome& outcome, Instant read_until) {
     ledger_.forget_ended(std::min(now, read_until));
-    while (auto ended = ledger_.end_next(now)) tell_end(std::move(*ended), outcome);
+    for (std::size_t told = 0; told < most_ended; ++told) {
+        auto ended = ledger_.end_next(now);
+        if (!ended) return;
+        tell_end(std::move(*ended), outcome);
+    }
 }
 
 Result<> Engine::check_ban(const BanOrder& order) const {

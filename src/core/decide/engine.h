@@ -82,7 +82,9 @@ class Engine {
     // what is known of an address that comes soon: each one's is at another place in memory.
     void look_ahead(std::span<const Hit> hits, std::size_t number) const;
     void on_answer(const Answer& answer, Instant now, Outcome& outcome);
-    // `read_until`: lines that were written before were read; the others may be late.
+    // `read_until`: lines that were written before were read; the others may be late. Of bans that
+    // end all at once it ends `most_ended`; the next deadline is then one that has passed.
+    static constexpr std::size_t most_ended = 512;
     void on_time(Instant now, Outcome& outcome, Instant read_until = never);
 
     struct BanOrder {
