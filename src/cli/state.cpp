@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "cli/state_json.h"
 #include "config/load.h"
 #include "os/clock.h"
@@ -49,11 +50,17 @@ Result<Checkpoint> read_exported(const std::string& from) {
         if (!file) return fail("cannot read \"" + from + "\"", std::strerror(errno));
     }
     std::istream& in = file.is_open() ? file : std::cin;
+    // Nobody knows how much a pipe has.
+    std::error_code unknown;
+    std::uint64_t size = file.is_open() ? std::filesystem::file_size(from, unknown) : 0;
+    Progress progress(size, size > 0 && !unknown);
     Checkpoint checkpoint;
     checkpoint.at = now();
     int number = 0;
+    std::uint64_t done = 0;
     for (std::string line; std::getline(in, line);) {
         ++number;
+        progress.show(done += line.size() + 1);
         if (line.empty()) continue;
         if (auto read = read_state_line(line, checkpoint); !read) {
             Error error = read.error();
