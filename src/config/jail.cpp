@@ -128,6 +128,11 @@ void read_service(const Field& field, JailConfig& jail) {
     service_keys().read(field.value(), "service", field.reading(), service);
     jail.service = std::move(service);
 }
+// What setup looks for; a jail does not ask.
+void read_software(const Field& field, JailConfig&) {
+    for (const Value* path : field.words())
+        if (!path->text.starts_with('/')) field.error(*path, "must be an absolute path");
+}
 void read_jail_protocols(const Field& field, JailDraft& draft) {
     read_protocols(field, draft.protocols);
 }
@@ -262,6 +267,9 @@ const Table<JailDraft>& jail_keys() {
                          {"auto", Enabled::automatic}},
                         "auto: only while one of its logs exists"),
             key::text("description", &JailConfig::description, "text", "for people"),
+            key::special("software", read_software, "path, glob, or a list of them", "",
+                         "`bandctl setup` offers the jail if one of these exists; without it, if "
+                         "its log or its service does"),
         };
         return Table<JailDraft>{
             "jail", joined<JailDraft>(keys, source_keys(), counting_keys(), ban_keys())};

@@ -15,6 +15,8 @@
 #include "config/program_table.h"
 #include "config/references.h"
 #include "config/root.h"
+#include "config/settings.h"
+#include "config/shipped_jails.h"
 #include "core/base/suggest.h"
 #include "core/decide/escalation.h"
 
@@ -61,6 +63,11 @@ class Loader {
         return {std::move(config_), std::move(reading_.errors), std::move(reading_.warnings)};
     }
 
+    Loaded run_with(const Candidate& candidate, const std::string& path) {
+        candidate_ = candidate;
+        return run(path);
+    }
+
     std::expected<Config, std::vector<Error>> keys(const std::string& path,
                                                    const TextReader& read) {
         reading_.read_file = read;
@@ -78,19 +85,25 @@ class Loader {
     Result<Value> read_root(const std::string& path) {
         std::error_code fault;
         auto status = fs::status(path, fault);
-        if (!fs::exists(status))
+        if (!fs::exists(status) && !candidate_)
             return fail("cannot read \"" + path + "\"",
                         fault ? fault.message() : "No such file or directory",
                         "give the configuration with --config DIR");
         fs::path file = path;
-        if (fs::is_directory(status)) file /= "bandd.yaml";
+        bool is_directory = fs::is_directory(status) || (!fs::exists(status) && candidate_);
+        if (is_directory) file /= "bandd.yaml";
         fs::path directory = fs::absolute(file).lexically_normal().parent_path();
         file = fs::path(path).is_absolute() ? directory / file.filename() : file.lexically_normal();
         reading_.directory = directory.string();
         file_ = (directory / file.filename()).string();
         directories_.push_back(reading_.directory);
         directories_.insert(directories_.end(), data_.begin(), data_.end());
-        if (fs::is_directory(status) && !fs::exists(file, fault)) return Value{};
+        // By the name that it is to have, so that what it includes is looked for there.
+        if (candidate_ && candidate_->place == Candidate::For::configuration)
+            return read_document(file.string(), [&](const std::string& name) {
+                return reading_.read_file(name == file.string() ? candidate_->file : name);
+            });
+        if (is_directory && !fs::exists(file, fault)) return Value{};
         return read_document(file.string(), reading_.read_file);
     }
 
@@ -101,10 +114,20 @@ class Loader {
         config_ = std::move(root.config);
         config_.directory = reading_.directory;
         config_.file = file_;
+        defaults_map_ = root.defaults;
         if (root.defaults != nullptr) read_jail(*root.defaults, "defaults", reading_, defaults_);
+        tell_settings(document);
         load_jails(root.jails);
         add_manual_jail();
         add_programs(config_.access, config_.programs);
+    }
+
+    // Jails are told one by one.
+    void tell_settings(const Value& document) {
+        config_.settings = settings_of(root_keys(), {&document});
+        std::erase_if(config_.settings, [](const Setting& setting) {
+            return setting.key == "jails" || setting.key.starts_with("jails.");
+        });
     }
 
     void load(const Value& document) {
@@ -121,18 +144,25 @@ class Loader {
     // Of bandd.yaml, and of the files in jails/ that it does not include itself.
     void load_jails(const Value* jails) {
         std::set<std::string> included;
+        if (candidate_ && candidate_->place == Candidate::For::jails) {
+            add_jails_of(candidate_->file);
+            replaced_ = names_;
+        }
         if (jails != nullptr) {
             for (const auto& [name, keys] : jails->entries) included.insert(name.where.file);
             add_jails(*jails);
         }
         for (const std::string& path : glob_files(reading_.directory + "/jails/*.yaml")) {
-            if (included.contains(path)) continue;
-            auto file = read_document(path, reading_.read_file);
-            if (!file)
-                reading_.errors.push_back(file.error());
-            else if (file->kind != Value::Kind::null)
-                add_jails(*file);
+            if (!included.contains(path)) add_jails_of(path);
         }
+    }
+
+    void add_jails_of(const std::string& path) {
+        auto file = read_document(path, reading_.read_file);
+        if (!file)
+            reading_.errors.push_back(file.error());
+        else if (file->kind != Value::Kind::null)
+            add_jails(*file);
     }
 
     void add_jails(const Value& jails) {
@@ -141,6 +171,7 @@ class Loader {
             return;
         }
         for (const auto& [name, keys] : jails.entries) {
+            if (replaced_.contains(name.text)) continue;
             std::string what = "jail \"" + name.text + "\"";
             if (!is_jail_name(name.text))
                 error(name.where, what,
@@ -153,7 +184,13 @@ class Loader {
         }
     }
 
-    void add_jail(const Value& name, const Value& keys, const std::string& what) {
+    void add_jail(const Value& name, const Value& said, const std::string& what) {
+        auto whole = shipped_.completed(name.text, said);
+        if (!whole) {
+            reading_.errors.push_back(whole.error());
+            return;
+        }
+        const Value& keys = *whole;
         JailDraft draft = defaults_;
         JailConfig& jail = draft.jail;
         jail.where = name.where;
@@ -162,18 +199,35 @@ class Loader {
         jail.filter_where = name.where;
         read_jail(keys, what, reading_, draft);
         add_actions(draft);
-        if (jail.enabled == Enabled::no) return;
+        JailSettings& told = config_.jail_settings.emplace_back(
+            JailSettings{name.text, name.where, JailUse::used,
+                         settings_of(jail_keys(), {&keys, defaults_map_}, {"ignoreip"})});
+        if (jail.enabled == Enabled::no) {
+            told.use = JailUse::disabled;
+            return;
+        }
         add_programs(jail, config_.programs);
         bool any_log = std::ranges::any_of(jail.logs, exists_now);
         choose_log_or_journal(jail, any_log);
         if (idle_ == IdleJails::leave_out && jail.enabled == Enabled::automatic &&
-            !has_something_to_read(jail, any_log))
+            !has_something_to_read(jail, any_log)) {
+            told.use = JailUse::idle;
             return;
+        }
         if (!jail.reads_anything() && !jail.is_fed() && name.text != manual_jail)
-            error(name.where, what, "watches nothing",
-                  "give it a \"logpath\", \"journal\" or \"syslog\", or \"enabled: false\"");
+            error(name.where, what, "watches nothing", shipped_like(name.text));
         if (!jail.reads_anything()) jail.filter.clear();
         config_.jails.push_back(std::move(jail));
+    }
+
+    std::string shipped_like(const std::string& name) {
+        auto shipped = shipped_.all();
+        std::vector<std::string_view> names;
+        for (const auto& [one, jail] : shipped) names.push_back(one);
+        std::string near = did_you_mean(name, names);
+        return near.empty()
+                   ? "give it a \"logpath\", \"journal\" or \"syslog\", or \"enabled: false\""
+                   : near;
     }
 
     // The widest IPv6 prefix that the jail bans.
@@ -195,6 +249,10 @@ class Loader {
         add_actions(draft);
         add_programs(draft.jail, config_.programs);
         config_.jails.push_back(std::move(draft.jail));
+        config_.jail_settings.push_back({std::string(manual_jail),
+                                         {},
+                                         JailUse::used,
+                                         settings_of(jail_keys(), {defaults_map_})});
     }
 
     void add_actions(JailDraft& draft) {
@@ -284,10 +342,14 @@ class Loader {
     IdleJails idle_;
     Reading reading_;
     Config config_;
+    ShippedJails shipped_{data_, reading_.read_file};
     std::string file_;
     JailDraft defaults_;
+    const Value* defaults_map_ = nullptr;   // nullptr: not given
     std::vector<std::string> directories_;  // where filters/ and actions/ are looked for
     std::set<std::string> names_;           // of all jails, disabled ones included
+    std::optional<Candidate> candidate_;
+    std::set<std::string> replaced_;  // jails of the candidate, which go before others
 };
 
 }  // namespace
@@ -295,6 +357,12 @@ class Loader {
 Loaded load_config(const std::string& path, const std::vector<std::string>& data_directories,
                    const ZoneReader& read_zone, Samples samples, IdleJails idle) {
     return Loader(data_directories, read_zone, samples, idle).run(path);
+}
+
+Loaded load_config_with(const Candidate& candidate, const std::string& path,
+                        const std::vector<std::string>& data_directories,
+                        const ZoneReader& read_zone, Samples samples) {
+    return Loader(data_directories, read_zone, samples, IdleJails::keep).run_with(candidate, path);
 }
 
 std::expected<Config, std::vector<Error>> load_keys(

@@ -31,6 +31,18 @@ Loaded load_config(const std::string& path, const std::vector<std::string>& data
                    const ZoneReader& read_zone, Samples samples = Samples::skip,
                    IdleJails idle = IdleJails::leave_out);
 
+// A file that is to be put into the configuration: in place of bandd.yaml, or jails in place of
+// those of the same names.
+struct Candidate {
+    enum class For : std::uint8_t { configuration, jails };
+    For place = For::configuration;
+    std::string file;
+};
+// What the configuration would be with it. That need not exist yet.
+Loaded load_config_with(const Candidate& candidate, const std::string& path,
+                        const std::vector<std::string>& data_directories,
+                        const ZoneReader& read_zone, Samples samples);
+
 // Only what bandd.yaml and jails/ say: no filter is read, no zone, no database. For the parts of
 // bandd that stay root, which need no more: programs, sockets. `read` gives the text of each file.
 std::expected<Config, std::vector<Error>> load_keys(

@@ -53,6 +53,18 @@ std::optional<TagKind> tag_kind(ProgramTags tags, std::string_view name) {
     return find_kind(ban_tags, name);
 }
 
+std::vector<std::string_view> tag_names(ProgramTags tags) {
+    std::vector<std::string_view> names;
+    auto add = [&](const auto& kinds) {
+        for (const auto& [name, kind] : kinds) names.push_back(name);
+    };
+    if (tags == ProgramTags::account)
+        add(account_tags);
+    else
+        add(ban_tags);
+    return names;
+}
+
 std::vector<std::string> tags_of(const ConfiguredProgram& program) {
     std::vector<std::string> names;
     auto note = [&](std::string_view name) -> std::optional<std::string> {

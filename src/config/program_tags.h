@@ -25,6 +25,9 @@ enum class TagKind : std::uint8_t {
 // Nothing: no tag, and the text stays as it is. Names as in fail2ban's actions.
 std::optional<TagKind> tag_kind(ProgramTags tags, std::string_view name);
 
+// Names of all tags; those of what a filter captures (<F-…>) are not among them.
+std::vector<std::string_view> tag_names(ProgramTags tags);
+
 // The tags whose values must be known to run it, each once. <jail> is not among them.
 std::vector<std::string> tags_of(const ConfiguredProgram& program);
 

@@ -357,6 +357,22 @@ struct LogConfig {
     auto operator<=>(const LogConfig&) const = default;
 };
 
+// What a key is, and who said it: for people who ask. Secrets are left out.
+struct Setting {
+    std::string key;    // of a map within: "remote.rate"
+    std::string value;  // as the configuration would write it
+    Place where;        // without a file: nobody, so it is bandd's own default
+};
+
+// Of each jail that the configuration names, whether or not it is used.
+enum class JailUse : std::uint8_t { used, disabled, idle };  // idle: `auto`, and nothing to read
+struct JailSettings {
+    std::string name;
+    Place where;
+    JailUse use = JailUse::used;
+    std::vector<Setting> settings;
+};
+
 // More would take the router's work from it.
 inline constexpr unsigned automatic_matchers = 4;
 inline constexpr int most_matchers = 16;
@@ -394,6 +410,8 @@ struct Config {
     std::vector<ConfiguredProgram> programs;
     std::map<std::string, FilterConfig, std::less<>> filters;  // that the jails use
     std::map<std::string, Zone, std::less<>> zones;            // by LogSpec::timezone
+    std::vector<Setting> settings;                             // bandd.yaml's
+    std::vector<JailSettings> jail_settings;
 };
 
 }  // namespace bandd

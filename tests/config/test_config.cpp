@@ -452,3 +452,119 @@ TEST_CASE_METHOD(Directory, "policy: reject_broadband is a word, a text or a map
     CHECK(answer("{message: 550 No}") == "550 No");
     CHECK(answer("{words: [kunde]}") == EndUserConfig{}.message);
 }
+
+namespace {
+
+// A configuration over shipped jails of its own.
+struct Shipped : Directory {
+    TempDirectory data;
+    Shipped() {
+        write_file(data / "jails/app.yaml",
+                   "app:\n  enabled: auto\n  logpath: /shipped/*.log\n  journal: {unit: app}\n"
+                   "  filter: app\n  port: [smtp, auto]\n  maxretry: 12\n  mode: noisy\n"
+                   "app-second: {enabled: false, logpath: /shipped/2, filter: app}\n");
+        write_file(data / "jails/fed.yaml", "fed: {enabled: auto, source: bans, bantime: 7d}\n");
+        write_file(data / "jails/never.yaml", "never: {logpath: /shipped/3, filter: app}\n");
+    }
+    Config& read() {
+        write_file(dir / "filters/app.yaml",
+                   "description: test\nfailregex:\n"
+                   "  - {id: denied, regex: '^denied <HOST>$'}\n"
+                   "  - {id: noisy, mode: noisy, regex: '^noise <HOST>$'}\n");
+        loaded = load_config(
+            dir.path(), {data.path()}, [](const std::string&) { return Result<Zone>(Zone{}); },
+            Samples::skip, IdleJails::keep);
+        for (const Error& error : loaded.errors) UNSCOPED_INFO(to_line(error));
+        CHECK(loaded.errors.empty());
+        return loaded.config;
+    }
+    std::vector<std::string> names() const {
+        std::vector<std::string> names;
+        for (const JailConfig& jail : loaded.config.jails) names.push_back(jail.rules.name);
+        return names;
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Shipped, "no shipped jail is used by itself") {
+    read();
+    CHECK(names() == std::vector<std::string>{"manual"});
+}
+
+TEST_CASE_METHOD(Shipped, "a jail that is named takes from the shipped one what it does not say") {
+    write_file(dir / "bandd.yaml", "defaults: {maxretry: 4, bantime: 3h}\n");
+    write_file(dir / "jails/mine.yaml", "app: {maxretry: 3, mode: }\napp-second:\nfed:\n");
+    read();
+    const JailConfig& app = jail("app");
+    CHECK(app.enabled == Enabled::automatic);
+    CHECK(app.rules.maxretry == 3);
+    CHECK(app.modes.empty());
+    CHECK(app.filter == "app");
+    REQUIRE(app.logs.size() == 1);
+    CHECK(app.logs[0].path == "/shipped/*.log");
+    CHECK(std::get<NftablesAction>(app.actions.at(0)).ports == std::vector<PortRange>{{25, 25}});
+    CHECK(app.rules.bantime.base == std::chrono::hours(3));
+    // Of the shipped jail before the defaults.
+    CHECK(jail("fed").rules.fed_by_bans);
+    CHECK(jail("fed").rules.bantime.base == std::chrono::hours(24 * 7));
+    // It is shipped as one that must be asked for.
+    CHECK(names() == std::vector<std::string>{"app", "fed", "manual"});
+}
+
+TEST_CASE_METHOD(Shipped,
+                 "who says where the lines come from says all of it, and wants them read") {
+    write_file(dir / "jails/mine.yaml", "app: {logpath: /mine}\napp-second: {logpath: /mine}\n");
+    read();
+    const JailConfig& app = jail("app");
+    CHECK(app.enabled == Enabled::yes);
+    REQUIRE(app.logs.size() == 1);
+    CHECK(app.logs[0].path == "/mine");
+    CHECK_FALSE(app.journal);
+    CHECK(app.rules.maxretry == 12);
+    CHECK(app.modes == std::vector<std::string>{"noisy"});
+    // Whose ports `port: auto` means does not hang on where the lines come from.
+    CHECK(app.service.units == std::vector<std::string>{"app.service"});
+    CHECK(std::get<NftablesAction>(app.actions.at(0)).auto_ports);
+    CHECK(names() == std::vector<std::string>{"app", "app-second", "manual"});
+}
+
+TEST_CASE_METHOD(Shipped, "a jail with logs and filter of its own stands alone, as yesterday") {
+    write_file(dir / "jails/app.yaml", "app: {logpath: /mine, filter: app}\n");
+    write_file(dir / "jails/fed.yaml", "fed: {source: bans}\n");
+    read();
+    CHECK(jail("app").rules.maxretry == 5);
+    CHECK(jail("app").modes.empty());
+    CHECK(std::get<NftablesAction>(jail("app").actions.at(0)).ports.empty());
+    CHECK(jail("fed").rules.bantime.base == std::chrono::hours(1));
+}
+
+TEST_CASE_METHOD(Shipped, "a link to a shipped file is that file") {
+    std::filesystem::create_directories(dir / "jails");
+    std::filesystem::create_symlink(data / "jails/app.yaml", dir / "jails/app.yaml");
+    read();
+    CHECK(names() == std::vector<std::string>{"app", "manual"});
+    CHECK(jail("app").rules.maxretry == 12);
+}
+
+TEST_CASE_METHOD(Shipped,
+                 "shipped jails are read as whoever reads trusts files, and only if wanted") {
+    write_file(dir / "jails/mine.yaml", "fed:\n");
+    std::vector<std::string> files;
+    auto keys = load_keys(dir.path(), {data.path()}, [&](const std::string& file) {
+        files.push_back(std::filesystem::path(file).filename().string());
+        return read_text(file);
+    });
+    REQUIRE(keys);
+    CHECK(std::ranges::count(files, "fed.yaml") > 0);
+    CHECK(std::ranges::count(files, "app.yaml") == 0);
+}
+
+TEST_CASE_METHOD(Shipped, "a jail that is neither shipped nor watches anything") {
+    write_file(dir / "jails/mine.yaml", "ap: {maxretry: 3}\n");
+    loaded = load_config(dir.path(), {data.path()},
+                         [](const std::string&) { return Result<Zone>(Zone{}); });
+    REQUIRE(loaded.errors.size() == 1);
+    CHECK(to_line(loaded.errors[0]) ==
+          dir / "jails/mine.yaml" + ":1:1: jail \"ap\": watches nothing; did you mean \"app\"?");
+}
