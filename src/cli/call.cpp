@@ -73,6 +73,13 @@ std::expected<Json, int> ask(ControlClient& client, const std::string& command,
     return reply->value("result", Json::object());
 }
 
+bool is_running(const CommonOptions& common) {
+    auto socket = find_socket(common);
+    if (!socket) return false;
+    auto client = ControlClient::connect(*socket);
+    return client && check_configuration(common, *client).has_value();
+}
+
 std::expected<Call, int> begin_call(const CommonOptions& common, const std::string& command,
                                     const Json& arguments) {
     auto no_daemon = [](const Error& error) {

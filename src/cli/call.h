@@ -31,6 +31,9 @@ struct Call {
 std::expected<Call, int> begin_call(const CommonOptions& common, const std::string& command,
                                     const Json& arguments);
 
+// Whether a daemon runs on this configuration, or at the socket that was named.
+bool is_running(const CommonOptions& common);
+
 // One more request on such a connection, and its result.
 std::expected<Json, int> ask(ControlClient& client, const std::string& command,
                              const Json& arguments);

@@ -43,6 +43,7 @@ constexpr Row rows[] = {
     {"history", "who was banned, when, why and how often", history_command},
     {"accounts", "accounts, and from where they were used", accounts_command},
     {"account", "one account: where it was used; clear, block or allow it", account_command},
+    {"config", "what is in force, and which file and line, or command, said it", config_command},
     {"allow", "never ban an address or a CIDR block, until it is removed or a time is over",
      allow_command},
     {"set", "change a jail's bantime, findtime or maxretry until it is set back", set_command},

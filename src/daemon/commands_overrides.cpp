@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// bandctl allow, set, stop, start: what changes the configuration until it is taken back.
+// bandctl allow, set, stop, start: what changes the configuration until it is taken back; and
+// config, which shows it.
 #include <array>
 #include <charconv>
 
 #include "config/types.h"
+#include "control/settings.h"
 #include "core/base/typed_prefix.h"
 #include "core/decide/engine.h"
 #include "daemon/ban_json.h"
@@ -171,6 +173,38 @@ Json start(CommandParts& parts, const Json& arguments, const Reply&) {
     return success({{"jail", jail}, {"stopped", false}, {"unbanned", 0}});
 }
 
+void add_changes(Json& json, const std::string& jail, const Overrides& overrides) {
+    constexpr const char* by_set = "bandctl set";
+    if (const Overrides::Limits* limits = overrides.limits(jail)) {
+        if (limits->stopped) json["stopped"] = true;
+        if (limits->maxretry) put_over(json, "maxretry", std::to_string(*limits->maxretry), by_set);
+        if (limits->findtime)
+            put_over(json, "findtime", format_duration(*limits->findtime), by_set);
+        if (limits->bantime) put_over(json, "bantime", format_duration(*limits->bantime), by_set);
+    }
+    for (const Overrides::Allowed& one : overrides.allowed())
+        if (one.jail.empty() || one.jail == jail)
+            json["settings"].push_back({{"key", "ignoreip"},
+                                        {"value", to_string(one.prefix)},
+                                        {"set_by", "bandctl allow"}});
+}
+
+// What is in force: what was loaded, and what was changed since.
+Json config(CommandParts& parts, const Json& arguments, const Reply&) {
+    std::string jail = text_argument(arguments, "jail");
+    if (jail.empty()) {
+        Json json = settings_to_json(parts.config);
+        for (Json& one : json["jails"])
+            if (const auto* limits = parts.overrides.limits(one["jail"].get<std::string>()))
+                one[limits->stopped ? "stopped" : "changed"] = true;
+        return success(std::move(json));
+    }
+    auto json = settings_to_json(parts.config, jail);
+    if (!json) return failure(no_jail_in_files(parts.config, jail));
+    add_changes(*json, jail, parts.overrides);
+    return success(std::move(*json));
+}
+
 }  // namespace
 
 std::span<const CommandRow> override_commands() {
@@ -178,6 +212,7 @@ std::span<const CommandRow> override_commands() {
         CommandRow{"allow", allow, true},
         CommandRow{"allow list", allow_list},
         CommandRow{"allow remove", allow_remove, true},
+        CommandRow{"config", config},
         CommandRow{"set", set, true},
         CommandRow{"stop", stop, true},
         CommandRow{"start", start, true},

@@ -456,3 +456,41 @@ TEST_CASE_METHOD(AppSetup,
     daemon.stop(SIGKILL);
     CHECK(start_other("jails: {}\n")->start());
 }
+
+TEST_CASE_METHOD(AppSetup, "config tells what is in force, not what the files say meanwhile") {
+    configure_app("    findtime: 3m\n    ignoreip: [192.0.2.1]\n");
+    start();
+    auto setting = [&](const std::string& arguments, const std::string& key) {
+        std::string all;
+        const Json answer = json(arguments);
+        for (const Json& one : answer["settings"])
+            if (one["key"] == key) all += one.dump() + "\n";
+        return all;
+    };
+    std::string yaml = dir / "bandd.yaml";
+    std::string before = setting("config app", "findtime");
+    INFO(before);
+    CHECK(has(before, "\"file\":\"" + yaml + "\""));
+    CHECK(has(before, "\"value\":\"3m\""));
+    must("sed -i 's/findtime: 3m/findtime: 4m/' " + yaml);
+    CHECK(setting("config app", "findtime") == before);
+    CHECK(has(setting("config --files app", "findtime"), "\"value\":\"4m\""));
+    REQUIRE(daemon.ctl("set app findtime 9m").code == 0);
+    REQUIRE(daemon.ctl("allow 192.0.2.7 --jail app").code == 0);
+    std::string changed = setting("config app", "findtime");
+    INFO(changed);
+    CHECK(has(changed, "\"value\":\"9m\""));
+    CHECK(has(changed, "\"set_by\":\"bandctl set\""));
+    CHECK(has(changed, "\"configured\":\"3m\""));
+    CHECK(has(setting("config app", "ignoreip"),
+              "\"set_by\":\"bandctl allow\",\"value\":\"192.0.2.7\""));
+    Ran people = daemon.ctl("config app");
+    CHECK(has(people.out, "bandctl set; else 3m, " + yaml + ":"));
+    CHECK(has(daemon.ctl("config").out, "changed by bandctl"));
+    CHECK(daemon.ctl("config ap").code == 1);
+    REQUIRE(daemon.ctl("stop app").code == 0);
+    CHECK(has(daemon.ctl("config app").out, "jail app: stopped by bandctl"));
+    REQUIRE(daemon.ctl("start app").code == 0);
+    REQUIRE(daemon.ctl("reload").code == 0);
+    CHECK(has(setting("config app", "findtime"), "\"configured\":\"4m\""));
+}
