@@ -54,6 +54,7 @@ constexpr Row rows[] = {
     {"flush", "lift every ban", flush_command},
     {"version", "versions of bandctl and of the running bandd", version_command},
     {"check", "check configuration, filters and their samples, without a daemon", check_command},
+    {"setup", "find services of this machine and their logs, and use their jails", setup_command},
     {"test", "which lines of a log a filter matches, and why not, without a daemon", test_command},
     {"geo", "country and network of an address, by the databases of \"geoip\"", geo_command},
     {"filters", "list the filters: shipped, and beside the configuration", filters_command},

@@ -17,6 +17,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/replay.h"
 #include "cli/replay_report.h"
 #include "config/blindness.h"
 #include "config/compile.h"
@@ -168,21 +169,32 @@ class Replay {
             for (const Error& error : ready.error()) print_error(error);
             return exit_usage;
         }
-        std::uint64_t total = 0;
-        for (const auto& file : files_) total += file->tail.size();
-        Progress progress(total, !common_.json);
         auto begin = Clock::now();
-        if (files_.size() == 1)
-            decide_one(*files_[0], progress);
-        else
-            decide_all(progress);
+        decide_files(!common_.json);
         double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
         tell_blindness();
         report_.summarize(scan_.counts(), not_asked_, seconds);
         return failed_ ? exit_said_no : exit_done;
     }
 
+    std::expected<WouldBeBanned, std::vector<Error>> run_quietly(Instant since) {
+        report_.keep_quiet(since);
+        if (auto ready = prepare(); !ready) return std::unexpected(std::move(ready.error()));
+        decide_files(false);
+        return report_.banned();
+    }
+
   private:
+    void decide_files(bool show_progress) {
+        std::uint64_t total = 0;
+        for (const auto& file : files_) total += file->tail.size();
+        Progress progress(total, show_progress);
+        if (files_.size() == 1)
+            decide_one(*files_[0], progress);
+        else
+            decide_all(progress);
+    }
+
     // Configuration, engine and logs; or all that is wrong with them.
     std::expected<void, std::vector<Error>> prepare() {
         // The logs may be of another machine.
@@ -399,6 +411,13 @@ class Replay {
 };
 
 }  // namespace
+
+std::expected<WouldBeBanned, std::vector<Error>> replay_quietly(
+    const CommonOptions& common, const std::vector<std::string>& logs, Instant since) {
+    Options options;
+    options.logs = logs;
+    return Replay(common, options).run_quietly(since);
+}
 
 Run replay_command(CommandLine& line) {
     auto options = std::make_shared<Options>();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "support/common.h"
@@ -10,6 +11,7 @@
 
 using namespace bandd;
 namespace fs = std::filesystem;
+using Json = nlohmann::json;
 
 namespace {
 
@@ -110,7 +112,7 @@ TEST_CASE("usage: help for all and each, exit code 2 for what is not understood"
          {"status",  "bans",    "ban",    "unban",  "explain", "history", "accounts",
           "account", "reload",  "watch",  "flush",  "version", "check",   "test",
           "geo",     "filters", "replay", "import", "state",   "keys",    "allow",
-          "set",     "stop",    "start",  "help"}) {
+          "set",     "stop",    "start",  "config", "setup",   "help"}) {
         INFO(command);
         CHECK(has(help.out, std::string("  ") + command + " "));
         Ran one = bandctl(std::string(command) + " --help");
@@ -289,7 +291,6 @@ TEST_CASE("check asks the kernel, as root, what the ipsets that jails name can h
     jail("h", "{set: good, set6: single6}");
     jail("i", "{set: good, set6: single6}", ", ban_prefix: {ipv6: 128}");
     jail("j", "{set: drops}");
-    jail("k", "{set: nosuch}");
     jail("l", "{set: nosuch, create: true}");
     jail("own", "{}");
     write_file(dir / "bandd.yaml", jails);
@@ -312,21 +313,26 @@ TEST_CASE("check asks the kernel, as root, what the ipsets that jails name can h
             "bans; make it a hash:net set, or write \"ban_prefix: {ipv6: 128}\"\n"
             "warning: 11:3: ipset \"drops\": was made with forceadd: beyond 64 elements the kernel "
             "throws others out, and says nothing; make it without forceadd\n"
-            "warning: 12:3: ipset \"nosuch\": does not exist; make it: ipset create nosuch "
-            "hash:net "
-            "family inet timeout 0 maxelem 1000000, or set \"create: true\"\n"
-            "warning: 14:3: ipset \"bandd-own-4\": is of type list:set" +
+            "warning: 13:3: ipset \"bandd-own-4\": is of type list:set" +
             hint +
             "note: ipset \"untimed\": has no timeouts: bandd takes each address out at the end of "
             "its "
             "ban, which it must be running for; make it with \"timeout 0\", and bans end by "
             "themselves\n"
-            "usable: 13 jails");
+            "usable: 12 jails");
     std::string without = check("setpriv --reuid 65534 --clear-groups ");
     INFO(without);
     CHECK(has(without, "note: ipset: the kernel was not asked what its sets can hold: "));
     CHECK(has(without, "; run bandctl check as root\n"));
-    CHECK(has(without, "all is well: 13 jails"));
+    CHECK(has(without, "all is well: 12 jails"));
+    jail("k", "{set: nosuch}");
+    write_file(dir / "bandd.yaml", jails);
+    Ran missing = bandctl("--config " + dir.path() + " check");
+    CHECK(missing.code == 2);
+    CHECK(has(missing.out, "error: " + dir / "bandd.yaml" +
+                               ":14:3: ipset \"nosuch\": does not exist; make it: ipset create "
+                               "nosuch hash:net family inet timeout 0 maxelem 1000000, or set "
+                               "\"create: true\"\n"));
 }
 
 TEST_CASE("filters, test and replay say which patterns a jail uses, and what they count as") {
@@ -715,4 +721,350 @@ TEST_CASE(
         CHECK(has(ran.out, "6 lines look like failures, and nothing matches them"));
         CHECK(has(bandctl("--json " + replay + dir / "changed.log").out, "\"kind\":\"warning\""));
     }
+}
+
+namespace {
+
+// A configuration with one filter, and what check says of it.
+struct Checked {
+    TempDirectory dir;
+    std::string yaml = dir / "bandd.yaml", mine = dir / "jails/mine.yaml";
+    Checked() {
+        write_file(dir / "filters/app.yaml",
+                   "description: test\nfailregex: [{id: denied, regex: '^denied <HOST>$'}]\n"
+                   "samples:\n  - {line: 'denied 192.0.2.1', match: denied, ip: 192.0.2.1}\n"
+                   "  - {line: 'allowed 192.0.2.1', match: none}\n");
+    }
+    Ran check(const std::string& arguments = "") const {
+        return bandctl("--config " + dir.path() + " check " + arguments);
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Checked, "check: a configuration by which nobody would be banned is a fault") {
+    write_file(yaml, "");
+    Ran ran = check();
+    CHECK(ran.code == 2);
+    CHECK(ran.out.starts_with("error: " + yaml +
+                              ": nobody would be banned: no jail is in use; bandctl setup finds "
+                              "the services of this machine; --allow-empty, if that is meant\n"));
+    CHECK(check("--allow-empty").code == 0);
+    // What waits for its log is no fault: the machine may be new.
+    write_file(mine, "app: {enabled: auto, logpath: /no/such/log}\n");
+    ran = check();
+    CHECK(ran.code == 0);
+    CHECK(ran.out.starts_with("warning: " + yaml +
+                              ": nobody would be banned: there is nothing to read here for app; "
+                              "bandctl setup finds the services of this machine\nusable: "));
+    write_file(mine, "app: {logpath: /no/such/log}\n");
+    CHECK(check().code == 0);
+    // Without a jail there may be something to do, too.
+    write_file(mine, "");
+    write_file(yaml, "policy: {listen: unix:/run/x}\n");
+    CHECK(check().code == 0);
+}
+
+TEST_CASE_METHOD(Checked, "check: files that bandd passes over because of their name") {
+    write_file(mine, "app: {logpath: /l}\n");
+    write_file(dir / "jails/other.yml", "other: {logpath: /l, filter: app}\n");
+    Ran ran = check();
+    CHECK(ran.code == 2);
+    CHECK(has(ran.out, "error: " + dir / "jails/other.yml" +
+                           ": \"other.yml\": is passed over: only files that end in .yaml are "
+                           "read; name it other.yaml\n"));
+    fs::remove(dir / "jails/other.yml");
+    write_file(dir / "filters/other.yml", "");
+    CHECK(check().code == 2);
+}
+
+TEST_CASE_METHOD(Checked,
+                 "check: programs that are not there, tags and variables that mean nothing") {
+    auto check_jail = [&](const std::string& keys) {
+        write_file(mine, "app:\n  logpath: /l\n  " + keys + "\n");
+        return check();
+    };
+    auto refuses = [&](const std::string& keys, const std::string& message) {
+        Ran ran = check_jail(keys);
+        INFO(ran.out);
+        CHECK(ran.code == 2);
+        CHECK(has(ran.out, "error: " + mine + ":" + message));
+    };
+    refuses("action: [{exec: {ban: [/usr/local/bin/nowhere, <ip>]}}]",
+            "1:1: jail \"app\", action exec \"/usr/local/bin/nowhere\": there is no such program; "
+            "install it, or give its path\n");
+    refuses("ignorecommand: [/etc/passwd, <ip>]",
+            "1:1: jail \"app\", ignorecommand \"/etc/passwd\": is no program that can be run; "
+            "chmod +x it\n");
+    refuses("action: [{exec: {ban: [/bin/echo, <ipp>]}}]",
+            "1:1: jail \"app\", action exec \"/bin/echo\": nothing fills in <ipp>, which stays as "
+            "it is; did you mean \"ip\"?\n");
+    refuses("action: [{syslog: {ban: '<adress> BANNED'}}]",
+            "1:1: jail \"app\", action syslog: nothing fills in <adress>, which stays as it is; "
+            "there are <ip> <prefix> ");
+    refuses("bantime: 1h\n  action: [{exec: {ban: [/bin/echo, '${API_KEY}']}}]",
+            "4:37: \"${API_KEY}\": is not filled in: bandd knows no variables; write the value; a "
+            "secret can be in a file: file:PATH\n");
+    // A shell has its own.
+    Ran ran = check_jail(
+        "action: [{exec: {ban: [/bin/sh, -c, 'echo ${HOME} < /dev/null > x', x, <ip>, "
+        "<F-USER>]}}]");
+    INFO(ran.out);
+    CHECK(ran.code == 0);
+    CHECK(check_jail("action: [{syslog: {ban: '<ip> <F-USER> <matches> a < b > c <'}}]").code == 0);
+    write_file(yaml,
+               "http: {listen: 'tcp://127.0.0.1:1', token: '${BANDD_TOKEN:-0123456789abcdef}'}\n");
+    CHECK(has(check_jail("maxretry: 3").out,
+              "error: " + yaml + ":1:44: \"${BANDD_TOKEN:-0123456789abcdef}\": "));
+}
+
+TEST_CASE_METHOD(Checked, "check: a single file before it is put in place, whatever its name") {
+    write_file(yaml, "defaults: {maxretry: 3}\n");
+    write_file(mine, "app: {logpath: /l}\n");
+    TempDirectory other;
+    std::string file = other / ".ansible_tmpabc";
+    auto check_file = [&](const std::string& text) {
+        write_file(file, text);
+        Ran ran = check(file);
+        INFO(ran.out);
+        return ran;
+    };
+    // Jails: in place of those of the same name, with the filters and defaults that are there.
+    Ran ran = check_file("app: {logpath: /m}\nsecond: {logpath: /n, filter: app}\n");
+    CHECK(ran.code == 0);
+    CHECK(ran.out == "all is well: 2 jails, 0 filters, 0 samples\n");
+    ran = check_file("app: {logpath: /m, maxrety: 3}\n");
+    CHECK(ran.code == 2);
+    CHECK(has(ran.out, "error: " + file +
+                           ":1:20: unknown key \"maxrety\": in jail \"app\"; did you "
+                           "mean \"maxretry\"?\n"));
+    CHECK(check_file("app: {logpath: /m, filter: nosuch}\n").code == 2);
+    CHECK(check_file("sshd: {maxretry: 3}\n").code == 0);
+    CHECK(check_file("app: {logpath: /m, action: [{exec: {ban: [/no/where]}}]}\n").code == 2);
+    // A filter, with its samples.
+    ran = check_file(read_file(dir / "filters/app.yaml"));
+    CHECK(ran.code == 0);
+    CHECK(ran.out == "all is well: 0 jails, 1 filter, 2 samples\n");
+    ran = check_file(replaced(read_file(dir / "filters/app.yaml"), "allowed", "denied"));
+    CHECK(ran.code == 2);
+    // An action.
+    CHECK(check_file("description: x\naction:\n  - nftables: {hook: input}\n").code == 0);
+    CHECK(check_file("description: x\naction:\n  - nftables: {hok: input}\n").code == 2);
+    CHECK(check_file("action: [{exec: {ban: [/no/where]}}]\n").code == 2);
+    // bandd.yaml: with the jails that are there, and by the name that it is to have.
+    CHECK(check_file("defaults: {maxretry: 4}\n").code == 0);
+    ran = check_file("defaults: {maxretry: 4}\nstat: x\n");
+    CHECK(ran.code == 2);
+    CHECK(has(ran.out, "error: " + yaml + ":2:1: unknown key \"stat\""));
+    CHECK(check_file("jails: !include jails/*.yaml\n").code == 0);
+    CHECK(check_file("defaults: [\n").code == 2);
+    // What is wrong elsewhere is not this file's.
+    write_file(dir / "jails/bad.yaml", "bad: {logpath: 1, maxretry: x}\n");
+    CHECK(check_file("app: {logpath: /m}\n").code == 0);
+    // Before there is a configuration.
+    write_file(file, "sshd: {maxretry: 3}\n");
+    CHECK(bandctl("-c " + other / "none" + " check " + file).code == 0);
+}
+
+TEST_CASE_METHOD(Checked, "config: each value, and the file and line that says it; no secrets") {
+    write_file(dir / "token", "0123456789abcdef0\n");
+    write_file(yaml,
+               "defaults:\n  maxretry: 7\n  ignoreip: [192.0.2.1]\nhttp:\n  listen: "
+               "tcp://127.0.0.1:10041\n  token: 0123456789abcdef\nremote:\n  peers:\n    router: "
+               "{token: 'file:token'}\n");
+    write_file(
+        mine,
+        "app:\n  logpath: /l\n  findtime: 20m\n  ignoreip: [192.0.2.2]\n  action:\n"
+        "    - exec: {ban: [/bin/echo, --token, abc, --password=def, 'X-Api-Key: ghi', <ip>]}\n"
+        "idle: {enabled: auto, logpath: /no/such/log, filter: app}\n"
+        "sshd: {maxretry: 2, enabled: false}\n");
+    auto config = [&](const std::string& jail) {
+        Ran ran = bandctl("--json --config " + dir.path() + " config --files " + jail);
+        INFO(ran.out);
+        CHECK(ran.code == 0);
+        return Json::parse(ran.out);
+    };
+    auto said = [](const Json& json, const std::string& key) {
+        std::string all;
+        for (const Json& one : json["settings"])
+            if (one["key"] == key)
+                all += one["value"].get<std::string>() + " " +
+                       (one.contains("file")
+                            ? fs::path(one["file"].get<std::string>()).filename().string() + ":" +
+                                  one["line"].dump()
+                            : "default") +
+                       "\n";
+        return all;
+    };
+    Json app = config("app");
+    CHECK(app["use"] == "used");
+    CHECK(said(app, "maxretry") == "7 bandd.yaml:2\n");
+    CHECK(said(app, "findtime") == "20m mine.yaml:3\n");
+    CHECK(said(app, "bantime") == "1h default\n");
+    CHECK(said(app, "ignoreip") == "[192.0.2.2] mine.yaml:4\n[192.0.2.1] bandd.yaml:3\n");
+    CHECK(said(app, "action") ==
+          "[{exec: {ban: [/bin/echo, --token, (secret), --password=(secret), X-Api-Key:(secret), "
+          "<ip>]}}] mine.yaml:5\n");
+    Json sshd = config("sshd");
+    CHECK(sshd["use"] == "disabled");
+    CHECK(said(sshd, "maxretry") == "2 mine.yaml:8\n");
+    CHECK(has(said(sshd, "port"), "[ssh, auto] sshd.yaml:"));
+    CHECK(config("idle")["use"] == "idle");
+    Json root = config("");
+    CHECK(said(root, "http.token") == "(secret) bandd.yaml:6\n");
+    CHECK(said(root, "remote.peers.router.token") == "'file:token' bandd.yaml:9\n");
+    CHECK(said(root, "defaults.maxretry") == "7 bandd.yaml:2\n");
+    CHECK(said(root, "ban_limit") == "2000000 default\n");
+    CHECK(root["jails"].size() == 4);
+    Ran people = bandctl("--config " + dir.path() + " config app");
+    INFO(people.out);
+    CHECK(people.code == 0);
+    CHECK(has(people.out, "does not run on this configuration; this is what its files say"));
+    CHECK(has(people.out, yaml + ":2\n"));
+    Ran unknown = bandctl("--config " + dir.path() + " config --files ap");
+    CHECK(unknown.code == 1);
+    CHECK(has(unknown.out, "the configuration names no such jail; did you mean \"app\"?"));
+}
+
+namespace {
+
+// A machine with two services, and shipped jails for them.
+struct Machine {
+    TempDirectory dir, data;
+    std::string etc = dir / "etc";
+    Machine() {
+        must("mkdir -p /run/systemd/system");
+        write_file("/run/systemd/system/shop.service", "[Service]\n");
+        fs::copy(BANDD_SOURCE "/filters/sshd.yaml", data / "sshd.yaml");
+        write_file(data / "filters/shop.yaml",
+                   "description: test\nfailregex: [{id: denied, regex: '^denied <HOST>$'}]\n");
+        std::string log = dir / "shop.log";
+        write_file(
+            data / "jails/shop.yaml",
+            "shop:\n  enabled: auto\n  description: the shop\n  logpath: [" + log +
+                ", /var/log/mail.log]\n  journal: {unit: shop}\n  filter: shop\n  maxretry: "
+                "2\n"
+                "not-here:\n  enabled: auto\n  logpath: /var/log/mail.log\n  journal: {unit: "
+                "no-such-unit}\n  filter: shop\n"
+                "asked: {enabled: false, logpath: " +
+                log +
+                ", filter: shop}\n"
+                "by-software: {enabled: auto, software: /no/such/file, logpath: " +
+                log + ", filter: shop}\n");
+        std::string now = must("date '+%Y-%m-%d %H:%M:%S'");
+        now.pop_back();
+        std::string old = must("date -d '-20 days' '+%Y-%m-%d %H:%M:%S'");
+        old.pop_back();
+        for (const std::string& line :
+             {old + " denied 203.0.113.7\n", old + " denied 203.0.113.7\n",
+              now + " denied 203.0.113.9\n", now + " denied 203.0.113.9\n"})
+            append_file(log, line);
+    }
+    Ran setup(const std::string& arguments, const std::string& environment = "") const {
+        return sh("env -u SSH_CLIENT -u SSH_CONNECTION BANDD_DATA=" + data.path() + " " +
+                  environment + " " + built("bandctl") + " -c " + etc + " setup " + arguments +
+                  " < /dev/null");
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Machine, "setup: finds services, and writes nothing unless it is told to") {
+    must("rm -rf /run/systemd");
+    must("mkdir -p /run/systemd/system; touch /run/systemd/system/shop.service");
+    Ran ran = setup("--admin 198.51.100.5");
+    INFO(ran.out);
+    CHECK(ran.code == 1);
+    CHECK(has(ran.out, "setup: has written nothing; --yes writes it\n"));
+    CHECK_FALSE(fs::exists(etc));
+    Json json = Json::parse(setup("--json --admin 198.51.100.5").out);
+    Json shop;
+    std::string names;
+    for (const Json& one : json["found"]) {
+        if (one["jail"] == "shop") shop = one;
+        names += one["jail"].get<std::string>() + " ";
+    }
+    INFO(names);
+    REQUIRE(shop.is_object());
+    CHECK(shop["reads"] ==
+          dir / "shop.log" + (fs::exists("/var/log/mail.log") ? ", /var/log/mail.log" : ""));
+    CHECK(shop["would_have_banned"] == Json{"203.0.113.9"});
+    // That mail.log exists says nothing; a jail that must be asked for is only told of.
+    CHECK_FALSE(has(names, "not-here"));
+    CHECK_FALSE(has(names, "by-software"));
+    CHECK_FALSE(has(names, "asked"));
+    CHECK(has(json["on_request"].dump(), "\"jail\":\"asked\""));
+    CHECK_FALSE(fs::exists(etc));
+}
+
+TEST_CASE_METHOD(Machine, "setup: writes bandd.yaml and jails/setup.yaml, and adds to them later") {
+    Ran ran = setup("--yes --simulate --admin 198.51.100.5 --admin 2001:db8::5");
+    INFO(ran.out);
+    CHECK(ran.code == 0);
+    CHECK(has(read_file(etc + "/bandd.yaml"), "198.51.100.5, \"2001:db8::5\", 127.0.0.0/8"));
+    CHECK(has(read_file(etc + "/jails/setup.yaml"),
+              "\nshop: {enabled: auto, simulate: true}  # the shop\n"));
+    std::string bandctl_here = "BANDD_DATA=" + data.path() + " " + built("bandctl") + " -c " + etc;
+    Ran checked = sh(bandctl_here + " check");
+    INFO(checked.out);
+    CHECK(checked.code == 0);
+    // Again: nothing to do.
+    Json again = Json::parse(setup("--yes --json --simulate --admin 198.51.100.5").out);
+    CHECK(again["changed"] == false);
+    CHECK(again["files"].empty());
+    // Another administrator, and a jail that has come meanwhile; what was changed by hand stays.
+    must("sed -i 's/simulate: true/maxretry: 9/; s/^/# mine\\n/;' " + etc + "/jails/setup.yaml");
+    must("chmod 600 " + etc + "/bandd.yaml");
+    write_file(data / "jails/more.yaml",
+               "more: {enabled: auto, logpath: " + dir / "shop.log" + ", filter: shop}\n");
+    ran = setup("--yes --admin 198.51.100.6");
+    INFO(ran.out);
+    CHECK(ran.code == 0);
+    CHECK(has(ran.out, "Writes " + etc + "/bandd.yaml: ignoreip gets 198.51.100.6\n"));
+    CHECK(has(ran.out, "Writes " + etc + "/jails/setup.yaml: 1 jail more\n"));
+    CHECK(has(read_file(etc + "/jails/setup.yaml"), "shop: {enabled: auto, maxretry: 9}"));
+    CHECK(read_file(etc + "/jails/setup.yaml").ends_with("more: {enabled: auto}\n"));
+    CHECK(must("stat -c %a " + etc + "/bandd.yaml") == "600\n");
+    CHECK(sh(bandctl_here + " check").code == 0);
+}
+
+TEST_CASE_METHOD(Machine, "setup: knows from where its user is logged in") {
+    Json json = Json::parse(setup("--json", "SSH_CLIENT='203.0.113.9 50022 22'").out);
+    CHECK(json["admins"] == Json{"203.0.113.9"});
+    // Who is let in would not have been banned.
+    for (const Json& one : json["found"])
+        if (one["jail"] == "shop") CHECK(one["would_have_banned"].empty());
+    // As with sudo, which takes it out.
+    Ran ran =
+        sh("SSH_CLIENT='203.0.113.8 50022 22' sh -c 'env -u SSH_CLIENT BANDD_DATA=" + data.path() +
+           " " + built("bandctl") + " -c " + etc + " setup --json < /dev/null; true'");
+    INFO(ran.out);
+    CHECK(has(ran.out, "\"admins\":[\"203.0.113.8\"]"));
+}
+
+TEST_CASE_METHOD(Machine,
+                 "setup: a configuration with faults is left alone, and so is unusual YAML") {
+    write_file(etc + "/bandd.yaml", "defaults: {maxretri: 3}\n");
+    Ran ran = setup("--yes --admin 198.51.100.5");
+    CHECK(ran.code == 2);
+    CHECK(
+        has(ran.out,
+            "setup: adds nothing to a configuration with errors; mend it first: bandctl check\n"));
+    for (const char* yaml :
+         {"defaults: {maxretry: 3}\n", "defaults:\n  maxretry: 3 # three\n", "# none\n",
+          "defaults:\n  ignoreip:\n    - 192.0.2.1\n    - 192.0.2.2\n",
+          "defaults: {ignoreip: ['192.0.2.1'], maxretry: 3}\n"}) {
+        write_file(etc + "/bandd.yaml", yaml);
+        ran = setup("--yes --admin 198.51.100.5 --admin 2001:db8::5");
+        INFO(yaml << ran.out << read_file(etc + "/bandd.yaml"));
+        CHECK(ran.code == 0);
+        Json again = Json::parse(setup("--json --admin 198.51.100.5 --admin 2001:db8::5").out);
+        CHECK(again["files"].empty());
+    }
+    write_file(etc + "/bandd.yaml", "defaults: {ignoreip: 192.0.2.1 192.0.2.2}\n");
+    ran = setup("--yes --admin 198.51.100.5");
+    CHECK(ran.code == 2);
+    CHECK(has(ran.out,
+              "is written in a way that setup does not change; add 198.51.100.5 there, then run "
+              "setup again\n"));
 }

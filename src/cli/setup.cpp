@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Finds the services of this machine and who administers it, shows what their jails would have
+// banned, and writes that down: the address in bandd.yaml, the jails in jails/setup.yaml. What is
+// planned is a configuration of its own, in a directory for the time being, so that it is checked
+// and tried before anything is written.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <set>
+
+#include "cli/admin_address.h"
+#include "cli/call.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "cli/replay.h"
+#include "cli/services.h"
+#include "cli/setup_files.h"
+#include "config/load.h"
+#include "config/shipped_jails.h"
+#include "core/base/printable.h"
+#include "core/base/typed_prefix.h"
+#include "os/clock.h"
+#include "os/zoneinfo.h"
+
+namespace bandd {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* own_file = "jails/setup.yaml";
+constexpr std::string_view own_head =
+    "# Jails that bandctl setup found on this machine, as they are shipped. Change what you like: "
+    "it only adds\n"
+    "# jails that no file names yet. bandctl config JAIL shows all that holds.\n";
+// Of logs that are replayed, the newest; older ones would take minutes.
+constexpr std::uintmax_t most_replayed = std::uintmax_t{1} << 30;
+
+struct Options {
+    bool yes = false, simulate = false;
+    std::vector<std::string> admins;
+    std::size_t days = 7;
+};
+
+// A directory that goes with all that is in it.
+class Scratch {
+  public:
+    Scratch() {
+        std::string name = (fs::temp_directory_path() / "bandctl-setup-XXXXXX").string();
+        if (::mkdtemp(name.data()) != nullptr) path_ = name;
+    }
+    ~Scratch() {
+        std::error_code ignored;
+        if (!path_.empty()) fs::remove_all(path_, ignored);
+    }
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    const std::string& path() const { return path_; }
+
+  private:
+    std::string path_;
+};
+
+// One file that is to be written.
+struct PlannedFile {
+    std::string path, text, what;  // what: "new", "ignoreip gets 203.0.113.9"
+};
+
+bool on_terminal() { return isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0; }
+
+std::string ask(const std::string& question) {
+    fmt::print("{} ", question);
+    flush_output();
+    std::string answer;
+    std::getline(std::cin, answer);
+    return answer;
+}
+
+std::string text_of_file(const std::string& path) { return read_text(path).value_or(""); }
+
+// The one that installations have, for who has none yet.
+std::string new_bandd_yaml() {
+    for (const std::string& directory : data_directories())
+        for (const char* name : {"/bandd.yaml", "/packaging/bandd.yaml"})
+            if (auto text = read_text(directory + name)) return *text;
+    return "defaults:\n  ignoreip: [127.0.0.0/8, \"::1\"]\n";
+}
+
+// "/var/log/mail.log" and what it was rotated to.
+std::vector<fs::path> with_rotated(const std::string& pattern) {
+    std::vector<fs::path> files;
+    for (const std::string& file : glob_files(pattern)) {
+        files.emplace_back(file);
+        for (const char* rotated : {".[0-9]*", "-[0-9]*"})
+            for (const std::string& old : glob_files(file + rotated)) files.emplace_back(old);
+    }
+    return files;
+}
+
+class Setup {
+  public:
+    Setup(const CommonOptions& common, const Options& options)
+        : common_(common), options_(options), directory_(common.config) {}
+
+    int run() {
+        std::error_code ignored;
+        if (fs::exists(directory_, ignored) && !fs::is_directory(directory_, ignored))
+            return refuse({"\"" + directory_ + "\"",
+                           "is no directory",
+                           "setup writes two files into one",
+                           {}});
+        if (!read_what_is_there() || !find_admins()) return exit_usage;
+        find_jails();
+        if (!plan()) return exit_usage;
+        if (auto tried = try_plan(); !tried) {
+            for (const Error& error : tried.error()) print_error(error);
+            return exit_usage;
+        }
+        if (common_.json) return finish_json();
+        show();
+        if (files_.empty()) {
+            fmt::print("nothing is to be written\n");
+            return exit_done;
+        }
+        if (!options_.yes && !is_confirmed()) return exit_said_no;
+        if (!write()) return exit_said_no;
+        say_next();
+        return exit_done;
+    }
+
+  private:
+    static int refuse(const Error& error) {
+        print_error(error);
+        return exit_usage;
+    }
+
+    bool read_what_is_there() {
+        std::error_code ignored;
+        if (!fs::exists(directory_, ignored)) return true;
+        // Jails only, as logs may be missing and filters may be wrong in a way that is no matter
+        // here.
+        Loaded loaded = load_config(directory_, data_directories(), read_zone);
+        for (const Error& error : loaded.errors) print_error(error);
+        if (!loaded.errors.empty()) {
+            print_error({"setup",
+                         "adds nothing to a configuration with errors",
+                         "mend it first: bandctl check",
+                         {}});
+            return false;
+        }
+        for (const JailSettings& jail : loaded.config.jail_settings)
+            if (!jail.where.file.empty()) configured_[jail.name] = jail.where;
+        for (const JailConfig& jail : loaded.config.jails)
+            if (jail.rules.name == manual_jail) ignored_ = jail.rules.ignoreip;
+        return true;
+    }
+
+    bool find_admins() {
+        std::vector<std::string> given = options_.admins;
+        if (given.empty()) {
+            login_ = address_of_login();
+            std::string found = login_ ? to_string(*login_) : "";
+            if (!options_.yes && !common_.json && on_terminal()) {
+                std::string answer = ask(
+                    fmt::format("The address that you administer from, which is never banned{}:",
+                                found.empty() ? " (none)" : " [" + found + "]"));
+                if (!answer.empty()) found = answer;
+            }
+            if (!found.empty()) given = {found};
+        }
+        for (const std::string& word : given) {
+            auto prefix = read_prefix(word);
+            if (!prefix) {
+                print_error(prefix.error());
+                return false;
+            }
+            admins_.push_back(*prefix);
+            if (!ignored_.contains(prefix->network)) new_admins_.push_back(*prefix);
+        }
+        return true;
+    }
+
+    void find_jails() {
+        const std::vector<std::string> directories = data_directories();
+        const TextReader reader = read_text;
+        ShippedJails shipped(directories, reader);
+        for (Service& service : find_services(shipped.all())) {
+            if (configured_.contains(service.jail))
+                known_.push_back(std::move(service));
+            else if (service.must_be_asked_for)
+                on_request_.push_back(std::move(service));
+            else
+                found_.push_back(std::move(service));
+        }
+    }
+
+    bool plan() {
+        std::string yaml = directory_ + "/bandd.yaml";
+        std::error_code ignored;
+        bool is_there = fs::exists(yaml, ignored);
+        std::string old = is_there ? text_of_file(yaml) : new_bandd_yaml();
+        auto fresh = with_ignored(old, new_admins_);
+        if (!fresh || !parse_document(*fresh, yaml)) {
+            refuse({"\"" + yaml + "\"",
+                    "its \"ignoreip\" is written in a way that setup does not change",
+                    fmt::format("add {} there, then run setup again", admin_list(new_admins_)),
+                    {}});
+            return false;
+        }
+        bandd_yaml_ = *fresh;
+        if (!is_there)
+            files_.push_back(
+                {yaml, *fresh,
+                 "new" +
+                     (new_admins_.empty() ? "" : ", with ignoreip " + admin_list(new_admins_))});
+        else if (!new_admins_.empty())
+            files_.push_back({yaml, *fresh, "ignoreip gets " + admin_list(new_admins_)});
+        plan_jails();
+        return true;
+    }
+
+    void plan_jails() {
+        std::string path = directory_ + "/" + own_file;
+        std::string old = text_of_file(path);
+        std::string added;
+        for (const Service& service : found_)
+            added += fmt::format("{}: {{enabled: auto{}}}{}\n", service.jail,
+                                 options_.simulate ? ", simulate: true" : "",
+                                 service.description.empty() ? "" : "  # " + service.description);
+        setup_yaml_ = old.empty() ? std::string(own_head) + added
+                                  : old + (old.ends_with('\n') ? "" : "\n") + added;
+        if (added.empty()) return;
+        files_.push_back({path, setup_yaml_,
+                          old.empty() ? "new, with " + count_of(found_.size(), "jail")
+                                      : count_of(found_.size(), "jail") + " more"});
+    }
+
+    static std::string admin_list(const std::vector<Prefix>& admins) {
+        std::vector<std::string> words;
+        for (const Prefix& one : admins)
+            words.push_back(one.is_single() ? to_string(one.network) : to_string(one));
+        return fmt::format("{}", fmt::join(words, ", "));
+    }
+
+    // What is there, by links, with the two files as planned in place of theirs.
+    Result<> make_plan() {
+        std::error_code fault;
+        fs::path plan = scratch_.path();
+        if (plan.empty()) return fail("setup", "cannot make a directory for temporary files");
+        fs::path there = fs::absolute(directory_, fault);
+        fs::create_directory(plan / "jails", fault);
+        for (const char* folder : {"", "jails"})
+            for (const auto& entry : fs::directory_iterator(there / folder, fault))
+                if (fs::path link = plan / folder / entry.path().filename();
+                    entry.path().filename() != "jails")
+                    fs::create_symlink(entry.path(), link, fault);
+        for (const auto& [name, text] :
+             {std::pair("bandd.yaml", &bandd_yaml_), std::pair(own_file, &setup_yaml_)}) {
+            fs::remove(plan / name, fault);
+            if (auto done = put_file((plan / name).string(), *text); !done) return done;
+        }
+        return {};
+    }
+
+    std::expected<void, std::vector<Error>> try_plan() {
+        if (auto made = make_plan(); !made) return std::unexpected(std::vector{made.error()});
+        CommonOptions planned = common_;
+        planned.config = scratch_.path();
+        planned.json = false;
+        since_ = now() - std::chrono::days(options_.days);
+        Loaded loaded = load_config(planned.config, data_directories(), read_zone);
+        if (!loaded.errors.empty()) return std::unexpected(std::move(loaded.errors));
+        std::vector<std::string> logs = logs_of(loaded.config);
+        if (logs.empty() || options_.days == 0) return {};
+        if (!common_.json && on_terminal())
+            fmt::print("Looking through {} …\n", count_of(logs.size(), "log"));
+        flush_output();
+        auto banned = replay_quietly(planned, logs, since_);
+        if (!banned) return std::unexpected(std::move(banned.error()));
+        banned_ = std::move(*banned);
+        return {};
+    }
+
+    bool is_new(const JailConfig& jail) const {
+        const std::string& name = jail.rules.name;
+        return std::ranges::find(found_, name, &Service::jail) != found_.end();
+    }
+
+    // Logs of new jails, the newest first, while there is room.
+    std::vector<std::string> logs_of(const Config& config) {
+        std::set<std::string> seen;
+        std::vector<std::pair<Instant, fs::path>> files;
+        for (const JailConfig& jail : config.jails)
+            for (const LogSpec& log : is_new(jail) ? jail.logs : std::vector<LogSpec>())
+                for (const fs::path& file : with_rotated(log.path)) {
+                    struct stat status{};
+                    if (!seen.insert(file.string()).second || ::stat(file.c_str(), &status) != 0 ||
+                        !S_ISREG(status.st_mode))
+                        continue;
+                    Instant written{
+                        std::chrono::duration_cast<Duration>(std::chrono::seconds(status.st_mtime))
+                            .count()};
+                    if (written >= since_ && ::access(file.c_str(), R_OK) == 0)
+                        files.emplace_back(written, file);
+                }
+        std::ranges::sort(files, std::greater{});
+        std::uintmax_t bytes = 0;
+        std::vector<std::string> logs;
+        for (const auto& [written, file] : files) {
+            std::error_code fault;
+            bytes += fs::file_size(file, fault);
+            if (bytes > most_replayed && !logs.empty()) {
+                left_out_ = files.size() - logs.size();
+                break;
+            }
+            logs.push_back(file.string());
+        }
+        return logs;
+    }
+
+    std::string would_have_banned(const Service& service) const {
+        if (options_.days == 0) return "";
+        if (service.reads.empty() || service.reads == "the journal") return "not known";
+        auto found = banned_.find(service.jail);
+        return found == banned_.end() ? "nobody" : count_of(found->second.size(), "address");
+    }
+
+    // Who is to be let in, and would have been banned all the same without `ignoreip`: found among
+    // the bans only if he is not ignored, as by a login whose address was not taken.
+    std::vector<std::string> jails_that_ban(const Address& address) const {
+        std::vector<std::string> jails;
+        for (const auto& [jail, prefixes] : banned_)
+            if (std::ranges::any_of(prefixes,
+                                    [&](const Prefix& one) { return contains(one, address); }))
+                jails.push_back(jail);
+        return jails;
+    }
+
+    void show() {
+        if (found_.empty())
+            fmt::print("No service was found that has a jail and no file names yet.\n");
+        else
+            fmt::print("{}\n\n", bold("Found"));
+        std::vector<std::vector<std::string>> rows;
+        std::string head = fmt::format("BANS IN {} D", options_.days);
+        for (const Service& service : found_)
+            rows.push_back({service.jail,
+                            service.reads.empty() ? "nothing yet" : printable(service.reads),
+                            would_have_banned(service), printable(service.description)});
+        print_table({"JAIL", "READS", head, "SERVICE"}, rows, {"SERVICE"});
+        auto list = [](const char* what, const std::vector<Service>& services) {
+            if (services.empty()) return;
+            std::vector<std::string> names;
+            for (const Service& service : services) names.push_back(service.jail);
+            fmt::print("\n{}: {}\n", what, fmt::join(names, ", "));
+        };
+        list("Configured already", known_);
+        list("Here, too, but to be asked for (enabled: true), as the shipped files say",
+             on_request_);
+        if (left_out_ > 0)
+            fmt::print("\n{} more were not looked through: these are more than 1 GiB\n",
+                       count_of(left_out_, "log"));
+        fmt::print("\nNever banned: this machine{}\n",
+                   admins_.empty() ? "" : ", " + admin_list(admins_));
+        if (admins_.empty())
+            fmt::print("{}\n", yellow("warning: no address of yours is known, so you may ban "
+                                      "yourself: --admin ADDRESS"));
+        if (login_ && !ignored_.contains(*login_) &&
+            std::ranges::none_of(admins_,
+                                 [&](const Prefix& one) { return contains(one, *login_); }))
+            for (const std::string& jail : jails_that_ban(*login_))
+                fmt::print(
+                    "{}\n",
+                    yellow(fmt::format(
+                        "warning: {}, from which you are logged in, would have been banned by {}",
+                        to_string(*login_), jail)));
+        for (const PlannedFile& file : files_)
+            fmt::print("{} {}: {}\n", options_.yes ? "Writes" : "To be written:", file.path,
+                       file.what);
+    }
+
+    bool is_confirmed() const {
+        if (!on_terminal()) {
+            print_error({"setup", "has written nothing", "--yes writes it", {}});
+            return false;
+        }
+        std::string answer = ask("Write this? [y/N]");
+        bool yes = answer == "y" || answer == "Y" || answer == "yes";
+        if (!yes) fmt::print("nothing was written\n");
+        return yes;
+    }
+
+    bool write() const {
+        for (const PlannedFile& file : files_)
+            if (auto done = put_file(file.path, file.text); !done) {
+                print_error(done.error());
+                return false;
+            }
+        return true;
+    }
+
+    void say_next() const {
+        if (options_.simulate && !found_.empty())
+            fmt::print(
+                "The new jails ban nobody yet: take \"simulate: true\" out of {}/{} once their "
+                "\"would ban\" is right.\n",
+                directory_, own_file);
+        fmt::print("next: bandctl check, then {}\n",
+                   is_running(common_) ? "bandctl reload" : "start bandd");
+    }
+
+    Json to_json(const std::vector<Service>& services) const {
+        Json list = Json::array();
+        for (const Service& service : services) {
+            Json& one = list.emplace_back(Json{{"jail", service.jail},
+                                               {"description", service.description},
+                                               {"reads", service.reads},
+                                               {"file", service.file}});
+            auto banned = banned_.find(service.jail);
+            Json& addresses = one["would_have_banned"] = Json::array();
+            if (banned == banned_.end()) continue;
+            for (const Prefix& prefix : banned->second) addresses.push_back(to_string(prefix));
+        }
+        return list;
+    }
+
+    int finish_json() {
+        bool changes = !files_.empty();
+        if (options_.yes && changes && !write()) return exit_said_no;
+        Json files = Json::array();
+        for (const PlannedFile& file : files_)
+            files.push_back({{"path", file.path}, {"what", file.what}});
+        Json admins = Json::array();
+        for (const Prefix& one : admins_) admins.push_back(to_string(one));
+        Json known = Json::array();
+        for (const Service& service : known_) known.push_back(service.jail);
+        print_json({{"found", to_json(found_)},
+                    {"on_request", to_json(on_request_)},
+                    {"configured", known},
+                    {"admins", admins},
+                    {"files", files},
+                    {"changed", options_.yes && changes}});
+        return options_.yes || !changes ? exit_done : exit_said_no;
+    }
+
+    const CommonOptions& common_;
+    const Options& options_;
+    std::string directory_;
+    Scratch scratch_;
+    std::map<std::string, Place> configured_;  // jails that a file names
+    PrefixSet ignored_;                        // by defaults
+    std::optional<Address> login_;
+    std::vector<Prefix> admins_, new_admins_;  // new: not in `ignored_` yet
+    std::vector<Service> found_, known_, on_request_;
+    std::string bandd_yaml_, setup_yaml_;  // as planned
+    std::vector<PlannedFile> files_;       // those that change
+    Instant since_;
+    WouldBeBanned banned_;
+    std::size_t left_out_ = 0;  // logs
+};
+
+}  // namespace
+
+Run setup_command(CommandLine& line) {
+    auto options = std::make_shared<Options>();
+    line.flag("-y,--yes", options->yes, "write without asking");
+    line.texts(
+        "--admin", options->admins,
+        "addresses or CIDR blocks that are never banned (default: where you are logged in from)");
+    line.flag("--simulate", options->simulate, "new jails only say whom they would ban");
+    line.number("--days", options->days, "look through logs of so many days; 0: none");
+    return [options](const CommonOptions& common) { return Setup(common, *options).run(); };
+}
+
+}  // namespace bandd
