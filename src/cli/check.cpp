@@ -317,11 +317,23 @@ void check_words(const Config& config, Findings& found) {
     find_unknown_tags(config, found.errors, found.warnings);
 }
 
-void check_loaded(const Config& config, Findings& found) {
+std::size_t written_jails(const Config& config) {
+    // The jail for bans by hand is there without having been written.
+    return static_cast<std::size_t>(std::ranges::count_if(
+        config.jails, [](const JailConfig& jail) { return !jail.where.file.empty(); }));
+}
+
+// Without that bandd does not start.
+void check_usable(const Config& config, Findings& found) {
     if (found.errors.empty()) found.errors = compile(config).errors;
     if (found.errors.empty())
         if (auto databases = GeoDatabases::open(config.geoip); !databases)
             found.errors.push_back(databases.error());
+    found.jails = written_jails(config);
+}
+
+void check_loaded(const Config& config, Findings& found) {
+    check_usable(config, found);
     std::vector<Error> bad_lines;
     if (auto users = read_users(config.access, bad_lines); !users)
         found.warnings.push_back(users.error());  // bandd goes on without, and watches for it
@@ -330,9 +342,6 @@ void check_loaded(const Config& config, Findings& found) {
     check_ipsets(config, found);
     note_places(config.access.rules, found);
     note_ports(config, found);
-    // The jail for bans by hand is there without having been written.
-    found.jails = static_cast<std::size_t>(std::ranges::count_if(
-        config.jails, [](const JailConfig& jail) { return !jail.where.file.empty(); }));
 }
 
 void finish(Findings& found) {
@@ -353,6 +362,15 @@ Findings check_configuration(const std::string& path, Empty empty) {
     check_filters(config, found);
     if (found.errors.empty()) check_owners(path, config, found);
     if (found.errors.empty() && empty == Empty::is_refused) check_something_is_done(config, found);
+    finish(found);
+    return found;
+}
+
+Findings check_start(const std::string& path) {
+    Loaded loaded = load_config(path, data_directories(), read_zone);
+    Findings found{std::move(loaded.errors), std::move(loaded.warnings), {}};
+    check_usable(loaded.config, found);
+    found.filters = loaded.config.filters.size();
     finish(found);
     return found;
 }
@@ -492,11 +510,16 @@ void print(const Findings& found) {
 Run check_command(CommandLine& line) {
     auto what = std::make_shared<std::string>();
     auto allow_empty = std::make_shared<bool>(false);
+    auto for_start = std::make_shared<bool>(false);
     line.text("what", *what,
               "configuration, or a file of jails, a filter or an action (default: --config)");
     line.flag("--allow-empty", *allow_empty, "a configuration without a jail in use is no fault");
+    line.flag("--for-start", *for_start,
+              "only what bandd itself would refuse: for scripts that start it");
     return [=](const CommonOptions& common) -> int {
-        Findings found = check(common, *what, *allow_empty ? Empty::is_allowed : Empty::is_refused);
+        Findings found =
+            *for_start ? check_start(what->empty() ? common.config : *what)
+                       : check(common, *what, *allow_empty ? Empty::is_allowed : Empty::is_refused);
         if (common.json)
             print_json(to_json(found));
         else

@@ -286,17 +286,19 @@ class Setup {
         return {};
     }
 
-    bool is_new(const JailConfig& jail) const {
+    // New, or named by a file before: a service of this machine.
+    bool is_found(const JailConfig& jail) const {
         const std::string& name = jail.rules.name;
-        return std::ranges::find(found_, name, &Service::jail) != found_.end();
+        return std::ranges::find(found_, name, &Service::jail) != found_.end() ||
+               std::ranges::find(known_, name, &Service::jail) != known_.end();
     }
 
-    // Logs of new jails, the newest first, while there is room.
+    // The newest first, while there is room.
     std::vector<std::string> logs_of(const Config& config) {
         std::set<std::string> seen;
         std::vector<std::pair<Instant, fs::path>> files;
         for (const JailConfig& jail : config.jails)
-            for (const LogSpec& log : is_new(jail) ? jail.logs : std::vector<LogSpec>())
+            for (const LogSpec& log : is_found(jail) ? jail.logs : std::vector<LogSpec>())
                 for (const fs::path& file : with_rotated(log.path)) {
                     struct stat status{};
                     if (!seen.insert(file.string()).second || ::stat(file.c_str(), &status) != 0 ||
@@ -341,31 +343,35 @@ class Setup {
         return jails;
     }
 
-    void show() {
-        if (found_.empty())
-            fmt::print("No service was found that has a jail and no file names yet.\n");
-        else
-            fmt::print("{}\n\n", bold("Found"));
+    void print_services(const char* title, const std::vector<Service>& services) const {
+        if (services.empty()) return;
         std::vector<std::vector<std::string>> rows;
-        std::string head = fmt::format("BANS IN {} D", options_.days);
-        for (const Service& service : found_)
+        for (const Service& service : services)
             rows.push_back({service.jail,
                             service.reads.empty() ? "nothing yet" : printable(service.reads),
                             would_have_banned(service), printable(service.description)});
-        print_table({"JAIL", "READS", head, "SERVICE"}, rows, {"SERVICE"});
-        auto list = [](const char* what, const std::vector<Service>& services) {
-            if (services.empty()) return;
+        fmt::print("{}\n\n", bold(title));
+        print_table({"JAIL", "READS", fmt::format("BANS IN {} D", options_.days), "SERVICE"}, rows,
+                    {"SERVICE"});
+        fmt::print("\n");
+    }
+
+    void show() {
+        if (found_.empty()) fmt::print("No service was found that no file names yet.\n\n");
+        print_services("Found", found_);
+        print_services("Configured already", known_);
+        if (!on_request_.empty()) {
             std::vector<std::string> names;
-            for (const Service& service : services) names.push_back(service.jail);
-            fmt::print("\n{}: {}\n", what, fmt::join(names, ", "));
-        };
-        list("Configured already", known_);
-        list("Here, too, but to be asked for (enabled: true), as the shipped files say",
-             on_request_);
+            for (const Service& service : on_request_) names.push_back(service.jail);
+            fmt::print(
+                "Here, too, but to be asked for (enabled: true), as the shipped files say: "
+                "{}\n\n",
+                fmt::join(names, ", "));
+        }
         if (left_out_ > 0)
-            fmt::print("\n{} more were not looked through: these are more than 1 GiB\n",
+            fmt::print("{} more were not looked through: these are more than 1 GiB\n",
                        count_of(left_out_, "log"));
-        fmt::print("\nNever banned: this machine{}\n",
+        fmt::print("Never banned: this machine{}\n",
                    admins_.empty() ? "" : ", " + admin_list(admins_));
         if (admins_.empty())
             fmt::print("{}\n", yellow("warning: no address of yours is known, so you may ban "
@@ -437,11 +443,9 @@ class Setup {
             files.push_back({{"path", file.path}, {"what", file.what}});
         Json admins = Json::array();
         for (const Prefix& one : admins_) admins.push_back(to_string(one));
-        Json known = Json::array();
-        for (const Service& service : known_) known.push_back(service.jail);
         print_json({{"found", to_json(found_)},
                     {"on_request", to_json(on_request_)},
-                    {"configured", known},
+                    {"configured", to_json(known_)},
                     {"admins", admins},
                     {"files", files},
                     {"changed", options_.yes && changes}});

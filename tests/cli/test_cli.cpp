@@ -818,6 +818,19 @@ TEST_CASE_METHOD(Checked,
               "error: " + yaml + ":1:44: \"${BANDD_TOKEN:-0123456789abcdef}\": "));
 }
 
+TEST_CASE_METHOD(Checked, "check --for-start: a slip keeps no script from starting bandd") {
+    write_file(mine, "app: {logpath: /l, action: [{exec: {ban: [/no/where, <ipp>]}}]}\n");
+    write_file(dir / "jails/x.yml", "");
+    CHECK(check().code == 2);
+    Ran ran = check("--for-start");
+    INFO(ran.out);
+    CHECK(ran.code == 0);
+    write_file(mine, "");
+    CHECK(check("--for-start").code == 0);
+    write_file(mine, "app: {logpat: /l}\n");
+    CHECK(check("--for-start").code == 2);
+}
+
 TEST_CASE_METHOD(Checked, "check: a single file before it is put in place, whatever its name") {
     write_file(yaml, "defaults: {maxretry: 3}\n");
     write_file(mine, "app: {logpath: /l}\n");

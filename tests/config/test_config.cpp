@@ -7,6 +7,7 @@
 #include "config/forgeable.h"
 #include "config/keys.h"
 #include "config/load.h"
+#include "config/shipped_jails.h"
 #include "core/match/filter.h"
 #include "support/common.h"
 
@@ -537,6 +538,19 @@ TEST_CASE_METHOD(Shipped, "a jail with logs and filter of its own stands alone, 
     CHECK(jail("app").modes.empty());
     CHECK(std::get<NftablesAction>(jail("app").actions.at(0)).ports.empty());
     CHECK(jail("fed").rules.bantime.base == std::chrono::hours(1));
+}
+
+TEST_CASE("each shipped jail stands alone: copies and links of it stay what they are") {
+    const std::vector<std::string> directories{BANDD_SOURCE};
+    const TextReader reader = read_text;
+    ShippedJails shipped(directories, reader);
+    std::size_t count = 0;
+    for (const auto& [name, jail] : shipped.all()) {
+        INFO(name);
+        CHECK(stands_alone(*jail));
+        ++count;
+    }
+    CHECK(count > 100);
 }
 
 TEST_CASE_METHOD(Shipped, "a link to a shipped file is that file") {
