@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <memory>
 
 #include "cli/command.h"
@@ -47,7 +48,8 @@ struct Options {
     std::vector<std::string> logs;
     std::string jail;  // empty if not given
     bool all = false;
-    std::string offset = "0";  // if not given
+    std::string offset = "0";                     // if not given
+    std::map<std::string, std::string> of_jails;  // logs that one jail reads: by their path
 };
 
 // Standard input as a log.
@@ -220,7 +222,10 @@ class Replay {
         clock_ = *clock;
         std::string left_out;
         for (const std::string& path : options_.logs) {
-            auto jails = jails_for(config_, path, options_.all, *only);
+            auto own = options_.of_jails.find(path);
+            auto jails = own == options_.of_jails.end()
+                             ? jails_for(config_, path, options_.all, *only)
+                             : jail_called(own->second);
             auto opened = jails.empty() ? check_readable(path) : open(path, jails);
             if (!opened) return std::unexpected(std::vector{opened.error()});
             if (jails.empty()) left_out += (left_out.empty() ? "" : ", ") + path;
@@ -275,6 +280,12 @@ class Replay {
         }
         return fail("jail \"" + options_.jail + "\"", "there is no such jail that reads logs",
                     did_you_mean(options_.jail, names));
+    }
+
+    std::vector<JailIndex> jail_called(const std::string& name) const {
+        for (std::size_t i = 0; i < config_.jails.size(); ++i)
+            if (config_.jails[i].rules.name == name) return {static_cast<JailIndex>(i)};
+        return {};
     }
 
     // Of a log that is not there, that is what is wrong.
@@ -413,9 +424,12 @@ class Replay {
 }  // namespace
 
 std::expected<WouldBeBanned, std::vector<Error>> replay_quietly(
-    const CommonOptions& common, const std::vector<std::string>& logs, Instant since) {
+    const CommonOptions& common, const std::vector<std::string>& logs,
+    const std::map<std::string, std::string>& of_jails, Instant since) {
     Options options;
     options.logs = logs;
+    options.of_jails = of_jails;
+    for (const auto& [path, jail] : of_jails) options.logs.push_back(path);
     return Replay(common, options).run_quietly(since);
 }
 

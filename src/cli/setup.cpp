@@ -17,6 +17,7 @@
 #include "cli/admin_address.h"
 #include "cli/call.h"
 #include "cli/command.h"
+#include "cli/journal_lines.h"
 #include "cli/output.h"
 #include "cli/replay.h"
 #include "cli/services.h"
@@ -276,11 +277,12 @@ class Setup {
         Loaded loaded = load_config(planned.config, data_directories(), read_zone);
         if (!loaded.errors.empty()) return std::unexpected(std::move(loaded.errors));
         std::vector<std::string> logs = logs_of(loaded.config);
-        if (logs.empty() || options_.days == 0) return {};
+        auto of_journal = journals_of(loaded.config);
+        if ((logs.empty() && of_journal.empty()) || options_.days == 0) return {};
         if (!common_.json && on_terminal())
             fmt::print("Looking through {} …\n", count_of(logs.size(), "log"));
         flush_output();
-        auto banned = replay_quietly(planned, logs, since_);
+        auto banned = replay_quietly(planned, logs, of_journal, since_);
         if (!banned) return std::unexpected(std::move(banned.error()));
         banned_ = std::move(*banned);
         return {};
@@ -325,9 +327,25 @@ class Setup {
         return logs;
     }
 
+    // What the journal has for each jail that reads it, as files.
+    std::map<std::string, std::string> journals_of(const Config& config) {
+        std::map<std::string, std::string> files;
+        for (const JailConfig& jail : config.jails) {
+            if (!is_found(jail) || !jail.journal || options_.days == 0) continue;
+            std::string name = jail.rules.name;
+            std::string file = scratch_.path() + "/" + name + ".journal";
+            if (!write_journal(*jail.journal, since_, file)) continue;
+            files[file] = name;
+            of_journal_.insert(name);
+        }
+        return files;
+    }
+
     std::string would_have_banned(const Service& service) const {
         if (options_.days == 0) return "";
-        if (service.reads.empty() || service.reads == "the journal") return "not known";
+        bool journal = service.reads == "the journal";
+        if (service.reads.empty() || (journal && !of_journal_.contains(service.jail)))
+            return "not known";
         auto found = banned_.find(service.jail);
         return found == banned_.end() ? "nobody" : count_of(found->second.size(), "address");
     }
@@ -465,7 +483,8 @@ class Setup {
     std::vector<PlannedFile> files_;       // those that change
     Instant since_;
     WouldBeBanned banned_;
-    std::size_t left_out_ = 0;  // logs
+    std::set<std::string> of_journal_;  // jails whose journal was looked through
+    std::size_t left_out_ = 0;          // logs
 };
 
 }  // namespace

@@ -1041,6 +1041,28 @@ TEST_CASE_METHOD(Machine, "setup: writes bandd.yaml and jails/setup.yaml, and ad
     CHECK(sh(bandctl_here + " check").code == 0);
 }
 
+TEST_CASE_METHOD(Machine, "setup: looks through the journal, too, where there is no log") {
+    must("mkdir -p /run/systemd/journal /run/fake; touch /run/systemd/journal/socket");
+    fs::remove(dir / "shop.log");
+    // By journalctl, which gets the jail's matches.
+    write_file(
+        "/run/fake/journalctl",
+        "#!/bin/sh\ncase \"$*\" in *_SYSTEMD_UNIT=shop.service*) ;; *) exit 1 ;; esac\n"
+        "for i in 1 2; do echo \"$(date -u +%Y-%m-%dT%H:%M:%S.000000+0000) host shop[1]: denied "
+        "203.0.113.4\"; done\n");
+    must("chmod 755 /run/fake/journalctl");
+    Ran ran = setup("--json", "PATH=/run/fake:$PATH");
+    INFO(ran.out);
+    Json json = Json::parse(ran.out);
+    Json shop;
+    for (const Json& one : json["found"])
+        if (one["jail"] == "shop") shop = one;
+    must("rm /run/systemd/journal/socket");
+    REQUIRE(shop.is_object());
+    CHECK(shop["reads"] == "the journal");
+    CHECK(shop["would_have_banned"] == Json{"203.0.113.4"});
+}
+
 TEST_CASE_METHOD(Machine, "setup: knows from where its user is logged in") {
     Json json = Json::parse(setup("--json", "SSH_CLIENT='203.0.113.9 50022 22'").out);
     CHECK(json["admins"] == Json{"203.0.113.9"});
