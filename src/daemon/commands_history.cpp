@@ -144,7 +144,9 @@ Json explain_jail(const CommandParts& parts, JailIndex jail, const Prefix& prefi
         rules.where->evaluate({prefix.network, {}, &parts.facts}) == Truth::no)
         entry["where"] = rules.where->text();
     if (auto offences = engine.offences(jail, key))
-        entry["earlier"] = {{"bans", offences->count}, {"last", format_rfc3339(offences->last)}};
+        entry["earlier"] = {
+            {"bans", offences->count},
+            {"last", offences->last == never ? Json() : Json(format_rfc3339(offences->last))}};
     return entry;
 }
 
