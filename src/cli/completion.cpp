@@ -126,7 +126,7 @@ class Completion {
         auto is = [&](std::initializer_list<std::string_view> names) {
             return std::ranges::find(names, command) != names.end();
         };
-        if (is({"status", "set", "stop", "start"}) && taken_.empty()) offer_jails();
+        if (is({"status", "set", "get", "stop", "start"}) && taken_.empty()) offer_jails();
         if (is({"unban", "explain", "history"})) offer_addresses("bans", "bans");
         if (is({"help"})) print_commands();
         if (is({"test"}) && taken_.empty())

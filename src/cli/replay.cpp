@@ -17,6 +17,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/replay.h"
 #include "cli/replay_report.h"
 #include "config/blindness.h"
 #include "config/compile.h"
@@ -42,12 +43,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-struct Options {
-    std::vector<std::string> logs;
-    std::string jail;  // empty if not given
-    bool all = false;
-    std::string offset = "0";  // if not given
-};
+using Options = ReplayOptions;
 
 // Standard input as a log.
 constexpr std::string_view standard_input = "-";
@@ -97,16 +93,6 @@ std::string without_rotation(std::string name) {
     if (end != std::string::npos && end + 1 < name.size() && (name[end] == '.' || name[end] == '-'))
         name.resize(end);
     return name;
-}
-
-bool names_log(const JailConfig& jail, const std::string& path) {
-    if (path == standard_input) return jail.reads_stdin;
-    std::error_code fault;
-    std::string whole = fs::absolute(path, fault).lexically_normal().string();
-    return std::ranges::any_of(jail.logs, [&](const LogSpec& log) {
-        return fnmatch(log.path.c_str(), whole.c_str(), FNM_PATHNAME) == 0 ||
-               fnmatch(log.path.c_str(), without_rotation(whole).c_str(), FNM_PATHNAME) == 0;
-    });
 }
 
 // The jails that a log goes through: those that would read it, rotated or not, or what was asked
@@ -160,8 +146,8 @@ Result<LogClock> clock_of(const std::string& text) {
 
 class Replay {
   public:
-    Replay(const CommonOptions& common, const Options& options)
-        : common_(common), options_(options), now_(now()) {}
+    Replay(const CommonOptions& common, const Options& options, const Hear& hear)
+        : common_(common), options_(options), hear_(hear), now_(now()) {}
 
     int run() {
         if (auto ready = prepare(); !ready) {
@@ -177,8 +163,10 @@ class Replay {
         else
             decide_all(progress);
         double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-        tell_blindness();
-        report_.summarize(scan_.counts(), not_asked_, seconds);
+        if (!hear_) {
+            tell_blindness();
+            report_.summarize(scan_.counts(), not_asked_, seconds);
+        }
         return failed_ ? exit_said_no : exit_done;
     }
 
@@ -377,11 +365,17 @@ class Replay {
             if (outcome_.questions[i].kind != Question::Kind::addresses) ++not_asked_;
             engine_.on_answer({outcome_.questions[i], {}, false, {}}, arrival, outcome_);
         }
-        for (const Event& event : outcome_.events) report_.tell(event);
+        for (const Event& event : outcome_.events) {
+            if (hear_)
+                hear_(engine_, event);
+            else
+                report_.tell(event);
+        }
     }
 
     const CommonOptions& common_;
     const Options& options_;
+    const Hear& hear_;
     Instant now_;
     Config config_;
     Compiled compiled_;
@@ -400,6 +394,20 @@ class Replay {
 
 }  // namespace
 
+bool names_log(const JailConfig& jail, const std::string& path) {
+    if (path == standard_input) return jail.reads_stdin;
+    std::error_code fault;
+    std::string whole = fs::absolute(path, fault).lexically_normal().string();
+    return std::ranges::any_of(jail.logs, [&](const LogSpec& log) {
+        return fnmatch(log.path.c_str(), whole.c_str(), FNM_PATHNAME) == 0 ||
+               fnmatch(log.path.c_str(), without_rotation(whole).c_str(), FNM_PATHNAME) == 0;
+    });
+}
+
+int replay(const CommonOptions& common, const ReplayOptions& options, const Hear& hear) {
+    return Replay(common, options, hear).run();
+}
+
 Run replay_command(CommandLine& line) {
     auto options = std::make_shared<Options>();
     line.texts("log", options->logs, "logs, also .gz and .zst; - is standard input",
@@ -411,7 +419,7 @@ Run replay_command(CommandLine& line) {
     return [options](const CommonOptions& common) {
         // A ban has some kilobytes to tell.
         if (isatty(STDOUT_FILENO) == 0) std::setvbuf(stdout, nullptr, _IOFBF, 64 << 10);
-        return Replay(common, *options).run();
+        return replay(common, *options);
     };
 }
 
