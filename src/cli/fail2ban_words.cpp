@@ -200,8 +200,7 @@ int get(const CommonOptions& common, Words words) {
     } else {
         return refuse({"get JAIL " + key,
                        "is not known to bandd",
-                       "banip, bantime, findtime, maxretry and logpath are; bandctl config shows "
-                       "the rest",
+                       "banip, bantime, findtime, maxretry and logpath are",
                        {}});
     }
     return exit_done;
@@ -215,8 +214,9 @@ int many(const CommonOptions& common, const std::string& jail, const char* comma
     std::vector<Error> refused;
     auto sums = send_orders(common, command, bulk.orders, {{"jail", jail}}, refused);
     if (!sums) return sums.error();
+    if (refuse_bad(refused) != exit_done) return exit_said_no;
     fmt::print("{}\n", sums->value(count, std::size_t{0}));
-    return refuse_bad(refused) == exit_done ? exit_done : exit_said_no;
+    return exit_done;
 }
 
 int set(const CommonOptions& common, Words words) {
@@ -286,7 +286,7 @@ constexpr Row rows[] = {
     {"ping", ping}, {"version", version}, {"status", status}, {"banned", banned}, {"get", get},
     {"set", set},   {"unban", unban},     {"reload", reload}, {"stop", stop},     {"start", start}};
 
-// What stands before the words: -s SOCKET, -c DIR. Those of fail2ban itself mean nothing here.
+// What stands before the words: -s SOCKET, -c DIR.
 std::optional<Error> take_options(Words& words, CommonOptions& common) {
     while (!words.empty() && words.front().starts_with('-')) {
         std::string option = words.front();
@@ -300,7 +300,8 @@ std::optional<Error> take_options(Words& words, CommonOptions& common) {
                          {}};
         std::string value = words.front();
         words = words.subspan(1);
-        if (value.find("fail2ban") != std::string::npos) continue;
+        // fail2ban's own, as /var/run/fail2ban/fail2ban.sock.
+        if (value.find("/fail2ban") != std::string::npos) continue;
         (option == "-s" ? common.socket : common.config) = value;
         common.config_given = common.config_given || option == "-c";
     }

@@ -240,7 +240,7 @@ bool print_taken(const Json& sums, const Shares& shares, const FormerBans& bans)
         if (of(key) > 0) fmt::print("{} {}\n", count_of(of(key), "ban"), what);
     };
     fmt::print("{} in force, to the end that fail2ban gave them\n", count_of(of("banned"), "ban"));
-    print("shared", "of addresses that bandd had banned, too, until the later end");
+    print("shared", "of addresses that bandd bans, too: until the later end");
     print("over", "over: remembered as offences");
     print("known", "taken over before");
     print("exempt", "left out: ignoreip holds the address, or it is this machine's");

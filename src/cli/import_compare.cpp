@@ -163,7 +163,8 @@ struct Compared {
         bool there = false;  // by fail2ban alone
         std::string why;
     };
-    std::size_t both = 0;
+    std::size_t bans_here = 0;
+    std::size_t both = 0;  // addresses
     std::vector<Difference> differences;
 };
 
@@ -203,22 +204,24 @@ class Comparison {
 
   private:
     int replay_ours(const CommonOptions& common) {
-        return replay(
-            common, {logs_, {}, false, "0"}, [&](const Engine& engine, const Event& event) {
-                auto failed = [&](JailIndex jail, const Address& address, Instant time) {
-                    ours_[engine.rules(jail).name].push_back(
-                        {time, make_prefix(address, address.bits())});
-                };
-                if (const auto* found = std::get_if<Found>(&event)) {
-                    failed(found->jail, found->address, found->time);
-                } else if (const auto* ignored = std::get_if<Ignored>(&event)) {
-                    if (ignored->why == Ignored::Why::already_banned)
-                        failed(ignored->jail, ignored->address, ignored->time);
-                } else if (const auto* banned = std::get_if<Banned>(&event)) {
-                    const Ban& ban = banned->ban;
-                    banned_[engine.rules(ban.key.jail).name].emplace(ban.key.prefix, ban.from);
-                }
-            });
+        return replay(common, {logs_, {}, false, "0"},
+                      [&](const Engine& engine, const Event& event) {
+                          auto failed = [&](JailIndex jail, const Address& address, Instant time) {
+                              ours_[engine.rules(jail).name].push_back(
+                                  {time, make_prefix(address, address.bits())});
+                          };
+                          if (const auto* found = std::get_if<Found>(&event)) {
+                              failed(found->jail, found->address, found->time);
+                          } else if (const auto* ignored = std::get_if<Ignored>(&event)) {
+                              if (ignored->why == Ignored::Why::already_banned)
+                                  failed(ignored->jail, ignored->address, ignored->time);
+                          } else if (const auto* banned = std::get_if<Banned>(&event)) {
+                              const Ban& ban = banned->ban;
+                              const std::string& jail = engine.rules(ban.key.jail).name;
+                              banned_[jail].emplace(ban.key.prefix, ban.from);
+                              ++bans_[jail];
+                          }
+                      });
     }
 
     const JailDefinition* definition_of(const std::string& name) const {
@@ -235,6 +238,7 @@ class Comparison {
         jail.config = &config;
         jail.ours = ours_[jail.name];
         jail.banned = banned_[jail.name];
+        jail.bans_here = bans_[jail.name];
         std::ranges::stable_sort(jail.ours, {}, &Failure::at);
         std::vector<std::string> logs;
         for (const std::string& log : logs_)
@@ -376,8 +380,11 @@ class Comparison {
         constexpr std::size_t most_shown = 20;
         std::string unasked;
         for (const Compared& jail : jails_) {
-            fmt::print("{}: {} banned by both, {} by fail2ban alone, {} by bandd alone\n",
-                       bold(jail.name), jail.both, alone(jail, true), alone(jail, false));
+            fmt::print(
+                "{}: {} banned by both, {} by fail2ban alone, {} by bandd alone; {} there, {} "
+                "here\n",
+                bold(jail.name), jail.both, alone(jail, true), alone(jail, false),
+                count_of(jail.bans_there.size(), "ban"), jail.bans_here);
             for (std::size_t i = 0; i < std::min(jail.differences.size(), most_shown); ++i) {
                 const Compared::Difference& one = jail.differences[i];
                 fmt::print("  {} alone: {}: {}\n", one.there ? "fail2ban" : "bandd",
@@ -409,6 +416,8 @@ class Comparison {
                            {"both", jail.both},
                            {"fail2ban_alone", alone(jail, true)},
                            {"bandd_alone", alone(jail, false)},
+                           {"fail2ban_bans", jail.bans_there.size()},
+                           {"bandd_bans", jail.bans_here},
                            {"asked_fail2ban_regex", jail.asked},
                            {"differences", std::move(differences)}});
         }
@@ -422,6 +431,7 @@ class Comparison {
     Config config_;
     std::map<std::string, std::vector<Failure>> ours_;         // by jail
     std::map<std::string, std::map<Prefix, Instant>> banned_;  // by jail
+    std::map<std::string, std::size_t> bans_;                  // by jail
     std::vector<Compared> jails_;
 };
 
