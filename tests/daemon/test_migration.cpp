@@ -196,3 +196,71 @@ TEST_CASE_METHOD(Migration, "bandctl answers to fail2ban-client's name and words
     CHECK(daemon.ctl("ping").out == "Server replied: pong\n");
     CHECK(has(daemon.ctl("banned").out, "{'app': []}"));
 }
+
+namespace {
+
+// A small fail2ban, in files for root alone.
+struct OldConfiguration {
+    TempDirectory dir;
+    std::string log = dir / "app.log";
+
+    OldConfiguration() {
+        write_file(dir / "f2b/fail2ban.conf", "[Definition]\ndbpurgeage = 1d\n");
+        write_file(dir / "f2b/filter.d/app.conf",
+                   "[Definition]\nfailregex = ^\\s*denied \\S+ <HOST>$\n");
+        write_file(dir / "f2b/action.d/post.conf",
+                   "[Definition]\nactionban = post <ip> <key>\n[Init]\nkey = none\n");
+        write_file(dir / "f2b/jail.conf",
+                   "[DEFAULT]\nfindtime = 600\nmaxretry = 5\nbantime = 600\nbackend = auto\n"
+                   "[app]\nenabled = true\nfilter = app\nlogpath = " +
+                       log + "\naction = post[key=secret]\n");
+        std::filesystem::permissions(dir / "f2b/jail.conf", std::filesystem::perms(0600));
+    }
+    // At this second of 2026-11-20 10:00.
+    void denied(const std::string& ip, std::initializer_list<int> seconds) const {
+        for (int second : seconds)
+            append_file(log, format_rfc3339(Instant{utc_from_civil({2026, 11, 20, 10, 0, 0}).us +
+                                                    second * 1'000'000LL}) +
+                                 " denied bob " + ip + "\n");
+    }
+    Ran import(const std::string& words) const {
+        return sh(built("bandctl") + " import fail2ban --from " + dir / "f2b" + " " + words);
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(OldConfiguration, "what was for root alone stays so, also over what was not") {
+    write_file(dir / "out/jails/app.yaml", "old");
+    Ran ran = import("--force --to " + dir / "out");
+    INFO(ran.out);
+    REQUIRE(ran.code == 0);
+    auto mode = [&](const char* file) { return sh("stat -c %a " + dir / "out/" + file).out; };
+    CHECK(mode("jails/app.yaml") == "600\n");
+    CHECK(mode("filters/app.yaml") == "644\n");
+    CHECK(mode("bandd.yaml") == "644\n");
+    CHECK(has(ran.out, "1 file for root alone, as fail2ban's were\n"));
+}
+
+TEST_CASE_METHOD(OldConfiguration, "compare: whom fail2ban alone would have banned, and why") {
+    denied("203.0.113.1", {0, 1, 2, 3, 4});
+    // Its four of ten minutes before are taken for evenly spread.
+    denied("203.0.113.2", {0, 1, 2, 500, 901, 902});
+    denied("2001:db8::1", {10, 11, 12});
+    denied("2001:db8::2", {13, 14});
+    // No fail2ban-regex.
+    Ran ran = sh("PATH=/nowhere; " + built("bandctl") + " import fail2ban --from " + dir / "f2b" +
+                 " --compare " + log);
+    CHECK(ran.code == 0);
+    CHECK(ran.out ==
+          "app: 1 banned by both, 1 by fail2ban alone, 1 by bandd alone; 2 bans there, 2 here\n"
+          "  fail2ban alone: 203.0.113.2: fail2ban estimates the failures within findtime: it came "
+          "to 5, there were 4 at most\n"
+          "  bandd alone: 2001:db8::/64: 2 addresses of one block count together here\n"
+          "app: fail2ban-regex could not be asked, so both sides count the lines that bandd's "
+          "filters find; only how they count is compared\n");
+    if (sh("command -v fail2ban-regex").code != 0) return;
+    ran = import("--compare " + log);
+    CHECK(has(ran.out, "app: 1 banned by both, 1 by fail2ban alone"));
+    CHECK_FALSE(has(ran.out, "could not be asked"));
+}

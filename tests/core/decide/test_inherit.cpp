@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Bans that another program made: their end, their number, and what follows from them.
+#include <array>
+
 #include "core/decide/engine.h"
 #include "support/common.h"
 
@@ -121,7 +123,7 @@ TEST_CASE("what is inherited twice counts once; of two ends the later one holds"
 
 TEST_CASE("an inherited IPv6 address means its /64; who is ignored inherits nothing") {
     JailRules rules = rules_of("sshd");
-    rules.ignoreip.add(prefix("192.0.2.0/24"));
+    rules.ignoreip.add(std::array{prefix("192.0.2.0/24")});
     Heirs heirs({rules});
     CHECK(heirs.inherit(heirs.past("2001:db8::1", 1000, 1h), 1100) == "banned");
     CHECK(heirs.inherit(heirs.past("2001:db8::2", 1050, 1h), 1100) == "shared");
