@@ -189,8 +189,8 @@ Run import_command(CommandLine& line) {
     line.flag("-a,--all", options->all, "jails that are not enabled, too");
     line.flag("--force", options->force, "write over what is there");
     line.flag("--bans", options->bans,
-              "instead, fail2ban's bans and offences for the bandd that --config or --socket "
-              "names; it may run, and so may fail2ban");
+              "instead, take over fail2ban's bans and offences; bandd may run or not, and so may "
+              "fail2ban");
     line.text("--database", options->database,
               "with --bans: fail2ban's database (default: the dbfile of its configuration)");
     line.text("-j,--jail", options->jail,
