@@ -157,12 +157,12 @@ Json to_json(const BulkOrder& order, const Json& for_all) {
 }
 
 // As many orders from `begin` on as one request may hold, and no more than `most`.
-Json slice_of(const std::vector<BulkOrder>& orders, std::size_t begin, std::size_t most,
-              const Json& for_all) {
+Json slice_of(std::size_t begin, std::size_t end, std::size_t most,
+              const std::function<Json(std::size_t)>& order_at) {
     Json slice = Json::array();
     std::size_t bytes = 0;
-    for (std::size_t i = begin; i < orders.size() && slice.size() < most; ++i) {
-        Json one = to_json(orders[i], for_all);
+    for (std::size_t i = begin; i < end && slice.size() < most; ++i) {
+        Json one = order_at(i);
         bytes += one.dump(-1, ' ', false, Json::error_handler_t::replace).size() + 1;
         if (bytes > slice_bytes && !slice.empty()) break;
         slice.push_back(std::move(one));
@@ -203,34 +203,44 @@ int refuse_bad(const std::vector<Error>& bad) {
     return exit_usage;
 }
 
-std::expected<Json, int> send_orders(const CommonOptions& common, const std::string& command,
-                                     const std::vector<BulkOrder>& orders, const Json& for_all,
-                                     std::vector<Error>& refused) {
+std::expected<Json, int> send_slices(
+    const CommonOptions& common, const std::string& command, std::size_t count,
+    const std::function<Json(std::size_t number)>& order_at, const Json& for_all,
+    const std::function<void(std::size_t number, Error error)>& refuse) {
     Json sums = Json::object();
-    Progress progress(orders.size(), !common.json);
+    Progress progress(count, !common.json);
     auto begun = begin_call(common, "version", Json::object());
     if (!begun) return std::unexpected(begun.error());
     // What bandd does not reach in its turn is sent again: about twice as much as it did last.
     std::size_t most = least_in_a_slice;
-    for (std::size_t done = 0; done < orders.size();) {
+    for (std::size_t done = 0; done < count;) {
         Json arguments = for_all;
-        arguments["orders"] = slice_of(orders, done, most, for_all);
+        arguments["orders"] = slice_of(done, count, most, order_at);
         auto result = ask(begun->client, command, arguments);
         if (!result) return std::unexpected(result.error());
-        std::size_t count = result->value("done", std::size_t{0});
-        if (count == 0) break;
-        for (const Json& one : list(*result, "refused")) {
-            std::size_t at = done + one.value("at", std::size_t{0});
-            Error error = error_from_json(one.value("error", Json::object()));
-            if (at < orders.size()) error.where = orders[at].where;
-            refused.push_back(std::move(error));
-        }
+        std::size_t taken = result->value("done", std::size_t{0});
+        if (taken == 0) break;
+        for (const Json& one : list(*result, "refused"))
+            refuse(done + one.value("at", std::size_t{0}),
+                   error_from_json(one.value("error", Json::object())));
         add_up(sums, *result);
-        done += count;
-        most = std::clamp(2 * count, least_in_a_slice, most_in_a_slice);
+        done += taken;
+        most = std::clamp(2 * taken, least_in_a_slice, most_in_a_slice);
         progress.show(done);
     }
     return sums;
+}
+
+std::expected<Json, int> send_orders(const CommonOptions& common, const std::string& command,
+                                     const std::vector<BulkOrder>& orders, const Json& for_all,
+                                     std::vector<Error>& refused) {
+    return send_slices(
+        common, command, orders.size(),
+        [&](std::size_t number) { return to_json(orders[number], for_all); }, for_all,
+        [&](std::size_t number, Error error) {
+            if (number < orders.size()) error.where = orders[number].where;
+            refused.push_back(std::move(error));
+        });
 }
 
 }  // namespace bandd

@@ -2,6 +2,8 @@
 // Orders for many addresses at once: all are understood before the first one is given.
 #pragma once
 
+#include <expected>
+#include <functional>
 #include <istream>
 #include <optional>
 #include <string>
@@ -40,6 +42,14 @@ Bulk read_bulk(const std::vector<std::string>& words, Instant now);
 
 // Says what is bad, and gives the exit code; exit_done if nothing is.
 int refuse_bad(const std::vector<Error>& bad);
+
+// Sends `count` orders in slices, each one made by `order_at`, and adds up the numbers that are
+// answered. `refuse` gets the number of each that is refused. The error is the exit code, after
+// what failed was said.
+std::expected<Json, int> send_slices(
+    const CommonOptions& common, const std::string& command, std::size_t count,
+    const std::function<Json(std::size_t number)>& order_at, const Json& for_all,
+    const std::function<void(std::size_t number, Error error)>& refuse);
 
 // Sends `orders` in slices, with `for_all` where an order says nothing else, and adds up what is
 // answered: "banned", "unbanned" and so on. Orders that are refused go to `refused`. The error is

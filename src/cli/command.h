@@ -35,7 +35,8 @@ using Command = Run(CommandLine& line);
 // These ask the daemon.
 Command status_command, bans_command, ban_command, unban_command, explain_command, history_command,
     accounts_command, account_command, config_command, allow_command, set_command, stop_command,
-    start_command, reload_command, watch_command, flush_command, version_command;
+    start_command, reload_command, watch_command, flush_command, version_command, get_command,
+    banned_command, ping_command;
 // These need no daemon.
 Command check_command, setup_command, test_command, geo_command, filters_command, replay_command,
     import_command, state_command, keys_command;

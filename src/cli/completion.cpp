@@ -126,7 +126,8 @@ class Completion {
         auto is = [&](std::initializer_list<std::string_view> names) {
             return std::ranges::find(names, command) != names.end();
         };
-        if (is({"status", "config", "set", "stop", "start"}) && taken_.empty()) offer_jails();
+        if (is({"status", "config", "set", "get", "stop", "start"}) && taken_.empty())
+            offer_jails();
         if (is({"unban", "explain", "history"})) offer_addresses("bans", "bans");
         if (is({"help"})) print_commands();
         if (is({"test"}) && taken_.empty())

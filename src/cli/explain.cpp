@@ -72,8 +72,10 @@ void print_jail(const Json& jail) {
     for (const Json& wider : list(jail, "wider")) print_wider(wider);
     if (auto inside = jail.find("inside"); inside != jail.end()) print_inside(*inside);
     if (auto earlier = jail.find("earlier"); earlier != jail.end())
-        fmt::print("  banned {} so far, the last at {}\n", count(*earlier, "bans", "time"),
-                   local_time(text(*earlier, "last")));
+        fmt::print("  banned {} so far, which is remembered {}\n", count(*earlier, "bans", "time"),
+                   text(*earlier, "until").empty()
+                       ? "for ever"
+                       : "until " + local_time(text(*earlier, "until")));
 }
 
 int print_explained(const Json& result) {

@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "cli/completion.h"
+#include "cli/fail2ban_words.h"
 #include "cli/output.h"
 #include "core/base/suggest.h"
 #include "os/random.h"
@@ -47,6 +48,9 @@ constexpr Row rows[] = {
     {"allow", "never ban an address or a CIDR block, until it is removed or a time is over",
      allow_command},
     {"set", "change a jail's bantime, findtime or maxretry until it is set back", set_command},
+    {"get", "a jail's bans or limits, as fail2ban-client tells them", get_command},
+    {"banned", "who is banned by which jail, as fail2ban-client tells it", banned_command},
+    {"ping", "whether bandd answers", ping_command},
     {"stop", "stop a jail and lift its bans, until it is started", stop_command},
     {"start", "start a jail that was stopped", start_command},
     {"reload", "load the configuration again; a bad one changes nothing", reload_command},
@@ -153,6 +157,9 @@ int main(int argc, char** argv) {
     seed_tables();
     // Before all is understood: what is not is said as JSON, too.
     std::vector<std::string_view> words(argv, argv + argc);
+    // Only of who made a link of that name to bandctl.
+    if (argc > 0 && words[0].substr(words[0].rfind('/') + 1) == fail2ban_client_name)
+        return run_fail2ban_client({argv + 1, argv + argc});
     if (std::ranges::find(words, "--json") != words.end()) want_json();
     CLI::App app{"bandctl drives bandd, the ban daemon.", program};
     CommonOptions common;

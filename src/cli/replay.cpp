@@ -44,13 +44,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-struct Options {
-    std::vector<std::string> logs;
-    std::string jail;  // empty if not given
-    bool all = false;
-    std::string offset = "0";                     // if not given
-    std::map<std::string, std::string> of_jails;  // logs that one jail reads: by their path
-};
+using Options = ReplayOptions;
 
 // Standard input as a log.
 constexpr std::string_view standard_input = "-";
@@ -100,16 +94,6 @@ std::string without_rotation(std::string name) {
     if (end != std::string::npos && end + 1 < name.size() && (name[end] == '.' || name[end] == '-'))
         name.resize(end);
     return name;
-}
-
-bool names_log(const JailConfig& jail, const std::string& path) {
-    if (path == standard_input) return jail.reads_stdin;
-    std::error_code fault;
-    std::string whole = fs::absolute(path, fault).lexically_normal().string();
-    return std::ranges::any_of(jail.logs, [&](const LogSpec& log) {
-        return fnmatch(log.path.c_str(), whole.c_str(), FNM_PATHNAME) == 0 ||
-               fnmatch(log.path.c_str(), without_rotation(whole).c_str(), FNM_PATHNAME) == 0;
-    });
 }
 
 // The jails that a log goes through: those that would read it, rotated or not, or what was asked
@@ -163,8 +147,8 @@ Result<LogClock> clock_of(const std::string& text) {
 
 class Replay {
   public:
-    Replay(const CommonOptions& common, const Options& options)
-        : common_(common), options_(options), now_(now()) {}
+    Replay(const CommonOptions& common, const Options& options, const Hear& hear)
+        : common_(common), options_(options), hear_(hear), now_(now()) {}
 
     int run() {
         if (auto ready = prepare(); !ready) {
@@ -174,8 +158,10 @@ class Replay {
         auto begin = Clock::now();
         decide_files(!common_.json);
         double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-        tell_blindness();
-        report_.summarize(scan_.counts(), not_asked_, seconds);
+        if (!hear_) {
+            tell_blindness();
+            report_.summarize(scan_.counts(), not_asked_, seconds);
+        }
         return failed_ ? exit_said_no : exit_done;
     }
 
@@ -400,11 +386,17 @@ class Replay {
             if (outcome_.questions[i].kind != Question::Kind::addresses) ++not_asked_;
             engine_.on_answer({outcome_.questions[i], {}, false, {}}, arrival, outcome_);
         }
-        for (const Event& event : outcome_.events) report_.tell(event);
+        for (const Event& event : outcome_.events) {
+            if (hear_)
+                hear_(engine_, event);
+            else
+                report_.tell(event);
+        }
     }
 
     const CommonOptions& common_;
     const Options& options_;
+    const Hear& hear_;
     Instant now_;
     Config config_;
     Compiled compiled_;
@@ -426,11 +418,26 @@ class Replay {
 std::expected<WouldBeBanned, std::vector<Error>> replay_quietly(
     const CommonOptions& common, const std::vector<std::string>& logs,
     const std::map<std::string, std::string>& of_jails, Instant since) {
-    Options options;
+    ReplayOptions options;
     options.logs = logs;
     options.of_jails = of_jails;
     for (const auto& [path, jail] : of_jails) options.logs.push_back(path);
-    return Replay(common, options).run_quietly(since);
+    const Hear nobody;
+    return Replay(common, options, nobody).run_quietly(since);
+}
+
+bool names_log(const JailConfig& jail, const std::string& path) {
+    if (path == standard_input) return jail.reads_stdin;
+    std::error_code fault;
+    std::string whole = fs::absolute(path, fault).lexically_normal().string();
+    return std::ranges::any_of(jail.logs, [&](const LogSpec& log) {
+        return fnmatch(log.path.c_str(), whole.c_str(), FNM_PATHNAME) == 0 ||
+               fnmatch(log.path.c_str(), without_rotation(whole).c_str(), FNM_PATHNAME) == 0;
+    });
+}
+
+int replay(const CommonOptions& common, const ReplayOptions& options, const Hear& hear) {
+    return Replay(common, options, hear).run();
 }
 
 Run replay_command(CommandLine& line) {
@@ -444,7 +451,7 @@ Run replay_command(CommandLine& line) {
     return [options](const CommonOptions& common) {
         // A ban has some kilobytes to tell.
         if (isatty(STDOUT_FILENO) == 0) std::setvbuf(stdout, nullptr, _IOFBF, 64 << 10);
-        return Replay(common, *options).run();
+        return replay(common, *options);
     };
 }
 

@@ -73,6 +73,7 @@ std::span<const CommandRow> ban_commands();
 std::span<const CommandRow> history_commands();
 std::span<const CommandRow> account_commands();
 std::span<const CommandRow> override_commands();
+std::span<const CommandRow> inherit_commands();
 
 // For the functions of the tables.
 inline constexpr std::size_t most_in_an_answer = 10'000;  // bans, accounts
@@ -85,6 +86,11 @@ Result<Instant> since_when(const std::string& text, Instant at);
 // `then` how many they were.
 void lift_all(CommandParts& parts, std::optional<JailIndex> jail, Unbanned::Why why,
               std::function<void(const Ban&)> each, std::function<void(std::size_t)> then);
+// Carries out many "orders", or the first of them: "done" says how many. The client sends the rest
+// again, so that others have their turns meanwhile. `carry_out` does one, and gives why it cannot;
+// these are "refused".
+Json in_slice(const Json& arguments,
+              const std::function<std::optional<Json>(const Json& order)>& carry_out);
 Error no_such_jail(const CommandParts& parts, const std::string& name);
 Result<JailIndex> find_jail(const CommandParts& parts, const std::string& name);
 

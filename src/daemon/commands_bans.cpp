@@ -321,27 +321,6 @@ Error nothing_lifted(const CommandParts& parts, const Prefix& prefix,
         {}};
 }
 
-// Many orders, some milliseconds' worth of them: "done" says how many. The client sends the rest
-// again, so that others have their turns meanwhile.
-constexpr double longest_slice = 0.002;   // seconds
-constexpr std::size_t least_orders = 32;  // however slow the machine is
-
-// `carry_out` does one, and gives why it cannot.
-Json in_slice(const Json& arguments,
-              const std::function<std::optional<Json>(const Json& order)>& carry_out) {
-    const Json orders = arguments.value("orders", Json::array());
-    Json refused = Json::array();
-    std::size_t done = 0;
-    double begin = stopwatch();
-    for (const Json& order : orders) {
-        if (done >= least_orders && stopwatch() - begin > longest_slice) break;
-        if (auto why = carry_out(order); why && why->contains("error"))
-            refused.push_back({{"at", done}, {"error", (*why)["error"]}});
-        ++done;
-    }
-    return {{"done", done}, {"refused", std::move(refused)}};
-}
-
 // With "check" nobody is banned, and only what would be refused is told.
 Json ban_many(CommandParts& parts, const Json& arguments, const Reply&) {
     bool only_check = arguments.value("check", Json(false)) == true;
@@ -466,6 +445,25 @@ void lift_all(CommandParts& parts, std::optional<JailIndex> jail, Unbanned::Why 
         if (!more) then(work->count);
         return more;
     });
+}
+
+// Some milliseconds' worth.
+constexpr double longest_slice = 0.002;   // seconds
+constexpr std::size_t least_orders = 32;  // however slow the machine is
+
+Json in_slice(const Json& arguments,
+              const std::function<std::optional<Json>(const Json& order)>& carry_out) {
+    const Json orders = arguments.value("orders", Json::array());
+    Json refused = Json::array();
+    std::size_t done = 0;
+    double begin = stopwatch();
+    for (const Json& order : orders) {
+        if (done >= least_orders && stopwatch() - begin > longest_slice) break;
+        if (auto why = carry_out(order); why && why->contains("error"))
+            refused.push_back({{"at", done}, {"error", (*why)["error"]}});
+        ++done;
+    }
+    return {{"done", done}, {"refused", std::move(refused)}};
 }
 
 std::span<const CommandRow> ban_commands() {

@@ -144,7 +144,8 @@ Json explain_jail(const CommandParts& parts, JailIndex jail, const Prefix& prefi
         rules.where->evaluate({prefix.network, {}, &parts.facts}) == Truth::no)
         entry["where"] = rules.where->text();
     if (auto offences = engine.offences(jail, key))
-        entry["earlier"] = {{"bans", offences->count}, {"last", format_rfc3339(offences->last)}};
+        entry["earlier"] = {{"bans", offences->count},
+                            {"until", time_to_json(offences->last + parts.config.dbpurgeage)}};
     return entry;
 }
 

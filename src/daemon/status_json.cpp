@@ -67,6 +67,13 @@ Json to_json(const JailStatus& jail) {
     for (const LogStatus& log : jail.logs) json["logs"].push_back(to_json(log));
     for (const ActionStatus& action : jail.actions) json["actions"].push_back(to_json(action));
     json["ports"] = jail.ports;
+    // For programs; a ban for ever is -1, as fail2ban has it.
+    auto seconds = [](Duration span) -> std::int64_t {
+        return span == forever ? -1
+                               : std::chrono::duration_cast<std::chrono::seconds>(span).count();
+    };
+    json["seconds"] = {{"bantime", seconds(jail.bantime)},
+                       {"findtime", jail.findtime ? Json(seconds(*jail.findtime)) : Json()}};
     if (jail.blindness) json["blindness"] = to_json(*jail.blindness, jail.blind_pattern);
     return json;
 }

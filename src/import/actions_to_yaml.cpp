@@ -31,6 +31,13 @@ bool is_firewall(std::string_view name) {
     });
 }
 
+// A tag of fail2ban's, and not an address in angle brackets or the begin of HTML.
+bool is_tag(std::string_view text) {
+    return !text.empty() && std::ranges::all_of(ascii_lower(text), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    });
+}
+
 // What a shell runs at `event`: names that bandd has another for are replaced; where the action
 // tells IPv4 and IPv6 apart, it does so, too.
 std::string script_of(const ActionDefinition& action, const char* event) {
@@ -57,7 +64,7 @@ std::string script_of(const ActionDefinition& action, const char* event) {
 // An action's command as bandd runs it: a shell's program. Tags whose text strangers choose become
 // its arguments: "<matches>" in the program is "${1}", and "<matches>" its first argument.
 std::vector<std::string> argv_of(const ActionDefinition& action, const char* event,
-                                 const Note& note) {
+                                 const Tell& tell) {
     std::string script = script_of(action, event);
     if (script.empty()) return {};
     std::vector<std::string> arguments;
@@ -74,9 +81,9 @@ std::vector<std::string> argv_of(const ActionDefinition& action, const char* eve
         }
         bool field = tag.starts_with("F-");
         if (tag != "matches" && tag != "reason" && !field) {
-            if (!tag.empty())
-                note("action " + action.reference.name + ": <" + tag + "> in " + event +
-                     " is not known to bandd and stays as it is");
+            if (is_tag(tag))
+                tell(Fate::undecided, "action " + action.reference.name + ": <" + tag + "> in " +
+                                          event + " is not known to bandd and stays as it is");
             at = end + 1;
             continue;
         }
@@ -107,7 +114,7 @@ bool writes_files(std::string_view text) {
 }
 
 // fail2ban runs all programs as root. bandd does so only where it is known to be needed.
-std::string rights_to_yaml(const ActionDefinition& action, const Note& note) {
+std::string rights_to_yaml(const ActionDefinition& action, const Tell& tell) {
     const std::string& name = action.reference.name;
     std::optional<ProgramNeed> need;
     bool writes = false;
@@ -119,8 +126,8 @@ std::string rights_to_yaml(const ActionDefinition& action, const Note& note) {
     }
     if (writes) need = ProgramNeed{"", true, {}};
     if (!need) {
-        note("action " + name + " runs as " + std::string(default_program_user) +
-             ", without root's rights; write \"user: root\" if it needs them");
+        tell(Fate::undecided, "action " + name + " runs as " + std::string(default_program_user) +
+                                  ", without root's rights; write \"user: root\" if it needs them");
         return {};
     }
     std::string text;
@@ -128,25 +135,28 @@ std::string rights_to_yaml(const ActionDefinition& action, const Note& note) {
     return text;
 }
 
-std::string program(const ActionDefinition& action, const Note& note) {
+std::string program(const ActionDefinition& action, const Tell& tell) {
     const std::string& name = action.reference.name;
+    std::string events;
     for (const char* event : {"actionstart", "actionstop", "actioncheck", "actionflush",
                               "actionprolong", "actionreload", "actionrepair"})
         if (option(action.options, event).find_first_not_of(" \t\n") != std::string::npos)
-            note("action " + name + ": " + event + " has no counterpart in bandd");
+            events += (events.empty() ? "" : ", ") + std::string(event);
+    if (!events.empty())
+        tell(Fate::lost, "action " + name + ": what it does besides bans (" + events + ")");
     std::string text;
     for (auto [event, key] : {std::pair{"actionban", "ban"}, std::pair{"actionunban", "unban"}}) {
-        std::vector<std::string> argv = argv_of(action, event, note);
+        std::vector<std::string> argv = argv_of(action, event, tell);
         if (argv.empty()) continue;
         text += std::string("        ") + key + ":\n";
         for (const std::string& word : argv)
             text += "          - " + yaml_block(word, "            ") + "\n";
     }
     if (text.empty()) {
-        note("action " + name + " has neither actionban nor actionunban");
+        tell(Fate::lost, "action " + name + " has neither actionban nor actionunban");
         return {};
     }
-    return "    - exec:  # " + name + "\n" + text + rights_to_yaml(action, note);
+    return "    - exec:  # " + name + "\n" + text + rights_to_yaml(action, tell);
 }
 
 // What all firewall actions of a jail come to.
@@ -165,12 +175,12 @@ bool closes_every_port(const std::string& name, const Options& options) {
            port.empty() || port == "0:65535" || port == "1:65535" || port == "0-65535";
 }
 
-void add(const ActionDefinition& action, Firewall& firewall, const Note& note) {
+void add(const ActionDefinition& action, Firewall& firewall, const Tell& tell) {
     const std::string& name = action.reference.name;
     std::string block = ascii_lower(option(action.options, "blocktype"));
     if (block.starts_with("return") || block.starts_with("accept")) {
-        note("action " + name + " lets addresses through (blocktype = " + block +
-             "), which bandd has no action for");
+        tell(Fate::lost, "action " + name + " lets addresses through (blocktype = " + block +
+                             "), which bandd has no action for");
         return;
     }
     firewall.any = true;
@@ -183,16 +193,18 @@ void add(const ActionDefinition& action, Firewall& firewall, const Note& note) {
     // Each firewall's own ways (chains, tables, marks) have no counterpart: bandd's table is looked
     // at before them all.
     if (name.find("-log") != std::string::npos)
-        note("action " + name + ": packets are not logged; add log_prefix to nftables");
+        tell(Fate::undecided,
+             "action " + name + ": packets are not logged; add log_prefix to nftables for that");
 }
 
-std::string ports_to_yaml(const Firewall& firewall, const Note& note) {
+std::string ports_to_yaml(const Firewall& firewall, const Tell& tell) {
     std::string ports;
     for (std::string port : firewall.ports) {
         auto colon = port.find(':');
         if (!parse_port(port.substr(0, colon)) ||
             (colon != std::string::npos && !parse_port(port.substr(colon + 1)))) {
-            note("port = " + port + " is no service that bandd knows; write its number");
+            tell(Fate::undecided,
+                 "port = " + port + " is no service that bandd knows; write its number");
             continue;
         }
         if (colon != std::string::npos) port[colon] = '-';
@@ -203,7 +215,7 @@ std::string ports_to_yaml(const Firewall& firewall, const Note& note) {
         if (protocol == "tcp" || protocol == "udp")
             protocols += (protocols.empty() ? "" : ", ") + protocol;
         else
-            note("protocol = " + protocol + " is not known to bandd");
+            tell(Fate::lost, "protocol = " + protocol + " is not known to bandd");
     }
     std::string text = "  port: [" + ports + "]\n";
     if (!protocols.empty()) text += "  protocol: [" + protocols + "]\n";
@@ -212,25 +224,25 @@ std::string ports_to_yaml(const Firewall& firewall, const Note& note) {
 
 }  // namespace
 
-std::string actions_to_yaml(const JailDefinition& jail, const Note& note) {
+std::string actions_to_yaml(const JailDefinition& jail, const Tell& tell) {
     std::string list;
     Firewall firewall;
     for (const ActionDefinition& action : jail.actions) {
         if (action.python)
-            note("action " + action.reference.name +
-                 " is written in Python and cannot be carried over");
+            tell(Fate::lost, "action " + action.reference.name +
+                                 " is written in Python and cannot be carried over");
         else if (is_firewall(action.reference.name))
-            add(action, firewall, note);
+            add(action, firewall, tell);
         else
-            list += program(action, note);
+            list += program(action, tell);
     }
     if (firewall.any)
         list = std::string("    - nftables: {verdict: ") + (firewall.drop ? "drop" : "reject") +
                "}\n" + list;
     std::string text = list.empty() ? "  action: []\n" : "  action:\n" + list;
-    if (list.empty()) note("no action of it could be carried over: it bans nobody");
+    if (list.empty()) tell(Fate::lost, "no action of it could be carried over: it bans nobody");
     if (firewall.any && !firewall.all_ports && !firewall.ports.empty())
-        text += ports_to_yaml(firewall, note);
+        text += ports_to_yaml(firewall, tell);
     return text;
 }
 

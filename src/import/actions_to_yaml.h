@@ -6,14 +6,15 @@
 #include <string>
 
 #include "import/fail2ban_reader.h"
+#include "import/notes.h"
 
 namespace bandd::fail2ban {
 
-// What is not carried over, and why.
-using Note = std::function<void(const std::string& what)>;
+// What becomes of an action.
+using Tell = std::function<void(Fate fate, const std::string& what)>;
 
 // The lines of the jail's map, indented by two. Actions that fill the machine's own packet filter
 // become one `nftables`, all others an `exec` each.
-std::string actions_to_yaml(const JailDefinition& jail, const Note& note);
+std::string actions_to_yaml(const JailDefinition& jail, const Tell& tell);
 
 }  // namespace bandd::fail2ban

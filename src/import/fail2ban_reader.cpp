@@ -451,6 +451,16 @@ JailDefinition read_jail(const std::string& base, Ini ini, const std::string& na
 
 }  // namespace
 
+Options read_server(const std::string& base, std::vector<Error>& faults) {
+    Options options;
+    Ini server;
+    if (server.read(base, "fail2ban", faults))
+        for (const std::string& option : server.options("Definition", true))
+            if (auto value = server.get("Definition", option); value && *value)
+                options.insert_or_assign(option, **value);
+    return options;
+}
+
 Result<Definitions> read_definitions(const std::string& base, bool with_disabled) {
     Definitions all;
     Ini ini;
@@ -461,13 +471,10 @@ Result<Definitions> read_definitions(const std::string& base, bool with_disabled
     if (!ini.read(base, "jail", all.faults))
         return fail("\"" + base + "\"", "holds no jail.conf and no jail.local",
                     "name fail2ban's configuration with --from DIR");
+    all.files = ini.files();
     ini.set_default("fail2ban_version", "1.0.2");
     ini.set_default("fail2ban_confpath", base);
-    Ini server;
-    if (server.read(base, "fail2ban", all.faults))
-        for (const std::string& option : server.options("Definition", true))
-            if (auto value = server.get("Definition", option); value && *value)
-                all.server.insert_or_assign(option, **value);
+    all.server = read_server(base, all.faults);
     for (const std::string& name : ini.sections()) {
         if (name == "INCLUDES") continue;
         auto enabled = ini.get(name, "enabled");

@@ -63,9 +63,12 @@ struct JailDefinition {
 
 struct Definitions {
     std::vector<JailDefinition> jails;
-    Options server;  // [Definition] of fail2ban.conf
+    std::vector<std::string> files;  // that jails were read from
+    Options server;                  // [Definition] of fail2ban.conf
     std::vector<Error> faults;
 };
+// [Definition] of fail2ban.conf and what overrides it; empty if there is none.
+Options read_server(const std::string& base, std::vector<Error>& faults);
 // `with_disabled`: those that are not enabled, too.
 Result<Definitions> read_definitions(const std::string& base, bool with_disabled);
 

@@ -3,7 +3,11 @@
 #include "import/to_yaml.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <optional>
 
 #include "config/names.h"
@@ -15,9 +19,7 @@
 #include "import/words.h"
 
 namespace bandd::fail2ban {
-namespace {
 
-// A jail's name that bandd takes.
 std::string bandd_name(std::string name) {
     for (char& c : name)
         if (!is_jail_name("a" + std::string(1, c))) c = '_';
@@ -25,27 +27,72 @@ std::string bandd_name(std::string name) {
     return name.substr(0, 63);
 }
 
+namespace {
+
+// A jail that counts what fail2ban writes of its own bans.
+bool counts_bans(const JailDefinition& jail, const Options& server) {
+    if (jail.filter.name == "recidive") return true;
+    std::string own = option(server, "logtarget");
+    auto logs = words_of(option(jail.options, "logpath"));
+    std::erase_if(logs, [](const std::string& word) { return word == "tail" || word == "head"; });
+    return own.starts_with('/') && !logs.empty() &&
+           std::ranges::all_of(logs, [&](const std::string& log) { return log == own; });
+}
+
+std::string without_spaces(std::string text) {
+    std::erase_if(text, [](char c) { return c == ' ' || c == '\t' || c == '\n'; });
+    return text;
+}
+
+// A factor or multiplier: "2", "1.5", or "2.0 / 2.885385", as fail2ban has Python work it out.
+std::optional<double> parse_factor(const std::string& text) {
+    std::string plain = without_spaces(text);
+    auto number = [](const std::string& digits) -> std::optional<double> {
+        char* end = nullptr;
+        double value = std::strtod(digits.c_str(), &end);
+        if (digits.empty() || *end != '\0' || !(value > 0) || !std::isfinite(value)) return {};
+        return value;
+    };
+    auto slash = plain.find('/');
+    if (slash == std::string::npos) return number(plain);
+    auto over = number(plain.substr(0, slash));
+    auto under = number(plain.substr(slash + 1));
+    return over && under ? std::optional(*over / *under) : std::nullopt;
+}
+
+std::string yaml_number(double value) {
+    std::array<char, 32> text{};
+    std::snprintf(text.data(), text.size(), "%.5g",
+                  value);  // 2.885385 is log2(e), but not all of it
+    return text.data();
+}
+
+// The formulas of fail2ban's own jail.conf. The first is what it takes if none is given: the n-th
+// ban is 2^(n-1) times as long. Of the second it is e^(factor * (n-1)) times.
+constexpr std::string_view doubling = "ban.Time*(1<<(ban.Countifban.Count<20else20))*banFactor";
+constexpr std::string_view growing_by_e =
+    "ban.Time*math.exp(float(ban.Count+1)*banFactor)/math.exp(1*banFactor)";
+
 class JailWriter {
   public:
     JailWriter(const JailDefinition& jail, Imported& out) : jail_(jail), out_(out) {}
 
-    // The jail's file; empty if it cannot be carried over at all.
+    // The jail's file; empty if it cannot be carried over at all. Without a filter it counts bans.
     std::optional<std::string> run(const std::string& filter_name) {
         name_ = bandd_name(jail_.name);
-        if (name_ != jail_.name) note("is called " + name_ + " here, as bandd's names go");
-        for (const Error& problem : jail_.problems) note(to_line(problem));
-        if (jail_.filter.failregex.empty()) {
-            note("left out: it has no failregex");
+        if (name_ != jail_.name)
+            tell(Fate::changed, "is called " + name_ + " here, as bandd's names go");
+        for (const Error& problem : jail_.problems) tell(Fate::lost, to_line(problem));
+        if (jail_.filter.failregex.empty() && !filter_name.empty()) {
+            tell(Fate::lost, "left out: it has no failregex");
             return {};
         }
         text_ = name_ + ":\n";
-        bool journal = option(jail_.options, "backend").starts_with("systemd");
         line("enabled", jail_.enabled ? "true" : "false");
-        line("filter", yaml_text(filter_name));
-        if (journal)
-            entries();
+        if (filter_name.empty())
+            bans();
         else
-            logs();
+            lines(filter_name);
         number("maxretry");
         duration("findtime", "findtime");
         duration("bantime", "bantime");
@@ -53,17 +100,32 @@ class JailWriter {
         ignoring();
         number("maxmatches");
         encoding();
-        text_ += actions_to_yaml(jail_, [this](const std::string& what) { note(what); });
+        text_ += actions_to_yaml(jail_,
+                                 [this](Fate fate, const std::string& what) { tell(fate, what); });
         return text_;
     }
 
   private:
-    void note(const std::string& what) {
-        std::string whole = "jail " + jail_.name + ": " + what;
-        if (std::ranges::find(out_.notes, whole) == out_.notes.end()) out_.notes.push_back(whole);
-    }
+    void tell(Fate fate, const std::string& what) { out_.notes.add(fate, jail_.name, what); }
     void line(const std::string& key, const std::string& value) {
         text_ += "  " + key + ": " + value + "\n";
+    }
+
+    void lines(const std::string& filter_name) {
+        line("filter", yaml_text(filter_name));
+        if (option(jail_.options, "backend").starts_with("systemd"))
+            entries();
+        else
+            logs();
+    }
+
+    void bans() {
+        line("source", "bans");
+        bool own_patterns = jail_.filter.name != "recidive" || jail_.options.contains("failregex");
+        tell(
+            own_patterns ? Fate::changed : Fate::carried,
+            std::string("counts bandd's own bans (source: bans), not the lines of fail2ban's log") +
+                (own_patterns ? ": those of all jails, whatever its patterns say" : ""));
     }
 
     // backend = systemd[journalfiles=…, journalpath=…, journalflags=…]
@@ -73,7 +135,7 @@ class JailWriter {
             options = backend->options;
         for (const auto& [name, value] : options)
             if (name != "journalpath")
-                note("backend: " + name + " = " + value + " is not carried over");
+                tell(Fate::lost, "backend: " + name + " = " + value + " is not carried over");
         std::string directory = option(options, "journalpath");
         if (jail_.filter.journalmatch.empty() && directory.empty()) {
             line("journal", "true");
@@ -120,10 +182,10 @@ class JailWriter {
         bool digits = std::ranges::all_of(value, [](char c) { return c >= '0' && c <= '9'; });
         long most = name == "maxmatches" ? 100 : 1000;
         if (!digits || value.size() > 9) {
-            note(name + " = " + value + " is no number that bandd takes");
+            tell(Fate::undecided, name + " = " + value + " is no number that bandd takes");
         } else if (std::stol(value) > most) {
-            note(name + " = " + value + " is more than bandd's " + std::to_string(most) +
-                 ", which is taken instead");
+            tell(Fate::changed, name + " = " + value + " is more than bandd's " +
+                                    std::to_string(most) + ", which is taken instead");
             line(name, std::to_string(most));
         } else {
             line(name, value);
@@ -136,60 +198,83 @@ class JailWriter {
         if (value == "-1" || parse_duration(value))
             line(key, value == "-1" ? "forever" : yaml_text(value));
         else
-            note(name + " = " + value + " is no duration that bandd takes");
+            tell(Fate::undecided, name + " = " + value + " is no duration that bandd takes");
     }
 
-    // fail2ban: bantime * 2^n * factor, or multipliers; bandd: bantime * factor^n.
-    std::string factor() {
+    // fail2ban: bantime * formula(bans before) from the second ban on. bandd: bantime * factor^n.
+    struct Growth {
+        double factor = 2;
+        std::optional<double> longest;  // times bantime
+    };
+    Growth growth() {
         std::string list = option(jail_.options, "bantime.multipliers");
         std::string formula = option(jail_.options, "bantime.formula");
-        if (list.empty()) {
-            if (!formula.empty())
-                note(
-                    "bantime.formula cannot be carried over, each ban is twice as long as the one "
-                    "before: " +
-                    formula);
-            return "2";
-        }
+        std::string given = option(jail_.options, "bantime.factor");
+        std::optional<double> by = given.empty() ? std::optional(1.0) : parse_factor(given);
+        if (list.empty() && without_spaces(formula) == growing_by_e && by && std::exp(*by) <= 1000)
+            return {std::exp(*by), {}};
+        Growth growth;
+        if (!list.empty())
+            growth = growth_of(list);
+        else if (!formula.empty() && without_spaces(formula) != doubling)
+            tell(Fate::changed,
+                 "bantime.formula = " + formula + ": each ban is twice as long as the one before");
+        if (by != 1.0)
+            tell(Fate::changed, "bantime.factor = " + given +
+                                    ": bans from the second one on are not longer by that");
+        return growth;
+    }
+
+    Growth growth_of(const std::string& list) {
         std::vector<double> numbers;
         for (const std::string& word : words_of(list))
-            numbers.push_back(std::strtod(word.c_str(), nullptr));
-        double ratio = numbers.size() > 1 && numbers[0] > 0 ? numbers[1] / numbers[0] : 0;
-        bool even = ratio >= 1;
+            numbers.push_back(parse_factor(word).value_or(0));
+        numbers.front() = 1;  // the first ban is not multiplied
+        double ratio = numbers.size() > 1 ? numbers[1] : 1;
+        bool even = ratio >= 1 && ratio <= 1000;
         for (std::size_t i = 1; i < numbers.size(); ++i)
             even = even && std::abs(numbers[i] - numbers[i - 1] * ratio) < 1e-9 * numbers[i];
-        if (!even) {
-            note("bantime.multipliers = " + list +
-                 ": bandd only knows a constant factor, 2 is taken");
-            return "2";
-        }
-        std::string factor = std::to_string(ratio);
-        factor.erase(factor.find_last_not_of('0') + 1);
-        if (factor.ends_with('.')) factor.pop_back();
-        bool endless = option(jail_.options, "bantime.maxtime").empty();
-        note("bantime.multipliers = " + list + " became a factor of " + factor +
-             " from ban to ban" +
-             (endless ? "; after the last one fail2ban stays there, bandd goes on to its maximum"
-                      : ""));
-        return factor;
+        if (even) return {ratio, numbers.back()};
+        tell(Fate::changed,
+             "bantime.multipliers = " + list + ": each ban is twice as long as the one before");
+        return {};
     }
+
+    // What no ban is longer than: fail2ban knows no such time unless it is told, and the last of
+    // its multipliers is a limit, too.
+    std::string longest_ban(const Growth& growth) {
+        std::string given = option(jail_.options, "bantime.maxtime");
+        std::optional<Duration> most = parse_duration(given);
+        if (!given.empty() && !most)
+            tell(Fate::undecided,
+                 "bantime.maxtime = " + given + " is no duration that bandd takes");
+        auto base = parse_duration(option(jail_.options, "bantime"));
+        if (growth.longest && base && *base > Duration{0}) {
+            double seconds = *growth.longest * std::chrono::duration<double>(*base).count();
+            if (!most || seconds < std::chrono::duration<double>(*most).count())
+                return std::to_string(std::llround(std::min(seconds, longest_seconds)));
+        }
+        return most ? yaml_text(given) : "forever";
+    }
+    static constexpr double longest_seconds = 1e9;
 
     void increment() {
         if (!is_true(option(jail_.options, "bantime.increment"))) return;
-        std::string inside = "factor: " + factor();
-        if (std::string by = option(jail_.options, "bantime.factor"); !by.empty() && by != "1")
-            note("bantime.factor = " + by + " is not carried over");
-        for (auto [from, to] :
-             {std::pair{"bantime.maxtime", "maximum"}, std::pair{"bantime.rndtime", "jitter"}}) {
-            std::string value = option(jail_.options, from);
-            if (value.empty()) continue;
+        Growth growth = this->growth();
+        std::string inside =
+            "factor: " + yaml_number(growth.factor) + ", maximum: " + longest_ban(growth);
+        if (std::string value = option(jail_.options, "bantime.rndtime"); !value.empty()) {
             if (parse_duration(value))
-                inside += std::string(", ") + to + ": " + yaml_text(value);
+                inside += ", jitter: " + yaml_text(value);
             else
-                note(std::string(from) + " = " + value + " is no duration that bandd takes");
+                tell(Fate::undecided,
+                     "bantime.rndtime = " + value + " is no duration that bandd takes");
         }
         if (is_true(option(jail_.options, "bantime.overalljails"))) inside += ", all_jails: true";
         line("bantime.increment", "{" + inside + "}");
+        tell(Fate::changed,
+             "bantime.increment: who was banned before needs maxretry hits again; fail2ban counts "
+             "each of his for two or more");
     }
 
     void ignoring() {
@@ -198,7 +283,7 @@ class JailWriter {
             if (word.starts_with("file:") || parse_prefix(word) || is_host_name(word))
                 good.push_back(yaml_text(word));
             else
-                note("ignoreip = " + word + " is no address and no host name");
+                tell(Fate::undecided, "ignoreip = " + word + " is no address and no host name");
         }
         if (!good.empty()) {
             text_ += "  ignoreip: [";
@@ -217,15 +302,17 @@ class JailWriter {
         for (std::size_t at = 0; (at = command.find('<', at)) != std::string::npos; ++at) {
             std::string tag = command.substr(at, command.find('>', at) + 1 - at);
             if (tag != "<ip>" && tag != "<family>" && tag != "<jail>" && tag.ends_with('>'))
-                note("ignorecommand: " + tag + " is not known to bandd and stays as it is");
+                tell(Fate::undecided,
+                     "ignorecommand: " + tag + " is not known to bandd and stays as it is");
         }
         std::vector<std::string> argv = words_of(command);
         // What needs a shell gets one; nothing of what is put in for a tag means anything to it.
         bool plain = command.find_first_of("\"'\\$`|&;()*?[]{}~#\n") == std::string::npos;
         if (!plain || !argv.front().starts_with('/'))
             argv = {"/bin/sh", "-c", command, "ignorecommand"};
-        note("ignorecommand runs as " + std::string(default_program_user) +
-             ", without root's rights; give it \"user: root\" if it needs them");
+        tell(Fate::undecided,
+             "ignorecommand runs as " + std::string(default_program_user) +
+                 ", without root's rights; give it \"user: root\" if it needs them");
         text_ += "  ignorecommand:\n";
         for (const std::string& word : argv) text_ += "    - " + yaml_block(word, "      ") + "\n";
     }
@@ -245,7 +332,8 @@ class JailWriter {
         else if (name == "utf-16be" || name == "utf_16_be")
             line("encoding", "utf-16be");
         else
-            note("logencoding = " + name + " is not known to bandd, lines are taken as bytes");
+            tell(Fate::changed,
+                 "logencoding = " + name + " is not known to bandd, lines are taken as bytes");
     }
 
     const JailDefinition& jail_;
@@ -273,19 +361,35 @@ std::string root_to_yaml(const Options& server, const std::string& origin) {
     return text;
 }
 
+// Whether others than its owner and group may not read it.
+bool is_private(const std::string& file) {
+    std::error_code fault;
+    auto rights = std::filesystem::status(file, fault).permissions();
+    return !fault && (rights & std::filesystem::perms::others_read) == std::filesystem::perms::none;
+}
+bool any_private(const std::vector<std::string>& files) {
+    return std::ranges::any_of(files, is_private);
+}
+
 class ConfigurationWriter {
   public:
-    explicit ConfigurationWriter(std::string origin) : origin_(std::move(origin)) {}
+    ConfigurationWriter(const Definitions& from, std::string origin)
+        : from_(from), origin_(std::move(origin)), private_(any_private(from.files)) {}
 
     void add(const JailDefinition& jail) {
-        std::string content = filter_to_yaml(jail.filter, jail.filter.name);
-        std::string filter = filter_name(jail, content);
+        bool reads = !counts_bans(jail, from_.server);
+        std::string content = reads ? filter_to_yaml(jail.filter, jail.filter.name) : "";
+        std::string filter = reads ? filter_name(jail, content) : "";
         auto text = JailWriter(jail, out_).run(filter);
         if (!text) return;
-        filters_.emplace(content, filter);
-        if (out_.files.emplace(filter_file(filter), content).second) ++out_.filters;
-        out_.files["jails/" + bandd_name(jail.name) + ".yaml"] =
+        if (reads) add_filter(jail, filter, content);
+        std::string file = "jails/" + bandd_name(jail.name) + ".yaml";
+        out_.files[file] =
             "# from [" + jail.name + "] of " + origin_ + ", by bandctl import fail2ban\n" + *text;
+        if (private_ || std::ranges::any_of(jail.actions, [](const ActionDefinition& action) {
+                return any_private(action.files);
+            }))
+            out_.secret.insert(file);
         ++out_.jails;
         if (jail.enabled) ++out_.enabled;
     }
@@ -296,6 +400,18 @@ class ConfigurationWriter {
     static std::string filter_file(const std::string& name) { return "filters/" + name + ".yaml"; }
     bool is_taken(const std::string& name) const { return out_.files.contains(filter_file(name)); }
 
+    void add_filter(const JailDefinition& jail, const std::string& name,
+                    const std::string& content) {
+        filters_.emplace(content, name);
+        if (out_.files.emplace(filter_file(name), content).second) ++out_.filters;
+        // What the jail itself says of it comes from the jails' files.
+        bool of_jail =
+            std::ranges::any_of(std::array{"failregex", "ignoreregex", "prefregex", "datepattern"},
+                                [&](const char* option) { return jail.options.contains(option); });
+        if (any_private(jail.filter.files) || (private_ && of_jail))
+            out_.secret.insert(filter_file(name));
+    }
+
     // Jails whose filters come out the same share one; otherwise each has its own.
     std::string filter_name(const JailDefinition& jail, const std::string& content) const {
         if (auto known = filters_.find(content); known != filters_.end()) return known->second;
@@ -305,7 +421,9 @@ class ConfigurationWriter {
         return name;
     }
 
+    const Definitions& from_;
     std::string origin_;
+    bool private_;  // a file of the jails is
     Imported out_;
     std::map<std::string, std::string> filters_;  // a filter's file -> its name
 };
@@ -313,20 +431,15 @@ class ConfigurationWriter {
 }  // namespace
 
 Imported to_yaml(const Definitions& definitions, const std::string& origin) {
-    ConfigurationWriter writer(origin);
+    ConfigurationWriter writer(definitions, origin);
     Imported& out = writer.out();
-    for (const Error& fault : definitions.faults) out.notes.push_back(to_line(fault));
-    std::size_t left_out = 0;
+    for (const Error& fault : definitions.faults) out.notes.add(Fate::lost, "", to_line(fault));
     for (const JailDefinition& jail : definitions.jails) {
         if (jail.options.empty())
-            ++left_out;
+            ++out.left_out;
         else
             writer.add(jail);
     }
-    if (left_out > 0)
-        out.notes.push_back(
-            std::to_string(left_out) +
-            " jails are not enabled there and were left out; --all takes them, too");
     out.files["bandd.yaml"] = root_to_yaml(definitions.server, origin);
     return std::move(out);
 }

@@ -3,10 +3,11 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
-#include <vector>
 
 #include "import/fail2ban_reader.h"
+#include "import/notes.h"
 
 namespace bandd::fail2ban {
 
@@ -15,13 +16,18 @@ std::string yaml_text(std::string_view text);
 // The same, a text of several lines as such, each after `indent`.
 std::string yaml_block(std::string_view text, std::string_view indent);
 
+// A jail's name that bandd takes.
+std::string bandd_name(std::string name);
+
 // filters/NAME.yaml. `origin`: where it came from, for the comment.
 std::string filter_to_yaml(const FilterDefinition& filter, const std::string& origin);
 
 struct Imported {
     std::map<std::string, std::string> files;  // name below the output directory -> content
-    std::vector<std::string> notes;            // what was not carried over, and why; one line each
+    std::set<std::string> secret;              // of them: made of what not everybody could read
+    Notes notes;
     std::size_t jails = 0, enabled = 0, filters = 0;
+    std::size_t left_out = 0;  // jails that are not enabled
 };
 Imported to_yaml(const Definitions& definitions, const std::string& origin);
 

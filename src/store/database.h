@@ -150,6 +150,7 @@ class Statement {
         return sqlite3_column_type(statement_, column) == SQLITE_NULL;
     }
     std::int64_t integer_at(int column) const { return sqlite3_column_int64(statement_, column); }
+    double real_at(int column) const { return sqlite3_column_double(statement_, column); }
     std::string_view bytes_at(int column) const {
         const void* data = sqlite3_column_blob(statement_, column);
         return {static_cast<const char*>(data),

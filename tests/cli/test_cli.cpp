@@ -109,10 +109,10 @@ TEST_CASE("usage: help for all and each, exit code 2 for what is not understood"
     Ran help = bandctl("--help");
     CHECK(help.code == 0);
     for (const char* command :
-         {"status",  "bans",    "ban",    "unban",  "explain", "history", "accounts",
-          "account", "reload",  "watch",  "flush",  "version", "check",   "test",
-          "geo",     "filters", "replay", "import", "state",   "keys",    "allow",
-          "set",     "stop",    "start",  "config", "setup",   "help"}) {
+         {"status", "bans",   "ban",   "unban",   "explain", "history", "accounts", "account",
+          "reload", "watch",  "flush", "version", "check",   "test",    "geo",      "filters",
+          "replay", "import", "state", "keys",    "allow",   "set",     "stop",     "start",
+          "config", "setup",  "help",  "get",     "banned",  "ping"}) {
         INFO(command);
         CHECK(has(help.out, std::string("  ") + command + " "));
         Ran one = bandctl(std::string(command) + " --help");
@@ -388,7 +388,23 @@ TEST_CASE("import and check: all of Debian's default fail2ban, without an error"
     Ran ran = bandctl("import fail2ban --all --to " + out);
     INFO(ran.out);
     REQUIRE(ran.code == 0);
-    CHECK(has(ran.out, "note: jail 3proxy: is called jail-3proxy here"));
+    // All that is said of the 91 jails, as Debian ships them.
+    std::string notes = ran.out.substr(0, ran.out.find("91 jails"));
+    CHECK(
+        notes ==
+        "carried over\n"
+        "  recidive: counts bandd's own bans (source: bans), not the lines of fail2ban's log\n"
+        "changed\n"
+        "  3proxy: is called jail-3proxy here, as bandd's names go\n"
+        "lost\n"
+        "  pass2allow-ftp: action iptables-multiport lets addresses through (blocktype = return), "
+        "which bandd has no action for\n"
+        "  pass2allow-ftp: no action of it could be carried over: it bans nobody\n"
+        "to decide\n"
+        "  apache-fakegooglebot: ignorecommand runs as bandd-exec, without root's rights; give it "
+        "\"user: root\" if it needs them\n"
+        "  xinetd-fail: action iptables-multiport-log: packets are not logged; add log_prefix to "
+        "nftables for that\n");
     CHECK(has(ran.out, " written to " + out + "\n"));
     Ran check = bandctl("check " + out);
     INFO(check.out);

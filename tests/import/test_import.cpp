@@ -63,12 +63,24 @@ struct Tree {
         for (const Error& error : compile(loaded.config).errors) FAIL(to_line(error));
         return imported.files["jails/app.yaml"];
     }
+    // How it is told: "lost: app, other: what".
     bool noted(const std::string& part) const {
-        for (const std::string& note : imported.notes) {
+        for (const std::string& note : told()) {
             UNSCOPED_INFO(note);
             if (note.find(part) != std::string::npos) return true;
         }
         return false;
+    }
+    std::vector<std::string> told() const {
+        static constexpr const char* fates[] = {"carried", "changed", "lost", "to decide"};
+        std::vector<std::string> all;
+        for (const Note& note : imported.notes.sorted()) {
+            std::string text = std::string(fates[static_cast<int>(note.fate)]) + ": ";
+            for (const std::string& jail : note.jails)
+                text += jail + (jail == note.jails.back() ? ": " : ", ");
+            all.push_back(text + note.what);
+        }
+        return all;
     }
     Imported imported;
 };
@@ -114,9 +126,8 @@ TEST_CASE_METHOD(Tree, "import: a jail and its filter, readable, with where they
           "# Imported from F2B by bandctl import fail2ban.\n"
           "# Jails are in jails/, their filters in filters/.\n"
           "dbpurgeage: '2d'\nlog: {level: info}\n");
-    CHECK(imported.notes ==
-          std::vector<std::string>{
-              "1 jails are not enabled there and were left out; --all takes them, too"});
+    CHECK(told().empty());
+    CHECK(imported.left_out == 1);
 }
 
 TEST_CASE_METHOD(Tree,
@@ -164,15 +175,115 @@ TEST_CASE_METHOD(Tree, "import: jails that read the journal") {
 }
 
 TEST_CASE_METHOD(Tree, "import: growing ban times, and what of them cannot be said") {
-    CHECK(has(jail("bantime.increment = true\nbantime.maxtime = 5w\nbantime.rndtime = 10m\n"
-                   "bantime.overalljails = true\n"),
+    std::string grows = "banaction = iptables\nbantime.increment = true\n";
+    std::string fewer =
+        "changed: app: bantime.increment: who was banned before needs maxretry hits again; "
+        "fail2ban counts each of his for two or more";
+    CHECK(has(jail(grows + "bantime.maxtime = 5w\nbantime.rndtime = 10m\n"
+                           "bantime.overalljails = true\n"),
               "  bantime.increment: {factor: 2, maximum: '5w', jitter: '10m', all_jails: true}\n"));
-    CHECK(has(jail("bantime.increment = true\nbantime.multipliers = 1 4 16 64\n"), "{factor: 4}"));
-    CHECK(noted("bantime.multipliers = 1 4 16 64 became a factor of 4"));
-    jail("bantime.increment = true\nbantime.multipliers = 1 5 30 60\n");
-    CHECK(noted("bandd only knows a constant factor"));
-    jail("bantime.increment = true\nbantime.formula = ban.Time * 3\n");
-    CHECK(noted("bantime.formula cannot be carried over"));
+    CHECK(told() == std::vector{fewer});
+    // fail2ban's bans grow without an end if none is told.
+    CHECK(has(jail(grows), "{factor: 2, maximum: forever}"));
+    // Its last multiplier is one.
+    CHECK(has(jail(grows + "bantime = 10m\nbantime.multipliers = 1 4 16 64\n"),
+              "{factor: 4, maximum: 38400}"));
+    CHECK(has(jail(grows + "bantime = 10m\nbantime.maxtime = 1h\n"
+                           "bantime.multipliers = 1 2 4 8 16 32 64\n"),
+              "{factor: 2, maximum: '1h'}"));
+    CHECK(told() == std::vector{fewer});
+    jail(grows + "bantime.multipliers = 1 5 30 60\n");
+    CHECK(noted("changed: app: bantime.multipliers = 1 5 30 60: each ban is twice as long"));
+    jail(grows + "bantime.formula = ban.Time * 3\n");
+    CHECK(noted("changed: app: bantime.formula = ban.Time * 3: each ban is twice as long"));
+    jail(grows + "bantime.factor = 3\n");
+    CHECK(noted("changed: app: bantime.factor = 3: bans from the second one on"));
+}
+
+TEST_CASE_METHOD(Tree, "import: the formulas of fail2ban's own jail.conf are carried over") {
+    std::string grows = "banaction = iptables\nbantime.increment = true\n";
+    std::string fewer = "changed: app: bantime.increment: who was banned before ";
+    CHECK(has(jail(grows + "bantime.formula = ban.Time * (1<<(ban.Count if "
+                           "ban.Count<20 else 20)) * banFactor\n"),
+              "{factor: 2, maximum: forever}"));
+    REQUIRE(told().size() == 1);
+    CHECK(has(told()[0], fewer));
+    CHECK(has(
+        jail(grows + "bantime.factor = 2.0 / 2.885385\nbantime.formula = "
+                     "ban.Time * math.exp(float(ban.Count+1)*banFactor)/math.exp(1*banFactor)\n"),
+        "{factor: 2, maximum: forever}"));
+    REQUIRE(told().size() == 1);
+    CHECK(has(told()[0], fewer));
+}
+
+TEST_CASE_METHOD(Tree, "import: recidive counts bandd's own bans, as fail2ban's log has none") {
+    write_file(dir / "filter.d/recidive.conf",
+               "[Definition]\nfailregex = ^NOTICE \\[(?!recidive\\])(?:.*)\\] Ban <HOST>$\n");
+    std::string options =
+        "enabled = true\nbanaction = iptables-allports\nbantime = 1w\nfindtime = 1d\n"
+        "maxretry = 4\nlogpath = /var/log/fail2ban.log\n";
+    write_file(dir / "action.d/iptables-allports.conf",
+               "[Definition]\nactionban = iptables <ip>\n[Init]\nblocktype = REJECT\n");
+    local("[recidive]\n" + options + "[again]\n" + options +
+          "filter = app[mode=extra]\n[app]\nenabled = false\n");
+    write_file(dir / "fail2ban.conf", "[Definition]\nlogtarget = /var/log/fail2ban.log\n");
+    imported = import();
+    CHECK(imported.files["jails/recidive.yaml"] ==
+          "# from [recidive] of F2B, by bandctl import fail2ban\n"
+          "recidive:\n"
+          "  enabled: true\n"
+          "  source: bans\n"
+          "  maxretry: 4\n"
+          "  findtime: '1d'\n"
+          "  bantime: '1w'\n"
+          "  ignoreip: ['127.0.0.1/8', '::1']\n"
+          "  action:\n"
+          "    - nftables: {verdict: reject}\n");
+    CHECK_FALSE(imported.files.contains("filters/recidive.yaml"));
+    CHECK(noted("carried: recidive: counts bandd's own bans (source: bans)"));
+    // Another that reads that log.
+    CHECK(has(imported.files["jails/again.yaml"], "  source: bans\n"));
+    CHECK(noted("changed: again: counts bandd's own bans (source: bans)"));
+    CHECK(noted("those of all jails, whatever its patterns say"));
+    TempDirectory out;
+    for (const auto& [name, text] : imported.files) write_file(out / name, text);
+    Loaded loaded =
+        load_config(out.path(), {}, [](const std::string&) -> Result<Zone> { return Zone{}; });
+    for (const Error& error : loaded.errors) FAIL(to_line(error));
+    for (const JailConfig& jail : loaded.config.jails)
+        CHECK(jail.rules.fed_by_bans == (jail.rules.name != "manual"));
+}
+
+TEST_CASE_METHOD(Tree, "import: what is made of a file that not everybody may read is secret") {
+    auto only_root = [&](const char* file) {
+        std::filesystem::permissions(dir / file, std::filesystem::perms(0600));
+    };
+    jail("action = mail\n");
+    CHECK(imported.secret.empty());
+    only_root("filter.d/app.conf");
+    jail("action = mail\n");
+    CHECK(imported.secret == std::set<std::string>{"filters/app.yaml"});
+    only_root("action.d/mail.conf");
+    jail("action = mail\n");
+    CHECK(imported.secret == std::set<std::string>{"filters/app.yaml", "jails/app.yaml"});
+    jail("action = fw\n");
+    CHECK(imported.secret == std::set<std::string>{"filters/app.yaml"});
+    only_root("jail.local");
+    imported = import();
+    CHECK(imported.secret == std::set<std::string>{"filters/app.yaml", "jails/app.yaml"});
+}
+
+TEST_CASE_METHOD(Tree, "import: a note is told once, of all jails that it is true of") {
+    local(
+        "[app]\nenabled=true\naction=mail[dest=\"<me@example.org>\"]\n[other]\nenabled=true\n"
+        "action=mail[dest=\"<me@example.org>\"]\n");
+    imported = import();
+    // The address is none of fail2ban's tags.
+    CHECK(told() ==
+          std::vector<std::string>{
+              "lost: app, other: action mail: what it does besides bans (actionstart)",
+              "to decide: app, other: action mail runs as bandd-exec, without root's rights; write "
+              "\"user: root\" if it needs them"});
 }
 
 TEST_CASE_METHOD(Tree, "import: nothing is dropped in silence") {
@@ -185,9 +296,9 @@ TEST_CASE_METHOD(Tree, "import: nothing is dropped in silence") {
     CHECK(noted("port = nosuch is no service that bandd knows"));
     local("[app]\nenabled=true\nfilter=nosuch\n[other]\nenabled=true\nlogpath = %(nothing)s\n");
     imported = import();
-    CHECK(noted("jail app: filter \"nosuch\": there is no "));
-    CHECK(noted("jail app: left out: it has no failregex"));
-    CHECK(noted("jail other: [other] logpath: names %(nothing)s, which is not defined"));
+    CHECK(noted("lost: app: filter \"nosuch\": there is no "));
+    CHECK(noted("lost: app: left out: it has no failregex"));
+    CHECK(noted("lost: other: [other] logpath: names %(nothing)s, which is not defined"));
 }
 
 TEST_CASE_METHOD(Tree,
@@ -199,7 +310,7 @@ TEST_CASE_METHOD(Tree,
     CHECK(has(text,
               "          - 'printf \"${1}\" | mail -s \"app: <ip> ${2} ${1}\" me'\n"
               "          - 'mail'\n          - '<matches>'\n          - '<F-USER>'\n"));
-    CHECK(noted("action mail: actionstart has no counterpart"));
+    CHECK(noted("lost: app: action mail: what it does besides bans (actionstart)"));
     CHECK(has(text, "case <family> in\n"));
     CHECK(has(text, "            six <ip>\n"));
 }

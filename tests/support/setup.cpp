@@ -34,8 +34,11 @@ std::string Setup::bans(const Members& members) const {
     const Json all = json("bans --sort ip");
     if (!all.is_object()) return "no answer\n";
     for (const Json& ban : all.value("bans", Json::array()))
-        for (const std::string& member : members)
-            text += ban[member].get<std::string>() + (member == members.back() ? "\n" : " ");
+        for (const std::string& member : members) {
+            const Json& value = ban[member];
+            text += (value.is_string() ? value.get<std::string>() : value.dump()) +
+                    (member == members.back() ? "\n" : " ");
+        }
     return text;
 }
 

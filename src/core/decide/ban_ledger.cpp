@@ -98,6 +98,8 @@ void BanLedger::mark_changed(std::uint32_t slot) {
     changed_slots_.push_back(slot);
 }
 
+void BanLedger::put_past(Unbanned ended) { ended_.push_back(std::move(ended)); }
+
 void BanLedger::remember(const Unbanned& ended) {
     if (recent_.size() >= most_remembered && !recent_.contains(ended.ban.key)) return;
     recent_.insert_or_assign(ended.ban.key, ended);
@@ -151,6 +153,29 @@ std::uint32_t BanLedger::count_offence(JailIndex jail, const Prefix& prefix, Ins
     std::uint32_t over_all = count_one({any_jail, prefix}, from);
     std::uint32_t here = count_one({jail, prefix}, from);
     return all_jails ? over_all : here;
+}
+
+void BanLedger::keep_until(const BanKey& key, Instant until) {
+    if (offences_.find(key) == nullptr) return;
+    Offences& offences = offences_.change(key);
+    offences.last = std::max(offences.last, until);
+}
+
+void BanLedger::set_offence_end(const BanKey& key, Instant until) {
+    keep_until({any_jail, key.prefix}, until);
+    keep_until(key, until);
+}
+
+bool BanLedger::raise_offences(const BanKey& key, std::uint32_t count, Instant last) {
+    Offences here = offences(key).value_or(Offences{});
+    if (here.count >= count && here.last >= last) return false;
+    std::uint32_t more = count > here.count ? count - here.count : 0;
+    for (const BanKey& one : {BanKey{any_jail, key.prefix}, key}) {
+        Offences& raised = offences_.change(one);
+        raised.count += std::min(more, UINT32_MAX - raised.count);
+        raised.last = std::max(raised.last, last);
+    }
+    return true;
 }
 
 void BanLedger::take_changes(Changes& changes, std::size_t& most) {

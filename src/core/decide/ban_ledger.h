@@ -50,6 +50,8 @@ class BanLedger {
     void take_over(std::uint32_t slot, const Ban& by_hand);
     void set_state(const BanKey& key, BanState state);  // nothing if it has ended
     Unbanned end(const BanKey& key, Unbanned::Why why, Instant at);
+    // One that had ended before it was told of: for the history alone.
+    void put_past(Unbanned ended);
 
     // The ban that is due first by `now`, ended; empty if none is.
     std::optional<Unbanned> end_next(Instant now);
@@ -68,8 +70,13 @@ class BanLedger {
     const Ban* begin_again(const BanKey& key, Instant until);
 
     // One more ban of `prefix`, from `from` on: which one it is, in this jail or over all of them.
-    // Older ones than `offence_memory` do not count.
+    // Those that ended longer than `offence_memory` ago do not count.
     std::uint32_t count_offence(JailIndex jail, const Prefix& prefix, Instant from, bool all_jails);
+    // When that ban ends: it is remembered from then on.
+    void set_offence_end(const BanKey& key, Instant until);
+    // Bans that another program counted: `count` of this jail, and as many more over all as are
+    // new here. False: they were known.
+    bool raise_offences(const BanKey& key, std::uint32_t count, Instant last);
     std::optional<Offences> offences(const BanKey& key) const {
         const Offences* found = offences_.find(key);
         return found == nullptr ? std::nullopt : std::optional(*found);
@@ -102,6 +109,7 @@ class BanLedger {
     void mark_changed(std::uint32_t slot);
     void remember(const Unbanned& ended);
     std::uint32_t count_one(const BanKey& key, Instant from);
+    void keep_until(const BanKey& key, Instant until);
 
     LedgerLimits limits_;
     BanTable bans_;

@@ -16,7 +16,7 @@ namespace bandd {
 // How often an address was banned; `jail` is `any_jail` for the count over all of them.
 struct Offences {
     std::uint32_t count = 0;
-    Instant last;
+    Instant last;  // the end of the last one: from then on they are remembered for dbpurgeage
 };
 
 // A key's window; no times: the key is to be forgotten.

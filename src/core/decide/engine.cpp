@@ -359,6 +359,7 @@ bool Engine::count_to_ban(JailIndex index, const Prefix& prefix, Instant at, con
     if (auto until = extended_until(*ban, at)) {
         ++jails_[index].counts.already_banned;
         ledger_.extend(slot, *until);
+        ledger_.set_offence_end(key, *until);
         outcome.events.emplace_back(Extended{*ban});
     } else {
         ignore(index, hit.address, at, Ignored::Why::already_banned, outcome);
@@ -398,13 +399,19 @@ void Engine::ban_for(JailIndex index, const Prefix& prefix, const Address& addre
     ban.story = std::move(story);
     ban.offence = ledger_.count_offence(index, prefix, at, rules.bantime.all_jails);
     ban.until = at + bantime_of(rules.bantime, prefix, at, ban.offence);
+    ledger_.set_offence_end(ban.key, ban.until);
     begin(std::move(ban), outcome);
+    feed_with_ban({index, prefix}, {address, at, hit.arrival, rules.name, {}, hit.fields}, outcome);
+}
 
+// Jails that count bans.
+void Engine::feed_with_ban(const BanKey& ban, Counted hit, Outcome& outcome) {
+    const JailRules& rules = jails_[ban.jail].rules;
     if (rules.fed_by_bans) return;
-    std::string why = fmt::format("ban of {} in jail {}", to_string(prefix), rules.name);
+    std::string why = fmt::format("ban of {} in jail {}", to_string(ban.prefix), rules.name);
+    hit.line = why;
     for (JailIndex jail : order_)
-        if (jails_[jail].rules.fed_by_bans)
-            count_hit(jail, {address, at, hit.arrival, rules.name, why, hit.fields}, outcome);
+        if (jails_[jail].rules.fed_by_bans) count_hit(jail, hit, outcome);
 }
 
 void Engine::begin(Ban ban, Outcome& outcome) {
@@ -476,6 +483,53 @@ Result<> Engine::ban_by_hand(const BanOrder& order, Instant now, Outcome& outcom
     }
     begin(std::move(ban), outcome);
     return {};
+}
+
+Engine::Heritage Engine::inherit(const Inherited& past, Instant now, Outcome& outcome) {
+    Jail& jail = jails_[past.jail];
+    const JailRules& rules = jail.rules;
+    Duration bantime = past.bantime.value_or(rules.bantime.base);
+    Ban ban;
+    ban.key.jail = past.jail;
+    ban.key.prefix =
+        past.prefix.is_single() ? key_for(past.jail, past.prefix.network) : past.prefix;
+    ban.from = past.from;
+    ban.until = past.from + bantime;
+    ban.offence = past.offence;
+    ban.hits = past.hits;
+    ban.story = past.story;
+    Instant remembered = past.from;
+    for (std::uint32_t i = 0; i < past.remembered_times; ++i) remembered = remembered + bantime;
+    if (rules.ignoreip.overlaps(ban.key.prefix) ||
+        (rules.ignoreself && own_addresses_.overlaps(ban.key.prefix)))
+        return Heritage::exempt;
+    const Ban* there = bans().find(ban.key);
+    bool lives = !past.ended && ban.until > now;
+    if (lives && there == nullptr && ledger_.full()) {
+        ledger_.count_refused();
+        return Heritage::no_room;
+    }
+    bool fresh = ledger_.raise_offences(ban.key, past.offence, remembered);
+    if (!fresh && (!lives || (there != nullptr && there->until >= ban.until)))
+        return Heritage::known;
+    // What led to it is done with; of one that counts bans, too.
+    jail.windows.erase(ban.key.prefix);
+    if (!lives) {
+        Instant end = std::max(ban.from, std::min(ban.until, now));
+        bool lifted = ban.until > now;
+        ledger_.put_past({ban, lifted ? Unbanned::Why::by_hand : Unbanned::Why::expired, end});
+    } else if (there == nullptr) {
+        begin(ban, outcome);
+    } else if (there->until < ban.until) {
+        ledger_.extend(bans().slot_of(ban.key), ban.until);
+        outcome.events.emplace_back(Extended{*there});
+    }
+    // A block has no address that could be counted.
+    if (fresh && past.prefix.is_single())
+        feed_with_ban(ban.key, {past.prefix.network, past.from, past.from, rules.name, {}, {}},
+                      outcome);
+    if (!lives) return Heritage::over;
+    return there != nullptr ? Heritage::shared : Heritage::banned;
 }
 
 std::size_t Engine::unban(std::optional<JailIndex> jail, const Prefix& prefix, Instant now,

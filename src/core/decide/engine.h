@@ -97,6 +97,30 @@ class Engine {
     // Whether ban_by_hand would take it.
     Result<> check_ban(const BanOrder& order) const;
     Result<> ban_by_hand(const BanOrder& order, Instant now, Outcome& outcome);
+    // A ban that another program made, as it wrote it down. `from` of one call are not before those
+    // of the call before, for an address.
+    struct Inherited {
+        JailIndex jail = 0;
+        Prefix prefix;  // an address means what the jail bans as one
+        Instant from;
+        std::optional<Duration> bantime;  // the jail's own if absent
+        bool ended = false;               // it was lifted before its time, or made anew later
+        std::uint32_t offence = 1;        // which ban of the address it was
+        // It counts as an offence for so many times its length, and `offence_memory`.
+        std::uint32_t remembered_times = 1;
+        std::uint32_t hits = 0;
+        std::shared_ptr<const Story> story;  // not null
+    };
+    // What it came to. One that is over counts as an offence, and for jails that count bans.
+    enum class Heritage {
+        banned,  // it goes on
+        shared,  // the address was banned here already, now until the later of both ends
+        over,    // it is remembered
+        known,   // it was inherited before
+        exempt,  // ignoreip, or an address of this machine
+        no_room  // `ban_limit`
+    };
+    Heritage inherit(const Inherited& past, Instant now, Outcome& outcome);
     // Ends every ban within `prefix`, of one jail or all, and with `covering` also those of wider
     // blocks. An address means what a jail bans as one. Returns how many.
     enum class Wider { stay, covering };
@@ -228,6 +252,7 @@ class Engine {
     void ask(Question question, WaitingHit hit, Outcome& outcome);
     void ask_if_exempt(JailIndex jail, const Counted& hit, Instant at, Outcome& outcome);
     static WaitingHit waiting(JailIndex jail, const Counted& hit, Instant at);
+    void feed_with_ban(const BanKey& ban, Counted hit, Outcome& outcome);
     void begin(Ban ban, Outcome& outcome);
     void end(const BanKey& key, Unbanned::Why why, Instant at, Outcome& outcome);
     void tell_end(Unbanned ended, Outcome& outcome);

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// From fail2ban to bandd: bans and offences, and the words of fail2ban-client.
+#include <csignal>
+
+#include "core/base/zone.h"
+#include "os/clock.h"
+#include "store/database.h"
+#include "support/setup.h"
+
+using namespace bandd;
+
+namespace {
+
+struct Migration : AppSetup {
+    std::string database = dir / "fail2ban.sqlite3";
+    std::int64_t now_s = now().us / 1'000'000;
+
+    Migration() {
+        write_sql(
+            "CREATE TABLE fail2banDb(version INTEGER); INSERT INTO fail2banDb VALUES(4);"
+            "CREATE TABLE jails(name TEXT NOT NULL UNIQUE, enabled INTEGER NOT NULL DEFAULT 1);"
+            "CREATE TABLE bans(jail TEXT NOT NULL, ip TEXT, timeofban INTEGER NOT NULL,"
+            " bantime INTEGER NOT NULL, bancount INTEGER NOT NULL default 1, data JSON);"
+            "CREATE TABLE bips(ip TEXT NOT NULL, jail TEXT NOT NULL, timeofban INTEGER NOT NULL,"
+            " bantime INTEGER NOT NULL, bancount INTEGER NOT NULL default 1, data JSON,"
+            " PRIMARY KEY(ip, jail));");
+        configure_app("    bantime: 1h\n    bantime.increment: {factor: 2, maximum: forever}\n");
+    }
+    void write_sql(const std::string& sql) const {
+        sqlite3* raw = nullptr;
+        REQUIRE(sqlite3_open(database.c_str(), &raw) == SQLITE_OK);
+        Connection connection(raw);
+        INFO(sqlite3_errmsg(raw));
+        REQUIRE(connection.execute(sql.c_str()));
+    }
+    // `ago`: seconds before now.
+    void ban(const std::string& jail, const std::string& ip, int ago, int bantime,
+             int count) const {
+        std::string rest = std::to_string(now_s - ago) + "," + std::to_string(bantime) + "," +
+                           std::to_string(count) + ",'{\"failures\": 5}')";
+        write_sql("INSERT INTO bans VALUES('" + jail + "','" + ip + "'," + rest + ";" +
+                  "INSERT OR REPLACE INTO bips VALUES('" + ip + "','" + jail + "'," + rest);
+    }
+    Ran import(const std::string& options = "") const {
+        return daemon.ctl("import fail2ban --bans --database " + database + " " + options);
+    }
+    std::string until(int ago, int bantime) const {
+        return format_rfc3339(Instant{(now_s - ago + bantime) * 1'000'000});
+    }
+    void check_bans() {
+        CHECK(bans_become("198.51.100.7 app active " + until(100, 7200) + " 2 5\n" +
+                              "203.0.113.9 app active null 1 5\n",
+                          {"ip", "jail", "state", "until", "offence", "hits"}));
+    }
+    // In force until known ends, over, of another jail.
+    void fill() const {
+        ban("app", "198.51.100.7", 9000, 3600, 1);
+        ban("app", "198.51.100.7", 100, 7200, 2);
+        ban("app", "203.0.113.9", 200, -1, 1);
+        ban("app", "198.51.100.8", 4000, 3600, 2);
+        ban("other", "198.51.100.9", 100, 3600, 1);
+    }
+    static constexpr const char* taken =
+        "2 bans in force, to the end that fail2ban gave them\n"
+        "2 bans over: remembered as offences\n"
+        "1 ban of jail other left out, as bandd has no such jail\n"
+        "  --jail manual takes them for the jail manual\n";
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Migration, "fail2ban's bans go on in a bandd that runs, and over a restart") {
+    fill();
+    REQUIRE(daemon.start());
+    Ran ran = import();
+    CHECK(ran.out == taken);
+    CHECK(ran.code == 1);
+    check_bans();
+    CHECK(in_set("app-ipv4", "198.51.100.7"));
+    // Again: nothing is new.
+    ran = import("--jail manual");
+    CHECK(has(ran.out, "1 ban in force"));
+    CHECK(has(ran.out, "4 bans taken over before"));
+    CHECK(ran.code == 0);
+    CHECK(daemon.ctl("unban 198.51.100.9").code == 0);
+    check_bans();
+    CHECK(has(daemon.ctl("history 198.51.100.7").out, "fail2ban: 5 failures"));
+    // The third ban of one that had two.
+    denied("198.51.100.8");
+    denied("198.51.100.8");
+    CHECK(bans_become("198.51.100.7 2\n198.51.100.8 3\n203.0.113.9 1\n", {"ip", "offence"}));
+    CHECK(has(daemon.ctl("status app").out, "app"));
+    daemon.stop(SIGKILL);
+    REQUIRE(daemon.start());
+    CHECK(bans_become("198.51.100.7 2\n198.51.100.8 3\n203.0.113.9 1\n", {"ip", "offence"}));
+}
+
+TEST_CASE_METHOD(Migration, "fail2ban's bans go on in a bandd that is started later") {
+    fill();
+    Ran ran = import();
+    CHECK(ran.out == taken);
+    CHECK(ran.code == 1);
+    ran = import();
+    CHECK(has(ran.out, "4 bans taken over before"));
+    REQUIRE(daemon.start());
+    check_bans();
+    denied("198.51.100.8");
+    denied("198.51.100.8");
+    CHECK(bans_become("198.51.100.7 2\n198.51.100.8 3\n203.0.113.9 1\n", {"ip", "offence"}));
+}
+
+TEST_CASE_METHOD(Migration, "what is not taken of fail2ban's database is counted and said") {
+    ban("app", "bob", 100, 3600, 1);
+    ban("app", "198.51.100.7", -900000, 3600, 1);
+    REQUIRE(daemon.start());
+    Ran ran = import();
+    CHECK(ran.code == 1);
+    CHECK(ran.out ==
+          "0 bans in force, to the end that fail2ban gave them\n"
+          "2 rows left out: no address, as of \"bob\"\n"
+          "2 rows left out: a time that cannot be, as of \"198.51.100.7\"\n");
+    write_sql("UPDATE fail2banDb SET version = 9");
+    ran = import();
+    CHECK(ran.code == 2);
+    CHECK(has(ran.out, "is of a newer fail2ban"));
+    CHECK(bans().empty());
+    CHECK(import("--jail nope").code == 2);
+}
+
+TEST_CASE_METHOD(Migration, "a hundred thousand bans of fail2ban's") {
+    write_sql(
+        "INSERT INTO jails VALUES('app', 1);"
+        "WITH RECURSIVE n(x) AS (VALUES(0) UNION ALL SELECT x + 1 FROM n WHERE x < 99999) "
+        "INSERT INTO bips SELECT (x / 65536 + 1) || '.7.' || (x / 256 % 256) || '.' || (x % "
+        "256), 'app', " +
+        std::to_string(now_s) + ", 3600, 1, '{}' FROM n");
+    REQUIRE(daemon.start());
+    Ran ran = import();
+    CHECK(ran.out == "100000 bans in force, to the end that fail2ban gave them\n");
+    CHECK(json("bans --limit 1")["total"] == 100000);
+}
+
+TEST_CASE_METHOD(Migration, "bandctl answers to fail2ban-client's name and words, as it does") {
+    REQUIRE(daemon.start());
+    std::string link = dir / "fail2ban-client";
+    must("ln -s " + built("bandctl") + " " + link);
+    auto client = [&](const std::string& words) {
+        return sh(link + " -s " + dir / "run/socket" + " " + words);
+    };
+    auto says = [&](const std::string& words, const std::string& answer) {
+        Ran ran = client(words);
+        INFO(words);
+        CHECK(ran.out == answer);
+        CHECK(ran.code == 0);
+    };
+    says("ping", "Server replied: pong\n");
+    says("status", "Status\n|- Number of jail:\t2\n`- Jail list:\tapp, manual\n");
+    says("set app banip 203.0.113.9 203.0.113.10", "2\n");
+    says("set app banip 203.0.113.9", "0\n");
+    says("get app banip", "203.0.113.9 203.0.113.10\n");
+    says("get app banip ,", "203.0.113.9,203.0.113.10\n");
+    says("status app",
+         "Status for the jail: app\n|- Filter\n|  |- Currently failed:\t0\n|  |- Total failed:\t0\n"
+         "|  `- File list:\t" +
+             log +
+             "\n`- Actions\n   |- Currently banned:\t2\n"
+             "   |- Total banned:\t2\n   `- Banned IP list:\t203.0.113.9 203.0.113.10\n");
+    says("banned", "[{'app': ['203.0.113.9', '203.0.113.10']}, {'manual': []}]\n");
+    says("banned 203.0.113.9 192.0.2.1", "[['app'], []]\n");
+    CHECK(has(client("get app banip --with-time").out, " + 3600 = "));
+    says("set app unbanip 203.0.113.9", "1\n");
+    says("set app unbanip 203.0.113.9", "0\n");
+    says("unban --all", "1\n");
+    says("get app bantime", "3600\n");
+    says("set app bantime 601", "601\n");
+    says("get app maxretry", "2\n");
+    says("get app logpath", "Current monitored log file(s):\n`- " + log + "\n");
+    says("set app addignoreip 192.0.2.7", "192.0.2.7\n");
+    CHECK(client("set app banip 192.0.2.7").code == 255);
+    says("set app delignoreip 192.0.2.7", "192.0.2.7\n");
+    says("reload", "OK\n");
+    says("reload app", "OK\n");
+    says("stop app", "Jail stopped\n");
+    says("start app", "Jail started\n");
+    for (const char* words : {"status nope", "set nope banip 192.0.2.1", "bogus", "", "start",
+                              "get app failregex", "set app banip 999.1.1.1"}) {
+        INFO(words);
+        CHECK(client(words).code == 255);
+    }
+    // Of scripts that name fail2ban's own places.
+    Ran own = sh(link + " -s /var/run/fail2ban/fail2ban.sock ping");
+    CHECK(own.code == 255);
+    CHECK(has(own.out, "/run/bandd/bandd.sock"));
+    // By its own name it knows those that are clear.
+    CHECK(daemon.ctl("get app maxretry").out == "2\n");
+    CHECK(daemon.ctl("ping").out == "Server replied: pong\n");
+    CHECK(has(daemon.ctl("banned").out, "{'app': []}"));
+}
+
+namespace {
+
+// A small fail2ban, in files for root alone.
+struct OldConfiguration {
+    TempDirectory dir;
+    std::string log = dir / "app.log";
+
+    OldConfiguration() {
+        write_file(dir / "f2b/fail2ban.conf", "[Definition]\ndbpurgeage = 1d\n");
+        write_file(dir / "f2b/filter.d/app.conf",
+                   "[Definition]\nfailregex = ^\\s*denied \\S+ <HOST>$\n");
+        write_file(dir / "f2b/action.d/post.conf",
+                   "[Definition]\nactionban = post <ip> <key>\n[Init]\nkey = none\n");
+        write_file(dir / "f2b/jail.conf",
+                   "[DEFAULT]\nfindtime = 600\nmaxretry = 5\nbantime = 600\nbackend = auto\n"
+                   "[app]\nenabled = true\nfilter = app\nlogpath = " +
+                       log + "\naction = post[key=secret]\n");
+        std::filesystem::permissions(dir / "f2b/jail.conf", std::filesystem::perms(0600));
+    }
+    // At this second of 2026-11-20 10:00.
+    void denied(const std::string& ip, std::initializer_list<int> seconds) const {
+        for (int second : seconds)
+            append_file(log, format_rfc3339(Instant{utc_from_civil({2026, 11, 20, 10, 0, 0}).us +
+                                                    second * 1'000'000LL}) +
+                                 " denied bob " + ip + "\n");
+    }
+    Ran import(const std::string& words) const {
+        return sh(built("bandctl") + " import fail2ban --from " + dir / "f2b" + " " + words);
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(OldConfiguration, "what was for root alone stays so, also over what was not") {
+    write_file(dir / "out/jails/app.yaml", "old");
+    Ran ran = import("--force --to " + dir / "out");
+    INFO(ran.out);
+    REQUIRE(ran.code == 0);
+    auto mode = [&](const char* file) { return sh("stat -c %a " + dir / "out/" + file).out; };
+    CHECK(mode("jails/app.yaml") == "600\n");
+    CHECK(mode("filters/app.yaml") == "644\n");
+    CHECK(mode("bandd.yaml") == "644\n");
+    CHECK(has(ran.out, "1 file for root alone, as fail2ban's were\n"));
+}
+
+TEST_CASE_METHOD(OldConfiguration, "compare: whom fail2ban alone would have banned, and why") {
+    denied("203.0.113.1", {0, 1, 2, 3, 4});
+    denied("2001:db8::1", {10, 11, 12});
+    denied("2001:db8::2", {13, 14});
+    // What was before is taken for evenly spread.
+    denied("203.0.113.2", {20, 21, 22, 520, 921, 922});
+    // No fail2ban-regex.
+    Ran ran = sh("PATH=/nowhere; " + built("bandctl") + " import fail2ban --from " + dir / "f2b" +
+                 " --compare " + log);
+    CHECK(ran.code == 0);
+    CHECK(ran.out ==
+          "app: 1 banned by both, 1 by fail2ban alone, 1 by bandd alone; 2 bans there, 2 here\n"
+          "  fail2ban alone: 203.0.113.2: fail2ban estimates the failures within findtime: it came "
+          "to 5, there were 4 at most\n"
+          "  bandd alone: 2001:db8::/64: 2 addresses of one block count together here\n"
+          "app: fail2ban-regex could not be asked, so both sides count the lines that bandd's "
+          "filters find; only how they count is compared\n");
+    if (sh("command -v fail2ban-regex").code != 0) return;
+    ran = import("--compare " + log);
+    CHECK(has(ran.out, "app: 1 banned by both, 1 by fail2ban alone"));
+    CHECK_FALSE(has(ran.out, "could not be asked"));
+}
