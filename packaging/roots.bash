@@ -19,7 +19,15 @@ in_own_mounts() {  # ARGUMENTS OF THE SCRIPT...
   unset BANDD_MOUNTS
   mkdir -p "$roots"
   work=$(mktemp -d "$roots/work.XXXXXX")
-  trap 'umount -R "$work" 2> /dev/null; rm -rf "$work"' EXIT
+  trap remove_work EXIT
+}
+
+# Never through a mount: /dev of this machine is one of them.
+remove_work() {
+  local place
+  awk '{ print $5 }' /proc/self/mountinfo | grep "^$work/" | sort -r | while read -r place; do umount "$place" || umount --lazy "$place"; done || true
+  ! grep -q " $work/" /proc/self/mountinfo || { echo "left behind, as something is mounted in it: $work" >&2; return; }
+  rm -rf --one-file-system "$work"
 }
 
 make_root() {  # SUITE PATH PACKAGES
@@ -45,8 +53,9 @@ enter() {  # SUITE ROOT: mounts what a chroot needs
 }
 leave() { rm -f "$1/usr/sbin/policy-rc.d"; umount -R "$1/dev" "$1/proc" "$1/sys" "$1/var/cache/apt/archives"; }
 
+# Of those who share the downloads one at a time.
 apt_in() {  # ROOT ARGUMENTS...
-  chroot "$1" apt-get -qq -y -o APT::Sandbox::User=root -o APT::Keep-Downloaded-Packages=true "${@:2}" > "$work/apt.log" 2>&1 ||
+  flock "$roots/lock" chroot "$1" apt-get -qq -y -o APT::Sandbox::User=root -o APT::Keep-Downloaded-Packages=true "${@:2}" > "$work/apt.log" 2>&1 ||
     die "apt-get ${*:2}: $(tail -25 "$work/apt.log")"
 }
 
