@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "config/built.h"
 #include "config/listen.h"
 
 namespace bandd {
@@ -77,6 +78,10 @@ void read_syslog_listen(const Field& field, SyslogDraft& draft) {
         address->path = field.reading().absolute(address->path);
         if (address->kind == ListenAddress::Kind::unix_datagram) address->file = draft.file;
         if (address->kind == ListenAddress::Kind::tls) {
+            if (!built_with_tls) {
+                field.error(*word, needs_tls, take_it_out);
+                continue;
+            }
             address->tls = draft.tls;
             if (draft.tls.certificate.empty() || draft.tls.key.empty())
                 field.error(*word, "needs \"certificate\" and \"key\"", "name two PEM files");

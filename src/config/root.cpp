@@ -52,9 +52,9 @@ void read_accounts(const Field& field, Config& config) {
 void read_log_target(const Field& field, LogConfig& log) {
     auto text = field.text();
     if (!text) return;
-    bool word = *text == "stderr" || *text == "syslog" || *text == "journal";
+    bool word = *text == "auto" || *text == "stderr" || *text == "syslog" || *text == "journal";
     if (!word && text->find('/') == std::string::npos)
-        return field.error("must be stderr, syslog, journal or a path");
+        return field.error("must be auto, stderr, syslog, journal or a path");
     log.target = word ? *text : field.reading().absolute(*text);
 }
 
@@ -120,8 +120,11 @@ const Table<LogConfig>& log_keys() {
     static const Table<LogConfig> table{
         "log",
         {
-            key::special("target", read_log_target, "stderr | syslog | journal | path",
-                         &LogConfig::target, "where the daemon's own log goes"),
+            key::special("target", read_log_target, "auto | stderr | syslog | journal | path",
+                         &LogConfig::target,
+                         "where the daemon's own log goes; auto: the journal, or standard error, "
+                         "or syslog if "
+                         "nobody reads that"),
             key::choice("level", &LogConfig::level,
                         {{"error", LogLevel::error},
                          {"warning", LogLevel::warning},

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "config/access.h"
+#include "config/built.h"
 #include "config/listen.h"
 #include "config/names.h"
 #include "core/base/reserved.h"
@@ -113,6 +114,7 @@ void read_reject_broadband(const Field& field, PolicyConfig& policy) {
 void read_http_listen(const Field& field, HttpConfig& http) {
     auto text = field.text();
     if (!text) return;
+    if (!built_with_http) return field.error(needs_http, take_it_out);
     auto address = parse_listen_address(*text, http_port, 0);
     if (!address || address->kind != ListenAddress::Kind::tcp)
         field.error("is no address to listen at", "write tcp://127.0.0.1:10041");
@@ -180,6 +182,7 @@ void check_auth(const Section& section, PasswordServer& server) {
 }
 
 void read_auth(const Field& field, HttpConfig& http) {
+    if (!built_with_tls) return field.error(needs_tls, take_it_out);
     PasswordServer server;
     auth_keys().read(field.value(), "auth", field.reading(), server);
     http.auth = std::move(server);
@@ -221,6 +224,10 @@ void read_remote_listen(const Field& field, RemoteConfig& remote) {
         if (!tls && !(address && address->kind == ListenAddress::Kind::tcp)) {
             field.error(*word, "is no address to listen at",
                         "write tls://0.0.0.0:7071, or tcp://127.0.0.1:7070 for plain text");
+            continue;
+        }
+        if (tls && !built_with_tls) {
+            field.error(*word, needs_tls, take_it_out);
             continue;
         }
         if (tls && (remote.tls.certificate.empty() || remote.tls.key.empty()))

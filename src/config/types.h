@@ -352,7 +352,7 @@ struct JailConfig {
 enum class LogLevel { error, warning, notice, info, debug };
 
 struct LogConfig {
-    std::string target = "stderr";
+    std::string target = "auto";
     LogLevel level = LogLevel::notice;
     auto operator<=>(const LogConfig&) const = default;
 };

@@ -11,6 +11,40 @@
 namespace bandd {
 namespace {
 
+// What a line of the log says, for who searches the journal or has it act (MESSAGE_ID, as systemd's
+// catalogs mean it). Others' scripts know these: they never change.
+struct Saying {
+    std::string_view event, id;
+};
+constexpr Saying says_ban{"ban", "fd0163ed544e442c905c56234adfc27b"};
+constexpr Saying says_would_ban{"would-ban", "e0cc98d6d23947f3a88cdfed048960e5"};
+constexpr Saying says_extended{"extended", "e35931ccedc34a03bb7862260a55c580"};
+constexpr Saying says_unban{"unban", "5cf6ac043a9c4e1e8cbed951eac0f521"};
+constexpr Saying says_found{"found", "e74019daee634e1d8b2ce4553ec368c1"};
+constexpr Saying says_ignored{"ignored", "92cc6e0785a946a6bd77e4b593694723"};
+constexpr Saying says_account{"account", "c5e204d428da4555a15ec9245b0a7df2"};
+
+std::vector<LogField> fields_of(const Saying& saying, std::string address) {
+    return {{"MESSAGE_ID", std::string(saying.id)},
+            {"EVENT", std::string(saying.event)},
+            {"ADDRESS", std::move(address)}};
+}
+
+std::vector<LogField> fields_of(const Saying& saying, std::string address,
+                                const std::string& jail) {
+    auto fields = fields_of(saying, std::move(address));
+    fields.push_back({"JAIL", jail});
+    return fields;
+}
+
+std::vector<LogField> fields_of(const Saying& saying, const Ban& ban, const std::string& jail) {
+    auto fields = fields_of(saying, to_string(ban.key.prefix), jail);
+    fields.push_back({"REASON", ban.story->reason});
+    fields.push_back({"OFFENCE", std::to_string(ban.offence)});
+    if (ban.until != never) fields.push_back({"UNTIL", format_rfc3339(ban.until)});
+    return fields;
+}
+
 std::string until_text(const Ban& ban) {
     return ban.until == never ? "for ever" : "until " + format_rfc3339(ban.until);
 }
@@ -74,8 +108,10 @@ void Announcer::tell_of(const Found& found) {
     bool watched = is_watched();
     if (!watched && !log_.wants(Severity::info)) return;
     const std::string& jail = jail_name(found.jail);
-    log_.write(Severity::info, "found {} jail={} pattern={} hits={}/{}", to_string(found.address),
-               jail, found.pattern, found.hits, engine_.rules(found.jail).maxretry);
+    log_.put(Severity::info,
+             fmt::format("found {} jail={} pattern={} hits={}/{}", to_string(found.address), jail,
+                         found.pattern, found.hits, engine_.rules(found.jail).maxretry),
+             fields_of(says_found, to_string(found.address), jail));
     if (watched)
         watchers_.tell_watchers({{"kind", "found"},
                                  {"ip", to_string(found.address)},
@@ -89,8 +125,10 @@ void Announcer::tell_of(const Ignored& ignored) {
     bool watched = is_watched();
     if (!watched && !log_.wants(Severity::info)) return;
     const std::string& jail = jail_name(ignored.jail);
-    log_.write(Severity::info, "ignored {} jail={} why=\"{}\"", to_string(ignored.address), jail,
-               why_text(ignored.why));
+    log_.put(Severity::info,
+             fmt::format("ignored {} jail={} why=\"{}\"", to_string(ignored.address), jail,
+                         why_text(ignored.why)),
+             fields_of(says_ignored, to_string(ignored.address), jail));
     if (watched)
         watchers_.tell_watchers({{"kind", "ignored"},
                                  {"ip", to_string(ignored.address)},
@@ -102,26 +140,34 @@ void Announcer::tell_of(const Ignored& ignored) {
 // The log has a line of a real ban once the kernel holds it.
 void Announcer::tell_of(const Banned& banned) {
     const Ban& ban = banned.ban;
+    const std::string& jail = jail_name(ban.key.jail);
     bool simulated = ban.state == BanState::simulated;
     if (simulated)
-        log_.write(Severity::notice, "would ban {} jail={} {} reason=\"{}\" hits={} (simulate)",
-                   to_string(ban.key.prefix), jail_name(ban.key.jail), until_text(ban),
-                   ban.story->reason, ban.hits);
+        log_.put(Severity::notice,
+                 fmt::format("would ban {} jail={} {} reason=\"{}\" hits={} (simulate)",
+                             to_string(ban.key.prefix), jail, until_text(ban), ban.story->reason,
+                             ban.hits),
+                 fields_of(says_would_ban, ban, jail));
     tell_watchers_of(ban, simulated ? "would-ban" : "decided");
 }
 
 void Announcer::tell_of(const Extended& extended) {
     const Ban& ban = extended.ban;
-    log_.write(Severity::notice, "extended {} jail={} {}", to_string(ban.key.prefix),
-               jail_name(ban.key.jail), until_text(ban));
+    const std::string& jail = jail_name(ban.key.jail);
+    log_.put(
+        Severity::notice,
+        fmt::format("extended {} jail={} {}", to_string(ban.key.prefix), jail, until_text(ban)),
+        fields_of(says_extended, ban, jail));
     tell_watchers_of(ban, "extended");
 }
 
 void Announcer::tell_of(const Unbanned& unbanned) {
     const Ban& ban = unbanned.ban;
+    const std::string& jail = jail_name(ban.key.jail);
     std::string_view why = why_text(unbanned.why);
-    log_.write(Severity::notice, "unban {} jail={} why=\"{}\"", to_string(ban.key.prefix),
-               jail_name(ban.key.jail), why);
+    log_.put(Severity::notice,
+             fmt::format("unban {} jail={} why=\"{}\"", to_string(ban.key.prefix), jail, why),
+             fields_of(says_unban, ban, jail));
     tell_watchers_of(ban, "unban", why);
 }
 
@@ -131,9 +177,13 @@ void Announcer::tell_of(const LoggedIn& login) {
 }
 
 void Announcer::tell_of(const AccountOver& over) {
-    log_.write(Severity::warning, "account {} has {}: logins {}; last {} ({})", over.user,
-               over.reason, over.simulated ? "would be refused (simulate)" : "are refused",
-               to_string(over.address), over.country);
+    auto fields = fields_of(says_account, to_string(over.address));
+    fields.push_back({"ACCOUNT", over.user});
+    log_.put(Severity::warning,
+             fmt::format("account {} has {}: logins {}; last {} ({})", over.user, over.reason,
+                         over.simulated ? "would be refused (simulate)" : "are refused",
+                         to_string(over.address), over.country),
+             fields);
     if (is_watched())
         watchers_.tell_watchers({{"kind", "account"},
                                  {"user", over.user},
@@ -146,9 +196,12 @@ void Announcer::tell_of(const AccountOver& over) {
 
 void Announcer::tell(const Report& report) {
     for (const Ban& ban : report.in_force) {
-        log_.write(Severity::notice, "ban {} jail={} {} reason=\"{}\" hits={} offence={}",
-                   to_string(ban.key.prefix), jail_name(ban.key.jail), until_text(ban),
-                   ban.story->reason, ban.hits, ban.offence);
+        const std::string& jail = jail_name(ban.key.jail);
+        log_.put(Severity::notice,
+                 fmt::format("ban {} jail={} {} reason=\"{}\" hits={} offence={}",
+                             to_string(ban.key.prefix), jail, until_text(ban), ban.story->reason,
+                             ban.hits, ban.offence),
+                 fields_of(says_ban, ban, jail));
         tell_watchers_of(ban, "ban");
     }
     for (const Report::Trouble& trouble : report.troubles) {

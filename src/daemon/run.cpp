@@ -9,6 +9,9 @@ namespace bandd {
 
 int run_daemon(const DaemonOptions& options) {
     Log log;
+    // Until the configuration says another place: whatever keeps bandd from starting is to be read
+    // somewhere.
+    [[maybe_unused]] auto cannot_fail = log.open("auto", Severity::notice);
     auto say = [&](const Error& error) { log.put(Severity::error, to_line(error)); };
     auto opened = open_all(options, log);
     if (!opened) {

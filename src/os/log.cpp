@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 
 #include <array>
@@ -19,6 +20,10 @@
 namespace bandd {
 namespace {
 
+// Of a line's text, and of each of its fields: the journal takes no datagram above the kernel's
+// limit for sockets (some 200 KiB).
+constexpr std::size_t longest_journal_value = 16 * 1024;
+
 Result<Fd> connect_datagram(const std::string& path) {
     Fd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     sockaddr_un address{};
@@ -28,6 +33,26 @@ Result<Fd> connect_datagram(const std::string& path) {
     if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
         return fail_errno("connect \"" + path + "\"", "is a syslog daemon running?");
     return fd;
+}
+
+// systemd names the stream that it gave us; a program between may have redirected it since.
+bool is_journal(int fd) {
+    const char* stream = std::getenv("JOURNAL_STREAM");
+    struct stat status{};
+    return stream != nullptr && fstat(fd, &status) == 0 &&
+           stream == fmt::format("{}:{}", status.st_dev, status.st_ino);
+}
+
+// Closed, or /dev/null.
+bool is_unread(int fd) {
+    struct stat status{};
+    if (fstat(fd, &status) != 0) return true;
+    return S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+}
+
+// Without line ends, which would end a field.
+std::string journal_value(std::string_view text) {
+    return printable(text.substr(0, longest_journal_value));
 }
 
 // One line, all of it or nothing, without waiting: who reads the other end of a pipe or terminal
@@ -59,20 +84,29 @@ std::string SyslogSender::line(int facility, int severity, std::string_view tag,
                        printable(text));
 }
 
-Result<> SyslogSender::send_line(const std::string& line) {
+Result<> DatagramSender::connect() {
+    if (socket_) return {};
+    auto fresh = connect_datagram(path_);
+    if (!fresh) return std::unexpected(fresh.error());
+    socket_ = std::move(*fresh);
+    return {};
+}
+
+Result<> DatagramSender::send_all(std::string_view bytes) {
     full_ = false;
     for (int tries = 0; tries < 2; ++tries) {
-        if (!socket_) {
-            auto fresh = connect_datagram(path_);
-            if (!fresh) return std::unexpected(fresh.error());
-            socket_ = std::move(*fresh);
-        }
-        if (::send(socket_.get(), line.data(), line.size(), MSG_NOSIGNAL) >= 0) return {};
+        if (auto connected = connect(); !connected) return connected;
+        if (::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) >= 0) return {};
         full_ = errno == EAGAIN;
         if (full_) return fail_errno("send to \"" + path_ + "\"");
         socket_.reset();
     }
-    return fail("send to \"" + path_ + "\"", "syslog does not take it");
+    return fail("send to \"" + path_ + "\"", "it is not taken there");
+}
+
+Log::Target Log::find_target() {
+    if (is_journal(STDERR_FILENO) && journal_.connect()) return Target::journal;
+    return is_unread(STDERR_FILENO) ? Target::syslog : Target::standard_error;
 }
 
 Result<> Log::open(const std::string& target, Severity level) {
@@ -86,22 +120,20 @@ Result<> Log::open(const std::string& target, Severity level) {
         target_ = Target::file;
     } else if (target == "syslog") {
         target_ = Target::syslog;
-    } else if (target == "journal" && std::getenv("JOURNAL_STREAM") == nullptr) {
-        auto journal = connect_datagram("/run/systemd/journal/socket");
-        if (!journal)
-            return fail("cannot log to the journal", journal.error().reason,
-                        "use target: stderr or syslog");
-        journal_ = std::move(*journal);
+    } else if (target == "journal") {
+        if (auto connected = journal_.connect(); !connected)
+            return fail("cannot log to the journal", connected.error().reason,
+                        "use target: auto, stderr or syslog");
         target_ = Target::journal;
     } else {
-        target_ = Target::standard_error;
-        with_priority_ = std::getenv("JOURNAL_STREAM") != nullptr;
+        target_ = target == "auto" ? find_target() : Target::standard_error;
+        with_priority_ = is_journal(STDERR_FILENO);
     }
     level_ = level;
     return {};
 }
 
-bool Log::put_now(Severity severity, std::string text) {
+bool Log::put_now(Severity severity, std::string text, std::span<const LogField> fields) {
     text = printable(text);
     bool written = true;
     switch (target_) {
@@ -110,8 +142,10 @@ bool Log::put_now(Severity severity, std::string text) {
             break;
         case Target::journal: {
             std::string entry = fmt::format("PRIORITY={}\nSYSLOG_IDENTIFIER=bandd\nMESSAGE={}\n",
-                                            static_cast<int>(severity), text);
-            written = ::send(journal_.get(), entry.data(), entry.size(), MSG_NOSIGNAL) >= 0;
+                                            static_cast<int>(severity), journal_value(text));
+            for (const LogField& field : fields)
+                entry += fmt::format("{}={}\n", field.name, journal_value(field.value));
+            written = journal_.send_all(entry).has_value();
             break;
         }
         case Target::standard_error:
@@ -138,13 +172,13 @@ bool Log::put_now(Severity severity, std::string text) {
     return written;
 }
 
-void Log::put(Severity severity, std::string text) {
+void Log::put(Severity severity, std::string text, std::span<const LogField> fields) {
     if (!wants(severity)) return;
     if (unsaid_ > 0 &&
         put_now(Severity::warning,
-                fmt::format("{} lines of this log were lost, as nobody took them", unsaid_)))
+                fmt::format("{} lines of this log were lost, as nobody took them", unsaid_), {}))
         unsaid_ = 0;
-    if (unsaid_ == 0 && put_now(severity, std::move(text))) return;
+    if (unsaid_ == 0 && put_now(severity, std::move(text), fields)) return;
     ++lost_;
     ++unsaid_;
 }

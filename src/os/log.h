@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -17,18 +18,15 @@ namespace bandd {
 // Severities are syslog's: 3 error, 4 warning, 5 notice, 6 info, 7 debug.
 enum class Severity { error = 3, warning = 4, notice = 5, info = 6, debug = 7 };
 
-// Datagrams to /dev/log; connects when needed, again after syslogd was restarted. Never waits.
-class SyslogSender {
+// Datagrams to another program of this machine; connects when needed, again after that was
+// restarted. Never waits.
+class DatagramSender {
   public:
-    explicit SyslogSender(std::string path = "/dev/log") : path_(std::move(path)) {}
-    Result<> send(int facility, int severity, std::string_view tag, std::string_view text) {
-        return send_line(line(facility, severity, tag, text));
-    }
-    // As syslogd wants it, dated now.
-    static std::string line(int facility, int severity, std::string_view tag,
-                            std::string_view text);
-    Result<> send_line(const std::string& line);
-    // The last line was not taken as too many wait there: once `fd` is writable, it will be.
+    explicit DatagramSender(std::string path) : path_(std::move(path)) {}
+    Result<> send_all(std::string_view bytes);
+    // Is anybody there?
+    Result<> connect();
+    // The last datagram was not taken as too many wait there: once `fd` is writable, it will be.
     bool is_full() const { return full_; }
     int fd() const { return socket_.get(); }
 
@@ -38,10 +36,39 @@ class SyslogSender {
     Fd socket_;
 };
 
+// To syslogd.
+class SyslogSender : public DatagramSender {
+  public:
+    explicit SyslogSender(std::string path = "/dev/log") : DatagramSender(std::move(path)) {}
+    Result<> send(int facility, int severity, std::string_view tag, std::string_view text) {
+        return send_line(line(facility, severity, tag, text));
+    }
+    // As syslogd wants it, dated now.
+    static std::string line(int facility, int severity, std::string_view tag,
+                            std::string_view text);
+    Result<> send_line(const std::string& line) { return send_all(line); }
+};
+
+// What a line is about, beside its text. The journal keeps it as a field, by which lines are found
+// (`journalctl JAIL=sshd`). Names are the journal's: capitals, digits and "_".
+struct LogField {
+    std::string_view name;
+    std::string value;
+};
+
+// Where the two that keep logs listen.
+struct LogSockets {
+    std::string journal = "/run/systemd/journal/socket";
+    std::string syslog = "/dev/log";
+};
+
 class Log {
   public:
-    // `target`: stderr, syslog, journal, or a file's path. The old target stays if it can't be
-    // opened.
+    explicit Log(LogSockets sockets = {})
+        : syslog_(std::move(sockets.syslog)), journal_(std::move(sockets.journal)) {}
+    // `target`: auto, stderr, syslog, journal, or a file's path. auto is where standard error goes:
+    // the journal if it is that, syslog if nobody can read it (as under sysvinit and OpenRC), else
+    // standard error itself; this cannot fail. The old target stays if another can't be opened.
     Result<> open(const std::string& target, Severity level);
     bool wants(Severity severity) const { return severity <= level_; }
 
@@ -51,19 +78,20 @@ class Log {
         if (wants(severity))
             put(severity, fmt::format(format, std::forward<Arguments>(arguments)...));
     }
-    void put(Severity severity, std::string text);
+    void put(Severity severity, std::string text, std::span<const LogField> fields = {});
     std::uint64_t lost() const { return lost_; }  // lines, since the start
 
   private:
-    bool put_now(Severity severity, std::string text);
-
     enum class Target { standard_error, syslog, journal, file };
+    bool put_now(Severity severity, std::string text, std::span<const LogField> fields);
+    Target find_target();
+
     Target target_ = Target::standard_error;
     Severity level_ = Severity::notice;
     bool with_priority_ = false;  // systemd reads "<5>" at a line's beginning
     Fd file_;
     SyslogSender syslog_;
-    Fd journal_;
+    DatagramSender journal_;
     std::uint64_t lost_ = 0;
     std::uint64_t unsaid_ = 0;  // of them, those that the log itself does not mention yet
 };

@@ -118,6 +118,11 @@ ares_channel open_channel(const std::string& servers) {
     return nullptr;
 }
 
+// On 32 bits our times have 64, and c-ares may have been built with others (Debian 12's armhf):
+// what it writes is not our struct then.
+constexpr bool has_our_timeval = sizeof(void*) == 8;
+constexpr int look_again = 100;  // ms
+
 enum class Woken { failed, by_answers, by_request };
 
 // Waits for a request at `socket`, or until c-ares has something to do, which is done.
@@ -134,7 +139,9 @@ Woken wait_for(int socket, ares_channel channel) {
             if (events != 0) polled.push_back({sockets[static_cast<std::size_t>(i)], events, 0});
         }
         timeval left{};
-        if (const timeval* next = ares_timeout(channel, nullptr, &left); next != nullptr)
+        if (!has_our_timeval)
+            wait = used != 0 ? look_again : -1;
+        else if (const timeval* next = ares_timeout(channel, nullptr, &left); next != nullptr)
             wait = static_cast<int>(next->tv_sec * 1000 + next->tv_usec / 1000 + 1);
     }
     if (poll(polled.data(), polled.size(), wait) < 0 && errno != EINTR) return Woken::failed;

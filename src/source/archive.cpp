@@ -7,7 +7,9 @@
 #include <unistd.h>
 #define ZLIB_CONST  // its input is const
 #include <zlib.h>
+#ifndef BANDD_WITHOUT_ZSTD
 #include <zstd.h>
+#endif
 
 #include <utility>
 #include <vector>
@@ -79,6 +81,11 @@ struct Archive::Gzip : Archive::Decoder {
     std::uint64_t members_ = 0;
 };
 
+#ifdef BANDD_WITHOUT_ZSTD
+struct Archive::Zstd : Archive::Decoder {
+    Step step(char*, std::size_t) override { return {0, "this bandd was built without zstd"}; }
+};
+#else
 struct Archive::Zstd : Archive::Decoder {
     Step step(char* buffer, std::size_t size) override {
         if (!stream_) return {0, "zstd has no memory"};
@@ -98,6 +105,7 @@ struct Archive::Zstd : Archive::Decoder {
     // By itself it takes windows of up to 128 MiB, as zstd(1) does.
     std::unique_ptr<ZSTD_DStream, Free> stream_{ZSTD_createDStream()};
 };
+#endif
 
 std::unique_ptr<Archive::Decoder> Archive::make_decoder(const std::string& path) {
     if (path.ends_with(".zst")) return std::make_unique<Zstd>();

@@ -319,7 +319,8 @@ TEST_CASE("imported filters: a pattern that takes a client's text for a host is 
 }
 
 TEST_CASE_METHOD(Directory,
-                 "http: auth: one server that knows passwords, and who guesses is to be banned") {
+                 "http: auth: one server that knows passwords, and who guesses is to be banned",
+                 "[http]") {
     auto faults = [&](const std::string& auth, const std::string& jails = "jails: {}") {
         write_file(dir / "bandd.yaml", "http: {listen: \"tcp://127.0.0.1:10041\", auth: " + auth +
                                            "}\n" + jails + "\n");
@@ -361,7 +362,7 @@ TEST_CASE_METHOD(Directory,
     }
 }
 
-TEST_CASE_METHOD(Directory, "a list that is a FIFO is a fault, and nobody waits for it") {
+TEST_CASE_METHOD(Directory, "a list that is a FIFO is a fault, and nobody waits for it", "[http]") {
     REQUIRE(::mkfifo((dir / "fifo").c_str(), 0600) == 0);
     for (const char* keys : {"defaults: {ignoreip: 'file:fifo'}", "accounts: {exempt: 'file:fifo'}",
                              "accounts: {ignoreip: 'file:fifo'}"}) {
@@ -387,6 +388,28 @@ TEST_CASE_METHOD(Directory, "a list that is a FIFO is a fault, and nobody waits 
     REQUIRE_FALSE(users);
     CHECK(to_line(users.error()).find("it is no file") != std::string::npos);
 }
+
+#ifdef BANDD_MINIMAL
+TEST_CASE_METHOD(Directory,
+                 "a configuration that needs what this build leaves out is refused, at its place") {
+    for (const auto& [text, missing] : std::map<std::string, std::string>{
+             {"http: {listen: 'tcp://127.0.0.1:10041'}\n", "needs HTTP"},
+             {"remote: {listen: 'tls://127.0.0.1:7071', certificate: /a, key: /b, peers: {x: "
+              "{token: y}}}\n",
+              "needs TLS"},
+             {"jails: {x: {filter: sshd, syslog: {listen: 'tls://127.0.0.1', certificate: /a, key: "
+              "/b}}}\n",
+              "needs TLS"}}) {
+        write_file(dir / "bandd.yaml", text);
+        Loaded loaded = load_config(dir.path(), {BANDD_SOURCE},
+                                    [](const std::string&) { return Result<Zone>(Zone{}); });
+        REQUIRE_FALSE(loaded.errors.empty());
+        INFO(to_line(loaded.errors[0]));
+        CHECK(to_line(loaded.errors[0]).find("bandd.yaml:1:") != std::string::npos);
+        CHECK(to_line(loaded.errors[0]).find(missing) != std::string::npos);
+    }
+}
+#endif
 
 TEST_CASE_METHOD(Directory, "interface: words of other programs' rules are no names") {
     auto loads = [&](const std::string& names) {

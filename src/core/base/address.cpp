@@ -133,6 +133,22 @@ struct HashSeed {
     std::uint64_t low = 0xe7037ed1a0b428dbULL;
 };
 
+// The two halves of the product, one over the other.
+std::uint64_t folded_product(std::uint64_t a, std::uint64_t b) {
+#ifdef __SIZEOF_INT128__
+    __extension__ using Wide = unsigned __int128;
+    Wide product = static_cast<Wide>(a) * b;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+#else  // processors of 32 bits
+    constexpr std::uint64_t half = 0xffffffff;
+    std::uint64_t low = (a & half) * (b & half);
+    std::uint64_t left = (a >> 32) * (b & half) + (low >> 32);  // neither overflows
+    std::uint64_t right = (a & half) * (b >> 32) + (left & half);
+    std::uint64_t high = (a >> 32) * (b >> 32) + (left >> 32) + (right >> 32);
+    return high ^ (right << 32 | (low & half));
+#endif
+}
+
 // Multiply-and-fold as in wyhash: attackers choose the low bits of their addresses, so each bit
 // must reach the whole result.
 std::uint64_t folded(const Prefix& prefix, const HashSeed& seed) {
@@ -140,9 +156,7 @@ std::uint64_t folded(const Prefix& prefix, const HashSeed& seed) {
     std::uint64_t low = 0;
     std::memcpy(&high, prefix.network.bytes.data(), 8);
     std::memcpy(&low, prefix.network.bytes.data() + 8, 8);
-    __extension__ using Wide = unsigned __int128;
-    Wide product = static_cast<Wide>(high ^ seed.high ^ prefix.length) * (low ^ seed.low);
-    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+    return folded_product(high ^ seed.high ^ prefix.length, low ^ seed.low);
 }
 
 HashSeed table_seed;  // set once, before the first table
