@@ -187,7 +187,10 @@ class Comparison {
         }
         Loaded loaded = load_config(common.config, data_directories(), read_zone, Samples::skip);
         config_ = std::move(loaded.config);
-        if (int code = replay_ours(common); code == exit_usage) return code;
+        if (auto done = replay_ours(common); !done) {
+            for (const Error& error : done.error()) print_error(error);
+            return exit_usage;
+        }
         for (const JailConfig& jail : config_.jails) add(jail);
         feed_with_bans();
         for (Compared& jail : jails_) compare(jail);
@@ -203,25 +206,24 @@ class Comparison {
     }
 
   private:
-    int replay_ours(const CommonOptions& common) {
-        return replay(common, {logs_, {}, false, "0"},
-                      [&](const Engine& engine, const Event& event) {
-                          auto failed = [&](JailIndex jail, const Address& address, Instant time) {
-                              ours_[engine.rules(jail).name].push_back(
-                                  {time, make_prefix(address, address.bits())});
-                          };
-                          if (const auto* found = std::get_if<Found>(&event)) {
-                              failed(found->jail, found->address, found->time);
-                          } else if (const auto* ignored = std::get_if<Ignored>(&event)) {
-                              if (ignored->why == Ignored::Why::already_banned)
-                                  failed(ignored->jail, ignored->address, ignored->time);
-                          } else if (const auto* banned = std::get_if<Banned>(&event)) {
-                              const Ban& ban = banned->ban;
-                              const std::string& jail = engine.rules(ban.key.jail).name;
-                              banned_[jail].emplace(ban.key.prefix, ban.from);
-                              ++bans_[jail];
-                          }
-                      });
+    std::expected<void, std::vector<Error>> replay_ours(const CommonOptions& common) {
+        return replay(common, {.logs = logs_}, [&](const Engine& engine, const Event& event) {
+            auto failed = [&](JailIndex jail, const Address& address, Instant time) {
+                ours_[engine.rules(jail).name].push_back(
+                    {time, make_prefix(address, address.bits())});
+            };
+            if (const auto* found = std::get_if<Found>(&event)) {
+                failed(found->jail, found->address, found->time);
+            } else if (const auto* ignored = std::get_if<Ignored>(&event)) {
+                if (ignored->why == Ignored::Why::already_banned)
+                    failed(ignored->jail, ignored->address, ignored->time);
+            } else if (const auto* banned = std::get_if<Banned>(&event)) {
+                const Ban& ban = banned->ban;
+                const std::string& jail = engine.rules(ban.key.jail).name;
+                banned_[jail].emplace(ban.key.prefix, ban.from);
+                ++bans_[jail];
+            }
+        });
     }
 
     const JailDefinition* definition_of(const std::string& name) const {

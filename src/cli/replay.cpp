@@ -150,33 +150,25 @@ class Replay {
     Replay(const CommonOptions& common, const Options& options, const Hear& hear)
         : common_(common), options_(options), hear_(hear), now_(now()) {}
 
-    int run() {
-        if (auto ready = prepare(); !ready) {
-            for (const Error& error : ready.error()) print_error(error);
-            return exit_usage;
-        }
+    // All that is wrong with configuration or logs.
+    std::expected<void, std::vector<Error>> run() {
+        if (auto ready = prepare(); !ready) return ready;
         auto begin = Clock::now();
-        decide_files(!common_.json);
+        decide_files();
         double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-        if (!hear_) {
-            tell_blindness();
-            report_.summarize(scan_.counts(), not_asked_, seconds);
-        }
-        return failed_ ? exit_said_no : exit_done;
+        if (hear_) return {};
+        tell_blindness();
+        report_.summarize(scan_.counts(), not_asked_, seconds);
+        return {};
     }
-
-    std::expected<WouldBeBanned, std::vector<Error>> run_quietly(Instant since) {
-        report_.keep_quiet(since);
-        if (auto ready = prepare(); !ready) return std::unexpected(std::move(ready.error()));
-        decide_files(false);
-        return report_.banned();
-    }
+    // A log was not read to its end, which was said.
+    bool failed() const { return failed_; }
 
   private:
-    void decide_files(bool show_progress) {
+    void decide_files() {
         std::uint64_t total = 0;
         for (const auto& file : files_) total += file->tail.size();
-        Progress progress(total, show_progress);
+        Progress progress(total, !common_.json);
         if (files_.size() == 1)
             decide_one(*files_[0], progress);
         else
@@ -415,15 +407,9 @@ class Replay {
 
 }  // namespace
 
-std::expected<WouldBeBanned, std::vector<Error>> replay_quietly(
-    const CommonOptions& common, const std::vector<std::string>& logs,
-    const std::map<std::string, std::string>& of_jails, Instant since) {
-    ReplayOptions options;
-    options.logs = logs;
-    options.of_jails = of_jails;
-    for (const auto& [path, jail] : of_jails) options.logs.push_back(path);
-    const Hear nobody;
-    return Replay(common, options, nobody).run_quietly(since);
+std::expected<void, std::vector<Error>> replay(const CommonOptions& common,
+                                               const ReplayOptions& options, const Hear& hear) {
+    return Replay(common, options, hear).run();
 }
 
 bool names_log(const JailConfig& jail, const std::string& path) {
@@ -434,10 +420,6 @@ bool names_log(const JailConfig& jail, const std::string& path) {
         return fnmatch(log.path.c_str(), whole.c_str(), FNM_PATHNAME) == 0 ||
                fnmatch(log.path.c_str(), without_rotation(whole).c_str(), FNM_PATHNAME) == 0;
     });
-}
-
-int replay(const CommonOptions& common, const ReplayOptions& options, const Hear& hear) {
-    return Replay(common, options, hear).run();
 }
 
 Run replay_command(CommandLine& line) {
@@ -451,7 +433,13 @@ Run replay_command(CommandLine& line) {
     return [options](const CommonOptions& common) {
         // A ban has some kilobytes to tell.
         if (isatty(STDOUT_FILENO) == 0) std::setvbuf(stdout, nullptr, _IOFBF, 64 << 10);
-        return replay(common, *options);
+        const Hear nobody;
+        Replay replay(common, *options, nobody);
+        if (auto done = replay.run(); !done) {
+            for (const Error& error : done.error()) print_error(error);
+            return int{exit_usage};
+        }
+        return int{replay.failed() ? exit_said_no : exit_done};
     };
 }
 

@@ -5,14 +5,11 @@
 #include <expected>
 #include <functional>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "cli/command.h"
 #include "config/types.h"
-#include "core/base/address.h"
-#include "core/base/instant.h"
 #include "core/base/result.h"
 #include "core/decide/engine.h"
 
@@ -26,18 +23,11 @@ struct ReplayOptions {
     std::map<std::string, std::string> of_jails;  // logs that one jail reads: by their path
 };
 
-// Gets each event instead of the report that replay prints.
+// Gets each event.
 using Hear = std::function<void(const Engine& engine, const Event& event)>;
-// Gives bandctl's exit code, after what failed was said.
-int replay(const CommonOptions& common, const ReplayOptions& options, const Hear& hear = {});
-
-// Whom each jail of the configuration would have banned since then, by logs that jails read;
-// nothing is printed. Or all that is wrong with configuration or logs.
-using WouldBeBanned = std::map<std::string, std::set<Prefix>>;
-// `of_jails`: logs that one jail reads, by their path, whatever its `logpath` says.
-std::expected<WouldBeBanned, std::vector<Error>> replay_quietly(
-    const CommonOptions& common, const std::vector<std::string>& logs,
-    const std::map<std::string, std::string>& of_jails, Instant since);
+// Nothing is printed but how far it is. An error: all that is wrong with configuration or logs.
+std::expected<void, std::vector<Error>> replay(const CommonOptions& common,
+                                               const ReplayOptions& options, const Hear& hear);
 
 // Whether `path` is one of its logs, or was before it was rotated.
 bool names_log(const JailConfig& jail, const std::string& path);

@@ -76,7 +76,6 @@ void ReplayReport::tell(const Event& event) {
 }
 
 void ReplayReport::warn(const std::string& text) const {
-    if (quiet_since_) return;
     if (json_)
         print_json({{"kind", "warning"}, {"text", text}});
     else
@@ -86,10 +85,6 @@ void ReplayReport::warn(const std::string& text) const {
 void ReplayReport::tell_ban(const Ban& ban, bool extended) {
     const std::string& jail = engine_.rules(ban.key.jail).name;
     if (!extended) ++bans_[jail];
-    if (quiet_since_) {
-        if (!extended && ban.from >= *quiet_since_) banned_[jail].insert(ban.key.prefix);
-        return;
-    }
     if (json_)
         print_json(ban_to_json(ban, jail, extended));
     else
@@ -97,7 +92,6 @@ void ReplayReport::tell_ban(const Ban& ban, bool extended) {
 }
 
 void ReplayReport::tell_account(const AccountOver& over) const {
-    if (quiet_since_) return;
     if (json_)
         print_json({{"kind", "account"},
                     {"user", over.user},

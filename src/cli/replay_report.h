@@ -4,8 +4,6 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
-#include <set>
 #include <string>
 
 #include "config/types.h"
@@ -22,10 +20,6 @@ class ReplayReport {
     ReplayReport(const Engine& engine, const Config& config, bool json)
         : engine_(engine), config_(config), json_(json) {}
 
-    // From then on nothing is printed: `banned` has the bans that began since `since`.
-    void keep_quiet(Instant since) { quiet_since_ = since; }
-    const std::map<std::string, std::set<Prefix>>& banned() const { return banned_; }
-
     void tell(const Event& event);
     void warn(const std::string& text) const;
     // `not_asked`: bans about which a live daemon would have asked somebody first.
@@ -41,8 +35,6 @@ class ReplayReport {
     bool json_;
     std::map<std::string, std::map<std::string, std::size_t>> hits_;  // by jail and pattern
     std::map<std::string, std::size_t> bans_;                         // by jail
-    std::optional<Instant> quiet_since_;
-    std::map<std::string, std::set<Prefix>> banned_;  // if quiet, by jail
 };
 
 }  // namespace bandd

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <set>
 
 #include "cli/admin_address.h"
@@ -272,7 +273,6 @@ class Setup {
         if (auto made = make_plan(); !made) return std::unexpected(std::vector{made.error()});
         CommonOptions planned = common_;
         planned.config = scratch_.path();
-        planned.json = false;
         since_ = now() - std::chrono::days(options_.days);
         Loaded loaded = load_config(planned.config, data_directories(), read_zone);
         if (!loaded.errors.empty()) return std::unexpected(std::move(loaded.errors));
@@ -282,10 +282,13 @@ class Setup {
         if (!common_.json && on_terminal())
             fmt::print("Looking through {} …\n", count_of(logs.size(), "log"));
         flush_output();
-        auto banned = replay_quietly(planned, logs, of_journal, since_);
-        if (!banned) return std::unexpected(std::move(banned.error()));
-        banned_ = std::move(*banned);
-        return {};
+        for (const auto& [path, jail] : of_journal) logs.push_back(path);
+        ReplayOptions options{.logs = std::move(logs), .of_jails = std::move(of_journal)};
+        return replay(planned, options, [this](const Engine& engine, const Event& event) {
+            const auto* banned = std::get_if<Banned>(&event);
+            if (banned != nullptr && banned->ban.from >= since_)
+                banned_[engine.rules(banned->ban.key.jail).name].insert(banned->ban.key.prefix);
+        });
     }
 
     // New, or named by a file before: a service of this machine.
@@ -482,9 +485,9 @@ class Setup {
     std::string bandd_yaml_, setup_yaml_;  // as planned
     std::vector<PlannedFile> files_;       // those that change
     Instant since_;
-    WouldBeBanned banned_;
-    std::set<std::string> of_journal_;  // jails whose journal was looked through
-    std::size_t left_out_ = 0;          // logs
+    std::map<std::string, std::set<Prefix>> banned_;  // by jail, since `since_`
+    std::set<std::string> of_journal_;                // jails whose journal was looked through
+    std::size_t left_out_ = 0;                        // logs
 };
 
 }  // namespace
