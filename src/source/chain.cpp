@@ -15,6 +15,12 @@ namespace {
 // Beginnings of fewer bytes could be alike by chance.
 constexpr std::size_t telling = 32;
 
+// Its end was not on the disk when power was lost, but a checkpoint that knew it was.
+bool is_cut(const Chain::File& file, const Sighting& seen) {
+    return file.restored && file.at.at.fingerprint.length >= telling &&
+           seen.size < file.at.at.offset;
+}
+
 // Still where it was: the same inode, with what was read of it.
 bool is_same(const Chain::File& file, const Sighting& seen) {
     const TailPosition& at = file.at.at;
@@ -22,7 +28,7 @@ bool is_same(const Chain::File& file, const Sighting& seen) {
     if (file.is_open()) return true;
     // Of one that was empty nothing was read, so nothing is lost when it is taken for a new one.
     if (at.fingerprint.length == 0) return at.offset > 0 && seen.size >= at.offset;
-    return at.fingerprint.matches(seen.head) && seen.size >= at.offset;
+    return at.fingerprint.matches(seen.head) && (seen.size >= at.offset || is_cut(file, seen));
 }
 
 bool begins_as(const Chain::File& file, const Sighting& seen) {
@@ -197,12 +203,15 @@ void Chain::settle(const File& known, const Sighting& seen, std::size_t index,
     FilePosition before = file.at;
     TailPosition& at = file.at.at;
     bool moved = at.id != seen.id;
+    bool cut = !moved && is_cut(file, seen);
+    std::optional<std::int64_t> changed = cut ? std::optional(file.at.modified) : std::nullopt;
+    if (cut) at.offset = seen.size;
     at.id = seen.id;
     at.path = seen.base;
     file.at.modified = seen.modified;
     if (!file.is_open() && at.fingerprint.length < seen.head.size())
         at.fingerprint = Fingerprint::of(seen.head);
-    bool wanted = seen.named || file.is_open() || (file.state == State::known) ||
+    bool wanted = seen.named || file.is_open() || (file.state == State::known) || cut ||
                   (!seen.archive && seen.size > at.offset);
     // Nobody has a copy open to write to it.
     if (!seen.named && !file.is_open() && moved && !seen.archive && seen.size == at.offset) {
@@ -213,7 +222,7 @@ void Chain::settle(const File& known, const Sighting& seen, std::size_t index,
     if (file.at != before) file.changed = true;
     if (!wanted) return;
     steps.push_back({index, file.at.file.number, at.offset, at.skipping,
-                     std::exchange(file.restored, false), false});
+                     std::exchange(file.restored, false), false, changed});
 }
 
 std::uint64_t Chain::add(const Sighting& seen, std::uint64_t offset, State state) {

@@ -13,7 +13,8 @@
 //
 // The rule is short. What can be known again, by its inode and its first bytes or by its first
 // bytes alone, is read on where it was left. What cannot is new and read whole, unless it is older
-// than the first look at the log.
+// than the first look at the log. When power was lost, a file may end before that which was read of
+// it: what is dated later is read.
 //
 // app.log was read up to byte 900 when bandd was killed, as file 7. Meanwhile logrotate copied it
 // to app.log.1, truncated it, and later renamed it. What is seen then, and what follows:
@@ -72,6 +73,9 @@ class Chain {
         bool skipping = false;
         bool resumed = false;  // it was written while nobody read
         bool first = false;  // of a log that was never looked at: the configuration says from where
+        // Its end is missing. What was read of it had changed then: nanoseconds, by the file
+        // system's clock. What is dated later is new.
+        std::optional<std::int64_t> cut = {};
     };
     // True if both have the same bytes just before `end`, or nobody can tell. It is asked of files
     // that begin alike: logs may have a long head in common.

@@ -463,6 +463,11 @@ void Watch::look(Followed& followed, std::size_t log, const std::string& path, I
             FirstRead begin = first_read(log, reader->tail, now);
             reader->tail.seek(begin.offset, begin.skipping);
         }
+        if (step.cut && reader->tail.is_open()) {
+            Instant since{*step.cut / 1000 - followed.chain.clock().offset().count()};
+            FirstRead begin = reader->tail.find_start(since, logs_[log].zone, now);
+            reader->tail.seek(begin.offset, begin.skipping);
+        }
         // A look may see a file before its notice comes, and others of the log have lines that were
         // not told of either: they were written before, and are read before.
         if (reader->tail.is_open() && !reader->tail.is_archive()) set_ready(*reader, true);

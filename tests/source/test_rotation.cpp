@@ -265,6 +265,42 @@ TEST_CASE("rotation: an empty log is filled, copied and filled again whenever it
     }
 }
 
+TEST_CASE_METHOD(Rotating, "rotation: power was lost, and a log with it that was read already") {
+    bool within_a_line = GENERATE(false, true);
+    bool written_to = GENERATE(false, true);  // since then, before bandd starts
+    bool rotated = GENERATE(false, true);
+    auto say = [&](Instant time, unsigned count) {
+        for (unsigned i = 0; i < count; ++i) {
+            lines.push_back(format_rfc3339(time) + " line " + std::to_string(written++));
+            append_file(log, lines.back() + "\n");
+        }
+    };
+    say(now() - std::chrono::seconds(1), 60);
+    Reading reading(log);
+    reading.start();
+    reading.turn();
+    reading.checkpoint();
+    reading.kill();
+    std::uint64_t line = lines.back().size() + 1;
+    fs::resize_file(log, fs::file_size(log) - 3 * line + (within_a_line ? 10 : 0));
+    Instant after = now() + std::chrono::seconds(60);  // the machine was booted meanwhile
+    if (written_to) say(after, 2);
+    if (rotated) {
+        fs::rename(log, log + ".1");
+        say(after, 2);
+    }
+    reading.start();
+    reading.turn();
+    say(after, 2);
+    reading.turn();
+    // What was counted stays so. What is written behind a part of a line is no line.
+    std::size_t behind = within_a_line && (written_to || !rotated) ? 60 : SIZE_MAX;
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+        INFO("line " << i);
+        CHECK(reading.times(lines[i]) == (i == behind ? 0 : 1));
+    }
+}
+
 TEST_CASE_METHOD(Rotating, "rotation: a log that did not exist when bandd was killed") {
     Reading reading(log, Start::end);
     reading.start();
