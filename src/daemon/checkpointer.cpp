@@ -193,6 +193,7 @@ void Checkpointer::complete(Instant now) {
     checkpoint.accounts_before = now - std::max(longest, accounts) * 2;
     checkpoint.offences_before = now - parts_.config.dbpurgeage;
     dirty_ = soon_ = false;
+    checkpoint.must_last = std::exchange(must_last_, false);
     last_ = now;
     std::ranges::move(std::exchange(to_be_written_, {}), std::back_inserter(being_written_));
     bool writes = !checkpoint.empty();
@@ -212,7 +213,7 @@ void Checkpointer::hand_over(Instant now, std::function<void()> then) {
 
 void Checkpointer::when_written(std::function<void()> then) {
     to_be_written_.push_back(std::move(then));
-    write_soon();
+    write_for_good();
 }
 
 void Checkpointer::tell_written() {

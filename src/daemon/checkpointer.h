@@ -58,8 +58,13 @@ class Checkpointer {
 
     // Something happened that is to be written, after at most `checkpoint:`.
     void changed() { dirty_ = true; }
-    // With the next turn: what a person orders is in no log to be read again.
+    // With the next turn: it is in no log to be read again.
     void write_soon();
+    // The same of what a person ordered, which outlives a loss of power, too.
+    void write_for_good() {
+        write_soon();
+        must_last_ = true;
+    }
     // Calls `then` once all that happened until now is handed to the store: at once, unless that is
     // much, or a write is under way.
     void hand_over(Instant now, std::function<void()> then);
@@ -107,7 +112,8 @@ class Checkpointer {
     std::vector<std::function<void()>> to_be_written_, being_written_;
     bool dirty_ = false;  // something happened since the last checkpoint
     bool soon_ = false;   // as of `write_soon`
-    Instant last_;        // when the last one was taken
+    bool must_last_ = false;
+    Instant last_;  // when the last one was taken
     std::uint64_t seen_lines_ = 0;
 };
 

@@ -84,7 +84,7 @@ std::optional<Json> Commands::run(const std::string& name, const Json& arguments
     for (std::span<const CommandRow> table : tables_) {
         auto row = std::ranges::find(table, name, &CommandRow::name);
         if (row == table.end()) continue;
-        if (row->writes) parts_.checkpointer.write_soon();
+        if (row->writes) parts_.checkpointer.write_for_good();
         return row->run(parts_, arguments, reply);
     }
     return failure({"command \"" + name + "\"", "there is no such command", "see bandctl help", {}},

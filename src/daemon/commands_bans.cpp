@@ -337,7 +337,7 @@ Json ban_many(CommandParts& parts, const Json& arguments, const Reply&) {
         ++(there ? renewed : made);
         return {};
     });
-    if (!only_check) parts.checkpointer.write_soon();
+    if (!only_check) parts.checkpointer.write_for_good();
     parts.pipeline.put(outcome, at);
     result["banned"] = made;
     result["renewed"] = renewed;
@@ -440,7 +440,7 @@ void lift_all(CommandParts& parts, std::optional<JailIndex> jail, Unbanned::Why 
                 ++work->count;
                 each(ended->ban);
             }
-        parts.checkpointer.write_soon();
+        parts.checkpointer.write_for_good();
         parts.pipeline.put(outcome, at);
         if (!more) then(work->count);
         return more;

@@ -67,7 +67,7 @@ Json inherit_many(CommandParts& parts, const Json& arguments, const Reply&) {
         ++counts[static_cast<std::size_t>(parts.engine.inherit(*past, at, outcome))];
         return {};
     });
-    parts.checkpointer.write_soon();
+    parts.checkpointer.write_for_good();
     parts.pipeline.put(outcome, at);
     for (std::size_t i = 0; i < counts.size(); ++i) result[heritages[i]] = counts[i];
     return success(std::move(result));

@@ -30,6 +30,9 @@ struct Checkpoint {
     Instant windows_before{INT64_MIN};   // windows whose last hit is older are forgotten
     Instant accounts_before{INT64_MIN};  // the same of accounts without a mark
     Instant offences_before{INT64_MIN};  // and offences, and ended bans
+    // It is on the disk, power or not, once it is written: what a person ordered is in no log to be
+    // read again. Others are where the system writes them when it likes, after half a minute or so.
+    bool must_last = false;
     // It holds all that is remembered, not what changed; what was written before is forgotten.
     bool anew = false;
     // Nothing that would have to be written.

@@ -74,6 +74,9 @@ class Connection {
     // Its tables were made by `open_database`: there was nothing.
     bool is_new() const { return new_; }
     void set_new() { new_ = true; }
+    // The file is on the disk: what is synced in its log is not lost with it.
+    bool was_synced() const { return !new_ || synced_; }
+    void set_synced() { synced_ = true; }
     // What SQLite has in its memory hides what somebody wrote over the file: looks at its first
     // bytes.
     bool begins_well() const;
@@ -83,7 +86,7 @@ class Connection {
         void operator()(sqlite3* raw) const { sqlite3_close(raw); }
     };
     std::unique_ptr<sqlite3, Close> raw_;
-    bool new_ = false;
+    bool new_ = false, synced_ = false;
     std::optional<SqliteFailure> failure_;
 };
 

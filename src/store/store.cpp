@@ -198,6 +198,7 @@ void keep_ended_bans(Checkpoint& failed, Checkpoint& anew) {
     keep(failed.changes);
     std::ranges::move(anew.earlier, std::back_inserter(kept));
     anew.earlier = std::move(kept);
+    anew.must_last = anew.must_last || failed.must_last;
 }
 
 // What to do about `errno` at one of the state's files.

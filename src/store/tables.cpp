@@ -478,13 +478,22 @@ bool write_checkpoint(Connection& database, const Checkpoint& checkpoint) {
     auto write = [&](const Changes& changes) {
         return write_changes(database, checkpoint.jails, changes);
     };
-    bool good = database.execute("BEGIN IMMEDIATE") &&
+    // FULL syncs SQLite's log after each transaction.
+    bool good = (!checkpoint.must_last || database.execute("PRAGMA synchronous=FULL")) &&
+                database.execute("BEGIN IMMEDIATE") &&
                 (!checkpoint.anew || forget_memory(database)) &&
                 write_positions(database, checkpoint) &&
                 std::ranges::all_of(checkpoint.earlier, write) && write(checkpoint.changes) &&
                 forget_old(database, checkpoint) && write_meta(database, checkpoint) &&
                 purge_history(database, checkpoint) && database.execute("COMMIT");
     if (!good) sqlite3_exec(database.raw(), "ROLLBACK", nullptr, nullptr, nullptr);
+    if (!checkpoint.must_last) return good;
+    // Of a new state nothing was synced yet, not even that it is one.
+    if (good && !database.was_synced()) {
+        good = database.execute("PRAGMA wal_checkpoint(FULL)");
+        if (good) database.set_synced();
+    }
+    sqlite3_exec(database.raw(), "PRAGMA synchronous=NORMAL", nullptr, nullptr, nullptr);
     return good;
 }
 

@@ -233,17 +233,22 @@ TEST_CASE(
             std::filesystem::remove(path + ending);
         int written = 0, synced = 0;
         bool has_tables = false;  // its tables are on the disk
+        int ordered = 0;          // the last moment that must last
         {
             Watched watch(watched);
             std::string warning;
             auto store = Store::open(path, warning);
             REQUIRE(store);
             for (int k = 1; k <= moments && !watched.left; ++k) {
-                store->write(moment(k));
+                Checkpoint checkpoint = moment(k);
+                bool must_last = k % 5 == 0;
+                checkpoint.must_last = must_last;
+                store->write(std::move(checkpoint));
                 store->wait();
                 REQUIRE_FALSE(store->take_result());
                 if (watched.left) break;
                 written = k;
+                if (must_last) ordered = k;
                 if (watched.unsynced[path + "-wal"].empty()) synced = k;
                 has_tables = has_tables || !watched.synced[path].empty();
             }
@@ -264,6 +269,7 @@ TEST_CASE(
         int k = moment_in(*store);
         CHECK(k <= written + 1);
         if (has_tables) CHECK(k >= synced);
+        CHECK(k >= ordered);
         ++(k < written ? lost : kept);
     }
     INFO(aside << " moved aside, " << lost << " lost moments that were not synced, " << kept
