@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "cli/progress.h"
 #include "config/engine_limits.h"
 #include "config/load.h"
+#include "control/heritage.h"
 #include "core/base/printable.h"
 #include "core/decide/engine.h"
 #include "import/fail2ban_database.h"
@@ -45,10 +45,6 @@ std::string reason_of(const FormerBan& ban) {
     if (ban.failures == 0) return "fail2ban";
     return "fail2ban: " + count_of(ban.failures, "failure");
 }
-
-// What bans came to, by the words of "inherit many".
-constexpr std::array<const char*, 6> heritages{"banned", "shared", "over",
-                                               "known",  "exempt", "no_room"};
 
 // Whom the bans are given to. The errors are exit codes, after what failed was said.
 class Heir {

@@ -4,6 +4,7 @@
 #include <expected>
 #include <memory>
 
+#include "control/heritage.h"
 #include "core/decide/engine.h"
 #include "daemon/checkpointer.h"
 #include "daemon/commands.h"
@@ -12,10 +13,6 @@
 
 namespace bandd {
 namespace {
-
-// By Engine::Heritage.
-constexpr std::array<const char*, 6> heritages{"banned", "shared", "over",
-                                               "known",  "exempt", "no_room"};
 
 constexpr std::int64_t most_remembered_times = 10;
 
