@@ -451,7 +451,15 @@ TEST_CASE_METHOD(AppSetup,
     // Others' sets are no trouble.
     second = start_other("jails: {manual: {action: {ipset: {set: theirs}}}}\n");
     CHECK(second->start());
-    second.reset();
+    // But one that another daemon fills is, also when a reload names it.
+    configure("  app:\n    logpath: app.log\n    action: {ipset: {set: theirs}}\n");
+    auto refused = daemon.ctl("reload");
+    CHECK(refused.code != 0);
+    CHECK(has(refused.out,
+              "ipset \"theirs\": another bandd of this network namespace has it (process " +
+                  std::to_string(second->pid()) + "); stop that one, or name another set"));
+    second->stop(SIGKILL);
+    CHECK(daemon.ctl("reload").code == 0);
     // One that was killed holds nothing.
     daemon.stop(SIGKILL);
     CHECK(start_other("jails: {}\n")->start());
