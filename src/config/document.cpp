@@ -144,7 +144,15 @@ Result<Value> parse_at(const std::string& text, const std::string& name, const T
     Parsing parsing{name, std::make_shared<const std::string>(text), read,
                     most_values(text.size())};
     try {
-        return convert(YAML::Load(text), parsing, depth);
+        // One blank before a file's first key is enough: the next key at the margin ends the
+        // document.
+        std::vector<YAML::Node> documents = YAML::LoadAll(text);
+        if (documents.empty()) documents.emplace_back();
+        if (documents.size() > 1)
+            return fail("YAML", "the file's first document ends before this, and no other is read",
+                        "let all keys of a file begin in one column; remove \"---\" and \"...\"",
+                        place_of(documents[1].Mark(), name));
+        return convert(documents.front(), parsing, depth);
     } catch (const YAML::Exception& error) {
         return fail("YAML", error.msg, {}, place_of(error.mark, name));
     }
