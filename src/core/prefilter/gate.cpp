@@ -4,6 +4,8 @@
 #include "core/prefilter/gate.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstring>
 #include <optional>
 #include <queue>
@@ -12,6 +14,7 @@
 #include <unordered_map>
 
 #include "core/base/ascii.h"
+#include "core/base/eight_bytes.h"
 #include "core/prefilter/ordinary_lines.h"
 
 namespace bandd {
@@ -281,6 +284,36 @@ Gate choose_gate(std::span<const std::vector<LiteralSet>> required) {
     return gate;
 }
 
+namespace {
+
+// Of the side on which the literal has more.
+Glance glance_of(const Literal& literal, std::size_t begin, std::size_t end) {
+    constexpr std::size_t word = sizeof(std::uint64_t);
+    std::size_t behind = std::min(literal.text.size() - end, word);
+    std::size_t before = std::min(begin, word);
+    bool is_behind = behind >= before;
+    std::size_t count = is_behind ? behind : before;
+    std::size_t from = is_behind ? end : begin - before;
+    std::array<char, word> bytes{}, mask{}, small{};
+    for (std::size_t i = 0; i < count; ++i) {
+        char c = literal.text[from + i];
+        bytes[i] = c;
+        mask[i] = static_cast<char>(-1);
+        if (literal.any_case && c >= 'a' && c <= 'z') small[i] = 'a' - 'A';
+    }
+    return {static_cast<std::int32_t>(from) - static_cast<std::int32_t>(end),
+            eight_at(bytes.data()), eight_at(mask.data()), eight_at(small.data())};
+}
+
+// False if the literal cannot be there.
+bool looks_alike(std::string_view bytes, std::size_t end, const Glance& glance) {
+    auto at = static_cast<std::ptrdiff_t>(end) + glance.at;
+    if (at < 0 || bytes.size() < static_cast<std::size_t>(at) + sizeof(std::uint64_t)) return true;
+    return ((eight_at(bytes.data() + at) | glance.small) & glance.mask) == glance.bytes;
+}
+
+}  // namespace
+
 std::vector<Within> places_of(const Literal& text, std::uint32_t check,
                               const std::vector<LiteralSet>& required) {
     std::vector<Within> places;
@@ -289,14 +322,16 @@ std::vector<Within> places_of(const Literal& text, std::uint32_t check,
             std::string in = text.any_case ? ascii_lower(literal.text) : literal.text;
             for (auto at = in.find(text.text); at != std::string::npos;
                  at = in.find(text.text, at + 1)) {
-                auto end = static_cast<std::uint32_t>(at + text.text.size());
-                places.push_back({check, end, literal});
+                std::size_t end = at + text.text.size();
+                places.push_back(
+                    {check, static_cast<std::uint32_t>(end), literal, glance_of(literal, at, end)});
             }
         }
     return places;
 }
 
 bool is_within(std::string_view bytes, std::size_t end, const Within& within) {
+    if (!looks_alike(bytes, end, within.glance)) return false;
     const std::string& text = within.literal.text;
     if (end < within.end || bytes.size() - (end - within.end) < text.size()) return false;
     const char* at = bytes.data() + (end - within.end);
