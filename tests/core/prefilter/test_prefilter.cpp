@@ -183,6 +183,19 @@ TEST_CASE("what a pattern requires: its longest texts, alternatives together") {
     CHECK(texts_of("^(?:denied )+<HOST>$") == Texts{"denied "});
 }
 
+TEST_CASE("what a pattern requires: rather a short text than one that ordinary lines hold") {
+    CHECK(texts_of(R"(^<HOST> .*\$\{.*://)") == Texts{"${"});
+    CHECK(texts_of(R"(^<HOST> .*"POST .* HTTP/)") == Texts{"POST "});
+}
+
+TEST_CASE("what a pattern requires may be cut in two by a date, and then half of it is enough") {
+    auto pattern = compile_fail2ban("p", "^fd=\\d+ session closed for <HOST>$", {});
+    REQUIRE(pattern);
+    auto sets = required_literals(*pattern);
+    REQUIRE(sets.size() == 1);
+    CHECK(sets[0] == LiteralSet{{" session c", false}, {"losed for ", false}});
+}
+
 TEST_CASE("what a pattern requires is not lost by look-around, conditions and back-references") {
     auto required = [](const std::string& regex) {
         auto pattern = compile_fail2ban("p", regex, {});
