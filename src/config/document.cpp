@@ -280,4 +280,11 @@ std::vector<std::string> glob_files(const std::string& pattern) {
     return files;
 }
 
+std::optional<Error> unreadable_directory(const std::string& path) {
+    std::error_code fault;
+    std::filesystem::directory_iterator look(path, fault);
+    if (!fault || fault == std::errc::no_such_file_or_directory) return {};
+    return Error{"cannot read \"" + path + "\"", fault.message(), {}, {}};
+}
+
 }  // namespace bandd
