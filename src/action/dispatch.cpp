@@ -42,6 +42,7 @@ void Dispatch::set_targets(std::vector<JailActions> jails) {
     find_sharing();
     retries_.assign(targets_.size(), {});
     queues_.assign(targets_.size(), {});
+    put_off_.assign(targets_.size(), {});
     queued_.fill(0);
     for (UnderWay& under_way : under_way_) under_way.batches.clear();
     progress_.clear();
@@ -74,6 +75,7 @@ std::vector<bool> Dispatch::find_settled(const std::vector<TargetStatus>& fresh)
             settled[jail] = target.prepared && !target.error && queues_[id].empty() &&
                             sharing_[id].size() == 1 && retries_[id].orders.empty() &&
                             !retries_[id].full && !retries_[id].reconcile &&
+                            put_off_[id].empty() &&
                             repairs_[id].stage == Repairing::Stage::none &&
                             carrier_of(id).sees_touches() &&
                             carrier_of(id).traits(id).longest == forever && !held_.contains(id);
@@ -164,6 +166,14 @@ void Dispatch::queue(Order order) {
     if (order.kind != Order::Kind::remove && queued_[kind] >= most_queued) {
         ++overflows_;
         under_way_[kind].overflowed = true;
+        std::vector<bool>& put_off = put_off_[order.target];
+        std::uint32_t slot = bans_.slot_of({targets_[order.target].spec.jail, order.prefix});
+        if (slot == BanTable::none) {  // of another jail's ban in the same set
+            retries_[order.target].reconcile = true;
+            return;
+        }
+        if (slot >= put_off.size()) put_off.resize(bans_.slots());
+        put_off[slot] = true;
         return;
     }
     ++queued_[kind];
@@ -503,7 +513,7 @@ void Dispatch::on_applied(std::size_t kind, const Applied& applied, Instant now,
         if (!is_failed[i]) acknowledged(orders[i], applied.request, report);
     if (under_way.batches.empty() && queued_[kind] == 0 &&
         std::exchange(under_way.overflowed, false))
-        repair_all(kind, false);
+        order_put_off(kind);
 }
 
 void Dispatch::on_completion(const Completion& completion, Instant now, Report& report) {

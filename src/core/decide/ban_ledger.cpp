@@ -39,7 +39,8 @@ void BanLedger::take_over(std::uint32_t slot, const Ban& by_hand) {
 }
 
 void BanLedger::set_state(const BanKey& key, BanState state) {
-    if (Ban* found = bans_.find(key)) found->state = state;
+    if (std::uint32_t slot = bans_.slot_of(key); slot != BanTable::none)
+        bans_.set_state(slot, state);
 }
 
 Unbanned BanLedger::end(const BanKey& key, Unbanned::Why why, Instant at) {
