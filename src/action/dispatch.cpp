@@ -223,6 +223,7 @@ void Dispatch::lift(const Unbanned& event, Instant now) {
     if (ban.state == BanState::simulated) return;
     bool was_in_force = !progress_.contains(ban.key);
     progress_.erase(ban.key);
+    give_back_progress();
     for (TargetId target : by_jail_[ban.key.jail]) {
         if (!enforces(target)) continue;
         retries_[target].orders.erase(ban.key.prefix);
@@ -256,11 +257,18 @@ void Dispatch::on_events(std::span<const Event> events, Instant now) {
     }
 }
 
+// Its buckets stay as many as there were at most.
+void Dispatch::give_back_progress() {
+    constexpr std::size_t few = 1024;
+    if (progress_.empty() && progress_.bucket_count() > few) progress_ = {};
+}
+
 void Dispatch::in_force(const BanKey& key, Report& report) {
     auto progress = progress_.find(key);
     if (progress == progress_.end()) return;
     bool tell = progress->second.announce;
     progress_.erase(progress);
+    give_back_progress();
     const Ban* ban = bans_.find(key);
     if (ban == nullptr) return;
     report.acknowledged.push_back({key, BanState::active});

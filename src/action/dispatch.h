@@ -257,6 +257,7 @@ class Dispatch {
     std::uint64_t bit_of(TargetId target) const;
     void holds(TargetId target, const Prefix& prefix, RequestId request, Report& report);
     void in_force(const BanKey& key, Report& report);
+    void give_back_progress();
     Instant wanted_until(TargetId target, const Prefix& prefix) const;
     void arm(TargetId target, const Prefix& prefix, Instant until, Instant now);
 

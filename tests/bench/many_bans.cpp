@@ -84,7 +84,7 @@ class Counter {
         return count;
     }
     std::size_t in_ipset() {
-        std::string said = sh("ipset list -t bandd-app | grep 'Number of entries'").out;
+        std::string said = sh("ipset list -t many | grep 'Number of entries'").out;
         auto at = said.rfind(' ');
         return at == std::string::npos ? 0 : std::strtoull(said.c_str() + at, nullptr, 10);
     }
@@ -117,7 +117,7 @@ void measure(bool nftables, bool by_log, int bans) {
     write_file(dir / "bandd.yaml",
                "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n"
                "jails:\n  app: {logpath: app.log, maxretry: 1, bantime: 1d, action: " +
-                   std::string(nftables ? "nftables" : "[{ipset: {set: bandd-app, maxelem: "
+                   std::string(nftables ? "nftables" : "[{ipset: {set: many, create: true, maxelem: "
                                                        "4000000}}]") +
                    "}\n");
     std::string text;

@@ -43,6 +43,15 @@ void BanLedger::set_state(const BanKey& key, BanState state) {
         bans_.set_state(slot, state);
 }
 
+std::shared_ptr<const Story> BanLedger::story_of_reason(const std::string& reason) {
+    auto found = reasons_.find(reason);
+    if (found != reasons_.end()) return found->second;
+    if (reasons_.size() >= most_reasons) reasons_.clear();
+    auto story = std::make_shared<Story>();
+    story->reason = reason;
+    return reasons_.emplace(reason, std::move(story)).first->second;
+}
+
 Unbanned BanLedger::end(const BanKey& key, Unbanned::Why why, Instant at) {
     Unbanned ended{*bans_.find(key), why, at};
     bans_.erase(ended.ban.key);
@@ -189,7 +198,10 @@ void BanLedger::take_changes(Changes& changes, std::size_t& most) {
         std::uint32_t slot = changed_slots_.back();
         changed_slots_.pop_back();
         is_changed_[slot] = false;
-        if (const Ban* found = std::as_const(bans_).at(slot)) changes.bans.push_back(*found);
+        const Ban* found = std::as_const(bans_).at(slot);
+        if (found == nullptr) continue;
+        changes.bans.push_back(*found);
+        if (found->story && has_details(*found->story)) taken_.push_back(slot);
     }
     offences_.take_changes(
         [&](const BanKey& key, const Offences& one) { changes.offences.emplace_back(key, one); },

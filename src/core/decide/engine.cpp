@@ -465,14 +465,13 @@ Result<> Engine::ban_by_hand(const BanOrder& order, Instant now, Outcome& outcom
         return good;
     }
     const JailRules& rules = jails_[order.jail].rules;
-    auto story = std::make_shared<Story>();
-    story->reason = order.reason.empty() ? "by hand" : "by hand: " + order.reason;
     Ban ban;
     ban.key = {order.jail, order.prefix};
     ban.from = now;
     ban.by_hand = true;
     ban.even_if_ignored = order.even_if_ignored;
-    ban.story = std::move(story);
+    ban.story =
+        ledger_.story_of_reason(order.reason.empty() ? "by hand" : "by hand: " + order.reason);
     ban.offence = 1;
     ban.until = now + order.bantime.value_or(rules.bantime.base);
     jails_[order.jail].windows.erase(order.prefix);
@@ -635,6 +634,14 @@ Changes Engine::take_changes(std::size_t most) {
     for (std::size_t i = 0; i < jails_.size(); ++i)
         take(static_cast<JailIndex>(i), jails_[i].attacked);
     return changes;
+}
+
+// What may be told in the story of a wider ban stays in memory.
+bool Engine::forget_details(std::size_t most, std::span<const JailIndex> but) {
+    return ledger_.forget_details(most, [&](const Ban& ban) {
+        return std::ranges::find(but, ban.key.jail) == but.end() &&
+               !jails_[ban.key.jail].escalation.escalates(ban.key.prefix);
+    });
 }
 
 void Engine::mark_all_changed() {

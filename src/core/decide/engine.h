@@ -151,6 +151,9 @@ class Engine {
     // waited.
     Changes take_changes(std::size_t most = SIZE_MAX);
     std::size_t waiting_changes() const;
+    // The changes that were taken are on disk, with what led to bans: memory need not hold it any
+    // more, but for these jails. Looks at `most` bans; false: there are no more.
+    bool forget_details(std::size_t most, std::span<const JailIndex> but);
     // The state was lost: all that is remembered is a change.
     void mark_all_changed();
 
