@@ -262,7 +262,10 @@ void Checkpointer::forget_details() {
     for (std::size_t i = 0; JailIndex jail : parts_.engine.jails())
         if (std::ranges::any_of(parts_.config.jails[i++].actions, tells)) telling.push_back(jail);
     forgetting_ = parts_.engine.forget_details(details_a_turn, telling);
-    if (forgetting_ || freed_ < worth_giving_back) return;
+    if (forgetting_) return;
+    // The last of many are few, perhaps.
+    bool many = freed_ >= worth_giving_back;
+    if (!std::exchange(many_freed_, many) && !many) return;
     freed_ = 0;
     release_free_memory();
 }

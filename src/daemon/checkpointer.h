@@ -114,6 +114,7 @@ class Checkpointer {
     std::size_t left_ = 0;                // changes that waited after the last slice
     bool forgetting_ = false;             // there are details that are on disk
     std::size_t freed_ = 0;               // bans that take less memory since it was given back
+    bool many_freed_ = false;             // when it was given back last, they were many
     std::vector<std::function<void()>> handed_over_;
     // Those that wait for the next checkpoint, and for the one that is being written.
     std::vector<std::function<void()>> to_be_written_, being_written_;

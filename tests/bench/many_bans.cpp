@@ -101,8 +101,18 @@ std::size_t number_in(const std::string& json, const std::string& name) {
 std::uintmax_t size_of_state(const std::string& path) {
     std::uintmax_t size = 0;
     for (const char* ending : {"", "-wal"})
-        if (std::filesystem::exists(path + ending)) size += std::filesystem::file_size(path + ending);
+        if (std::filesystem::exists(path + ending))
+            size += std::filesystem::file_size(path + ending);
     return size;
+}
+
+// Until all is written, and what is not needed any more is given back: nothing is done for a while.
+void settle(pid_t pid) {
+    double before = -1;
+    for (double busy = processor_time(pid); busy - before > 0.02; busy = processor_time(pid)) {
+        before = busy;
+        std::this_thread::sleep_for(std::chrono::seconds(4));
+    }
 }
 
 void measure(bool nftables, bool by_log, int bans) {
@@ -117,8 +127,9 @@ void measure(bool nftables, bool by_log, int bans) {
     write_file(dir / "bandd.yaml",
                "state: run/state.db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\n"
                "jails:\n  app: {logpath: app.log, maxretry: 1, bantime: 1d, action: " +
-                   std::string(nftables ? "nftables" : "[{ipset: {set: many, create: true, maxelem: "
-                                                       "4000000}}]") +
+                   std::string(nftables ? "nftables"
+                                        : "[{ipset: {set: many, create: true, maxelem: "
+                                          "4000000}}]") +
                    "}\n");
     std::string text;
     for (int i = 0; i < bans; ++i)
@@ -171,7 +182,7 @@ void measure(bool nftables, bool by_log, int bans) {
         sh("grep -c 'No buffer space\\|were missing' " + (dir / "daemon.log")).out;
     troubles.pop_back();
     double peak = mebibytes(daemon.pid(), "VmHWM:");
-    std::this_thread::sleep_for(std::chrono::seconds(5));  // it is written meanwhile
+    settle(daemon.pid());
     double after = mebibytes(daemon.pid(), "VmRSS:");
     std::uintmax_t on_disk = size_of_state(dir / "run/state.db");
     std::printf(
@@ -189,7 +200,7 @@ void measure(bool nftables, bool by_log, int bans) {
     double answered = seconds_since(begin);
     bool empty = wait_for([&] { return counter.count() == 0; }, 120);
     double emptied = seconds_since(begin);
-    std::this_thread::sleep_for(std::chrono::seconds(8));
+    settle(daemon.pid());
     std::printf(
         "%-14s %8s lifted: answered after %.2f s, out of the kernel after %.2f s%s; MiB: %.1f at "
         "first, %.1f with all, %.1f after; on disk %.1f MiB\n",

@@ -151,7 +151,7 @@ const Ban* BanLedger::begin_again(const BanKey& key, Instant until) {
 }
 
 std::uint32_t BanLedger::count_one(const BanKey& key, Instant from) {
-    Offences& offences = offences_.change(key);
+    auto offences = offences_.change(key);
     if (offences.count > 0 && offences.last < from - limits_.offence_memory) offences.count = 0;
     ++offences.count;
     offences.last = from;
@@ -166,8 +166,8 @@ std::uint32_t BanLedger::count_offence(JailIndex jail, const Prefix& prefix, Ins
 }
 
 void BanLedger::keep_until(const BanKey& key, Instant until) {
-    if (offences_.find(key) == nullptr) return;
-    Offences& offences = offences_.change(key);
+    if (!offences_.find(key)) return;
+    auto offences = offences_.change(key);
     offences.last = std::max(offences.last, until);
 }
 
@@ -181,7 +181,7 @@ bool BanLedger::raise_offences(const BanKey& key, std::uint32_t count, Instant l
     if (here.count >= count && here.last >= last) return false;
     std::uint32_t more = count > here.count ? count - here.count : 0;
     for (const BanKey& one : {BanKey{any_jail, key.prefix}, key}) {
-        Offences& raised = offences_.change(one);
+        auto raised = offences_.change(one);
         raised.count += std::min(more, UINT32_MAX - raised.count);
         raised.last = std::max(raised.last, last);
     }

@@ -97,10 +97,7 @@ class BanLedger {
     // Bans that another program counted: `count` of this jail, and as many more over all as are
     // new here. False: they were known.
     bool raise_offences(const BanKey& key, std::uint32_t count, Instant last);
-    std::optional<Offences> offences(const BanKey& key) const {
-        const Offences* found = offences_.find(key);
-        return found == nullptr ? std::nullopt : std::optional(*found);
-    }
+    std::optional<Offences> offences(const BanKey& key) const { return offences_.find(key); }
 
     // Bans, ended bans and offences of which a checkpoint does not know yet. Each takes one of
     // `most`, which counts down.
