@@ -173,9 +173,12 @@ struct Store::Inside {
             result = std::move(error);
             tell_loop();
             // To free 100,000 bans takes a while, and the loop may want the lock.
+            bool many = written && !written->earlier.empty();
             hold.unlock();
             written.reset();
             hold.lock();
+            // Now there is memory to be given back.
+            if (many) tell_loop();
             if (is_written) shrink(hold);
             busy = false;
             changed.notify_all();
