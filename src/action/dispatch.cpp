@@ -74,8 +74,7 @@ std::vector<bool> Dispatch::find_settled(const std::vector<TargetStatus>& fresh)
             if (!settled[jail] || !enforces(id)) continue;
             settled[jail] = target.prepared && !target.error && queues_[id].empty() &&
                             sharing_[id].size() == 1 && retries_[id].orders.empty() &&
-                            !retries_[id].full && !retries_[id].reconcile &&
-                            put_off_[id].empty() &&
+                            !retries_[id].full && !retries_[id].reconcile && put_off_[id].empty() &&
                             repairs_[id].stage == Repairing::Stage::none &&
                             carrier_of(id).sees_touches() &&
                             carrier_of(id).traits(id).longest == forever && !held_.contains(id);

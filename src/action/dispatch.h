@@ -79,8 +79,8 @@ class Dispatch {
     // Requests that wait for their answer. What is ordered meanwhile becomes one request: the
     // kernel takes as long for one order as for a hundred.
     static constexpr std::size_t most_requests = 2;
-    // Orders that wait to be sent, by kind. What is more is put off: of such bans a bit is kept, and
-    // they are ordered once these are done.
+    // Orders that wait to be sent, by kind. What is more is put off: of such bans a bit is kept,
+    // and they are ordered once these are done.
     static constexpr std::size_t most_queued = 131'072;
     // Elements that are taken out of sets after one look. What is more is found by the next one.
     static constexpr std::size_t most_removals = 262'144;

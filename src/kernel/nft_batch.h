@@ -63,8 +63,7 @@ class Batch {
     void end(const nlmsghdr* message) { used_ += MNL_ALIGN(message->nlmsg_len); }
 
     std::span<const char> finish() {
-        if (last_ != 0)
-            reinterpret_cast<nlmsghdr*>(data_.data() + last_)->nlmsg_flags |= NLM_F_ACK;
+        if (last_ != 0) reinterpret_cast<nlmsghdr*>(data_.data() + last_)->nlmsg_flags |= NLM_F_ACK;
         frame(NFNL_MSG_BATCH_END);
         return {data_.data(), used_};
     }

@@ -284,25 +284,23 @@ NftablesBackend::Fate NftablesBackend::send_together(std::span<const Order> orde
                    other.prefix.is_v4() == first.prefix.is_v4() &&
                    other.prefix.length == first.prefix.length;
         };
-        auto end = std::find_if_not(
-            indexes.begin(),
-            indexes.begin() +
-                static_cast<std::ptrdiff_t>(std::min(indexes.size(), elements_a_message)),
-            is_alike);
+        auto end = std::find_if_not(indexes.begin(),
+                                    indexes.begin() + static_cast<std::ptrdiff_t>(std::min(
+                                                          indexes.size(), elements_a_message)),
+                                    is_alike);
         auto alike = indexes.first(static_cast<std::size_t>(end - indexes.begin()));
         indexes = indexes.subspan(alike.size());
         std::string set = set_name({first.target, first.prefix.is_v4(), first.prefix.length});
-        put_kind(first.kind, all_new,
-                 [&](std::uint16_t type, std::uint16_t flags, Timeout timeout) {
-                     nlattr* elements = nullptr;
-                     nlmsghdr* message = begin_elements(batch, type, set, elements);
-                     message->nlmsg_flags |= flags;
-                     for (std::size_t index : alike)
-                         put_element(message, orders[index].prefix,
-                                     timeout_for(timeout, orders[index]));
-                     mnl_attr_nest_end(message, elements);
-                     batch.end(message);
-                 });
+        put_kind(
+            first.kind, all_new, [&](std::uint16_t type, std::uint16_t flags, Timeout timeout) {
+                nlattr* elements = nullptr;
+                nlmsghdr* message = begin_elements(batch, type, set, elements);
+                message->nlmsg_flags |= flags;
+                for (std::size_t index : alike)
+                    put_element(message, orders[index].prefix, timeout_for(timeout, orders[index]));
+                mnl_attr_nest_end(message, elements);
+                batch.end(message);
+            });
     }
     // For a listener the kernel makes a message of every element, even for one that filters it out:
     // so we do not listen meanwhile, and tell by the generation whether there was anything to hear.

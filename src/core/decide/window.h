@@ -73,8 +73,8 @@ class WindowTable {
     void for_each(Visitor&& visit) const {
         for_each_slot([&](std::uint32_t slot) { visit(keys_[slot].key, view(slot)); });
     }
-    // For a look at all keys that can stop and go on a turn later: by slots, which tables that share
-    // their memory share, too.
+    // For a look at all keys that can stop and go on a turn later: by slots, which tables that
+    // share their memory share, too.
     std::size_t slots() const { return keys_.memory()->slots(); }
     // Of a slot, taken or not.
     const Prefix& key_in(std::uint32_t slot) const { return keys_[slot].key; }
