@@ -162,7 +162,7 @@ void Dispatch::order_put_off(std::size_t kind) {
     for (const TargetStatus& target : targets_) {
         TargetId id = target.spec.id;
         bool must_look = retries_[id].reconcile;
-        if (kind_of(id) != kind || (put_off_[id].empty() && !must_look)) continue;
+        if (kind_of(id) != kind || !enforces(id) || (put_off_[id].empty() && !must_look)) continue;
         std::vector<bool> put_off = std::exchange(put_off_[id], {});
         if (must_look || repairs_[id].stage != Repairing::Stage::none || !target.prepared ||
             retries_[id].full) {

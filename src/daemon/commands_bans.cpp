@@ -461,7 +461,8 @@ void lift_all(CommandParts& parts, const Engine::Lifting& lifting,
                 ++work->count;
                 each(ended->ban);
             }
-        if (!outcome.events.empty()) parts.checkpointer.write_for_good();
+        // What follows from the last step is an order, too.
+        if (!outcome.events.empty() || !more) parts.checkpointer.write_for_good();
         parts.pipeline.put(outcome, at);
         if (!more) then(work->count);
         return more;
