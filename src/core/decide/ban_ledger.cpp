@@ -44,11 +44,13 @@ void BanLedger::set_state(const BanKey& key, BanState state) {
 }
 
 std::shared_ptr<const Story> BanLedger::story_of_reason(const std::string& reason) {
+    constexpr std::size_t longest_shared = 256;  // longer ones are hardly of many bans
     auto found = reasons_.find(reason);
     if (found != reasons_.end()) return found->second;
-    if (reasons_.size() >= most_reasons) reasons_.clear();
     auto story = std::make_shared<Story>();
     story->reason = reason;
+    if (reason.size() > longest_shared) return story;
+    if (reasons_.size() >= most_reasons) reasons_.clear();
     return reasons_.emplace(reason, std::move(story)).first->second;
 }
 
