@@ -216,7 +216,9 @@ std::expected<Connection, Unopened> open_database(const std::string& path) {
             Unopened{{"state \"" + path + "\"", "has tables, and none of bandd's", {}, {}}, true});
     // A sync can take seconds, on flash or on a busy disk, and a start waits for it. There is
     // nothing to lose in a new state: should the power fail now, it is moved aside as broken.
-    if (*version == 0 && !database.execute("PRAGMA synchronous=OFF"))
+    // Free pages are given back in slices (`give_back`). Only an empty database can be told so.
+    if (*version == 0 &&
+        !database.execute("PRAGMA synchronous=OFF; PRAGMA auto_vacuum=INCREMENTAL"))
         return unopened(path, "cannot open it", database);
     if (!set_up(database)) return unopened(path, "cannot open it", database);
     if (*version < schema_version && !database.execute(update_from(*version).c_str())) {
@@ -230,6 +232,20 @@ std::expected<Connection, Unopened> open_database(const std::string& path) {
     if (!database.execute("PRAGMA synchronous=NORMAL"))
         return unopened(path, "cannot open it", database);
     return database;
+}
+
+bool give_back(Connection& database) {
+    constexpr std::int64_t least_pages = 256;  // 1 MiB: less is soon needed again
+    constexpr std::int64_t incremental = 2;
+    auto number = [&](const char* sql) -> std::int64_t {
+        Statement ask(database, sql);
+        return ask.step() ? ask.integer_at(0) : 0;
+    };
+    if (number("PRAGMA auto_vacuum") != incremental) return false;
+    std::int64_t free = number("PRAGMA freelist_count");
+    if (free < least_pages || free < number("PRAGMA page_count") / 4) return false;
+    // The file itself gets smaller when the log is folded in.
+    return database.execute("PRAGMA incremental_vacuum(1024); PRAGMA wal_checkpoint(PASSIVE)");
 }
 
 void leave_room(const std::string& path, Connection& database) {
