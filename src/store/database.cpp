@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "store/database.h"
 
+#include <fcntl.h>
+
 #include <array>
 #include <cstring>
 #include <filesystem>
@@ -191,9 +193,25 @@ std::string update_from(int version) {
     return sql + "PRAGMA user_version=" + std::to_string(schema_version) + ";COMMIT;";
 }
 
+// The state's directory belongs to bandd's user, and bandctl writes there as root: a link that lies
+// there would have it write to any file.
+int open_without_links(const char* path, int flags, int mode) {
+    bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_CREAT) != 0;
+    return ::open(path, flags | (writes ? O_NOFOLLOW : 0), mode);
+}
+
+// SQLite opens files of several names, some of them later.
+void follow_no_links() {
+    sqlite3_vfs* files = sqlite3_vfs_find("unix");
+    if (files == nullptr || files->xSetSystemCall == nullptr) return;
+    files->xSetSystemCall(files, "open",
+                          reinterpret_cast<sqlite3_syscall_ptr>(&open_without_links));
+}
+
 }  // namespace
 
 std::expected<Connection, Unopened> open_database(const std::string& path) {
+    follow_no_links();
     sqlite3* raw = nullptr;
     int opened =
         sqlite3_open_v2(path.c_str(), &raw,

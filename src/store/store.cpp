@@ -239,7 +239,7 @@ Result<Store> Store::open(const std::string& path, std::string& warning) {
     inside->path = path;
     ::umask(0077);
     std::string lock_path = path + ".lock";
-    inside->lock = Fd(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    inside->lock = Fd(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!inside->lock)
         return fail_errno("state \"" + lock_path + "\"",
                           advice("the daemon's user must be able to write to this directory"));

@@ -465,6 +465,18 @@ TEST_CASE_METHOD(AppSetup,
     CHECK(start_other("jails: {}\n")->start());
 }
 
+TEST_CASE_METHOD(AppSetup, "a daemon that does not answer is said, by its process") {
+    configure_app();
+    start();
+    REQUIRE(::kill(daemon.pid(), SIGSTOP) == 0);
+    Ran ran = daemon.ctl("ping");
+    REQUIRE(::kill(daemon.pid(), SIGCONT) == 0);
+    CHECK(ran.code == 3);
+    CHECK(has(ran.out, " (process " + std::to_string(daemon.pid()) +
+                           "): has not answered for 10 seconds; bans in the kernel hold"));
+    CHECK(daemon.ctl("ping").code == 0);
+}
+
 TEST_CASE_METHOD(AppSetup, "config tells what is in force, not what the files say meanwhile") {
     configure_app("    findtime: 3m\n    ignoreip: [192.0.2.1]\n");
     start();

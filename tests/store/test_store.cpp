@@ -243,6 +243,26 @@ TEST_CASE("store: a file that is no database is moved aside, and its new name is
     CHECK_FALSE(write(*store, checkpoint_of(1)));
 }
 
+TEST_CASE("store: links in its directory, which others may write to, are not followed") {
+    TempDirectory dir;
+    std::string path = dir / "state.db";
+    for (const char* ending : {"", ".lock", "-wal", "-shm"}) {
+        std::string victim = dir / "precious";
+        write_file(victim, "precious");
+        std::filesystem::create_symlink(victim, path + ending);
+        std::string warning;
+        auto store = Store::open(path, warning);
+        if (store) write(*store, checkpoint_of(9));
+        INFO(ending);
+        CHECK(read_file(victim) == "precious");
+        std::filesystem::remove(victim);
+        auto dangling = Store::open(path, warning);
+        CHECK_FALSE(std::filesystem::exists(victim));
+        std::filesystem::remove_all(path);
+        for (const char* other : {".lock", "-wal", "-shm"}) std::filesystem::remove(path + other);
+    }
+}
+
 TEST_CASE("store: a state that an older bandd wrote is brought up to date, and loses nothing") {
     TempDirectory dir;
     std::string path = dir / "state.db";
