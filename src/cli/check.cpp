@@ -168,6 +168,7 @@ Findings check_configuration(const std::string& path, Empty empty) {
     check_loaded(config, found);
     check_words(config, found);
     find_passed_over(config.directory, found.errors);
+    find_inner_configurations(config.directory, found.warnings);
     check_filters(config, found);
     if (found.errors.empty()) check_owners(path, config, found);
     if (found.errors.empty() && empty == Empty::is_refused) check_something_is_done(config, found);
