@@ -15,6 +15,7 @@
 #include "cli/command.h"
 #include "cli/import_bans.h"
 #include "cli/import_compare.h"
+#include "cli/import_unusable.h"
 #include "cli/output.h"
 #include "core/base/printable.h"
 #include "import/to_yaml.h"
@@ -229,6 +230,7 @@ int import_fail2ban(const CommonOptions& common, const Options& options) {
     if (!options.compare.empty())
         return compare_with_fail2ban(common, options.from, *definitions, options.compare);
     fail2ban::Imported imported = fail2ban::to_yaml(*definitions, options.from);
+    put_unusable_aside(imported);
     if (imported.jails == 0) {
         print_notes(imported.notes.sorted());
         print_error({"\"" + options.from + "\"",

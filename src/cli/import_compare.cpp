@@ -25,6 +25,7 @@
 #include "import/to_yaml.h"
 #include "import/words.h"
 #include "os/fd.h"
+#include "os/interfaces.h"
 #include "os/zoneinfo.h"
 
 namespace bandd {
@@ -254,7 +255,8 @@ class Comparison {
         jail.asked = theirs.has_value();
         jail.theirs = theirs ? std::move(*theirs) : jail.ours;
         std::erase_if(jail.theirs, [&](const Failure& failure) {
-            return config.rules.ignoreip.overlaps(failure.address);
+            return config.rules.ignoreip.overlaps(failure.address) ||
+                   (config.rules.ignoreself && own_.overlaps(failure.address));
         });
         if (!config.rules.fed_by_bans) run_model(jail);
         jails_.push_back(std::move(jail));
@@ -433,6 +435,7 @@ class Comparison {
     const std::string& from_;
     const fail2ban::Definitions& definitions_;
     const std::vector<std::string>& logs_;
+    PrefixSet own_{own_addresses()};
     Config config_;
     std::map<std::string, std::vector<Failure>> ours_;         // by jail
     std::map<std::string, std::map<Prefix, Instant>> banned_;  // by jail

@@ -299,10 +299,37 @@ TEST_CASE_METHOD(OldConfiguration,
     CHECK(read_file(out + "/bandd.yaml") == "log: {level: debug}\n");
 }
 
+TEST_CASE_METHOD(OldConfiguration,
+                 "a jail that bandd does not take is put aside, the others are used") {
+    write_file(dir / "f2b/filter.d/bad.conf", "[Definition]\nfailregex = ^denied (<HOST>$\n");
+    append_file(dir / "f2b/jail.conf",
+                "[zero]\nenabled = true\nfilter = app\nmaxretry = 0\nlogpath = " + log +
+                    "\n[nolog]\nenabled = true\nfilter = app\n[unknown]\nenabled = "
+                    "true\nfilter = app\nlogpath = %(nosuch)s\n[bracket]\nenabled = "
+                    "true\nfilter = bad\nlogpath = " +
+                    log + "\n");
+    std::string out = dir / "out";
+    Ran ran = import("--to " + out);
+    INFO(ran.out);
+    REQUIRE(ran.code == 0);
+    CHECK(has(ran.out, "5 jails (1 enabled)"));
+    for (const char* name : {"zero", "nolog", "unknown", "bracket"}) {
+        INFO(name);
+        CHECK(has(read_file(out + "/jails/" + name + ".yaml.off"), "# bandd does not take this: "));
+        CHECK(has(ran.out, "/" + std::string(name) + ".yaml.off, and not used"));
+    }
+    Ran check = sh(built("bandctl") + " check " + out);
+    INFO(check.out);
+    CHECK(check.code == 0);
+    CHECK(has(check.out, "1 jail"));
+}
+
 TEST_CASE_METHOD(OldConfiguration, "compare: whom fail2ban alone would have banned, and why") {
     denied("203.0.113.1", {0, 1, 2, 3, 4});
     denied("2001:db8::1", {10, 11, 12});
     denied("2001:db8::2", {13, 14});
+    // ignoreself, on both sides.
+    denied("127.0.0.1", {15, 16, 17, 18, 19});
     // What was before is taken for evenly spread.
     denied("203.0.113.2", {20, 21, 22, 520, 921, 922});
     // No fail2ban-regex.

@@ -508,8 +508,11 @@ Engine::Heritage Engine::inherit(const Inherited& past, Instant now, Outcome& ou
         ledger_.count_refused();
         return Heritage::no_room;
     }
+    auto before = ledger_.offences(ban.key);
     bool fresh = ledger_.raise_offences(ban.key, past.offence, remembered);
-    if (!fresh && (!lives || (there != nullptr && there->until >= ban.until)))
+    // One that was inherited before, would go on, and is not there: it was lifted here.
+    bool was_lifted = there == nullptr && before && before->last == remembered;
+    if (!fresh && (!lives || was_lifted || (there != nullptr && there->until >= ban.until)))
         return Heritage::known;
     // What led to it is done with; of one that counts bans, too.
     jail.windows.erase(ban.key.prefix);

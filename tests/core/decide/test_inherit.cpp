@@ -121,6 +121,21 @@ TEST_CASE("what is inherited twice counts once; of two ends the later one holds"
     CHECK(changes.ended_bans[0].at == at(4600));
 }
 
+TEST_CASE("what was lifted here is not inherited again; another ban of the address is") {
+    Heirs heirs({rules_of("sshd")});
+    CHECK(heirs.inherit(heirs.past("203.0.113.9", 1000, 4h), 1100) == "banned");
+    Outcome outcome;
+    heirs.engine.unban({}, prefix("203.0.113.9"), at(1200), outcome);
+    CHECK(heirs.inherit(heirs.past("203.0.113.9", 1000, 4h), 1300) == "known");
+    CHECK(heirs.until("203.0.113.9") == "free");
+    CHECK(heirs.inherit(heirs.past("203.0.113.9", 1250, 4h, 2), 1300) == "banned");
+    // A longer one before it was lifted there.
+    Engine::Inherited long_one = heirs.past("203.0.113.8", 1000, 8h);
+    long_one.ended = true;
+    CHECK(heirs.inherit(long_one, 3000) == "over");
+    CHECK(heirs.inherit(heirs.past("203.0.113.8", 2000, 1h), 3000) == "banned");
+}
+
 TEST_CASE("an inherited IPv6 address means its /64; who is ignored inherits nothing") {
     JailRules rules = rules_of("sshd");
     rules.ignoreip.add(std::array{prefix("192.0.2.0/24")});
