@@ -220,7 +220,7 @@ SharedJail::Taken SharedJail::add(const SharedHit& hit, Instant now) {
     group.hits.insert(at, hit);
     group.weight += hit.weight;
     ++hits_;
-    bool can_ban = !group.undecided() || group.weight >= fewest_;
+    bool can_ban = group.decided || group.weight >= fewest_;
     if (can_ban && !(last && only_lengthens(group, hit))) decide(name, group);
     plan(name, group);
     return Taken::counted;
@@ -228,8 +228,8 @@ SharedJail::Taken SharedJail::add(const SharedHit& hit, Instant now) {
 
 // Most hits of who is banned come in their order, during the ban, and change nothing else.
 bool SharedJail::only_lengthens(Group& group, const SharedHit& hit) const {
-    if (rules_.bantime.extend) return false;
-    for (SharedBan& ban : group.bans)
+    if (rules_.bantime.extend || !group.decided) return false;
+    for (SharedBan& ban : group.decided->bans)
         if (ban.from <= hit.time && hit.time < ban.until && contains(ban.prefix, hit.address)) {
             ++ban.hits;
             return true;
@@ -270,11 +270,11 @@ void SharedJail::for_groups_with_bans(const Prefix& prefix, Visit&& visit) {
     Prefix name = group_of(prefix.network);
     if (is_within(name, prefix)) {
         auto found = groups_.find(name);
-        if (found != groups_.end() && !found->second.undecided()) visit(name, found->second);
+        if (found != groups_.end() && found->second.decided) visit(name, found->second);
         return;
     }
     for (auto& [other, group] : groups_)
-        if (is_within(prefix, other) && !group.undecided()) visit(other, group);
+        if (is_within(prefix, other) && group.decided) visit(other, group);
 }
 
 std::vector<Pardon> SharedJail::pardons_of(const Prefix& group) const {
@@ -286,22 +286,24 @@ std::vector<Pardon> SharedJail::pardons_of(const Prefix& group) const {
 }
 
 void SharedJail::decide(const Prefix& name, Group& group) {
+    auto decided = group.decided ? std::move(group.decided) : std::make_unique<Decided>();
     std::vector<SharedBan> fresh =
-        decide_group(rules_, group.settled, group.hits, pardons_of(name));
+        decide_group(rules_, decided->settled, group.hits, pardons_of(name));
     auto same_place = [](const SharedBan& one) {
         return [&one](const SharedBan& other) {
             return other.prefix == one.prefix && other.from == one.from;
         };
     };
-    for (const SharedBan& ban : group.bans)
+    for (const SharedBan& ban : decided->bans)
         if (std::ranges::none_of(fresh, same_place(ban))) changes_.push_back({ban, true});
     for (const SharedBan& ban : fresh) {
-        auto before = std::ranges::find_if(group.bans, same_place(ban));
-        if (before == group.bans.end() || before->until != ban.until ||
+        auto before = std::ranges::find_if(decided->bans, same_place(ban));
+        if (before == decided->bans.end() || before->until != ban.until ||
             before->offence != ban.offence || before->nodes != ban.nodes)
             changes_.push_back({ban, false});
     }
-    group.bans = std::move(fresh);
+    decided->bans = std::move(fresh);
+    if (!decided->empty()) group.decided = std::move(decided);
 }
 
 void SharedJail::erase_hits(Group& group, std::size_t count) {
@@ -320,13 +322,15 @@ void SharedJail::settle(const Prefix& name, Instant now) {
         return static_cast<std::size_t>(at - group.hits.begin());
     };
     // What no ban came of, and is too old to count together with what may still come, is nothing.
-    if (group.undecided()) return erase_hits(group, before(horizon - rules_.findtime));
+    if (!group.decided) return erase_hits(group, before(horizon - rules_.findtime));
     std::size_t settled = before(horizon);
-    group.settled = settle_group(rules_, group.settled, std::span(group.hits).first(settled),
-                                 pardons_of(name), horizon);
+    Decided& decided = *group.decided;
+    decided.settled = settle_group(rules_, decided.settled, std::span(group.hits).first(settled),
+                                   pardons_of(name), horizon);
     erase_hits(group, settled);
     Instant since = horizon - rules_.findtime;
-    std::erase_if(group.bans, [&](const SharedBan& ban) { return ban.until <= since; });
+    std::erase_if(decided.bans, [&](const SharedBan& ban) { return ban.until <= since; });
+    if (decided.empty()) group.decided.reset();
 }
 
 void SharedJail::on_time(Instant now, std::size_t most) {
@@ -336,7 +340,7 @@ void SharedJail::on_time(Instant now, std::size_t most) {
         Group& group = groups_.at(name);
         group.due.reset();
         settle(name, now);
-        if (group.hits.empty() && group.undecided())
+        if (group.hits.empty() && !group.decided)
             groups_.erase(name);
         else
             plan(name, group);
@@ -351,7 +355,7 @@ void SharedJail::forget_pardons(Instant now) {
     // Of a group without new hits, it is not in what is settled yet.
     for (auto pardon = pardons_.begin(); pardon != end; ++pardon)
         for_groups_with_bans(pardon->prefix, [&](const Prefix& name, Group& group) {
-            if (group.settled.at <= pardon->at) settle(name, now);
+            if (group.decided->settled.at <= pardon->at) settle(name, now);
         });
     pardons_.erase(pardons_.begin(), end);
 }
@@ -361,11 +365,11 @@ void SharedJail::plan(const Prefix& name, Group& group) {
     Instant last{INT64_MIN};
     if (!group.hits.empty()) {
         last = group.hits.front().time + rules_.findtime;
-    } else {
-        for (const WindowChange& window : group.settled.memory.windows)
+    } else if (group.decided) {
+        for (const WindowChange& window : group.decided->settled.memory.windows)
             last = std::max(last, window.times.back() + rules_.findtime);
-        for (const SharedBan& ban : group.bans) last = std::max(last, ban.until);
-        for (const auto& [key, offences] : group.settled.memory.offences)
+        for (const SharedBan& ban : group.decided->bans) last = std::max(last, ban.until);
+        for (const auto& [key, offences] : group.decided->settled.memory.offences)
             last = std::max(last, offences.last + LedgerLimits{}.offence_memory);
     }
     Instant due = last + lateness_ + std::chrono::milliseconds(1);
@@ -384,7 +388,7 @@ bool SharedJail::make_room() {
     std::size_t looks = 0;
     for (auto row = due_.begin(); row != due_.end() && looks < most_looks; ++looks) {
         auto group = groups_.find(row->second);
-        if (!group->second.undecided()) {
+        if (group->second.decided) {
             ++row;
             continue;
         }
@@ -400,7 +404,8 @@ bool SharedJail::make_room() {
 std::vector<SharedBan> SharedJail::bans() const {
     std::vector<SharedBan> all;
     for (const auto& [name, group] : groups_)
-        all.insert(all.end(), group.bans.begin(), group.bans.end());
+        if (group.decided)
+            all.insert(all.end(), group.decided->bans.begin(), group.decided->bans.end());
     return all;
 }
 

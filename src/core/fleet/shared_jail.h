@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <unordered_map>
@@ -111,13 +112,17 @@ class SharedJail {
     std::uint64_t evicted() const { return evicted_; }
 
   private:
+    struct Decided {
+        Settled settled;
+        std::vector<SharedBan> bans;  // what its hits come to
+        bool empty() const { return settled.empty() && bans.empty(); }
+    };
     struct Group {
         std::vector<SharedHit> hits;  // in their order
         std::uint64_t weight = 0;     // of these
-        Settled settled;
-        std::vector<SharedBan> bans;  // what they come to
         std::optional<Instant> due;   // when it is to be looked at; a row of due_ says the same
-        bool undecided() const { return settled.empty() && bans.empty(); }
+        // Most groups have none: of no address that is banned.
+        std::unique_ptr<Decided> decided;
     };
     using Groups = std::unordered_map<Prefix, Group, PrefixHash>;
 
