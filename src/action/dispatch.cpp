@@ -42,6 +42,7 @@ void Dispatch::set_targets(std::vector<JailActions> jails) {
     find_sharing();
     retries_.assign(targets_.size(), {});
     queues_.assign(targets_.size(), {});
+    put_off_.assign(targets_.size(), {});
     queued_.fill(0);
     for (UnderWay& under_way : under_way_) under_way.batches.clear();
     progress_.clear();
@@ -73,7 +74,7 @@ std::vector<bool> Dispatch::find_settled(const std::vector<TargetStatus>& fresh)
             if (!settled[jail] || !enforces(id)) continue;
             settled[jail] = target.prepared && !target.error && queues_[id].empty() &&
                             sharing_[id].size() == 1 && retries_[id].orders.empty() &&
-                            !retries_[id].full && !retries_[id].reconcile &&
+                            !retries_[id].full && !retries_[id].reconcile && put_off_[id].empty() &&
                             repairs_[id].stage == Repairing::Stage::none &&
                             carrier_of(id).sees_touches() &&
                             carrier_of(id).traits(id).longest == forever && !held_.contains(id);
@@ -164,6 +165,14 @@ void Dispatch::queue(Order order) {
     if (order.kind != Order::Kind::remove && queued_[kind] >= most_queued) {
         ++overflows_;
         under_way_[kind].overflowed = true;
+        std::vector<bool>& put_off = put_off_[order.target];
+        std::uint32_t slot = bans_.slot_of({targets_[order.target].spec.jail, order.prefix});
+        if (slot == BanTable::none) {  // of another jail's ban in the same set
+            retries_[order.target].reconcile = true;
+            return;
+        }
+        if (slot >= put_off.size()) put_off.resize(bans_.slots());
+        put_off[slot] = true;
         return;
     }
     ++queued_[kind];
@@ -213,6 +222,7 @@ void Dispatch::lift(const Unbanned& event, Instant now) {
     if (ban.state == BanState::simulated) return;
     bool was_in_force = !progress_.contains(ban.key);
     progress_.erase(ban.key);
+    give_back_progress();
     for (TargetId target : by_jail_[ban.key.jail]) {
         if (!enforces(target)) continue;
         retries_[target].orders.erase(ban.key.prefix);
@@ -246,11 +256,18 @@ void Dispatch::on_events(std::span<const Event> events, Instant now) {
     }
 }
 
+// Its buckets stay as many as there were at most.
+void Dispatch::give_back_progress() {
+    constexpr std::size_t few = 1024;
+    if (progress_.empty() && progress_.bucket_count() > few) progress_ = {};
+}
+
 void Dispatch::in_force(const BanKey& key, Report& report) {
     auto progress = progress_.find(key);
     if (progress == progress_.end()) return;
     bool tell = progress->second.announce;
     progress_.erase(progress);
+    give_back_progress();
     const Ban* ban = bans_.find(key);
     if (ban == nullptr) return;
     report.acknowledged.push_back({key, BanState::active});
@@ -503,7 +520,7 @@ void Dispatch::on_applied(std::size_t kind, const Applied& applied, Instant now,
         if (!is_failed[i]) acknowledged(orders[i], applied.request, report);
     if (under_way.batches.empty() && queued_[kind] == 0 &&
         std::exchange(under_way.overflowed, false))
-        repair_all(kind, false);
+        order_put_off(kind);
 }
 
 void Dispatch::on_completion(const Completion& completion, Instant now, Report& report) {

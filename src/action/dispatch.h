@@ -79,7 +79,8 @@ class Dispatch {
     // Requests that wait for their answer. What is ordered meanwhile becomes one request: the
     // kernel takes as long for one order as for a hundred.
     static constexpr std::size_t most_requests = 2;
-    // Orders that wait to be sent, by kind. If it would be more, sets are reconciled instead.
+    // Orders that wait to be sent, by kind. What is more is put off: of such bans a bit is kept,
+    // and they are ordered once these are done.
     static constexpr std::size_t most_queued = 131'072;
     // Elements that are taken out of sets after one look. What is more is found by the next one.
     static constexpr std::size_t most_removals = 262'144;
@@ -182,7 +183,7 @@ class Dispatch {
         std::deque<std::pair<RequestId, std::vector<Order>>> batches;
         bool lost = false;
         bool loss_said = false;   // and that it is over is to be said once, too
-        bool overflowed = false;  // more was ordered than is kept
+        bool overflowed = false;  // orders were put off
     };
     // How often somebody touched the sets of one backend.
     struct Touches {
@@ -212,6 +213,8 @@ class Dispatch {
     void wait_for_all(Duration longest);
     // What is to be done.
     void repair_all(std::size_t kind, bool say);
+    void begin_adding(TargetId target);
+    void order_put_off(std::size_t kind);
     void find_sharing();
     void make_old_right(Instant now);
     std::vector<bool> find_settled(const std::vector<TargetStatus>& fresh) const;
@@ -254,6 +257,7 @@ class Dispatch {
     std::uint64_t bit_of(TargetId target) const;
     void holds(TargetId target, const Prefix& prefix, RequestId request, Report& report);
     void in_force(const BanKey& key, Report& report);
+    void give_back_progress();
     Instant wanted_until(TargetId target, const Prefix& prefix) const;
     void arm(TargetId target, const Prefix& prefix, Instant until, Instant now);
 
@@ -274,6 +278,8 @@ class Dispatch {
     // What waits to be sent: by set, so that what many bans of one jail wait for holds up no other
     // jail. A set's orders stay in their order; the set is called by its first target.
     std::vector<std::deque<Order>> queues_;
+    // Slots of bans whose orders were put off, by target.
+    std::vector<std::vector<bool>> put_off_;
     std::array<std::size_t, action_kinds> queued_{};  // how many, by kind
     TargetId first_served_ = 0;
     std::unordered_map<BanKey, Progress, BanKeyHash> progress_;

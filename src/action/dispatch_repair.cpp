@@ -148,8 +148,31 @@ void Dispatch::on_looked(const Looked& looked, Instant now, Report& report) {
         }
         case Purpose::repair:
             retry.reconcile = false;
-            repairing.stage = Repairing::Stage::adding;
-            ++adding_;
+            begin_adding(id);
+    }
+}
+
+void Dispatch::begin_adding(TargetId id) {
+    repairs_[id].stage = Repairing::Stage::adding;
+    ++adding_;
+}
+
+// What was put off is added as in a repair, but nobody has to look at the set for it.
+void Dispatch::order_put_off(std::size_t kind) {
+    for (const TargetStatus& target : targets_) {
+        TargetId id = target.spec.id;
+        bool must_look = retries_[id].reconcile;
+        if (kind_of(id) != kind || !enforces(id) || (put_off_[id].empty() && !must_look)) continue;
+        std::vector<bool> put_off = std::exchange(put_off_[id], {});
+        if (must_look || repairs_[id].stage != Repairing::Stage::none || !target.prepared ||
+            retries_[id].full) {
+            reconcile_target(id, false);
+            continue;
+        }
+        put_off.flip();
+        repairs_[id].seen = std::move(put_off);
+        repairs_[id].renew = true;  // also bans that were extended
+        begin_adding(id);
     }
 }
 
@@ -353,6 +376,8 @@ void Dispatch::on_lost(std::size_t kind, const Error& error, Report& report) {
     UnderWay& under_way = under_way_[kind];
     under_way.lost = true;
     under_way.overflowed = false;
+    for (const TargetStatus& target : targets_)
+        if (kind_of(target.spec.id) == kind) put_off_[target.spec.id] = {};
     for (auto& [request, orders] : std::exchange(under_way.batches, {}))
         for (Order& order : orders) keep(std::move(order));
     bool said = false;

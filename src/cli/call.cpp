@@ -23,18 +23,29 @@ fs::path configuration_file(const CommonOptions& common) {
 
 // Of whom `--config` was given: a socket without a name of its own may be that of a daemon that
 // runs on another configuration.
-Result<> check_configuration(const CommonOptions& common, ControlClient& client) {
+struct Refusal {
+    Error error;
+    int code;
+};
+std::expected<void, Refusal> check_configuration(const CommonOptions& common,
+                                                 ControlClient& client) {
     if (!common.config_given || !common.socket.empty()) return {};
-    if (auto sent = client.send("version", Json::object()); !sent) return sent;
+    auto no_answer = [](const Error& error) {
+        return std::unexpected(Refusal{error, exit_no_daemon});
+    };
+    if (auto sent = client.send("version", Json::object()); !sent) return no_answer(sent.error());
     auto reply = client.receive();
-    if (!reply) return std::unexpected(reply.error());
+    if (!reply) return no_answer(reply.error());
     std::string theirs = text_argument(reply->value("result", Json::object()), "config");
     fs::path ours = fs::absolute(configuration_file(common)).lexically_normal();
     std::error_code ignored;  // who may not look there goes by the name
     if (theirs.empty() || theirs == ours || fs::equivalent(theirs, ours, ignored)) return {};
-    return fail("bandd",
-                "runs on the configuration \"" + theirs + "\", not on \"" + ours.string() + "\"",
-                "give --socket if that daemon is meant");
+    return std::unexpected(
+        Refusal{{"bandd",
+                 "runs on the configuration \"" + theirs + "\", not on \"" + ours.string() + "\"",
+                 "give --socket if that daemon is meant",
+                 {}},
+                exit_usage});
 }
 
 }  // namespace
@@ -98,8 +109,8 @@ std::expected<Call, int> begin_call(const CommonOptions& common, const std::stri
     auto client = ControlClient::connect(*socket);
     if (!client) return no_daemon(client.error());
     if (auto same = check_configuration(common, *client); !same) {
-        print_error(same.error());
-        return std::unexpected<int>(exit_usage);
+        print_error(same.error().error);
+        return std::unexpected<int>(same.error().code);
     }
     auto result = ask(*client, command, arguments);
     if (!result) return std::unexpected(result.error());

@@ -99,6 +99,17 @@ void find_passed_over(const std::string& directory, std::vector<Error>& errors) 
                               {file, 0, 0}});
 }
 
+void find_inner_configurations(const std::string& directory, std::vector<Error>& warnings) {
+    for (const std::string& file : glob_files(directory + "/*/bandd.yaml")) {
+        std::string inner = fs::path(file).parent_path().string();
+        warnings.push_back(
+            {"\"" + inner + "\"",
+             "is a configuration of its own and passed over: nothing in it is in force",
+             "if it was meant to be this one: cp -rT " + inner + " " + directory,
+             {file, 0, 0}});
+    }
+}
+
 void find_missing_programs(const Config& config, std::vector<Error>& errors) {
     for (const Named& one : programs_of(config)) {
         const std::string& path = one.program.program.argv.front();

@@ -13,6 +13,9 @@ namespace bandd {
 
 // Files that end in .yml lie where only those that end in .yaml are read.
 void find_passed_over(const std::string& directory, std::vector<Error>& errors);
+// Configurations within this one, as `cp -r` into a directory that is there makes them. Copies may
+// be meant.
+void find_inner_configurations(const std::string& directory, std::vector<Error>& warnings);
 
 // Programs that do not exist, or that nobody may run.
 void find_missing_programs(const Config& config, std::vector<Error>& errors);

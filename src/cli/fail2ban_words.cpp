@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <span>
 
@@ -13,6 +14,7 @@
 #include "cli/call.h"
 #include "cli/output.h"
 #include "core/text/datetime.h"
+#include "import/words.h"
 #include "os/clock.h"
 
 namespace bandd {
@@ -178,12 +180,31 @@ int get_banned(const CommonOptions& common, const std::string& jail, Words words
     return exit_done;
 }
 
+// Of the configuration and by hand, as `bandctl config` has them.
+int get_ignored(const CommonOptions& common, const std::string& jail) {
+    auto config = begin_call(common, "config", {{"jail", jail}});
+    if (!config) return config.error();
+    std::vector<std::string> ips;
+    for (const Json& one : list(config->result, "settings")) {
+        if (text(one, "key") != "ignoreip") continue;
+        std::string value = text(one, "value");
+        std::erase_if(value, [](char c) { return c == '[' || c == ']' || c == '"' || c == '\''; });
+        std::ranges::move(fail2ban::words_of(value), std::back_inserter(ips));
+    }
+    if (ips.empty()) fmt::print("No IP address/network is ignored\n");
+    for (std::size_t i = 0; i < ips.size(); ++i)
+        fmt::print("{}{}- {}\n", i == 0 ? "These IP addresses/networks are ignored:\n" : "",
+                   i + 1 == ips.size() ? "`" : "|", ips[i]);
+    return exit_done;
+}
+
 int get(const CommonOptions& common, Words words) {
     if (words.size() < 2)
         return refuse({"get", "needs a jail and what is asked for", "get sshd banip", {}});
     const std::string& jail = words[0];
     const std::string& key = words[1];
     if (key == "banip") return get_banned(common, jail, words.subspan(2));
+    if (key == "ignoreip") return get_ignored(common, jail);
     auto status = status_of(common, jail);
     if (!status) return status.error();
     const Json seconds = status->value("seconds", Json::object());
@@ -200,7 +221,7 @@ int get(const CommonOptions& common, Words words) {
     } else {
         return refuse({"get JAIL " + key,
                        "is not known to bandd",
-                       "banip, bantime, findtime, maxretry and logpath are",
+                       "banip, bantime, findtime, ignoreip, maxretry and logpath are",
                        {}});
     }
     return exit_done;
@@ -219,6 +240,23 @@ int many(const CommonOptions& common, const std::string& jail, const char* comma
     return exit_done;
 }
 
+// Those of `ips` that the jail does not ban.
+int not_banned(const CommonOptions& common, const std::string& jail, Words ips,
+               std::vector<std::string>& absent) {
+    auto bans = bans_of(common, jail);
+    if (!bans) return bans.error();
+    for (const std::string& ip : ips) {
+        auto wanted = parse_prefix(ip);
+        bool banned = wanted && std::ranges::any_of(*bans, [&](const Json& ban) {
+                          auto theirs = parse_prefix(text(ban, "ip"));
+                          return theirs && contains(*theirs, wanted->network) &&
+                                 theirs->length <= wanted->length;
+                      });
+        if (!banned) absent.push_back(ip);
+    }
+    return exit_done;
+}
+
 int set(const CommonOptions& common, Words words) {
     if (words.size() < 3)
         return refuse({"set", "needs a jail, a word and a value", "set sshd banip 192.0.2.1", {}});
@@ -227,8 +265,16 @@ int set(const CommonOptions& common, Words words) {
     Words values = words.subspan(2);
     if (key == "banip") return many(common, jail, "ban many", "banned", values);
     if (key == "unbanip") {
-        if (values.front() == "--report-absent") values = values.subspan(1);
-        return many(common, jail, "unban many", "unbanned", values);
+        bool report = values.front() == "--report-absent";
+        if (report) values = values.subspan(1);
+        std::vector<std::string> absent;
+        if (report)
+            if (auto known = not_banned(common, jail, values, absent); known != exit_done)
+                return known;
+        int done = many(common, jail, "unban many", "unbanned", values);
+        if (done != exit_done || absent.empty()) return done;
+        print_error({"not banned", python_list(absent), {}, {}});
+        return exit_said_no;
     }
     if (key == "addignoreip" || key == "delignoreip") {
         const char* command = key == "addignoreip" ? "allow" : "allow remove";
@@ -236,9 +282,8 @@ int set(const CommonOptions& common, Words words) {
             if (!is_prefix(ip)) return exit_usage;
             auto done = begin_call(common, command, {{"ip", ip}, {"jail", jail}});
             if (!done) return done.error();
-            fmt::print("{}\n", text(done->result, "ip"));
         }
-        return exit_done;
+        return get_ignored(common, jail);
     }
     auto done = begin_call(common, "set", {{"jail", jail}, {"key", key}, {"value", values[0]}});
     if (!done) return done.error();
@@ -255,11 +300,39 @@ int unban(const CommonOptions& common, Words words) {
     });
 }
 
-int reload(const CommonOptions& common, Words) {
-    return call(common, "reload", Json::object(), [](const Json&) {
-        fmt::print("OK\n");
-        return static_cast<int>(exit_done);
-    });
+// fail2ban reloads one jail, bandd all; both answer OK.
+int reload(const CommonOptions& common, Words words) {
+    bool lifts = false, if_exists = false;
+    std::string jail;
+    for (const std::string& word : words) {
+        if (word == "--unban")
+            lifts = true;
+        else if (word == "--if-exists")
+            if_exists = true;
+        else if (word == "--all")
+            continue;
+        else if (word.starts_with('-') || !jail.empty())
+            return refuse({"reload " + word,
+                           "is not known to bandd",
+                           "reload [--unban] and reload [--if-exists] JAIL are",
+                           {}});
+        else
+            jail = word;
+    }
+    if (lifts && !jail.empty())
+        return refuse({"reload --unban " + jail,
+                       "lifts no bans of a single jail here",
+                       "reload, and unban its addresses: bandctl bans --jail " + jail,
+                       {}});
+    auto reloaded = begin_call(common, "reload", Json::object());
+    if (!reloaded) return reloaded.error();
+    if (!jail.empty() && !if_exists)
+        if (auto known = status_of(common, jail); !known) return known.error();
+    if (lifts)
+        if (auto flushed = begin_call(common, "flush", Json::object()); !flushed)
+            return flushed.error();
+    fmt::print("OK\n");
+    return exit_done;
 }
 
 int stop_or_start(const CommonOptions& common, const char* command, Words words) {
@@ -278,6 +351,10 @@ int start(const CommonOptions& common, Words words) {
     return stop_or_start(common, "start", words);
 }
 
+constexpr const char* known_words =
+    "ping, version, status, banned, get, set, unban, reload, stop and start are known; see also "
+    "bandctl help";
+
 struct Row {
     std::string_view word;
     int (*run)(const CommonOptions& common, Words words);
@@ -293,13 +370,16 @@ std::optional<Error> take_options(Words& words, CommonOptions& common) {
         words = words.subspan(1);
         if (option == "-q" || option == "-x" || option.find_first_not_of("-v") == option.npos)
             continue;
-        if ((option != "-s" && option != "-c") || words.empty())
+        bool is_pid_file = option == "-p" || option == "--pidfile";
+        if (option.starts_with("--pidfile=")) continue;  // bandd writes none
+        if ((option != "-s" && option != "-c" && !is_pid_file) || words.empty())
             return Error{option,
                          "is no option that bandctl knows by the name fail2ban-client",
-                         "-c, -s, -q, -v and -x are",
+                         "-c, -s, -p, -q, -v, -x, -V and -h are",
                          {}};
         std::string value = words.front();
         words = words.subspan(1);
+        if (is_pid_file) continue;
         // fail2ban's own, as /var/run/fail2ban/fail2ban.sock.
         if (value.find("/fail2ban") != std::string::npos) continue;
         (option == "-s" ? common.socket : common.config) = value;
@@ -313,6 +393,18 @@ std::optional<Error> take_options(Words& words, CommonOptions& common) {
 int run_fail2ban_client(const std::vector<std::string>& all) {
     CommonOptions common;
     Words words = all;
+    std::string first = all.empty() ? "" : all.front();
+    if (first == "-V" || first == "--version" || first == "-h" || first == "--help") {
+        if (first == "-V")
+            fmt::print("{}\n", BANDD_VERSION);
+        else if (first == "--version")
+            fmt::print("bandd {}, by the name fail2ban-client\n", BANDD_VERSION);
+        else
+            fmt::print("usage: fail2ban-client [-s SOCKET] [-c DIRECTORY] WORD…\n{}\n",
+                       known_words);
+        flush_output();
+        return 0;
+    }
     if (auto bad = take_options(words, common)) {
         print_error(*bad);
         return exit_refused;
@@ -321,8 +413,7 @@ int run_fail2ban_client(const std::vector<std::string>& all) {
     if (row == std::end(rows)) {
         print_error({"\"" + (words.empty() ? "" : words.front()) + "\"",
                      "is no word that bandctl knows by the name fail2ban-client",
-                     "ping, version, status, banned, get, set, unban, reload, stop and start are; "
-                     "see also bandctl help",
+                     known_words,
                      {}});
         return exit_refused;
     }
@@ -337,7 +428,8 @@ Run get_command(CommandLine& line) {
         bool with_time = false;
     };
     auto options = std::make_shared<Options>();
-    line.texts("words", options->words, "a jail, and banip, bantime, findtime, maxretry or logpath",
+    line.texts("words", options->words,
+               "a jail, and banip, bantime, findtime, ignoreip, maxretry or logpath",
                Must::be_given);
     line.flag("--with-time", options->with_time, "with banip: since when and how long, too");
     return [options](const CommonOptions& common) {

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include "cli/command.h"
 #include "cli/import_bans.h"
@@ -75,30 +81,143 @@ Json to_json(const std::vector<Note>& notes) {
     return all;
 }
 
-// A new file in the place of an old one: the old one may be open to all.
-Result<> write_file(const std::string& path, std::string_view text, bool secret) {
-    constexpr mode_t for_root = 0600, for_all = 0644;
-    ::unlink(path.c_str());
-    Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-                   secret ? for_root : for_all));
-    while (file && !text.empty()) {
-        ssize_t count = ::write(file.get(), text.data(), text.size());
-        if (count < 0) break;
-        text.remove_prefix(static_cast<std::size_t>(count));
+// Files that take their places together, or none of them: a full disk leaves what was there. What
+// is replaced is kept beside it, and nobody may read more than before.
+class Placement {
+  public:
+    explicit Placement(fs::path directory) : directory_(std::move(directory)) {}
+    Placement(const Placement&) = delete;
+    Placement& operator=(const Placement&) = delete;
+    ~Placement() {
+        for (const One& one : all_) ::unlink(one.fresh.c_str());
     }
-    if (!file || !text.empty()) return fail_errno("cannot write \"" + path + "\"");
-    return {};
+
+    // What is there already as it should be stays.
+    Result<> add(const std::string& name, std::string_view text, bool secret) {
+        constexpr mode_t for_root = 0600, for_all = 0644;
+        One one{.name = name, .path = (directory_ / name).string()};
+        std::error_code fault;
+        fs::create_directories(fs::path(one.path).parent_path(), fault);
+        mode_t mode = secret ? for_root : for_all;
+        struct stat before{};
+        one.replaces = ::lstat(one.path.c_str(), &before) == 0;
+        if (one.replaces && S_ISREG(before.st_mode)) {
+            mode &= before.st_mode;
+            std::ifstream in(one.path, std::ios::binary);
+            std::string old{std::istreambuf_iterator<char>(in), {}};
+            if (in.good() || in.eof())
+                if (old == text && (before.st_mode & 07777) == mode) return {};
+        }
+        one.fresh = fmt::format("{}.new-{}", one.path, ::getpid());
+        all_.push_back(one);
+        Fd file(::open(one.fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                       for_root));
+        if (!file) return fail_errno("cannot write \"" + one.path + "\"");
+        while (!text.empty()) {
+            ssize_t count = ::write(file.get(), text.data(), text.size());
+            if (count < 0) return fail_errno("cannot write \"" + one.path + "\"");
+            text.remove_prefix(static_cast<std::size_t>(count));
+        }
+        // The owner before the mode: it takes rights away from nobody who has them.
+        bool owned = !one.replaces || ::geteuid() != 0 ||
+                     ::fchown(file.get(), before.st_uid, before.st_gid) == 0;
+        if (!owned || ::fchmod(file.get(), mode) != 0 || ::fsync(file.get()) != 0)
+            return fail_errno("cannot write \"" + one.path + "\"");
+        return {};
+    }
+
+    Result<> place() {
+        for (One& one : all_)
+            if (one.replaces)
+                if (auto kept = keep_copy(one); !kept) return undo(kept.error(), 0);
+        for (std::size_t i = 0; i < all_.size(); ++i)
+            if (::rename(all_[i].fresh.c_str(), all_[i].path.c_str()) != 0)
+                return undo(fail_errno("cannot write \"" + all_[i].path + "\"").error(), i);
+        return {};
+    }
+
+    // Each file that was there and is another one, and its copy.
+    std::vector<std::pair<std::string, std::string>> replaced() const {
+        std::vector<std::pair<std::string, std::string>> files;
+        for (const One& one : all_)
+            if (one.replaces) files.emplace_back(one.name, one.copy);
+        return files;
+    }
+
+  private:
+    struct One {
+        std::string name, path;
+        std::string fresh = {}, copy = {};  // beside it
+        bool replaces = false;
+    };
+
+    // NAME.bak, or NAME.bak-2: an older copy is what the administrator wrote.
+    static Result<> keep_copy(One& one) {
+        constexpr int most_copies = 99;
+        for (int number = 1; number <= most_copies; ++number) {
+            std::string copy = one.path + (number == 1 ? ".bak" : fmt::format(".bak-{}", number));
+            if (::link(one.path.c_str(), copy.c_str()) == 0) {
+                one.copy = copy;
+                return {};
+            }
+            if (errno != EEXIST) return fail_errno("cannot keep a copy as \"" + copy + "\"");
+        }
+        return fail("\"" + one.path + "\"",
+                    fmt::format("has {} copies (.bak) beside it already", most_copies),
+                    "remove those that you do not need");
+    }
+
+    // `placed`: so many of them are in their places.
+    Result<> undo(const Error& why, std::size_t placed) {
+        for (std::size_t i = 0; i < all_.size(); ++i) {
+            const One& one = all_[i];
+            if (i >= placed)
+                ::unlink(one.copy.c_str());
+            else if (one.replaces)
+                ::rename(one.copy.c_str(), one.path.c_str());
+            else
+                ::unlink(one.path.c_str());
+        }
+        return std::unexpected(why);
+    }
+
+    fs::path directory_;
+    std::vector<One> all_;
+};
+
+// What --force wrote over, and what it left.
+struct Written {
+    std::vector<std::pair<std::string, std::string>> replaced;  // and their copies
+    std::vector<std::string> remaining;  // files of jails that are none of fail2ban's
+};
+
+Result<Written> write_files(const fail2ban::Imported& imported, const fs::path& directory) {
+    Placement placement(directory);
+    for (const auto& [name, text] : imported.files)
+        if (auto added = placement.add(name, text, imported.secret.contains(name)); !added)
+            return std::unexpected(added.error());
+    if (auto placed = placement.place(); !placed) return std::unexpected(placed.error());
+    Written written{placement.replaced(), {}};
+    std::error_code fault;
+    for (const auto& entry : fs::directory_iterator(directory / "jails", fault)) {
+        std::string name = "jails/" + entry.path().filename().string();
+        if (name.ends_with(".yaml") && !imported.files.contains(name))
+            written.remaining.push_back(name);
+    }
+    std::ranges::sort(written.remaining);
+    return written;
 }
 
-Result<> write_files(const fail2ban::Imported& imported, const fs::path& directory) {
-    for (const auto& [name, text] : imported.files) {
-        fs::path path = directory / name;
-        std::error_code fault;
-        fs::create_directories(path.parent_path(), fault);
-        if (auto written = write_file(path, text, imported.secret.contains(name)); !written)
-            return written;
-    }
-    return {};
+void print_written(const Written& written) {
+    for (const auto& [name, copy] : written.replaced)
+        fmt::print("{} was there and is replaced; the old one is {}\n", printable(name),
+                   printable(copy));
+    if (!written.remaining.empty())
+        fmt::print("{}\n",
+                   yellow(fmt::format(
+                       "{} of before {} in force: {}", count_of(written.remaining.size(), "file"),
+                       written.remaining.size() == 1 ? "stays" : "stay",
+                       printable(fmt::format("{}", fmt::join(written.remaining, ", "))))));
 }
 
 int import_fail2ban(const CommonOptions& common, const Options& options) {
@@ -126,7 +245,8 @@ int import_fail2ban(const CommonOptions& common, const Options& options) {
                      {}});
         return exit_usage;
     }
-    if (auto written = write_files(imported, options.to); !written) {
+    auto written = write_files(imported, options.to);
+    if (!written) {
         print_error(written.error());
         return exit_said_no;
     }
@@ -137,6 +257,8 @@ int import_fail2ban(const CommonOptions& common, const Options& options) {
                     {"filters", imported.filters},
                     {"left_out", imported.left_out},
                     {"secret", imported.secret},
+                    {"replaced", written->replaced},
+                    {"remaining", written->remaining},
                     {"notes", to_json(imported.notes.sorted())}});
         return exit_done;
     }
@@ -149,8 +271,14 @@ int import_fail2ban(const CommonOptions& common, const Options& options) {
     if (!imported.secret.empty())
         fmt::print("{} for root alone, as fail2ban's were\n",
                    count_of(imported.secret.size(), "file"));
-    fmt::print("next: bandctl check {0}; then bandd --config {0}, or move it to /etc/bandd\n",
-               printable(options.to));
+    print_written(*written);
+    if (fs::equivalent(options.to, Options{}.to, fault) && !fault)
+        fmt::print("next: bandctl check; then restart bandd, and bandctl import fail2ban --bans\n");
+    else
+        fmt::print(
+            "next: bandctl check {0}; bandctl --config {0} replay LOG; then bandctl import "
+            "fail2ban --force writes to /etc/bandd\n",
+            printable(options.to));
     return exit_done;
 }
 
@@ -187,7 +315,7 @@ Run import_command(CommandLine& line) {
     line.text("--from", options->from, "its configuration directory");
     line.text("--to", options->to, "where bandd's is written");
     line.flag("-a,--all", options->all, "jails that are not enabled, too");
-    line.flag("--force", options->force, "write over what is there");
+    line.flag("--force", options->force, "write over what is there; copies of it are kept as .bak");
     line.flag("--bans", options->bans,
               "instead, take over fail2ban's bans and offences; bandd may run or not, and so may "
               "fail2ban");

@@ -216,8 +216,9 @@ struct Shares {
 
 Shares share_out(const FormerBans& bans, const Heir& heir, const std::string& otherwise) {
     std::vector<std::string> homes;  // by fail2ban's jail; empty if there is none
+    const fail2ban::JailNames names = fail2ban::bandd_names(bans.jails);
     for (const std::string& jail : bans.jails) {
-        std::string name = fail2ban::bandd_name(jail);
+        const std::string& name = names.find(jail)->second;
         homes.push_back(heir.has_jail(name) ? name : otherwise);
     }
     Shares shares;

@@ -227,8 +227,11 @@ class Comparison {
     }
 
     const JailDefinition* definition_of(const std::string& name) const {
+        std::vector<std::string> all;
+        for (const JailDefinition& jail : definitions_.jails) all.push_back(jail.name);
+        const fail2ban::JailNames names = fail2ban::bandd_names(std::move(all));
         for (const JailDefinition& jail : definitions_.jails)
-            if (fail2ban::bandd_name(jail.name) == name && !jail.options.empty()) return &jail;
+            if (names.find(jail.name)->second == name && !jail.options.empty()) return &jail;
         return nullptr;
     }
 

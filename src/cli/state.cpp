@@ -2,6 +2,7 @@
 // Backups of the state, and moving it to another machine. Works on the state's file: bandd may run
 // during an export, and must not during an import.
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -34,6 +35,7 @@ int export_state(const std::string& path, const std::string& to) {
         std::cout.flush();
         if (result && !std::cout) return refuse({"standard output", "cannot be written", {}, {}});
     } else {
+        ::umask(0077);  // as the state itself: lines and users' names are in it
         std::ofstream out(to, std::ios::binary);
         if (out) write_state(*store, *jails, out, result);
         out.flush();

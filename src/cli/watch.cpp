@@ -32,6 +32,7 @@ void print_event(const Json& event) {
 int watch(const CommonOptions& common) {
     auto watching = begin_call(common, "watch", Json::object());
     if (!watching) return watching.error();
+    watching->client.wait_for_ever();
     if (!common.json) fmt::print(stderr, "watching for hits, bans and unbans; Ctrl-C ends it\n");
     while (true) {
         auto reply = watching->client.receive();

@@ -4,14 +4,17 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <sys/stat.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <sstream>
 #include <unordered_map>
 
 namespace bandd {
@@ -139,11 +142,53 @@ Result<Value> convert(const YAML::Node& node, Parsing& parsing, int depth) {
     return value;
 }
 
+class BeginOfDocument : public YAML::EventHandler {
+  public:
+    YAML::Mark at;
+    void OnDocumentStart(const YAML::Mark& mark) override { at = mark; }
+    void OnDocumentEnd() override {}
+    void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  const std::string&) override {}
+    void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                         YAML::EmitterStyle::value) override {}
+    void OnSequenceEnd() override {}
+    void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                    YAML::EmitterStyle::value) override {}
+    void OnMapEnd() override {}
+};
+
+// One blank before a file's first key is enough: the next key at the margin ends the document. Not
+// by LoadAll, which takes no end of some texts.
+std::optional<YAML::Mark> begin_of_second_document(const std::string& text) {
+    // Nearly all files begin with a key at the margin, and have no marks: then nothing ends their
+    // document, and they need not be read twice.
+    auto first = std::string_view(text).find_first_not_of("\n");
+    while (first != std::string_view::npos && text[first] == '#') {
+        first = text.find('\n', first);
+        if (first != std::string_view::npos) first = text.find_first_not_of('\n', first);
+    }
+    bool begins_with_key =
+        first != std::string_view::npos && std::isalpha(static_cast<unsigned char>(text[first]));
+    bool has_marks = text.contains("\n---") || text.contains("\n...");
+    if (begins_with_key && !has_marks) return {};
+    std::istringstream in(text);
+    YAML::Parser parser(in);
+    BeginOfDocument begin;
+    if (!parser.HandleNextDocument(begin) || !parser.HandleNextDocument(begin)) return {};
+    return begin.at;
+}
+
 Result<Value> parse_at(const std::string& text, const std::string& name, const TextReader& read,
                        int depth) {
     Parsing parsing{name, std::make_shared<const std::string>(text), read,
                     most_values(text.size())};
     try {
+        if (auto second = begin_of_second_document(text))
+            return fail("YAML", "the file's first document ends before this, and no other is read",
+                        "let all keys of a file begin in one column; remove \"---\" and \"...\"",
+                        place_of(*second, name));
         return convert(YAML::Load(text), parsing, depth);
     } catch (const YAML::Exception& error) {
         return fail("YAML", error.msg, {}, place_of(error.mark, name));
@@ -270,6 +315,13 @@ std::vector<std::string> glob_files(const std::string& pattern) {
         for (std::size_t i = 0; i < found.gl_pathc; ++i) files.emplace_back(found.gl_pathv[i]);
     globfree(&found);
     return files;
+}
+
+std::optional<Error> unreadable_directory(const std::string& path) {
+    std::error_code fault;
+    std::filesystem::directory_iterator look(path, fault);
+    if (!fault || fault == std::errc::no_such_file_or_directory) return {};
+    return Error{"cannot read \"" + path + "\"", fault.message(), {}, {}};
 }
 
 }  // namespace bandd

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -55,5 +56,7 @@ Result<Value> parse_document(const std::string& text, const std::string& name);
 
 // Files that match, sorted; empty if none.
 std::vector<std::string> glob_files(const std::string& pattern);
+// A directory that is there and cannot be read: to `glob_files` it looks like an empty one.
+std::optional<Error> unreadable_directory(const std::string& path);
 
 }  // namespace bandd

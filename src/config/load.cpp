@@ -152,7 +152,10 @@ class Loader {
             for (const auto& [name, keys] : jails->entries) included.insert(name.where.file);
             add_jails(*jails);
         }
-        for (const std::string& path : glob_files(reading_.directory + "/jails/*.yaml")) {
+        std::string directory = reading_.directory + "/jails";
+        if (auto unreadable = unreadable_directory(directory))
+            reading_.errors.push_back(std::move(*unreadable));
+        for (const std::string& path : glob_files(directory + "/*.yaml")) {
             if (!included.contains(path)) add_jails_of(path);
         }
     }
@@ -207,6 +210,9 @@ class Loader {
             return;
         }
         add_programs(jail, config_.programs);
+        // One whose name is misspelt takes no source from a shipped jail, and would wait for ever.
+        bool has_source = jail.reads_anything() || jail.is_fed() || name.text == manual_jail;
+        if (!has_source) error(name.where, what, "watches nothing", shipped_like(name.text));
         bool any_log = std::ranges::any_of(jail.logs, exists_now);
         choose_log_or_journal(jail, any_log);
         if (idle_ == IdleJails::leave_out && jail.enabled == Enabled::automatic &&
@@ -214,8 +220,6 @@ class Loader {
             told.use = JailUse::idle;
             return;
         }
-        if (!jail.reads_anything() && !jail.is_fed() && name.text != manual_jail)
-            error(name.where, what, "watches nothing", shipped_like(name.text));
         if (!jail.reads_anything()) jail.filter.clear();
         config_.jails.push_back(std::move(jail));
     }
@@ -223,7 +227,8 @@ class Loader {
     std::string shipped_like(const std::string& name) {
         auto shipped = shipped_.all();
         std::vector<std::string_view> names;
-        for (const auto& [one, jail] : shipped) names.push_back(one);
+        for (const auto& [one, jail] : shipped)
+            if (one != name) names.push_back(one);
         std::string near = did_you_mean(name, names);
         return near.empty()
                    ? "give it a \"logpath\", \"journal\" or \"syslog\", or \"enabled: false\""

@@ -13,6 +13,7 @@
 #include "os/clock.h"
 #include "os/log.h"
 #include "os/loop.h"
+#include "os/memory.h"
 #include "source/sources.h"
 #include "store/store.h"
 
@@ -110,6 +111,7 @@ void Checkpointer::on_turn(Instant now) {
     std::uint64_t lines = parts_.pipeline.counts().lines;
     if (std::exchange(seen_lines_, lines) != lines) dirty_ = true;
     if (now < last_) last_ = now;  // the clock was set back
+    if (forgetting_) forget_details();
     if (taking_) return take_slice(now);
     bool wanted = dirty_ || store_->failed() || store_->wants_all();
     if (!wanted || now < last_ + pause()) return;
@@ -120,7 +122,7 @@ void Checkpointer::on_turn(Instant now) {
 }
 
 std::optional<Instant> Checkpointer::next_deadline(Instant now) const {
-    if (taking_) return now;
+    if (taking_ || forgetting_) return now;
     if (store_->failed()) return std::max(now, last_ + pause());
     if (dirty_ && !waits_for_store()) return last_ + pause();
     return {};
@@ -167,6 +169,7 @@ void Checkpointer::take_slice(Instant now) {
     std::size_t grown = waiting > left_ ? waiting - left_ : 0;
     Changes changes = parts_.engine.take_changes(slice + grown);
     left_ = parts_.engine.waiting_changes();
+    freed_ += changes.bans.size() + changes.ended_bans.size();
     if (left_ > 0) {
         taking_->earlier.push_back(std::move(changes));
         return;
@@ -246,6 +249,25 @@ void Checkpointer::on_stored() {
                          parts_.config.state, *aside);
     if (auto first = std::exchange(on_first_, {})) first();
     if (store_->idle() || store_->failed()) tell_written();
+    if (store_->idle() && !error_ && !taking_) forgetting_ = true;
+}
+
+// Whoever is told of the end of a ban may be told what led to it, too.
+void Checkpointer::forget_details() {
+    auto tells = [](const ActionConfig& action) {
+        return std::holds_alternative<ExecAction>(action) ||
+               std::holds_alternative<SyslogAction>(action);
+    };
+    std::vector<JailIndex> telling;
+    for (std::size_t i = 0; JailIndex jail : parts_.engine.jails())
+        if (std::ranges::any_of(parts_.config.jails[i++].actions, tells)) telling.push_back(jail);
+    forgetting_ = parts_.engine.forget_details(details_a_turn, telling);
+    if (forgetting_) return;
+    // The last of many are few, perhaps.
+    bool many = freed_ >= worth_giving_back;
+    if (!std::exchange(many_freed_, many) && !many) return;
+    freed_ = 0;
+    release_free_memory();
 }
 
 }  // namespace bandd

@@ -33,6 +33,10 @@ class Checkpointer {
     // Changes are taken a slice a turn, so that many of them hold up no ban. A slice is larger by
     // what changed since the one before: there is an end, however busy the engine is.
     static constexpr std::size_t slice = 4096;
+    // Once it is on disk, memory need not hold what led to bans: it is let go by so many bans a
+    // turn, and if they were many, what they took is given back to the system.
+    static constexpr std::size_t details_a_turn = 512;
+    static constexpr std::size_t worth_giving_back = 10'000;
 
     // What it reads the state from, and writes it to at a start. All of it outlives it.
     struct Parts {
@@ -93,6 +97,7 @@ class Checkpointer {
     bool waits_for_store() const;
     void on_stored();
     void tell_written();
+    void forget_details();
 
     // Notes as the last checkpoint has them.
     struct Notes {
@@ -107,6 +112,9 @@ class Checkpointer {
     Notes written_;
     std::unique_ptr<Checkpoint> taking_;  // what was taken on turns before
     std::size_t left_ = 0;                // changes that waited after the last slice
+    bool forgetting_ = false;             // there are details that are on disk
+    std::size_t freed_ = 0;               // bans that take less memory since it was given back
+    bool many_freed_ = false;             // when it was given back last, they were many
     std::vector<std::function<void()>> handed_over_;
     // Those that wait for the next checkpoint, and for the one that is being written.
     std::vector<std::function<void()>> to_be_written_, being_written_;

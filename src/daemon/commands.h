@@ -13,12 +13,12 @@
 #include "control/protocol.h"
 #include "core/base/result.h"
 #include "core/decide/decision.h"
+#include "core/decide/engine.h"
 
 namespace bandd {
 
 class Checkpointer;
 class Dispatch;
-class Engine;
 class GeoDatabases;
 class Log;
 class Overrides;
@@ -82,9 +82,8 @@ std::size_t limit_argument(const Json& arguments, std::size_t otherwise = most_i
 std::size_t number_argument(const Json& arguments, const char* name, std::size_t otherwise);
 // "2d": so long ago. "2026-11-21": its midnight; without a zone, in this machine's.
 Result<Instant> since_when(const std::string& text, Instant at);
-// Ends all bans there are, or those of one jail, some in each turn: `each` is told of each, and
-// `then` how many they were.
-void lift_all(CommandParts& parts, std::optional<JailIndex> jail, Unbanned::Why why,
+// Ends bans, some in each turn: `each` is told of each, and `then` how many they were.
+void lift_all(CommandParts& parts, const Engine::Lifting& lifting,
               std::function<void(const Ban&)> each, std::function<void(std::size_t)> then);
 // Carries out many "orders", or the first of them: "done" says how many. The client sends the rest
 // again, so that others have their turns meanwhile. `carry_out` does one, and gives why it cannot;

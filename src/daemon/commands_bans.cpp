@@ -223,6 +223,9 @@ std::optional<Json> bans(CommandParts& parts, const Json& arguments, const Reply
     return {};
 }
 
+// An answer waits until so many bans are out of the kernel's sets, and not for more.
+constexpr std::size_t most_waited_for = 64;
+
 // Blocks that are wider are mistyped more often than meant.
 constexpr int widest_v4 = 16, widest_v6 = 32;
 
@@ -374,19 +377,24 @@ Json unban_many(CommandParts& parts, const Json& arguments, const Reply&) {
     return success(std::move(result));
 }
 
-// The answer has the first `most_named` of them.
+// Names the first `most_named` bans in an answer.
+std::function<void(const Ban&)> namer(CommandParts& parts, std::shared_ptr<ListAnswer> answer,
+                                      std::size_t most_named) {
+    return [=, &parts](const Ban& ban) {
+        if (answer->rows() < most_named) answer->add(ban_to_json(ban, jail_name(parts, ban)));
+    };
+}
+
 std::optional<Json> unban_all(CommandParts& parts, std::optional<JailIndex> jail,
                               std::size_t most_named, const Reply& reply) {
     auto answer = std::make_shared<ListAnswer>("bans");
-    lift_all(
-        parts, jail, Unbanned::Why::by_hand,
-        [=, &parts](const Ban& ban) {
-            if (answer->rows() < most_named) answer->add(ban_to_json(ban, jail_name(parts, ban)));
-        },
-        [=](std::size_t count) { reply.line(std::move(*answer).line({{"unbanned", count}})); });
+    lift_all(parts, {.jail = jail}, namer(parts, answer, most_named), [=](std::size_t count) {
+        reply.line(std::move(*answer).line({{"unbanned", count}}));
+    });
     return {};
 }
 
+// Bans in a block have to be looked for, and may be many; of an address there are none.
 std::optional<Json> unban(CommandParts& parts, const Json& arguments, const Reply& reply) {
     std::optional<JailIndex> jail;
     if (std::string name = text_argument(arguments, "jail"); !name.empty()) {
@@ -396,26 +404,39 @@ std::optional<Json> unban(CommandParts& parts, const Json& arguments, const Repl
     }
     if (arguments.value("all", Json(false)) == true)
         return unban_all(parts, jail, most_in_an_answer, reply);
-    Outcome outcome;
-    Instant at = now();
     std::string text = text_argument(arguments, "ip");
     auto prefix = read_prefix(text);
     if (!prefix) return failure(prefix.error(), exit_usage);
     bool all_over = arguments.value("covering", Json(false)) == true;
-    std::size_t count = parts.engine.unban(
+    Outcome outcome;
+    Instant at = now();
+    std::size_t count = parts.engine.unban_over(
         jail, *prefix, at, outcome, all_over ? Engine::Wider::covering : Engine::Wider::stay);
-    std::vector<const Ban*> over = bans_over(parts, jail, *prefix);  // wider ones, which stay
-    if (count == 0) return failure(nothing_lifted(parts, *prefix, over));
-    Json list = Json::array();
+    auto answer = std::make_shared<ListAnswer>("bans");
+    auto name = namer(parts, answer, most_in_an_answer);
     for (const Event& event : outcome.events)
-        if (const auto* ended = std::get_if<Unbanned>(&event);
-            ended != nullptr && list.size() < most_in_an_answer)
-            list.push_back(ban_to_json(ended->ban, jail_name(parts, ended->ban)));
-    Json result{{"unbanned", count}, {"bans", std::move(list)}};
-    for (const Ban* ban : over)
-        result["covered_by"].push_back(ban_to_json(*ban, jail_name(parts, *ban)));
-    parts.pipeline.put_at_once(outcome, at);
-    return success(std::move(result));
+        if (const auto* ended = std::get_if<Unbanned>(&event)) name(ended->ban);
+    parts.pipeline.put(outcome, at);
+    auto answer_with = [=, &parts, who = *prefix](std::size_t lifted) {
+        std::vector<const Ban*> over = bans_over(parts, jail, who);  // wider ones, which stay
+        if (lifted == 0) return reply(failure(nothing_lifted(parts, who, over)));
+        Json others{{"unbanned", lifted}};
+        for (const Ban* ban : over)
+            others["covered_by"].push_back(ban_to_json(*ban, jail_name(parts, *ban)));
+        // Of a few, the kernel has let go when the answer comes.
+        Outcome nothing;
+        if (lifted <= most_waited_for) parts.pipeline.put_at_once(nothing, now());
+        reply.line(std::move(*answer).line(others));
+    };
+    if (prefix->is_single())
+        parts.slices.add([=] {
+            answer_with(count);
+            return false;
+        });
+    else
+        lift_all(parts, {.jail = jail, .inside = *prefix}, name,
+                 [=](std::size_t inside) { answer_with(count + inside); });
+    return {};
 }
 
 std::optional<Json> flush(CommandParts& parts, const Json&, const Reply& reply) {
@@ -424,7 +445,7 @@ std::optional<Json> flush(CommandParts& parts, const Json&, const Reply& reply) 
 
 }  // namespace
 
-void lift_all(CommandParts& parts, std::optional<JailIndex> jail, Unbanned::Why why,
+void lift_all(CommandParts& parts, const Engine::Lifting& lifting,
               std::function<void(const Ban&)> each, std::function<void(std::size_t)> then) {
     struct Work {
         std::uint32_t slot = 0;
@@ -434,13 +455,14 @@ void lift_all(CommandParts& parts, std::optional<JailIndex> jail, Unbanned::Why 
                       work = std::make_shared<Work>()] {
         Outcome outcome;
         Instant at = now();
-        bool more = parts.engine.unban_some(jail, why, work->slot, at, outcome);
+        bool more = parts.engine.unban_some(lifting, work->slot, at, outcome);
         for (const Event& event : outcome.events)
             if (const auto* ended = std::get_if<Unbanned>(&event)) {
                 ++work->count;
                 each(ended->ban);
             }
-        parts.checkpointer.write_for_good();
+        // What follows from the last step is an order, too.
+        if (!outcome.events.empty() || !more) parts.checkpointer.write_for_good();
         parts.pipeline.put(outcome, at);
         if (!more) then(work->count);
         return more;

@@ -63,36 +63,64 @@ Json wider_prefixes(const Engine& engine, JailIndex jail, const Prefix& key) {
     return all;
 }
 
-// The bans of one jail that are narrower than a block that was asked for.
-struct Inside {
-    static constexpr std::size_t most_named = 20;
-    std::size_t count = 0;
-    std::vector<const Ban*> named;
-};
-std::map<JailIndex, Inside> bans_inside(const Engine& engine, const Prefix& prefix) {
-    std::map<JailIndex, Inside> inside;
-    if (prefix.is_single()) return inside;
-    for (const Ban& ban : engine.bans()) {
-        if (ban.key.prefix.length <= prefix.length || !contains(prefix, ban.key.prefix.network))
-            continue;
-        Inside& of_jail = inside[ban.key.jail];
-        ++of_jail.count;
-        if (of_jail.named.size() < Inside::most_named) of_jail.named.push_back(&ban);
-    }
-    return inside;
-}
+// What is narrower than a block that was asked for, and in it. There may be millions to look at:
+// some at a time. What comes or goes meanwhile may be in it or not.
+class InsideBlock {
+  public:
+    static constexpr std::size_t most_named = 20;  // bans of a jail
+    struct OfJail {
+        std::size_t banned = 0, counting = 0;
+        std::vector<Prefix> named;
+    };
 
-// `inside` and what is only counted there so far.
-void add_inside(Json& entry, const Engine& engine, JailIndex jail, const Prefix& prefix,
-                const Inside& inside) {
-    std::size_t counting = 0;
-    engine.windows(jail).for_each([&](const Prefix& key, const WindowTable::View&) {
-        if (key.length > prefix.length && contains(prefix, key.network)) ++counting;
-    });
-    if (inside.count + counting == 0) return;
+    InsideBlock(const Engine& engine, const Prefix& block) : engine_(engine), block_(block) {}
+    const OfJail& of(JailIndex jail) { return jails_[jail]; }
+    // False: all were looked at.
+    bool look() { return look_at_bans() || look_at_windows(); }
+
+  private:
+    static constexpr std::uint32_t slots_a_step = 1024;
+    bool holds(const Prefix& one) const {
+        return one.length > block_.length && contains(block_, one.network);
+    }
+    bool look_at_bans() {
+        const BanTable& bans = engine_.bans();
+        if (ban_ >= bans.slots()) return false;
+        for (std::uint32_t end = ban_ + slots_a_step; ban_ < end; ++ban_) {
+            const Ban* ban = bans.at(ban_);
+            if (ban == nullptr || !holds(ban->key.prefix)) continue;
+            OfJail& jail = jails_[ban->key.jail];
+            ++jail.banned;
+            if (jail.named.size() < most_named) jail.named.push_back(ban->key.prefix);
+        }
+        return true;
+    }
+    // The windows of all jails share their slots.
+    bool look_at_windows() {
+        if (engine_.jails().empty()) return false;
+        const WindowTable& any = engine_.windows(engine_.jails().front());
+        auto end = static_cast<std::uint32_t>(
+            std::min<std::size_t>(any.slots(), std::size_t{window_} + slots_a_step));
+        if (window_ >= end) return false;
+        for (; window_ < end; ++window_) {
+            if (!holds(any.key_in(window_))) continue;
+            for (JailIndex jail : engine_.jails())
+                if (engine_.windows(jail).has(window_)) ++jails_[jail].counting;
+        }
+        return true;
+    }
+
+    const Engine& engine_;
+    Prefix block_;
+    std::uint32_t ban_ = 0, window_ = 0;
+    std::map<JailIndex, OfJail> jails_;
+};
+
+void add_inside(Json& entry, const InsideBlock::OfJail& inside) {
+    if (inside.banned + inside.counting == 0) return;
     Json bans = Json::array();
-    for (const Ban* ban : inside.named) bans.push_back(to_string(ban->key.prefix));
-    entry["inside"] = {{"banned", inside.count}, {"bans", bans}, {"counting", counting}};
+    for (const Prefix& ban : inside.named) bans.push_back(to_string(ban));
+    entry["inside"] = {{"banned", inside.banned}, {"bans", bans}, {"counting", inside.counting}};
 }
 
 // What one jail knows of `prefix`, with only its name if that is nothing. `on_disk` gets bans of
@@ -215,21 +243,19 @@ void answer_with_lifted(CommandParts& parts, const Prefix& prefix, Json result,
                  });
 }
 
-std::optional<Json> explain(CommandParts& parts, const Json& arguments, const Reply& reply) {
-    std::string text = text_argument(arguments, "ip");
-    auto prefix = read_prefix(text);
-    if (!prefix) return failure(prefix.error(), exit_usage);
+// `inside`: of a block, what is in it; of an address nothing.
+std::optional<Json> explain_with(CommandParts& parts, const Prefix& prefix, InsideBlock* inside,
+                                 const Reply& reply) {
     Json jails = Json::array();
     std::vector<PastBan> on_disk;
-    std::vector<const Ban*> over = parts.engine.bans_over(*prefix);
-    std::map<JailIndex, Inside> inside = bans_inside(parts.engine, *prefix);
+    std::vector<const Ban*> over = parts.engine.bans_over(prefix);
     for (JailIndex jail : parts.engine.jails()) {
-        Json entry = explain_jail(parts, jail, *prefix, over, on_disk);
-        if (!prefix->is_single()) add_inside(entry, parts.engine, jail, *prefix, inside[jail]);
+        Json entry = explain_jail(parts, jail, prefix, over, on_disk);
+        if (inside != nullptr) add_inside(entry, inside->of(jail));
         if (entry.size() > 1) jails.push_back(std::move(entry));
     }
-    Json result{{"ip", to_string(*prefix)}, {"jails", std::move(jails)}};
-    if (!parts.facts.empty() && prefix->is_single()) add_origin(result, parts, prefix->network);
+    Json result{{"ip", to_string(prefix)}, {"jails", std::move(jails)}};
+    if (!parts.facts.empty() && prefix.is_single()) add_origin(result, parts, prefix.network);
     bool exempt = is_exempt_anywhere(result);
     if (on_disk.empty() && !exempt) return success(std::move(result));
     auto answer = [=, &parts](std::vector<BanDetails> details) mutable {
@@ -237,9 +263,23 @@ std::optional<Json> explain(CommandParts& parts, const Json& arguments, const Re
         if (!exempt)
             reply(success(std::move(result)));
         else
-            answer_with_lifted(parts, *prefix, std::move(result), reply);
+            answer_with_lifted(parts, prefix, std::move(result), reply);
     };
     if (!parts.checkpointer.store().find_details(on_disk, answer)) return too_many_wait("explain");
+    return {};
+}
+
+std::optional<Json> explain(CommandParts& parts, const Json& arguments, const Reply& reply) {
+    std::string text = text_argument(arguments, "ip");
+    auto prefix = read_prefix(text);
+    if (!prefix) return failure(prefix.error(), exit_usage);
+    if (prefix->is_single()) return explain_with(parts, *prefix, nullptr, reply);
+    auto inside = std::make_shared<InsideBlock>(parts.engine, *prefix);
+    parts.slices.add([=, &parts, block = *prefix] {
+        if (inside->look()) return true;
+        if (auto answer = explain_with(parts, block, inside.get(), reply)) reply(*answer);
+        return false;
+    });
     return {};
 }
 

@@ -154,7 +154,8 @@ std::optional<Json> stop(CommandParts& parts, const Json& arguments, const Reply
     std::string jail = text_argument(arguments, "jail");
     if (auto good = check_stopped(parts, jail, true); !good) return failure(good.error());
     lift_all(
-        parts, parts.engine.find_jail(jail), Unbanned::Why::jail_gone, [](const Ban&) {},
+        parts, {.jail = parts.engine.find_jail(jail), .why = Unbanned::Why::jail_gone},
+        [](const Ban&) {},
         [=, &parts](std::size_t count) {
             std::size_t before = parts.engine.bans().size();
             if (auto done = set_stopped(parts, jail, true); !done)

@@ -408,6 +408,8 @@ std::expected<Daemon::Prepared, Errors> Daemon::prepare_for(Configuration config
     fresh.group = config().group;
     auto refuse = [](const Error& error) { return std::unexpected(Errors{error}); };
     if (auto good = check_tls(fresh); !good) return refuse(good.error());
+    if (auto claimed = opened_.claims.take(fresh, opened_.account.user.uid); !claimed)
+        return refuse(claimed.error());
     auto sockets = new_sockets(*opened_.roles, fresh, config());
     if (!sockets) return refuse(sockets.error());
     prepared.sockets = std::move(*sockets);
@@ -438,6 +440,7 @@ void Daemon::take(Prepared prepared, Instant at) {
     // What ends here is lifted by the actions that it was made with.
     pipeline_->put_at_once(outcome, at);
     opened_.configuration = std::move(prepared.configuration);
+    opened_.claims.keep_only(config());
     overrides_->set_loaded(std::move(prepared.loaded));
     programs_->take(config());
     geoip_->take(std::move(prepared.databases));

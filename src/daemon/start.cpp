@@ -13,7 +13,6 @@
 #include "daemon/run.h"
 #include "os/log.h"
 #include "os/loop.h"
-#include "os/namespace_lock.h"
 #include "os/signals.h"
 #include "os/trusted_path.h"
 #include "source/sources.h"
@@ -118,27 +117,6 @@ Result<> open_listening(Opened& opened, Log& log) {
     return {};
 }
 
-// Two daemons on one table take each other's bans out of it.
-Result<> lock_table(Opened& opened) {
-    const Config& config = opened.configuration.config;
-    bool wanted =
-        !config.geoblocks.empty() || std::ranges::any_of(config.jails, [](const JailConfig& jail) {
-            return std::ranges::any_of(jail.actions, [](const ActionConfig& action) {
-                return std::holds_alternative<NftablesAction>(action);
-            });
-        });
-    if (!wanted) return {};
-    auto locked = lock_in_namespace("bandd: table inet bandd", opened.account.user.uid);
-    if (!locked)
-        return fail(
-            "nftables table \"bandd\"",
-            "another bandd of this network namespace has it (" + locked.error().reason + ")",
-            "stop that one; or run this one in a network namespace of its own, or set "
-            "\"action: ipset\" with other sets for all of its jails");
-    opened.table_lock = std::move(*locked);
-    return {};
-}
-
 Result<> open_sources(Opened& opened, Log& log) {
     opened.sources = std::make_unique<Sources>(
         *opened.loop, [&log](const Error& error) { log.put(Severity::error, to_line(error)); });
@@ -211,7 +189,7 @@ Result<> open_in_order(Opened& opened, const std::string& configuration, Log& lo
     if (auto own = open_own_log(config.log, *account, log); !own) return own;
     warn_of_missing_users(config, *account, log);
     if (auto sockets = open_listening(opened, log); !sockets) return sockets;
-    if (auto locked = lock_table(opened); !locked) return locked;
+    if (auto claimed = opened.claims.take(config, account->user.uid); !claimed) return claimed;
     if (auto made = make_loop(opened); !made) return made;
     if (auto sources = open_sources(opened, log); !sources) return sources;
     if (auto dropped = drop_rights(*account, config, log); !dropped) return dropped;

@@ -13,6 +13,7 @@
 
 #include "control/server.h"
 #include "daemon/configuration.h"
+#include "daemon/kernel_claims.h"
 #include "net/listening_sockets.h"
 #include "os/credentials.h"
 #include "os/fd.h"
@@ -52,7 +53,7 @@ struct Opened {
     ListeningSockets sockets;
     std::unique_ptr<Endpoints> endpoints;
     std::unique_ptr<Sources> sources;
-    Fd table_lock;  // empty: no jail bans by nftables, or a stranger holds it
+    KernelClaims claims;
     // Without rights.
     std::unique_ptr<Store> store;
     bool state_lost = false;  // the state is a new one: there was none, or a broken one

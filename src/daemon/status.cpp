@@ -329,10 +329,7 @@ std::vector<LogStatus> logs_of_jail(const StatusSources& from, JailIndex jail) {
 }
 
 std::vector<JailStatus> status_of_jails(const StatusSources& from) {
-    std::size_t numbers = from.engine.jail_names().size();
-    std::vector<std::uint64_t> active(numbers), pending(numbers);
-    for (const Ban& ban : from.engine.bans())
-        ++(ban.state == BanState::pending ? pending : active)[ban.key.jail];
+    const BanTable& bans = from.engine.bans();
     std::vector<JailStatus> jails;
     for (std::size_t i = 0; i < from.config.jails.size(); ++i) {
         JailIndex index = from.engine.jails()[i];
@@ -355,7 +352,8 @@ std::vector<JailStatus> status_of_jails(const StatusSources& from) {
         jail.numbers = read_rows(
             of_jail, {from.engine, health.counts(identity).value_or(FilterHealth::Counts{}).alike,
                       blindness != nullptr && blindness->kind != Blindness::Kind::tag, index,
-                      active[index], pending[index], from.ports.left_open(rules.name)});
+                      bans.count(index, BanState::active) + bans.count(index, BanState::simulated),
+                      bans.count(index, BanState::pending), from.ports.left_open(rules.name)});
         jail.logs = logs_of_jail(from, index);
         for (const TargetStatus& target : from.dispatch.targets())
             if (const auto* nftables = std::get_if<NftablesAction>(&target.spec.action);

@@ -18,6 +18,12 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int deepest = 10;  // as Python's configparser
+// fail2ban has no bounds here but Python's own. Its files have values of some KiB, and no ten
+// includes.
+constexpr std::size_t longest_value = 256 << 10;
+constexpr std::size_t most_names = 10'000;    // filled in for one value
+constexpr std::size_t most_includes = 1'000;  // of one file and what overrides it
+constexpr std::size_t deepest_include = 20;
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v'; }
 
@@ -150,6 +156,26 @@ IniFile parse_ini(std::string_view text, const std::string& path, std::vector<Er
 
 void Ini::add_with_includes(const std::string& path, std::vector<std::string> seen,
                             std::vector<std::string>& order, std::vector<Error>& faults) {
+    if (std::ranges::find(seen, path) != seen.end()) {
+        faults.push_back({"\"" + path + "\"",
+                          seen.back() == path
+                              ? "includes itself"
+                              : "includes itself, by way of \"" + seen.back() + "\"",
+                          "take it out of before = and after =; fail2ban does not read it, either",
+                          {}});
+        return;
+    }
+    if (++includes_ > most_includes || seen.size() > deepest_include) {
+        faults.push_back({"\"" + path + "\"",
+                          seen.size() > deepest_include
+                              ? "is left out: it is included more than " +
+                                    std::to_string(deepest_include) + " deep"
+                              : "is left out: more than " + std::to_string(most_includes) +
+                                    " files are included",
+                          "include each file once",
+                          {}});
+        return;
+    }
     if (!read_.contains(path)) {
         std::ifstream in(path, std::ios::binary);
         if (!in || fs::is_directory(path)) return;
@@ -171,7 +197,8 @@ void Ini::add_with_includes(const std::string& path, std::vector<std::string> se
                 std::string name(strip(rest.substr(0, end)));
                 rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
                 if (name.empty()) continue;
-                std::string included = (fs::path(path).parent_path() / name).string();
+                std::string included =
+                    (fs::path(path).parent_path() / name).lexically_normal().string();
                 if (std::ranges::find(seen, included) != seen.end()) continue;
                 std::string local = fs::path(included).replace_extension(".local").string();
                 add_with_includes(included, seen, *into, faults);
@@ -206,13 +233,14 @@ void Ini::merge(IniFile file) {
 }
 
 bool Ini::read(const std::string& base, const std::string& name, std::vector<Error>& faults) {
-    std::string stem = base + "/" + name;
+    std::string stem = (fs::path(base) / name).lexically_normal().string();
     std::vector<std::string> wanted{stem + ".conf"};
     std::ranges::move(matching(stem + ".d", ".conf"), std::back_inserter(wanted));
     wanted.push_back(stem + ".local");
     std::ranges::move(matching(stem + ".d", ".local"), std::back_inserter(wanted));
     std::erase_if(wanted, [](const std::string& path) { return !fs::exists(path); });
     std::vector<std::string> order;
+    includes_ = 0;
     for (const std::string& path : wanted) add_with_includes(path, {}, order, faults);
     for (const std::string& path : order) merge(read_.at(path));
     files_ = order;
@@ -258,13 +286,16 @@ const std::string* Ini::find_in_named_section(std::string_view section,
 }
 
 Result<std::string> Ini::fill_in(std::string_view section, std::string_view option,
-                                 std::string_view text, const Options& vars, int depth) const {
+                                 std::string_view text, const Options& vars, Filled& filled) const {
     std::string what = "[" + std::string(section) + "] " + std::string(option);
-    if (depth > deepest) return fail(what, "refers to itself, or goes more than 10 deep");
+    if (filled.depth > deepest) return fail(what, "refers to itself, or goes more than 10 deep");
     std::string out;
     while (true) {
         auto percent = text.find('%');
         out += text.substr(0, percent);
+        if (out.size() > longest_value)
+            return fail(what, "is longer than " + std::to_string(longest_value) +
+                                  " characters when its %(name)s are filled in");
         if (percent == std::string_view::npos) return out;
         text.remove_prefix(percent);
         if (text.starts_with("%%")) {
@@ -278,6 +309,9 @@ Result<std::string> Ini::fill_in(std::string_view section, std::string_view opti
                         "write %% for a percent sign");
         std::string_view name = text.substr(2, close - 2);
         text.remove_prefix(close + 2);
+        if (++filled.names > most_names)
+            return fail(what,
+                        "has more than " + std::to_string(most_names) + " %(name)s to fill in");
         if (name == "__name__") {
             out += section;
             continue;
@@ -290,9 +324,11 @@ Result<std::string> Ini::fill_in(std::string_view section, std::string_view opti
             out += *value;
             continue;
         }
-        auto filled = fill_in(section, option, *value, vars, depth + 1);
-        if (!filled) return filled;
-        out += *filled;
+        ++filled.depth;
+        auto inner = fill_in(section, option, *value, vars, filled);
+        --filled.depth;
+        if (!inner) return inner;
+        out += *inner;
     }
 }
 
@@ -301,7 +337,8 @@ Result<std::optional<std::string>> Ini::get(std::string_view section, std::strin
     const std::string* value =
         sections_.contains(section) ? find(section, ascii_lower(option), vars) : nullptr;
     if (value == nullptr) return std::nullopt;
-    auto filled = fill_in(section, option, *value, vars, 1);
+    Filled done;
+    auto filled = fill_in(section, option, *value, vars, done);
     if (!filled) return std::unexpected(filled.error());
     return std::move(*filled);
 }
@@ -318,7 +355,8 @@ Result<std::optional<std::string>> Ini::get_anywhere(std::string_view section,
             if (lower == "default") {
                 auto found = defaults_.find(wanted);
                 if (found == defaults_.end()) break;
-                auto filled = fill_in(section, wanted, found->second, {}, 1);
+                Filled done;
+                auto filled = fill_in(section, wanted, found->second, {}, done);
                 if (!filled) return std::unexpected(filled.error());
                 return std::move(*filled);
             }

@@ -59,13 +59,19 @@ class Ini {
                             const Options& vars) const;
     // "section/option" or "known/option".
     const std::string* find_in_named_section(std::string_view section, std::string_view name) const;
+    // How much of a value's filling in is done.
+    struct Filled {
+        int depth = 1;
+        std::size_t names = 0;
+    };
     Result<std::string> fill_in(std::string_view section, std::string_view option,
-                                std::string_view text, const Options& vars, int depth) const;
+                                std::string_view text, const Options& vars, Filled& filled) const;
 
     Options defaults_;
     std::map<std::string, Options, std::less<>> sections_;
     std::map<std::string, IniFile> read_;
     std::vector<std::string> files_;
+    std::size_t includes_ = 0;  // while reading
 };
 
 }  // namespace bandd::fail2ban

@@ -20,11 +20,35 @@
 
 namespace bandd::fail2ban {
 
+namespace {
+
+constexpr std::size_t longest_name = 63;
+
 std::string bandd_name(std::string name) {
     for (char& c : name)
         if (!is_jail_name("a" + std::string(1, c))) c = '_';
     if (!is_jail_name(name)) name = "jail-" + name;
-    return name.substr(0, 63);
+    return name.substr(0, longest_name);
+}
+
+}  // namespace
+
+JailNames bandd_names(std::vector<std::string> jails) {
+    std::ranges::sort(jails);
+    JailNames names;
+    std::set<std::string> taken;
+    for (const std::string& jail : jails)
+        if (bandd_name(jail) == jail && taken.insert(jail).second) names.emplace(jail, jail);
+    for (const std::string& jail : jails) {
+        if (names.contains(jail)) continue;
+        std::string name = bandd_name(jail);
+        for (int again = 2; !taken.insert(name).second; ++again) {
+            std::string number = "-" + std::to_string(again);
+            name = bandd_name(jail).substr(0, longest_name - number.size()) + number;
+        }
+        names.emplace(jail, name);
+    }
+    return names;
 }
 
 namespace {
@@ -75,11 +99,11 @@ constexpr std::string_view growing_by_e =
 
 class JailWriter {
   public:
-    JailWriter(const JailDefinition& jail, Imported& out) : jail_(jail), out_(out) {}
+    JailWriter(const JailDefinition& jail, std::string name, Imported& out)
+        : jail_(jail), out_(out), name_(std::move(name)) {}
 
     // The jail's file; empty if it cannot be carried over at all. Without a filter it counts bans.
     std::optional<std::string> run(const std::string& filter_name) {
-        name_ = bandd_name(jail_.name);
         if (name_ != jail_.name)
             tell(Fate::changed, "is called " + name_ + " here, as bandd's names go");
         for (const Error& problem : jail_.problems) tell(Fate::lost, to_line(problem));
@@ -338,8 +362,8 @@ class JailWriter {
 
     const JailDefinition& jail_;
     Imported& out_;
-    std::string text_;
     std::string name_;
+    std::string text_;
 };
 
 // bandd.yaml: what is said of the daemon itself.
@@ -374,16 +398,21 @@ bool any_private(const std::vector<std::string>& files) {
 class ConfigurationWriter {
   public:
     ConfigurationWriter(const Definitions& from, std::string origin)
-        : from_(from), origin_(std::move(origin)), private_(any_private(from.files)) {}
+        : from_(from), origin_(std::move(origin)), private_(any_private(from.files)) {
+        std::vector<std::string> names;
+        for (const JailDefinition& jail : from.jails) names.push_back(jail.name);
+        names_ = bandd_names(std::move(names));
+    }
 
     void add(const JailDefinition& jail) {
         bool reads = !counts_bans(jail, from_.server);
         std::string content = reads ? filter_to_yaml(jail.filter, jail.filter.name) : "";
         std::string filter = reads ? filter_name(jail, content) : "";
-        auto text = JailWriter(jail, out_).run(filter);
+        const std::string& name = names_.find(jail.name)->second;
+        auto text = JailWriter(jail, name, out_).run(filter);
         if (!text) return;
         if (reads) add_filter(jail, filter, content);
-        std::string file = "jails/" + bandd_name(jail.name) + ".yaml";
+        std::string file = "jails/" + name + ".yaml";
         out_.files[file] =
             "# from [" + jail.name + "] of " + origin_ + ", by bandctl import fail2ban\n" + *text;
         if (private_ || std::ranges::any_of(jail.actions, [](const ActionDefinition& action) {
@@ -424,6 +453,7 @@ class ConfigurationWriter {
     const Definitions& from_;
     std::string origin_;
     bool private_;  // a file of the jails is
+    JailNames names_;
     Imported out_;
     std::map<std::string, std::string> filters_;  // a filter's file -> its name
 };

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "import/fail2ban_reader.h"
 #include "import/notes.h"
@@ -16,8 +17,10 @@ std::string yaml_text(std::string_view text);
 // The same, a text of several lines as such, each after `indent`.
 std::string yaml_block(std::string_view text, std::string_view indent);
 
-// A jail's name that bandd takes.
-std::string bandd_name(std::string name);
+// What fail2ban's jails are called here. No two become one: a name that bandd takes is kept, and
+// whose name would be that of another one gets a number.
+using JailNames = std::map<std::string, std::string, std::less<>>;
+JailNames bandd_names(std::vector<std::string> jails);
 
 // filters/NAME.yaml. `origin`: where it came from, for the comment.
 std::string filter_to_yaml(const FilterDefinition& filter, const std::string& origin);

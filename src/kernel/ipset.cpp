@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // libipset is driven by lines as ipset(8) takes them. Single orders go as single lines, which tells
-// each one's error; many go as one stream, which libipset packs into few netlink messages, and only
-// if that fails are they tried one by one.
+// each one's error; several go in messages of our own (kernel/ipset_batch), and only if the kernel
+// refuses one of these are they tried one by one.
 #include "kernel/ipset.h"
 
 #include <fmt/format.h>
@@ -12,6 +12,7 @@
 #include <cstdio>
 
 #include "action/ipset_fitness.h"
+#include "kernel/ipset_batch.h"
 
 extern "C" {
 #include <libipset/ipset.h>
@@ -22,7 +23,7 @@ namespace {
 
 // linux/netfilter/ipset: UINT_MAX / MSEC_PER_SEC, halved; ipset(8) "timeout".
 constexpr Duration longest_timeout = std::chrono::seconds(2147483);
-constexpr std::size_t stream_from = 16;  // orders; below, one by one costs as little
+constexpr std::size_t together_from = 2;  // orders
 
 // libipset prints; these catch it. One thread uses libipset, so one place will do.
 struct Capture {
@@ -121,7 +122,7 @@ IpsetBackend::~IpsetBackend() {
 
 // After an error a libipset session is not usable: it goes on aggregating a broken restore, or
 // takes the next answer for the last one's ("Internal protocol error"). So each error costs a new
-// session. So does each stream: only an empty one would set its line number back.
+// session.
 bool IpsetBackend::open_session() {
     if (session_ != nullptr) ipset_fini(session_);
     session_ = ipset_init();
@@ -247,7 +248,7 @@ std::vector<Error> IpsetBackend::remarks(TargetId target) const {
     return remarks;
 }
 
-Result<std::string> IpsetBackend::line_for(const Order& order) const {
+Result<std::string> IpsetBackend::fitting_set(const Order& order) const {
     const auto& action = std::get<IpsetAction>(targets_.at(order.target).action);
     const std::string& set = set_for(action, order.prefix.is_v4());
     if (set.empty())
@@ -263,49 +264,67 @@ Result<std::string> IpsetBackend::line_for(const Order& order) const {
         return fail("ipset \"" + set + "\"",
                     "is of type hash:ip and can't hold " + to_string(order.prefix),
                     "make it a hash:net set, or set ban_prefix to single addresses");
+    return set;
+}
+
+// In seconds; 0 stays until it is removed. Nothing: the set has no timeouts.
+std::optional<std::uint32_t> IpsetBackend::timeout_for(const std::string& set,
+                                                       const Order& order) const {
+    if (order.kind == Order::Kind::remove || !headers_.at(set).timed) return {};
+    if (order.timeout == forever) return 0;
+    std::int64_t seconds = (std::min(order.timeout, longest_timeout).count() + 999'999) / 1'000'000;
+    return static_cast<std::uint32_t>(std::max<std::int64_t>(1, seconds));
+}
+
+Result<std::string> IpsetBackend::line_for(const Order& order) const {
+    auto set = fitting_set(order);
+    if (!set) return set;
     std::string element = to_string(order.prefix);
-    if (order.kind == Order::Kind::remove) return "del " + set + " " + element + " -exist";
-    std::string line = "add " + set + " " + element;
-    if (header->second.timed) {
-        // 0 stays until it is removed.
-        std::int64_t seconds =
-            order.timeout == forever
-                ? 0
-                : std::max<std::int64_t>(
-                      1, (std::min(order.timeout, longest_timeout).count() + 999'999) / 1'000'000);
-        line += " timeout " + std::to_string(seconds);
-    }
+    if (order.kind == Order::Kind::remove) return "del " + *set + " " + element + " -exist";
+    std::string line = "add " + *set + " " + element;
+    if (auto seconds = timeout_for(*set, order)) line += " timeout " + std::to_string(*seconds);
     return line + " -exist";
 }
 
+// In messages of many elements each. False: something was refused; what was not is in.
+bool IpsetBackend::send_together(std::span<const Order> orders,
+                                 std::span<const std::size_t> indexes) {
+    std::vector<IpsetElement> elements;
+    std::string set;
+    bool added = false;
+    for (std::size_t i = 0; i <= indexes.size(); ++i) {
+        const Order* order = i < indexes.size() ? &orders[indexes[i]] : nullptr;
+        std::string of = order == nullptr ? std::string() : fitting_set(*order).value();
+        bool is_addition = order != nullptr && order->kind != Order::Kind::remove;
+        if (of != set || is_addition != added || elements.size() == most_ipset_elements) {
+            if (!put_ipset_elements(netlink_, set, added, elements)) return false;
+            elements.clear();
+        }
+        set = std::move(of);
+        added = is_addition;
+        if (order != nullptr) elements.push_back({order->prefix, timeout_for(set, *order)});
+    }
+    return true;
+}
+
 void IpsetBackend::apply(std::span<const Order> orders, std::vector<Failure>& failed) {
-    std::vector<std::pair<std::size_t, std::string>> lines;
+    std::vector<std::size_t> possible;
     for (std::size_t i = 0; i < orders.size(); ++i) {
         const auto& action = std::get<IpsetAction>(targets_.at(orders[i].target).action);
         // What is to go from a set that cannot be used is not there.
         if (orders[i].kind == Order::Kind::remove &&
             unusable_.contains(set_for(action, orders[i].prefix.is_v4())))
             continue;
-        auto line = line_for(orders[i]);
-        if (line)
-            lines.emplace_back(i, std::move(*line));
+        auto set = fitting_set(orders[i]);
+        if (set)
+            possible.push_back(i);
         else
-            failed.push_back({i, line.error()});
+            failed.push_back({i, set.error()});
     }
-    if (lines.size() >= stream_from && (session_ != nullptr || open_session())) {
-        std::string stream;
-        for (const auto& [index, line] : lines) stream += line + "\n";
-        captured = {};
-        FILE* file = fmemopen(stream.data(), stream.size(), "r");
-        int result = file == nullptr ? -1 : ipset_parse_stream(session_, file);
-        if (file != nullptr) fclose(file);
-        bool done = result == 0 && captured.error.empty();
-        // Also where all went well: this one would keep single orders back for a stream to come.
-        open_session();
-        if (done) return;
-    }
-    for (const auto& [index, line] : lines) {
-        auto done = command(line);
+    if (possible.size() >= together_from && send_together(orders, possible)) return;
+    for (std::size_t index : possible) {
+        auto line = line_for(orders[index]);
+        auto done = line ? command(*line) : Result<>(std::unexpected(line.error()));
         if (done) continue;
         Error error = done.error();
         if (error.reason.find("is full") != std::string::npos) {

@@ -5,6 +5,8 @@
 
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 
 #include "action/backend.h"
 #include "os/ipsets.h"
@@ -36,7 +38,11 @@ class IpsetBackend : public Backend {
     Result<> command(const std::string& line, std::string* output = nullptr,
                      const OnLine* on_line = nullptr);
     Result<> check(const std::string& set, bool v4, const IpsetAction& action);
+    // The set that an order is for, which can hold its element.
+    Result<std::string> fitting_set(const Order& order) const;
     Result<std::string> line_for(const Order& order) const;
+    std::optional<std::uint32_t> timeout_for(const std::string& set, const Order& order) const;
+    bool send_together(std::span<const Order> orders, std::span<const std::size_t> indexes);
     const std::string& set_for(const IpsetAction& action, bool v4) const {
         return v4 ? action.set4 : action.set6;
     }

@@ -53,14 +53,17 @@ class Batch {
     std::uint32_t first() const { return first_; }
     const char* table() const { return table_; }
 
+    // The kernel tells of each message that it refuses. That it took one it says only of the last:
+    // then it took all, and a large batch needs no room for as many answers.
     nlmsghdr* begin(std::uint16_t type, std::uint16_t flags) {
         data_.resize(used_ + message_space);
-        return nftnl_nlmsg_build_hdr(data_.data() + used_, type, NFPROTO_INET,
-                                     static_cast<std::uint16_t>(flags | NLM_F_ACK), sequence_++);
+        last_ = used_;
+        return nftnl_nlmsg_build_hdr(data_.data() + used_, type, NFPROTO_INET, flags, sequence_++);
     }
     void end(const nlmsghdr* message) { used_ += MNL_ALIGN(message->nlmsg_len); }
 
     std::span<const char> finish() {
+        if (last_ != 0) reinterpret_cast<nlmsghdr*>(data_.data() + last_)->nlmsg_flags |= NLM_F_ACK;
         frame(NFNL_MSG_BATCH_END);
         return {data_.data(), used_};
     }
@@ -84,6 +87,7 @@ class Batch {
     std::uint32_t first_ = 0;
     std::vector<char> data_;
     std::size_t used_ = 0;
+    std::size_t last_ = 0;  // where the last message begins; 0: there is none
 };
 
 std::string what_nft_says(int error);

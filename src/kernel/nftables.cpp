@@ -18,12 +18,39 @@ namespace {
 
 constexpr const char* table_name = "bandd";
 constexpr const char* needs_right = "bandd needs CAP_NET_ADMIN: start it as root";
-constexpr std::size_t orders_a_batch = 4096;  // at three messages an order, some 1.2 MiB
 // Each transaction waits for packets under way to be done with the old rules, some milliseconds: so
 // as few as the socket's buffer allows.
 constexpr std::size_t additions_a_batch = 32768;  // 1.5 MiB
+constexpr std::size_t orders_a_batch = 4096;      // at three messages an order, some 1.2 MiB
 
 using namespace nft;
+
+// What an element's message says of its end.
+enum class Timeout { none, of_order, short_one };
+
+std::optional<Duration> timeout_for(Timeout timeout, const Order& order) {
+    if (timeout == Timeout::none) return {};
+    return timeout == Timeout::of_order ? order.timeout : Duration(std::chrono::seconds(1));
+}
+
+// The messages that an order takes: calls `put` for each. Adding an element that is there changes
+// nothing, and deleting one that is not fails: so what is to go is made to be there first.
+template <class Put>
+void put_kind(Order::Kind kind, bool all_new, const Put& put) {
+    if (kind == Order::Kind::renew && all_new)
+        return put(NFT_MSG_NEWSETELEM, NLM_F_EXCL, Timeout::of_order);
+    bool is_removal = kind == Order::Kind::remove;
+    put(NFT_MSG_NEWSETELEM, 0, is_removal ? Timeout::short_one : Timeout::of_order);
+    if (kind == Order::Kind::add) return;
+    put(NFT_MSG_DELSETELEM, 0, Timeout::none);
+    if (!is_removal) put(NFT_MSG_NEWSETELEM, 0, Timeout::of_order);
+}
+
+// One answer says that all was taken, see Batch.
+bool took_all(const std::vector<NetlinkAnswer>& answers) {
+    return !answers.empty() &&
+           std::ranges::all_of(answers, [](const auto& answer) { return answer.error == 0; });
+}
 
 }  // namespace
 
@@ -242,27 +269,38 @@ std::uint32_t NftablesBackend::generation() {
     return generation;
 }
 
-// Many additions, as at a start: messages of many elements each. They share their fate, so this
-// says only whether all took.
-bool NftablesBackend::send_additions(std::span<const Order> orders,
-                                     std::span<const std::size_t> indexes) {
+// Many orders, in messages of many elements each: all of them, or none. `all_new`: of what is
+// renewed, nothing is there yet.
+NftablesBackend::Fate NftablesBackend::send_together(std::span<const Order> orders,
+                                                     std::span<const std::size_t> indexes,
+                                                     bool all_new) {
     constexpr std::size_t elements_a_message = 75;  // 40 bytes each: within message_space
     Batch batch(sequence_, table_name);
-    for (std::size_t i = 0; i < indexes.size();) {
-        const Order& first = orders[indexes[i]];
-        auto same_set = [&](const Order& other) {
-            return other.target == first.target && other.prefix.is_v4() == first.prefix.is_v4() &&
+    while (!indexes.empty()) {
+        const Order& first = orders[indexes.front()];
+        auto is_alike = [&](std::size_t index) {
+            const Order& other = orders[index];
+            return other.kind == first.kind && other.target == first.target &&
+                   other.prefix.is_v4() == first.prefix.is_v4() &&
                    other.prefix.length == first.prefix.length;
         };
+        auto end = std::find_if_not(indexes.begin(),
+                                    indexes.begin() + static_cast<std::ptrdiff_t>(std::min(
+                                                          indexes.size(), elements_a_message)),
+                                    is_alike);
+        auto alike = indexes.first(static_cast<std::size_t>(end - indexes.begin()));
+        indexes = indexes.subspan(alike.size());
         std::string set = set_name({first.target, first.prefix.is_v4(), first.prefix.length});
-        nlattr* elements = nullptr;
-        nlmsghdr* message = begin_elements(batch, NFT_MSG_NEWSETELEM, set, elements);
-        for (std::size_t count = 0;
-             count < elements_a_message && i < indexes.size() && same_set(orders[indexes[i]]);
-             ++count, ++i)
-            put_element(message, orders[indexes[i]].prefix, orders[indexes[i]].timeout);
-        mnl_attr_nest_end(message, elements);
-        batch.end(message);
+        put_kind(
+            first.kind, all_new, [&](std::uint16_t type, std::uint16_t flags, Timeout timeout) {
+                nlattr* elements = nullptr;
+                nlmsghdr* message = begin_elements(batch, type, set, elements);
+                message->nlmsg_flags |= flags;
+                for (std::size_t index : alike)
+                    put_element(message, orders[index].prefix, timeout_for(timeout, orders[index]));
+                mnl_attr_nest_end(message, elements);
+                batch.end(message);
+            });
     }
     // For a listener the kernel makes a message of every element, even for one that filters it out:
     // so we do not listen meanwhile, and tell by the generation whether there was anything to hear.
@@ -273,8 +311,9 @@ bool NftablesBackend::send_additions(std::span<const Order> orders,
     bool listening = notices_.join(NFNLGRP_NFTABLES).has_value();
     std::uint32_t after = generation();
     if (!listening || (after != before + 1 && after != before)) missed_ = true;
-    if (!sent) return false;
-    return std::ranges::all_of(answers, [](const auto& answer) { return answer.error == 0; });
+    if (sent && took_all(answers)) return Fate::taken;
+    bool exists = std::ranges::any_of(answers, [](const auto& one) { return one.error == EEXIST; });
+    return exists ? Fate::something_exists : Fate::refused;
 }
 
 // One transaction. If the kernel refuses some of it, all of it is undone: those go to `failed`, and
@@ -282,48 +321,31 @@ bool NftablesBackend::send_additions(std::span<const Order> orders,
 void NftablesBackend::send(std::span<const Order> orders, std::vector<std::size_t> indexes,
                            std::vector<Failure>& failed) {
     constexpr std::size_t many = 64;
-    bool additions = std::ranges::all_of(
-        indexes, [&](std::size_t index) { return orders[index].kind == Order::Kind::add; });
-    if (indexes.size() >= many && additions && send_additions(orders, indexes)) return;
     // Most of what is renewed is a new ban, of which nothing is there yet: one message instead of
     // three. If that turns out to be wrong, nothing has been done.
     bool all_new = true;
+    if (indexes.size() >= many) {
+        Fate fate = send_together(orders, indexes, true);
+        all_new = fate != Fate::something_exists;
+        if (!all_new) fate = send_together(orders, indexes, false);
+        if (fate == Fate::taken) return;
+    }
     while (!indexes.empty()) {
         Batch batch(sequence_, table_name);
         std::vector<std::size_t> owner;  // of each message
         for (std::size_t index : indexes) {
             const Order& order = orders[index];
             std::string set = set_name({order.target, order.prefix.is_v4(), order.prefix.length});
-            auto put = [&](std::uint16_t type, std::optional<Duration> timeout,
-                           std::uint16_t flags = 0) {
-                nlattr* elements = nullptr;
-                nlmsghdr* message = begin_elements(batch, type, set, elements);
-                message->nlmsg_flags |= flags;
-                put_element(message, order.prefix, timeout);
-                mnl_attr_nest_end(message, elements);
-                batch.end(message);
-                owner.push_back(index);
-            };
-            switch (order.kind) {
-                case Order::Kind::add:
-                    put(NFT_MSG_NEWSETELEM, order.timeout);
-                    break;
-                case Order::Kind::renew:
-                    if (all_new) {
-                        put(NFT_MSG_NEWSETELEM, order.timeout, NLM_F_EXCL);
-                        break;
-                    }
-                    // Adding an element that is there changes nothing, and deleting one that is not
-                    // fails: so make it be there, take it out, put it in anew.
-                    put(NFT_MSG_NEWSETELEM, order.timeout);
-                    put(NFT_MSG_DELSETELEM, std::nullopt);
-                    put(NFT_MSG_NEWSETELEM, order.timeout);
-                    break;
-                case Order::Kind::remove:
-                    put(NFT_MSG_NEWSETELEM, std::chrono::seconds(1));
-                    put(NFT_MSG_DELSETELEM, std::nullopt);
-                    break;
-            }
+            put_kind(order.kind, all_new,
+                     [&](std::uint16_t type, std::uint16_t flags, Timeout timeout) {
+                         nlattr* elements = nullptr;
+                         nlmsghdr* message = begin_elements(batch, type, set, elements);
+                         message->nlmsg_flags |= flags;
+                         put_element(message, order.prefix, timeout_for(timeout, order));
+                         mnl_attr_nest_end(message, elements);
+                         batch.end(message);
+                         owner.push_back(index);
+                     });
         }
         std::uint32_t first = batch.first();
         std::vector<NetlinkAnswer> answers;

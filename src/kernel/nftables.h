@@ -47,7 +47,10 @@ class NftablesBackend : public Backend {
     Result<> build();
     Result<> ensure_set(const SetKey& key);
     std::uint32_t generation();
-    bool send_additions(std::span<const Order> orders, std::span<const std::size_t> indexes);
+    // What became of a batch whose orders share their fate.
+    enum class Fate { taken, something_exists, refused };
+    Fate send_together(std::span<const Order> orders, std::span<const std::size_t> indexes,
+                       bool all_new);
     void send(std::span<const Order> orders, std::vector<std::size_t> indexes,
               std::vector<Failure>& failed);
 

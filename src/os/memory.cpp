@@ -26,10 +26,14 @@ void release_stack(std::uintptr_t begin, std::uintptr_t end) {
 
 }  // namespace
 
-void release_start_memory() {
+void release_free_memory() {
 #ifdef __GLIBC__
     malloc_trim(0);
 #endif
+}
+
+void release_start_memory() {
+    release_free_memory();
     // Code is mapped from files and never written to, so that dropping it loses nothing. Read-only
     // data is left alone: relocations were written to some of it.
     std::ifstream maps("/proc/self/maps");

@@ -7,5 +7,7 @@ namespace bandd {
 // and its libraries' code, of which most is not run again. What is, comes back from the page cache
 // as it is run.
 void release_start_memory();
+// Gives free heap back.
+void release_free_memory();
 
 }  // namespace bandd

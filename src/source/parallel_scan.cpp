@@ -161,10 +161,12 @@ std::optional<std::string_view> ParallelScan::next(Hits& hits) {
         }
         ++handed_;
         bool truncated = part_ && one.got < one.size;
-        if (truncated)
+        if (truncated) {
+            workers_->stop();  // others look at how many pieces there are
             count_ = handed_;
-        else
+        } else {
             workers_->raise_limit(handed_ + ring_);  // which fill this one again
+        }
     }
     end_pieces();
     return {};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "store/database.h"
 
+#include <fcntl.h>
+
 #include <array>
 #include <cstring>
 #include <filesystem>
@@ -191,9 +193,25 @@ std::string update_from(int version) {
     return sql + "PRAGMA user_version=" + std::to_string(schema_version) + ";COMMIT;";
 }
 
+// The state's directory belongs to bandd's user, and bandctl writes there as root: a link that lies
+// there would have it write to any file.
+int open_without_links(const char* path, int flags, int mode) {
+    bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_CREAT) != 0;
+    return ::open(path, flags | (writes ? O_NOFOLLOW : 0), mode);
+}
+
+// SQLite opens files of several names, some of them later.
+void follow_no_links() {
+    sqlite3_vfs* files = sqlite3_vfs_find("unix");
+    if (files == nullptr || files->xSetSystemCall == nullptr) return;
+    files->xSetSystemCall(files, "open",
+                          reinterpret_cast<sqlite3_syscall_ptr>(&open_without_links));
+}
+
 }  // namespace
 
 std::expected<Connection, Unopened> open_database(const std::string& path) {
+    follow_no_links();
     sqlite3* raw = nullptr;
     int opened =
         sqlite3_open_v2(path.c_str(), &raw,
@@ -216,7 +234,9 @@ std::expected<Connection, Unopened> open_database(const std::string& path) {
             Unopened{{"state \"" + path + "\"", "has tables, and none of bandd's", {}, {}}, true});
     // A sync can take seconds, on flash or on a busy disk, and a start waits for it. There is
     // nothing to lose in a new state: should the power fail now, it is moved aside as broken.
-    if (*version == 0 && !database.execute("PRAGMA synchronous=OFF"))
+    // Free pages are given back in slices (`give_back`). Only an empty database can be told so.
+    if (*version == 0 &&
+        !database.execute("PRAGMA synchronous=OFF; PRAGMA auto_vacuum=INCREMENTAL"))
         return unopened(path, "cannot open it", database);
     if (!set_up(database)) return unopened(path, "cannot open it", database);
     if (*version < schema_version && !database.execute(update_from(*version).c_str())) {
@@ -230,6 +250,20 @@ std::expected<Connection, Unopened> open_database(const std::string& path) {
     if (!database.execute("PRAGMA synchronous=NORMAL"))
         return unopened(path, "cannot open it", database);
     return database;
+}
+
+bool give_back(Connection& database) {
+    constexpr std::int64_t least_pages = 256;  // 1 MiB: less is soon needed again
+    constexpr std::int64_t incremental = 2;
+    auto number = [&](const char* sql) -> std::int64_t {
+        Statement ask(database, sql);
+        return ask.step() ? ask.integer_at(0) : 0;
+    };
+    if (number("PRAGMA auto_vacuum") != incremental) return false;
+    std::int64_t free = number("PRAGMA freelist_count");
+    if (free < least_pages || free < number("PRAGMA page_count") / 4) return false;
+    // The file itself gets smaller when the log is folded in.
+    return database.execute("PRAGMA incremental_vacuum(1024); PRAGMA wal_checkpoint(PASSIVE)");
 }
 
 void leave_room(const std::string& path, Connection& database) {

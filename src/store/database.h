@@ -103,6 +103,10 @@ std::expected<Connection, Unopened> open_database(const std::string& path);
 // By itself SQLite folds its log into the tables at 4 MiB. On a small disk that may be never: the
 // log fills it, and then there is no room to fold it in either.
 void leave_room(const std::string& path, Connection& database);
+// Gives four mebibytes of the file back to the system, if a quarter of it is free: what is used of
+// its end is written once more, so not for less. True: it did, and there may be more. A database
+// that an older bandd made does not get smaller, but its free pages are used again.
+bool give_back(Connection& database);
 
 std::string prefix_bytes(const Prefix& prefix);
 std::optional<Prefix> prefix_from(std::string_view bytes);

@@ -82,6 +82,7 @@ struct Store::Inside {
     bool busy = false;               // the thread has it
     bool go = false;                 // the thread shall take it
     bool quit = false;
+    int waiters = 0;      // for the thread to have done it
     bool broken = false;  // the state
     bool gone = false;    // its files are not what we have open
     std::optional<Error> result;
@@ -166,15 +167,30 @@ struct Store::Inside {
             hold.unlock();
             auto error = put(checkpoint);
             hold.lock();
-            busy = false;
             std::optional<Checkpoint> written;
-            if (!error) written = std::exchange(work, std::nullopt);
+            bool is_written = !error;
+            if (is_written) written = std::exchange(work, std::nullopt);
             result = std::move(error);
             tell_loop();
-            changed.notify_all();
             // To free 100,000 bans takes a while, and the loop may want the lock.
+            bool many = written && !written->earlier.empty();
             hold.unlock();
             written.reset();
+            hold.lock();
+            // Now there is memory to be given back.
+            if (many) tell_loop();
+            if (is_written) shrink(hold);
+            busy = false;
+            changed.notify_all();
+        }
+    }
+    // Until somebody wants something.
+    void shrink(std::unique_lock<std::mutex>& hold) {
+        bool more = true;
+        while (more && !quit && !go && questions.empty() && waiters == 0) {
+            hold.unlock();
+            more = give_back(database);
+            database.take_failure();
             hold.lock();
         }
     }
@@ -223,7 +239,7 @@ Result<Store> Store::open(const std::string& path, std::string& warning) {
     inside->path = path;
     ::umask(0077);
     std::string lock_path = path + ".lock";
-    inside->lock = Fd(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    inside->lock = Fd(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!inside->lock)
         return fail_errno("state \"" + lock_path + "\"",
                           advice("the daemon's user must be able to write to this directory"));
@@ -372,7 +388,9 @@ void Store::retry() {
 
 void Store::wait() {
     std::unique_lock hold(inside_->mutex);
+    ++inside_->waiters;
     inside_->changed.wait(hold, [&] { return !inside_->busy && !inside_->go; });
+    --inside_->waiters;
 }
 
 int Store::fd() const { return inside_->done.get(); }

@@ -5,7 +5,8 @@
 //
 //   sudo OTHERS=1000000 tests/support/in-namespace build/release/bench_commands
 //
-// (100,000 by default.) COMMAND=TEXT: only commands that hold this text.
+// (100,000 by default.) COMMAND=TEXT: only commands that hold this text. PROGRAMS=DIRECTORY: bandd
+// of another build.
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -110,6 +111,8 @@ TEST_CASE("bans beside commands") {
     for (int i = 0; i < others; ++i) many += "10." + host(i) + "\n";
     write_file(dir / "addresses", many);
     DaemonProcess daemon(dir.path());
+    if (const char* programs = std::getenv("PROGRAMS"))
+        daemon.set_program(std::string(programs) + "/bandd");
     REQUIRE(daemon.start());
     const std::string fill = "ban --jail many - < " + dir / "addresses";
     auto ctl = [&](const std::string& command) {
@@ -136,6 +139,7 @@ TEST_CASE("bans beside commands") {
         {"stop JAIL", "stop many", "start many && true"},
         {"ban -", fill, ""},
         {"unban --all --jail", "unban --all --jail many", fill},
+        {"unban BLOCK", "unban --jail many 10.0.0.0/8", fill},
         {"unban -", "unban - < " + dir / "addresses", fill},
         {"(all bans end at once)",
          "ban --for 8s --jail many - < " + dir / "addresses > /dev/null && sleep 9", fill},

@@ -783,6 +783,10 @@ TEST_CASE_METHOD(Checked, "check: a configuration by which nobody would be banne
 
 TEST_CASE_METHOD(Checked, "check: files that bandd passes over because of their name") {
     write_file(mine, "app: {logpath: /l}\n");
+    write_file(dir / "bandd/bandd.yaml", "");
+    CHECK(has(bandctl("check " + dir.path()).out,
+              "is a configuration of its own and passed over: nothing in it is in force"));
+    fs::remove_all(dir / "bandd");
     write_file(dir / "jails/other.yml", "other: {logpath: /l, filter: app}\n");
     Ran ran = check();
     CHECK(ran.code == 2);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What a configuration means. Faulty ones stand in bad-config/, with their messages.
+#include <unistd.h>
+
 #include <sys/stat.h>
 
 #include "config/access.h"
@@ -604,4 +606,26 @@ TEST_CASE_METHOD(Shipped, "a jail that is neither shipped nor watches anything")
     REQUIRE(loaded.errors.size() == 1);
     CHECK(to_line(loaded.errors[0]) ==
           dir / "jails/mine.yaml" + ":1:1: jail \"ap\": watches nothing; did you mean \"app\"?");
+}
+
+TEST_CASE_METHOD(Shipped, "nor does one whose name is misspelt wait for a log of its own") {
+    write_file(dir / "jails/mine.yaml", "ap: {enabled: auto}\nfed: {enabled: auto}\n");
+    loaded = load_config(dir.path(), {data.path()},
+                         [](const std::string&) { return Result<Zone>(Zone{}); });
+    REQUIRE(loaded.errors.size() == 1);
+    CHECK(to_line(loaded.errors[0]) ==
+          dir / "jails/mine.yaml" + ":1:1: jail \"ap\": watches nothing; did you mean \"app\"?");
+}
+
+TEST_CASE_METHOD(Shipped, "a directory of jails that cannot be read is not an empty one") {
+    if (geteuid() != 0) return;
+    write_file(dir / "jails/mine.yaml", "app:\n");
+    std::filesystem::permissions(dir.path(), std::filesystem::perms(0755));
+    std::filesystem::permissions(dir / "jails", std::filesystem::perms(0700));
+    REQUIRE(seteuid(65534) == 0);
+    loaded = load_config(dir.path(), {data.path()},
+                         [](const std::string&) { return Result<Zone>(Zone{}); });
+    REQUIRE(seteuid(0) == 0);
+    REQUIRE_FALSE(loaded.errors.empty());
+    CHECK(to_line(loaded.errors[0]) == "cannot read \"" + dir / "jails" + "\": Permission denied");
 }

@@ -35,3 +35,26 @@ TEST_CASE("document: a map of many keys, and one that is given twice among them"
     CHECK(to_line(twice.error()) ==
           "users.yaml:40001:1: \"user7\": is given twice, first in line 8; remove one of them");
 }
+
+TEST_CASE("document: what stands behind a file's first document is a fault") {
+    auto refusal = [](const std::string& text) {
+        auto value = parse_document(text, "bandd.yaml");
+        return value ? std::string("taken") : to_line(value.error());
+    };
+    // One blank before the first key.
+    CHECK(refusal(" log: {level: info}\ndefaults:\n  bantime: 1w\n") ==
+          "bandd.yaml:2:1: YAML: the file's first document ends before this, and no other is "
+          "read; let all keys of a file begin in one column; remove \"---\" and \"...\"");
+    for (const char* text : {"a: 1\n---\nb: 2\n", "a: 1\n...\nb: 2\n", "{a: 1}\nb: 2\n",
+                             " a: 1\nb: [ {\n", "a: 1\n---\n", "a: 1\n...\n---\nb: 2\n"}) {
+        INFO(text);
+        CHECK(refusal(text) != "taken");
+    }
+    for (const char* text : {"---\na: 1\n", "a: 1\n...\n", "# nothing\n", "",
+                             "%YAML 1.2\n---\na: 1\n", "---\na: 1\n...\n", "  a: 1\n  b: 2\n",
+                             "\xEF\xBB\xBF"
+                             "a: 1\n"}) {
+        INFO(text);
+        CHECK(refusal(text) == "taken");
+    }
+}

@@ -451,10 +451,30 @@ TEST_CASE_METHOD(AppSetup,
     // Others' sets are no trouble.
     second = start_other("jails: {manual: {action: {ipset: {set: theirs}}}}\n");
     CHECK(second->start());
-    second.reset();
+    // But one that another daemon fills is, also when a reload names it.
+    configure("  app:\n    logpath: app.log\n    action: {ipset: {set: theirs}}\n");
+    auto refused = daemon.ctl("reload");
+    CHECK(refused.code != 0);
+    CHECK(has(refused.out,
+              "ipset \"theirs\": another bandd of this network namespace has it (process " +
+                  std::to_string(second->pid()) + "); stop that one, or name another set"));
+    second->stop(SIGKILL);
+    CHECK(daemon.ctl("reload").code == 0);
     // One that was killed holds nothing.
     daemon.stop(SIGKILL);
     CHECK(start_other("jails: {}\n")->start());
+}
+
+TEST_CASE_METHOD(AppSetup, "a daemon that does not answer is said, by its process") {
+    configure_app();
+    start();
+    REQUIRE(::kill(daemon.pid(), SIGSTOP) == 0);
+    Ran ran = daemon.ctl("ping");
+    REQUIRE(::kill(daemon.pid(), SIGCONT) == 0);
+    CHECK(ran.code == 3);
+    CHECK(has(ran.out, " (process " + std::to_string(daemon.pid()) +
+                           "): has not answered for 10 seconds; bans in the kernel hold"));
+    CHECK(daemon.ctl("ping").code == 0);
 }
 
 TEST_CASE_METHOD(AppSetup, "config tells what is in force, not what the files say meanwhile") {

@@ -182,10 +182,26 @@ TEST_CASE_METHOD(Migration, "bandctl answers to fail2ban-client's name and words
     says("set app bantime 601", "601\n");
     says("get app maxretry", "2\n");
     says("get app logpath", "Current monitored log file(s):\n`- " + log + "\n");
-    says("set app addignoreip 192.0.2.7", "192.0.2.7\n");
+    says("get app ignoreip", "No IP address/network is ignored\n");
+    says("set app addignoreip 192.0.2.7",
+         "These IP addresses/networks are ignored:\n`- 192.0.2.7\n");
     CHECK(client("set app banip 192.0.2.7").code == 255);
-    says("set app delignoreip 192.0.2.7", "192.0.2.7\n");
+    says("set app delignoreip 192.0.2.7", "No IP address/network is ignored\n");
+    CHECK(client("set app unbanip --report-absent 203.0.113.77").code == 255);
+    CHECK(has(client("set app unbanip --report-absent 203.0.113.77").out,
+              "not banned: ['203.0.113.77']"));
+    says("set app banip 203.0.113.77", "1\n");
+    says("set app unbanip --report-absent 203.0.113.77", "1\n");
+    says("set app banip 203.0.113.77", "1\n");
     says("reload", "OK\n");
+    says("get app banip", "203.0.113.77\n");
+    says("reload --unban", "OK\n");
+    says("get app banip", "\n");
+    for (const char* words : {"reload --restart", "reload --unban app", "reload nope"}) {
+        INFO(words);
+        CHECK(client(words).code == 255);
+    }
+    for (const char* words : {"-V", "--version", "-h"}) CHECK(sh(link + " " + words).code == 0);
     says("reload app", "OK\n");
     says("stop app", "Jail stopped\n");
     says("start app", "Jail started\n");
@@ -247,6 +263,40 @@ TEST_CASE_METHOD(OldConfiguration, "what was for root alone stays so, also over 
     CHECK(mode("filters/app.yaml") == "644\n");
     CHECK(mode("bandd.yaml") == "644\n");
     CHECK(has(ran.out, "1 file for root alone, as fail2ban's were\n"));
+}
+
+TEST_CASE_METHOD(OldConfiguration,
+                 "what --force writes over is kept and said, and no mode gets wider") {
+    std::string out = dir / "out";
+    write_file(out + "/bandd.yaml", "log: {level: debug}\n");
+    write_file(out + "/filters/app.yaml", "old");
+    write_file(out + "/jails/mine.yaml", "mine: {enabled: false}\n");
+    must("chmod 600 " + out + "/bandd.yaml; chmod 640 " + out + "/filters/app.yaml");
+    Ran ran = import("--force --to " + out);
+    INFO(ran.out);
+    REQUIRE(ran.code == 0);
+    auto mode = [&](const char* file) { return sh("stat -c %a " + out + "/" + file).out; };
+    CHECK(mode("bandd.yaml") == "600\n");
+    CHECK(mode("filters/app.yaml") == "640\n");
+    CHECK(read_file(out + "/bandd.yaml.bak") == "log: {level: debug}\n");
+    CHECK(mode("bandd.yaml.bak") == "600\n");
+    CHECK(has(ran.out,
+              "bandd.yaml was there and is replaced; the old one is " + out + "/bandd.yaml.bak\n"));
+    CHECK(has(ran.out, "filters/app.yaml was there and is replaced"));
+    CHECK(has(ran.out, "1 file of before stays in force: jails/mine.yaml\n"));
+    // Nothing is new: nothing is replaced, and the first copy stays.
+    ran = import("--force --to " + out);
+    CHECK_FALSE(has(ran.out, "replaced"));
+    write_file(out + "/bandd.yaml", "log: {level: info}\n");
+    CHECK(has(import("--force --to " + out).out, "/bandd.yaml.bak-2\n"));
+    CHECK(read_file(out + "/bandd.yaml.bak") == "log: {level: debug}\n");
+    // All or nothing.
+    must("rm -rf " + out + "/*; mkdir -p " + out + "/filters/app.yaml");
+    write_file(out + "/bandd.yaml", "log: {level: debug}\n");
+    ran = import("--force --to " + out);
+    CHECK(ran.code == 1);
+    CHECK(must("cd " + out + "; find . -type f | sort") == "./bandd.yaml\n");
+    CHECK(read_file(out + "/bandd.yaml") == "log: {level: debug}\n");
 }
 
 TEST_CASE_METHOD(OldConfiguration, "compare: whom fail2ban alone would have banned, and why") {

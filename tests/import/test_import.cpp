@@ -381,3 +381,60 @@ TEST_CASE_METHOD(Tree, "import: an ignorecommand that needs a shell gets one") {
     CHECK(has(text, "    - '/bin/sh'\n    - '-c'\n"));
     CHECK(noted("ignorecommand: <ip-host> is not known to bandd"));
 }
+
+TEST_CASE_METHOD(Tree, "import: no two jails become one, whatever their names are") {
+    local(
+        "[my app]\nenabled = true\nfilter = app\nlogpath = /var/log/a.log\n[my_app]\nenabled = "
+        "true\n"
+        "filter = app\nlogpath = /var/log/b.log\n[my/app]\nenabled = true\nfilter = app\n"
+        "logpath = /var/log/c.log\n");
+    imported = import();
+    CHECK(imported.jails == 3);
+    // A name that bandd takes is kept: bans are by it.
+    CHECK(has(imported.files["jails/my_app.yaml"], "/var/log/b.log"));
+    CHECK(has(imported.files["jails/my_app-2.yaml"], "my_app-2:\n"));
+    CHECK(has(imported.files["jails/my_app-2.yaml"], "/var/log/a.log"));
+    CHECK(has(imported.files["jails/my_app-3.yaml"], "/var/log/c.log"));
+    std::string longest(63, 'a');
+    JailNames names = bandd_names({longest + "b", longest + "c"});
+    CHECK(names[longest + "b"].size() == 63);
+    CHECK(names[longest + "c"].size() == 63);
+    CHECK(names[longest + "c"].ends_with("a-2"));
+}
+
+TEST_CASE_METHOD(Tree,
+                 "import: files that include themselves, and values without an end, are said") {
+    auto faults = [&] {
+        std::string all;
+        for (const Note& note : import().notes.sorted()) all += note.what + "\n";
+        return all;
+    };
+    write_file(dir / "filter.d/app.local", "[INCLUDES]\nbefore = app.conf\n[Definition]\n");
+    local("[app]\nenabled = true\n");
+    CHECK(has(faults(), "filter.d/app.local\": includes itself"));
+    CHECK(import().jails == 1);
+    write_file(dir / "filter.d/app.local", "[INCLUDES]\nbefore = ../filter.d/app.local\n");
+    CHECK(import().jails == 1);
+    write_file(dir / "filter.d/app.local", "");
+    local("[INCLUDES]\nbefore = jail.conf\n[app]\nenabled = true\n");
+    CHECK(has(faults(), "jail.local\": includes itself"));
+    // Files that include two others each, and so on.
+    for (int i = 0; i < 18; ++i) {
+        std::string next = "x" + std::to_string(i + 1);
+        write_file(dir / ("filter.d/x" + std::to_string(i) + ".conf"),
+                   "[INCLUDES]\nbefore = " + next + ".conf\n  ./" + next + ".conf\n");
+    }
+    local("[app]\nenabled = true\nfilter = x0\n");
+    CHECK(has(faults(), "more than 1000 files are included"));
+    for (const char* seed : {"", "0123456789"}) {
+        std::string text = std::string("[DEFAULT]\nx0 = ") + seed + "\n";
+        for (int i = 1; i <= 8; ++i) {
+            text += "x" + std::to_string(i) + " =";
+            for (int n = 0; n < 10; ++n) text += " %(x" + std::to_string(i - 1) + ")s";
+            text += "\n";
+        }
+        local(text + "[app]\nenabled = true\nport = %(x8)s\n");
+        std::string said = faults();
+        CHECK((has(said, "%(name)s to fill in") || has(said, "is longer than 262144")));
+    }
+}

@@ -243,6 +243,26 @@ TEST_CASE("store: a file that is no database is moved aside, and its new name is
     CHECK_FALSE(write(*store, checkpoint_of(1)));
 }
 
+TEST_CASE("store: links in its directory, which others may write to, are not followed") {
+    TempDirectory dir;
+    std::string path = dir / "state.db";
+    for (const char* ending : {"", ".lock", "-wal", "-shm"}) {
+        std::string victim = dir / "precious";
+        write_file(victim, "precious");
+        std::filesystem::create_symlink(victim, path + ending);
+        std::string warning;
+        auto store = Store::open(path, warning);
+        if (store) write(*store, checkpoint_of(9));
+        INFO(ending);
+        CHECK(read_file(victim) == "precious");
+        std::filesystem::remove(victim);
+        auto dangling = Store::open(path, warning);
+        CHECK_FALSE(std::filesystem::exists(victim));
+        std::filesystem::remove_all(path);
+        for (const char* other : {".lock", "-wal", "-shm"}) std::filesystem::remove(path + other);
+    }
+}
+
 TEST_CASE("store: a state that an older bandd wrote is brought up to date, and loses nothing") {
     TempDirectory dir;
     std::string path = dir / "state.db";
@@ -462,4 +482,32 @@ TEST_CASE("store: a database of somebody else is moved aside") {
                               "was moved to \"" +
                               path + ".broken-"));
     CHECK_FALSE(write(*store, checkpoint_of(1)));
+}
+
+TEST_CASE("store: once most of it is free, the file gets smaller, and loses nothing") {
+    TempDirectory dir;
+    std::string path = dir / "state.db";
+    auto store = open_store(path);
+    REQUIRE(store);
+    Checkpoint many = checkpoint_of(1);
+    many.changes.windows.clear();
+    for (int i = 0; i < 100'000; ++i) {
+        Address address = ip("10.0.0.0");
+        for (std::size_t byte : {0U, 1U, 2U})
+            address.bytes[15 - byte] = static_cast<std::uint8_t>(i >> (8 * byte));
+        Instant last = at(i < 10 ? 5000 : 1);
+        many.changes.windows.push_back({{0, make_prefix(address, 32)}, {last}, {}});
+    }
+    REQUIRE_FALSE(write(*store, std::move(many)));
+    auto size = [&](const char* ending) { return std::filesystem::file_size(path + ending); };
+    auto before = size("") + size("-wal");
+    Checkpoint later = checkpoint_of(1);
+    later.windows_before = at(4000);
+    later.changes.windows.clear();
+    store->write(std::move(later));
+    CHECK(wait_for([&] { return size("") < before / 4; }));
+    store->wait();
+    State state = load(*store, {"sshd", "postfix"});
+    CHECK(state.windows.size() == 10);
+    CHECK(state.bans.size() == 1);
 }

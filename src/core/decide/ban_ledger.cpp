@@ -39,7 +39,19 @@ void BanLedger::take_over(std::uint32_t slot, const Ban& by_hand) {
 }
 
 void BanLedger::set_state(const BanKey& key, BanState state) {
-    if (Ban* found = bans_.find(key)) found->state = state;
+    if (std::uint32_t slot = bans_.slot_of(key); slot != BanTable::none)
+        bans_.set_state(slot, state);
+}
+
+std::shared_ptr<const Story> BanLedger::story_of_reason(const std::string& reason) {
+    constexpr std::size_t longest_shared = 256;  // longer ones are hardly of many bans
+    auto found = reasons_.find(reason);
+    if (found != reasons_.end()) return found->second;
+    auto story = std::make_shared<Story>();
+    story->reason = reason;
+    if (reason.size() > longest_shared) return story;
+    if (reasons_.size() >= most_reasons) reasons_.clear();
+    return reasons_.emplace(reason, std::move(story)).first->second;
 }
 
 Unbanned BanLedger::end(const BanKey& key, Unbanned::Why why, Instant at) {
@@ -141,7 +153,7 @@ const Ban* BanLedger::begin_again(const BanKey& key, Instant until) {
 }
 
 std::uint32_t BanLedger::count_one(const BanKey& key, Instant from) {
-    Offences& offences = offences_.change(key);
+    auto offences = offences_.change(key);
     if (offences.count > 0 && offences.last < from - limits_.offence_memory) offences.count = 0;
     ++offences.count;
     offences.last = from;
@@ -156,8 +168,8 @@ std::uint32_t BanLedger::count_offence(JailIndex jail, const Prefix& prefix, Ins
 }
 
 void BanLedger::keep_until(const BanKey& key, Instant until) {
-    if (offences_.find(key) == nullptr) return;
-    Offences& offences = offences_.change(key);
+    if (!offences_.find(key)) return;
+    auto offences = offences_.change(key);
     offences.last = std::max(offences.last, until);
 }
 
@@ -171,7 +183,7 @@ bool BanLedger::raise_offences(const BanKey& key, std::uint32_t count, Instant l
     if (here.count >= count && here.last >= last) return false;
     std::uint32_t more = count > here.count ? count - here.count : 0;
     for (const BanKey& one : {BanKey{any_jail, key.prefix}, key}) {
-        Offences& raised = offences_.change(one);
+        auto raised = offences_.change(one);
         raised.count += std::min(more, UINT32_MAX - raised.count);
         raised.last = std::max(raised.last, last);
     }
@@ -188,7 +200,10 @@ void BanLedger::take_changes(Changes& changes, std::size_t& most) {
         std::uint32_t slot = changed_slots_.back();
         changed_slots_.pop_back();
         is_changed_[slot] = false;
-        if (const Ban* found = std::as_const(bans_).at(slot)) changes.bans.push_back(*found);
+        const Ban* found = std::as_const(bans_).at(slot);
+        if (found == nullptr) continue;
+        changes.bans.push_back(*found);
+        if (found->story && has_details(*found->story)) taken_.push_back(slot);
     }
     offences_.take_changes(
         [&](const BanKey& key, const Offences& one) { changes.offences.emplace_back(key, one); },

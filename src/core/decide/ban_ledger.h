@@ -8,6 +8,7 @@
 #include <deque>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/decide/ban_table.h"
@@ -49,6 +50,25 @@ class BanLedger {
     // so.
     void take_over(std::uint32_t slot, const Ban& by_hand);
     void set_state(const BanKey& key, BanState state);  // nothing if it has ended
+    // A story that has the reason only. Bans share those of few reasons.
+    std::shared_ptr<const Story> story_of_reason(const std::string& reason);
+    // What was taken for a checkpoint is on disk: looks at `most` bans of it, and those of which
+    // `may` says so keep only the reason of their story in memory. False: there are no more.
+    template <class May>
+    bool forget_details(std::size_t most, const May& may) {
+        for (; most > 0 && !taken_.empty(); --most) {
+            std::uint32_t slot = taken_.back();
+            taken_.pop_back();
+            Ban* ban = bans_.at(slot);
+            // One that has changed since comes again.
+            if (ban == nullptr || is_changed_[slot] || !ban->story || !has_details(*ban->story) ||
+                !may(std::as_const(*ban)))
+                continue;
+            ban->story = story_of_reason(ban->story->reason);
+        }
+        if (taken_.empty()) taken_ = {};
+        return !taken_.empty();
+    }
     Unbanned end(const BanKey& key, Unbanned::Why why, Instant at);
     // One that had ended before it was told of: for the history alone.
     void put_past(Unbanned ended);
@@ -77,10 +97,7 @@ class BanLedger {
     // Bans that another program counted: `count` of this jail, and as many more over all as are
     // new here. False: they were known.
     bool raise_offences(const BanKey& key, std::uint32_t count, Instant last);
-    std::optional<Offences> offences(const BanKey& key) const {
-        const Offences* found = offences_.find(key);
-        return found == nullptr ? std::nullopt : std::optional(*found);
-    }
+    std::optional<Offences> offences(const BanKey& key) const { return offences_.find(key); }
 
     // Bans, ended bans and offences of which a checkpoint does not know yet. Each takes one of
     // `most`, which counts down.
@@ -98,6 +115,9 @@ class BanLedger {
     }
 
   private:
+    static bool has_details(const Story& story) {
+        return !story.matches.empty() || !story.fields.empty();
+    }
     struct Deadline {
         Instant at;
         std::uint32_t slot = 0;  // in bans_
@@ -123,6 +143,9 @@ class BanLedger {
     std::vector<std::uint32_t> changed_slots_;
     std::vector<bool> is_changed_;  // by slot
     std::deque<Unbanned> ended_;
+    std::vector<std::uint32_t> taken_;  // slots whose bans were taken, and have details
+    static constexpr std::size_t most_reasons = 1024;
+    std::unordered_map<std::string, std::shared_ptr<const Story>> reasons_;
 };
 
 }  // namespace bandd

@@ -14,6 +14,18 @@ bool BanTable::fetch(const BanKey& key) const {
     return true;
 }
 
+std::uint32_t& BanTable::count_of(const Ban& ban) {
+    if (ban.key.jail >= counts_.size()) counts_.resize(ban.key.jail + 1U);
+    return counts_[ban.key.jail][static_cast<std::size_t>(ban.state)];
+}
+
+void BanTable::set_state(std::uint32_t slot, BanState state) {
+    Ban& one = ban(slot);
+    --count_of(one);
+    one.state = state;
+    ++count_of(one);
+}
+
 Ban& BanTable::put(Ban put) {
     std::uint32_t slot = slot_of(put.key);
     if (slot == none) {
@@ -28,7 +40,10 @@ Ban& BanTable::put(Ban put) {
         }
         index_.insert(BanKeyHash{}(put.key), slot);
         ++of_length_[length_index(put.key.prefix.is_v4(), put.key.prefix.length)];
+    } else {
+        --count_of(ban(slot));
     }
+    ++count_of(put);
     ban(slot) = std::move(put);
     return ban(slot);
 }
@@ -37,6 +52,7 @@ void BanTable::erase(const BanKey& key) {
     std::uint32_t slot = slot_of(key);
     if (slot == none) return;
     index_.erase(BanKeyHash{}(key), slot);
+    --count_of(ban(slot));
     const Prefix& gone = ban(slot).key.prefix;
     --of_length_[length_index(gone.is_v4(), gone.length)];
     ban(slot) = {};

@@ -30,6 +30,12 @@ class BanTable {
     // Takes the place of a ban with the same key.
     Ban& put(Ban ban);
     void erase(const BanKey& key);
+    // The only way to change the state of one that is there.
+    void set_state(std::uint32_t slot, BanState state);
+    // How many of a jail's bans are in this state.
+    std::size_t count(JailIndex jail, BanState state) const {
+        return jail < counts_.size() ? counts_[jail][static_cast<std::size_t>(state)] : 0;
+    }
 
     // False: no ban, of any jail, has a prefix of this length.
     bool any_of_length(bool v4, int length) const {
@@ -107,6 +113,8 @@ class BanTable {
         return static_cast<std::size_t>(v4 ? length : 33 + length);
     }
     std::array<std::uint32_t, 33 + 129> of_length_{};
+    std::uint32_t& count_of(const Ban& ban);
+    std::vector<std::array<std::uint32_t, 3>> counts_;  // by jail and state
 };
 
 }  // namespace bandd

@@ -473,14 +473,13 @@ Result<> Engine::ban_by_hand(const BanOrder& order, Instant now, Outcome& outcom
         return good;
     }
     const JailRules& rules = jails_[order.jail].rules;
-    auto story = std::make_shared<Story>();
-    story->reason = order.reason.empty() ? "by hand" : "by hand: " + order.reason;
     Ban ban;
     ban.key = {order.jail, order.prefix};
     ban.from = now;
     ban.by_hand = true;
     ban.even_if_ignored = order.even_if_ignored;
-    ban.story = std::move(story);
+    ban.story =
+        ledger_.story_of_reason(order.reason.empty() ? "by hand" : "by hand: " + order.reason);
     ban.offence = 1;
     ban.until = now + order.bantime.value_or(rules.bantime.base);
     jails_[order.jail].windows.erase(order.prefix);
@@ -542,21 +541,25 @@ Engine::Heritage Engine::inherit(const Inherited& past, Instant now, Outcome& ou
 
 std::size_t Engine::unban(std::optional<JailIndex> jail, const Prefix& prefix, Instant now,
                           Outcome& outcome, Wider wider) {
+    std::size_t ended = unban_over(jail, prefix, now, outcome, wider);
+    if (prefix.is_single()) return ended;
+    std::size_t before = outcome.events.size();
+    std::uint32_t slot = 0;
+    while (unban_some({jail, prefix}, slot, now, outcome)) {
+    }
+    return ended + outcome.events.size() - before;
+}
+
+std::size_t Engine::unban_over(std::optional<JailIndex> jail, const Prefix& prefix, Instant now,
+                               Outcome& outcome, Wider wider) {
     std::vector<BanKey> ending;
-    auto add = [&](const BanKey& key) { ending.push_back(key); };
     for (JailIndex one : order_) {
         if (jail && *jail != one) continue;
         Prefix own = prefix.is_single() ? key_for(one, prefix.network) : prefix;
         bans().for_covering(one, prefix, [&](const BanKey& key) {
-            if (wider == Wider::covering || key.prefix.length >= own.length) add(key);
+            if (wider == Wider::covering || key.prefix.length >= own.length) ending.push_back(key);
         });
     }
-    // Those within a block have to be looked for.
-    if (!prefix.is_single())
-        for (const Ban& ban : bans())
-            if ((!jail || ban.key.jail == *jail) && ban.key.prefix.length > prefix.length &&
-                contains(prefix, ban.key.prefix.network))
-                add(ban.key);
     for (const BanKey& key : ending) end(key, Unbanned::Why::by_hand, now, outcome);
     // Pardoned is pardoned: the hits so far are forgotten, too.
     for (JailIndex one : order_) {
@@ -576,15 +579,21 @@ std::size_t Engine::unban_all(std::optional<JailIndex> jail, Unbanned::Why why, 
     return ending.size();
 }
 
-bool Engine::unban_some(std::optional<JailIndex> jail, Unbanned::Why why, std::uint32_t& slot,
-                        Instant now, Outcome& outcome) {
+bool Engine::unban_some(const Lifting& lifting, std::uint32_t& slot, Instant now,
+                        Outcome& outcome) {
     constexpr int most_lifted = 32;
     constexpr int most_slots = 4096;
+    auto is_meant = [&](const BanKey& key) {
+        if (lifting.jail && key.jail != *lifting.jail) return false;
+        const auto& block = lifting.inside;
+        return !block ||
+               (key.prefix.length > block->length && contains(*block, key.prefix.network));
+    };
     for (int lifted = 0, looked = 0; lifted < most_lifted && looked < most_slots; ++looked) {
         if (slot >= bans().slots()) return false;
         const Ban* ban = bans().at(slot++);
-        if (ban == nullptr || (jail && ban->key.jail != *jail)) continue;
-        end(BanKey(ban->key), why, now, outcome);
+        if (ban == nullptr || !is_meant(ban->key)) continue;
+        end(BanKey(ban->key), lifting.why, now, outcome);
         ++lifted;
     }
     return true;
@@ -633,6 +642,14 @@ Changes Engine::take_changes(std::size_t most) {
     for (std::size_t i = 0; i < jails_.size(); ++i)
         take(static_cast<JailIndex>(i), jails_[i].attacked);
     return changes;
+}
+
+// What may be told in the story of a wider ban stays in memory.
+bool Engine::forget_details(std::size_t most, std::span<const JailIndex> but) {
+    return ledger_.forget_details(most, [&](const Ban& ban) {
+        return std::ranges::find(but, ban.key.jail) == but.end() &&
+               !jails_[ban.key.jail].escalation.escalates(ban.key.prefix);
+    });
 }
 
 void Engine::mark_all_changed() {

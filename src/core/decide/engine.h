@@ -137,9 +137,17 @@ class Engine {
                       Outcome& outcome, Wider wider = Wider::covering);
     std::size_t unban_all(std::optional<JailIndex> jail, Unbanned::Why why, Instant now,
                           Outcome& outcome);
-    // Some of them: those from `slot` of the table on, which moves. False: there are no more.
-    bool unban_some(std::optional<JailIndex> jail, Unbanned::Why why, std::uint32_t& slot,
-                    Instant now, Outcome& outcome);
+    // The same but for bans that are narrower than `prefix`, which have to be looked for.
+    std::size_t unban_over(std::optional<JailIndex> jail, const Prefix& prefix, Instant now,
+                           Outcome& outcome, Wider wider);
+    // What is to be lifted: of one jail or all; with a block, what is in it and narrower.
+    struct Lifting {
+        std::optional<JailIndex> jail;
+        std::optional<Prefix> inside;
+        Unbanned::Why why = Unbanned::Why::by_hand;
+    };
+    // Some of it: bans from `slot` of the table on, which moves. False: there are no more.
+    bool unban_some(const Lifting& lifting, std::uint32_t& slot, Instant now, Outcome& outcome);
     // Ends the bans of what is exempt: by ignoreip or as an address of our own, and of blocks that
     // hold such an address. Not one that was made by hand all the same. Returns how many.
     std::size_t lift_exempt(Instant now, Outcome& outcome);
@@ -152,6 +160,9 @@ class Engine {
     // waited.
     Changes take_changes(std::size_t most = SIZE_MAX);
     std::size_t waiting_changes() const;
+    // The changes that were taken are on disk, with what led to bans: memory need not hold it any
+    // more, but for these jails. Looks at `most` bans; false: there are no more.
+    bool forget_details(std::size_t most, std::span<const JailIndex> but);
     // The state was lost: all that is remembered is a change.
     void mark_all_changed();
 

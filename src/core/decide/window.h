@@ -73,6 +73,12 @@ class WindowTable {
     void for_each(Visitor&& visit) const {
         for_each_slot([&](std::uint32_t slot) { visit(keys_[slot].key, view(slot)); });
     }
+    // For a look at all keys that can stop and go on a turn later: by slots, which tables that
+    // share their memory share, too.
+    std::size_t slots() const { return keys_.memory()->slots(); }
+    // Of a slot, taken or not.
+    const Prefix& key_in(std::uint32_t slot) const { return keys_[slot].key; }
+    bool has(std::uint32_t slot) const { return keys_.has(slot); }
     // Puts a key back as a checkpoint has it; `times` ascending. `stored`: it need not be written
     // again. Times without values are nothing to a table that wants these, nor the other way round.
     void restore(const Prefix& key, std::span<const Instant> times,

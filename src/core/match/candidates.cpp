@@ -46,27 +46,28 @@ class Search {
 
     // The literals found, in the order of their ends.
     void take(const LiteralHit& hit) {
-        if (hit.end > end_) begin_line(hit.end);
-        if (hidden_ || hit.end > limit_) return;
-        if (hit.literal > prepared_.docker_text) return take_escape(hit.end);
-        if (hit.literal == prepared_.docker_text) {
-            hidden_ = may_hide_texts(chunk_.substr(begin_, limit_ - begin_));
-            if (hidden_) std::ranges::fill(opened_, ~std::uint64_t{0});
-            return;
+        if (hit.literal >= prepared_.docker_text) return take_escape(hit);
+        bool begun = hit.end <= end_;
+        if (begun && (hidden_ || hit.end > limit_)) return;
+        for (const Within& within : prepared_.opens_within[hit.literal]) {
+            if (begun && has_bit(opened_.data(), within.check)) continue;
+            if (!is_within(chunk_, hit.end, within)) continue;
+            if (!begun) begin_line(hit.end);
+            if (hit.end > limit_) return;
+            begun = true;
+            set_bit(opened_.data(), within.check);
         }
-        for (std::size_t i = 0; i < prepared_.words; ++i)
-            opened_[i] |= prepared_.opens_for[hit.literal * prepared_.words + i];
-        for (const Within& within : prepared_.opens_within[hit.literal])
-            if (!has_bit(opened_.data(), within.check) && is_within(chunk_, hit.end, within))
-                set_bit(opened_.data(), within.check);
     }
 
     void end_line() {
         if (!any_) return;
         any_ = false;
         std::uint64_t wanted = 0;
-        std::string_view line = chunk_.substr(begin_, limit_ - begin_);
+        std::string_view line = this->line();
+        // Nothing hides the brace that a JSON object begins with.
+        bool may_be_json = line.contains('{');
         for (std::size_t i = 0; i < prepared_.words; ++i) {
+            if (!may_be_json) opened_[i] &= ~prepared_.json[i];
             std::uint64_t unsure = escaped_ ? prepared_.json[i] : 0;
             for (std::uint64_t ask = hidden_ ? 0 : opened_[i] & prepared_.costly[i] & ~unsure;
                  ask != 0; ask &= ask - 1)
@@ -82,10 +83,20 @@ class Search {
     }
 
   private:
-    // `\u00` ends at `at`.
-    void take_escape(std::size_t at) {
+    // What is looked at of it.
+    std::string_view line() const { return chunk_.substr(begin_, limit_ - begin_); }
+
+    // What tells that escapes may hide texts: how a line of Docker's begins, or `\u00`.
+    void take_escape(const LiteralHit& hit) {
+        if (hit.end > end_) begin_line(hit.end);
+        if (hidden_ || hit.end > limit_) return;
+        if (hit.literal == prepared_.docker_text) {
+            hidden_ = may_hide_texts(line());
+            if (hidden_) std::ranges::fill(opened_, ~std::uint64_t{0});
+            return;
+        }
         unsigned code = 0;
-        std::string_view digits = chunk_.substr(at, 2);
+        std::string_view digits = chunk_.substr(hit.end, 2);
         std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
         if (escaped_ || !is_plain_in_json(static_cast<unsigned char>(code))) return;
         escaped_ = true;

@@ -146,15 +146,11 @@ void prepare_beginnings(Ruleset& ruleset) {
 void prepare_gate(Prepared& prepared) {
     Gate gate = choose_gate(prepared.required);
     if (gate.texts.empty()) return;
-    prepared.opens_for.assign(gate.texts.size() * prepared.words, 0);
     prepared.opens_within.assign(gate.texts.size(), {});
     for (std::size_t text = 0; text < gate.texts.size(); ++text)
         for (CheckNumber check : gate.opens_for[text])
-            if (has_bit(prepared.costly.data(), check))
-                std::ranges::move(places_of(gate.texts[text], check, prepared.required[check]),
-                                  std::back_inserter(prepared.opens_within[text]));
-            else
-                set_bit(prepared.opens_for.data() + text * prepared.words, check);
+            std::ranges::move(places_of(gate.texts[text], check, prepared.required[check]),
+                              std::back_inserter(prepared.opens_within[text]));
     prepared.docker_text = static_cast<std::uint32_t>(gate.texts.size());
     // Without the colon, which a JSON line holds again and again behind a quote: the search looks
     // for the last three bytes of a text first.

@@ -57,8 +57,7 @@ struct Prepared {
     // at, and only by the checks that this text opens for. Empty if every line is tried against
     // all: without Vectorscan, or if no check has a text.
     std::unique_ptr<const LiteralScan> gate;
-    std::vector<std::uint64_t> opens_for;  // a set of checks for each text
-    // Of each text, the costly checks that it opens for, and where it must be within a longer text.
+    // Of each text, the checks that it opens for, and where it must be within a longer text.
     std::vector<std::vector<Within>> opens_within;
     // Texts behind those of the gate: how a line of Docker's begins, and then, if there are filters
     // of JSON logs, how JSON escapes a character.

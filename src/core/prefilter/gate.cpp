@@ -4,6 +4,8 @@
 #include "core/prefilter/gate.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstring>
 #include <optional>
 #include <queue>
@@ -12,7 +14,8 @@
 #include <unordered_map>
 
 #include "core/base/ascii.h"
-#include "core/prefilter/ordinary_lines.h"
+#include "core/base/eight_bytes.h"
+#include "core/prefilter/ordinary.h"
 
 namespace bandd {
 namespace {
@@ -20,62 +23,27 @@ namespace {
 // Parts of these lengths are weighed; shorter texts are taken whole. Vectorscan looks at the last
 // three bytes first, then at up to eight.
 constexpr std::size_t shortest_part = 4;
-constexpr std::size_t part_length = 6;
+constexpr std::size_t part_length = Ordinary::longest;
 constexpr std::size_t tail_length = 3;
 constexpr std::size_t longest_part = 12;  // as far as parts are made longer
 
-// Up to eight bytes in one number.
-std::uint64_t packed(std::string_view bytes) {
-    std::uint64_t number = 0;
-    for (char c : bytes) number = number << 8 | static_cast<unsigned char>(c);
-    return number;
+// Of searching for a text, in about nanoseconds a line: one more text, what it finds in vain, and
+// how often its tail is looked at in vain.
+double cost_of(const Ordinary& ordinary, std::string_view part) {
+    constexpr double for_one_text = 1.8;
+    constexpr double for_a_line_in_vain = 300;
+    constexpr double for_a_tail_in_each_kilobyte = 1;
+    // What these few lines do not hold may be in others: so much for a part of part_length, and
+    // twice as much for each byte less.
+    constexpr double for_other_lines = 1;
+    constexpr double shorter = 2;
+    std::string_view first = part.substr(0, part_length);
+    double unknown = for_other_lines;
+    for (std::size_t i = first.size(); i < part_length; ++i) unknown *= shorter;
+    std::string_view tail = part.substr(part.size() - std::min(part.size(), tail_length));
+    return for_one_text + unknown + for_a_line_in_vain * ordinary.in_a_line(first) +
+           for_a_tail_in_each_kilobyte * ordinary.in_a_kilobyte(tail);
 }
-
-// How often parts are in ordinary lines, letter case aside. Sorted once, as there is a gate for
-// each log.
-class Ordinary {
-  public:
-    Ordinary() {
-        const std::string text = ascii_lower(ordinary_lines) + std::string(part_length, '\0');
-        for (std::size_t at = 0; at < ordinary_lines.size(); ++at)
-            parts_.push_back(packed(std::string_view(text).substr(at, part_length)));
-        std::ranges::sort(parts_);
-        kilobytes_ = static_cast<double>(ordinary_lines.size()) / 1000;
-        lines_ = static_cast<double>(std::ranges::count(ordinary_lines, '\n'));
-    }
-
-    // Of searching for a text, in about nanoseconds a line: one more text, what it finds in vain,
-    // and how often its tail is looked at in vain.
-    double cost_of(std::string_view part) const {
-        constexpr double for_one_text = 1.8;
-        constexpr double for_a_line_in_vain = 300;
-        constexpr double for_a_tail_in_each_kilobyte = 1;
-        // What these few lines do not hold may be in others: so much for a part of part_length, and
-        // twice as much for each byte less.
-        constexpr double for_other_lines = 1;
-        constexpr double shorter = 2;
-        std::string lower = ascii_lower(part.substr(0, part_length));
-        double unknown = for_other_lines;
-        for (std::size_t i = lower.size(); i < part_length; ++i) unknown *= shorter;
-        std::string tail =
-            ascii_lower(part.substr(part.size() - std::min(part.size(), tail_length)));
-        return for_one_text + unknown + for_a_line_in_vain * found(lower) / lines_ +
-               for_a_tail_in_each_kilobyte * found(tail) / kilobytes_;
-    }
-
-  private:
-    // Up to part_length bytes.
-    double found(std::string_view part) const {
-        std::size_t missing = 8 * (part_length - part.size());
-        std::uint64_t first = packed(part) << missing;
-        auto from = std::ranges::lower_bound(parts_, first);
-        auto to = std::ranges::lower_bound(parts_, first + (std::uint64_t{1} << missing));
-        return static_cast<double>(to - from);
-    }
-    std::vector<std::uint64_t> parts_;  // sorted
-    double kilobytes_ = 0;
-    double lines_ = 0;
-};
 
 // A text that a check can be known by, or several of which any will do.
 struct Need {
@@ -109,9 +77,9 @@ void for_parts(std::string_view text, const Visit& visit) {
 }
 
 double least_cost(const Ordinary& ordinary, std::string_view text) {
-    double least = ordinary.cost_of(text);
+    double least = cost_of(ordinary, text);
     for_parts(text,
-              [&](std::string_view part) { least = std::min(least, ordinary.cost_of(part)); });
+              [&](std::string_view part) { least = std::min(least, cost_of(ordinary, part)); });
     return least;
 }
 
@@ -170,7 +138,7 @@ class Parts {
         for (bool any_case : {true, false})
             for (std::uint32_t i = 0; i < needs.size(); ++i)
                 for (const Literal& literal : needs[i].texts) add(literal, i, any_case);
-        for (Part& part : parts_) part.cost = ordinary.cost_of(part.text);
+        for (Part& part : parts_) part.cost = cost_of(ordinary, part.text);
     }
     std::vector<Part>& all() { return parts_; }
 
@@ -239,7 +207,7 @@ std::string lengthened(const Part& part, const std::vector<Need>& needs,
 }  // namespace
 
 Gate choose_gate(std::span<const std::vector<LiteralSet>> required) {
-    static const Ordinary ordinary;
+    const Ordinary& ordinary = Ordinary::lines();
     std::vector<Need> needs = needs_of(required, ordinary);
     Parts made(needs, ordinary);
     std::vector<Part>& parts = made.all();
@@ -281,6 +249,36 @@ Gate choose_gate(std::span<const std::vector<LiteralSet>> required) {
     return gate;
 }
 
+namespace {
+
+// Of the side on which the literal has more.
+Glance glance_of(const Literal& literal, std::size_t begin, std::size_t end) {
+    constexpr std::size_t word = sizeof(std::uint64_t);
+    std::size_t behind = std::min(literal.text.size() - end, word);
+    std::size_t before = std::min(begin, word);
+    bool is_behind = behind >= before;
+    std::size_t count = is_behind ? behind : before;
+    std::size_t from = is_behind ? end : begin - before;
+    std::array<char, word> bytes{}, mask{}, small{};
+    for (std::size_t i = 0; i < count; ++i) {
+        char c = literal.text[from + i];
+        bytes[i] = c;
+        mask[i] = static_cast<char>(-1);
+        if (literal.any_case && c >= 'a' && c <= 'z') small[i] = 'a' - 'A';
+    }
+    return {static_cast<std::int32_t>(from) - static_cast<std::int32_t>(end),
+            eight_at(bytes.data()), eight_at(mask.data()), eight_at(small.data())};
+}
+
+// False if the literal cannot be there.
+bool looks_alike(std::string_view bytes, std::size_t end, const Glance& glance) {
+    auto at = static_cast<std::ptrdiff_t>(end) + glance.at;
+    if (at < 0 || bytes.size() < static_cast<std::size_t>(at) + sizeof(std::uint64_t)) return true;
+    return ((eight_at(bytes.data() + at) | glance.small) & glance.mask) == glance.bytes;
+}
+
+}  // namespace
+
 std::vector<Within> places_of(const Literal& text, std::uint32_t check,
                               const std::vector<LiteralSet>& required) {
     std::vector<Within> places;
@@ -289,14 +287,16 @@ std::vector<Within> places_of(const Literal& text, std::uint32_t check,
             std::string in = text.any_case ? ascii_lower(literal.text) : literal.text;
             for (auto at = in.find(text.text); at != std::string::npos;
                  at = in.find(text.text, at + 1)) {
-                auto end = static_cast<std::uint32_t>(at + text.text.size());
-                places.push_back({check, end, literal});
+                std::size_t end = at + text.text.size();
+                places.push_back(
+                    {check, static_cast<std::uint32_t>(end), literal, glance_of(literal, at, end)});
             }
         }
     return places;
 }
 
 bool is_within(std::string_view bytes, std::size_t end, const Within& within) {
+    if (!looks_alike(bytes, end, within.glance)) return false;
     const std::string& text = within.literal.text;
     if (end < within.end || bytes.size() - (end - within.end) < text.size()) return false;
     const char* at = bytes.data() + (end - within.end);

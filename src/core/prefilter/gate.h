@@ -35,13 +35,22 @@ struct Gate {
 // without sets is not in the gate: it must see every line.
 Gate choose_gate(std::span<const std::vector<LiteralSet>> required);
 
+// Up to eight bytes of a literal beside the gate's text in it: one comparison tells apart most
+// places where a text is found.
+struct Glance {
+    std::int32_t at = 0;  // from the end of the gate's text
+    std::uint64_t bytes = 0, mask = 0;
+    std::uint64_t small = 0;  // makes letters small, if either case will do
+};
+
 // Where a text of the gate is within a text that a check requires: "ion fai" ends after 17 bytes of
 // "authentication failed" (`end`). Compared at once, where the gate's text was found, this leaves
-// few lines to checks that cost much.
+// few lines to be looked at.
 struct Within {
     std::uint32_t check = 0;
     std::uint32_t end = 0;
     Literal literal;
+    Glance glance;
 };
 // All such places. A line that the check matches holds the text at one of them.
 std::vector<Within> places_of(const Literal& text, std::uint32_t check,

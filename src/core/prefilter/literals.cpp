@@ -9,6 +9,8 @@
 #include <functional>
 #include <optional>
 
+#include "core/base/ascii.h"
+#include "core/prefilter/ordinary.h"
 #include "core/regex/syntax.h"
 
 namespace bandd {
@@ -112,6 +114,19 @@ bool is_safe_in(LineForm form, unsigned char c) {
     return form == LineForm::json ? is_plain_in_json(c) : is_safe(c);
 }
 
+// Shorter ones are in every other line, but for pairs such as "${". Of a text that a date may be
+// cut out of, each half must be long enough.
+bool is_long_enough(std::string_view text, LineForm form) {
+    if (form == LineForm::date_cut_out) return text.size() >= 2 * shortest_literal;
+    if (text.size() >= shortest_literal) return true;
+    auto is_common = [](char c) {
+        return c == ' ' || (c >= '0' && c <= '9') ||
+               (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
+    };
+    return text.size() + 1 == shortest_literal && std::ranges::none_of(text, is_common) &&
+           Ordinary::lines().in_a_line(text) == 0;
+}
+
 // The best part of a text that no escaping changes, so that a raw line holds it as it is.
 std::optional<Literal> safe_part(const Text& text, LineForm form) {
     std::optional<Literal> best;
@@ -127,7 +142,7 @@ std::optional<Literal> safe_part(const Text& text, LineForm form) {
         if (part.any_case)
             for (char& c : part.text)
                 if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-        if (part.text.size() >= shortest_literal && (!best || worth(part) > worth(*best)))
+        if (is_long_enough(part.text, form) && (!best || worth(part) > worth(*best)))
             best = std::move(part);
         from = std::max(to, from + 1);
     }
@@ -139,13 +154,21 @@ struct Choice {
     int score = 0;
 };
 
-// Fewer and longer is better; the shortest text decides.
+// Fewer and longer is better; the shortest text decides. Texts that ordinary lines hold are of
+// little use, however long they are.
 int score_of(const LiteralSet& literals) {
     std::size_t shortest = SIZE_MAX;
-    for (const Literal& literal : literals) shortest = std::min(shortest, worth(literal));
+    double in_a_line = 0;
+    for (const Literal& literal : literals) {
+        shortest = std::min(shortest, worth(literal));
+        in_a_line += Ordinary::lines().most_in_a_line(literal.text);
+    }
     constexpr std::size_t enough = 32;
-    return static_cast<int>(std::min(shortest, enough) * 4) -
-           static_cast<int>(std::min<std::size_t>(literals.size(), 32) / 4);
+    constexpr double for_a_line_in_vain = 30;
+    int score = static_cast<int>(std::min(shortest, enough) * 4) -
+                static_cast<int>(std::min<std::size_t>(literals.size(), 32) / 4);
+    return score <= 1 ? score
+                      : std::max(1, static_cast<int>(score / (1 + for_a_line_in_vain * in_a_line)));
 }
 
 bool says_more(const Literal& longer, const Literal& shorter) {
@@ -284,9 +307,7 @@ std::vector<LiteralSet> required_literals(std::string_view regex, syntax::Langua
             halves.push_back({literal.text.substr(half), literal.any_case});
         }
         simplify(halves);
-        bool good = std::ranges::all_of(
-            halves, [](const Literal& literal) { return literal.text.size() >= shortest_literal; });
-        if (good) sets.push_back(std::move(halves));
+        sets.push_back(std::move(halves));
     }
     return sets;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <array>
 #include <deque>
 #include <map>
 #include <random>
@@ -156,4 +157,98 @@ TEST_CASE("a table of offences that is full forgets who came first, and the stat
             most);
         if (table.waiting_changes() == 0) CHECK(stored == counted);
     }
+}
+
+TEST_CASE("offences of several jails, and over all, are what two tables would count") {
+    OffenceTable table(1000);
+    std::map<std::pair<JailIndex, std::string>, Offences> counted, stored;
+    std::mt19937 random(5);
+    auto name = [](const BanKey& key) { return std::pair{key.jail, to_string(key.prefix)}; };
+    for (int i = 0; i < 5000; ++i) {
+        BanKey key{static_cast<JailIndex>(random() % 4),
+                   prefix("203.0.113." + std::to_string(random() % 20))};
+        if (key.jail == 3) key.jail = any_jail;
+        if (random() % 10 == 0) {
+            Offences restored{static_cast<std::uint32_t>(random() % 9 + 1), at(i)};
+            table.restore(key, restored);
+            counted[name(key)] = restored;
+        }
+        auto changed = table.change(key);
+        Offences& one = counted[name(key)];
+        CHECK(changed.count == one.count);
+        one.count = ++changed.count;
+        one.last = changed.last = at(i);
+        std::size_t most = random() % 7;
+        table.take_changes(
+            [&](const BanKey& taken, const Offences& now) { stored[name(taken)] = now; }, most);
+    }
+    std::size_t all = SIZE_MAX;
+    table.take_changes([&](const BanKey& taken, const Offences& now) { stored[name(taken)] = now; },
+                       all);
+    CHECK(stored.size() == counted.size());
+    for (const auto& [key, offences] : counted) {
+        BanKey wanted{key.first, prefix(key.second)};
+        REQUIRE(table.find(wanted));
+        CHECK(table.find(wanted)->count == offences.count);
+        CHECK(table.find(wanted)->last == offences.last);
+        CHECK(stored[key].count == offences.count);
+    }
+    CHECK_FALSE(table.find({0, prefix("198.51.100.1")}));
+}
+
+TEST_CASE("bans are counted by jail and state") {
+    BanLedger ledger;
+    std::mt19937 random(7);
+    for (int i = 0; i < 3000; ++i) {
+        std::string who = "203.0.113." + std::to_string(random() % 30);
+        BanKey key{static_cast<JailIndex>(random() % 2), prefix(who)};
+        if (ledger.bans().find(key) == nullptr)
+            ledger.begin(ban_of(who, i, i + 1000, key.jail));
+        else if (random() % 2 == 0)
+            ledger.end(key, Unbanned::Why::by_hand, at(i));
+        else
+            ledger.set_state(key, static_cast<BanState>(random() % 3));
+        std::array<std::array<std::size_t, 3>, 2> counts{};
+        for (const Ban& ban : ledger.bans())
+            ++counts[ban.key.jail][static_cast<std::size_t>(ban.state)];
+        for (JailIndex jail : {0, 1})
+            for (std::size_t state : {0U, 1U, 2U})
+                CHECK(ledger.bans().count(jail, static_cast<BanState>(state)) ==
+                      counts[jail][state]);
+    }
+}
+
+TEST_CASE("what led to a ban is let go once it is stored, unless the ban has changed since") {
+    BanLedger ledger;
+    auto story = std::make_shared<Story>();
+    story->reason = "bad-password";
+    story->matches = {{at(0), "bad-password", "failed for x from 203.0.113.1"}};
+    for (int i = 1; i <= 4; ++i) {
+        Ban ban = ban_of("203.0.113." + std::to_string(i), 0, 100, i == 4 ? 1 : 0);
+        ban.story = story;
+        ledger.begin(ban);
+    }
+    auto lines = [&](int i) {
+        BanKey key{static_cast<JailIndex>(i == 4 ? 1 : 0),
+                   prefix("203.0.113." + std::to_string(i))};
+        CHECK(ledger.bans().find(key)->story->reason == "bad-password");
+        return ledger.bans().find(key)->story->matches.size();
+    };
+    auto of_jail_0 = [](const Ban& ban) { return ban.key.jail == 0; };
+    CHECK_FALSE(ledger.forget_details(SIZE_MAX, of_jail_0));
+    CHECK(lines(1) == 1);
+    Changes changes;
+    std::size_t most = SIZE_MAX;
+    ledger.take_changes(changes, most);
+    ledger.count_hit(ledger.bans().slot_of({0, prefix("203.0.113.2")}));
+    CHECK(ledger.forget_details(1, of_jail_0));
+    CHECK_FALSE(ledger.forget_details(SIZE_MAX, of_jail_0));
+    CHECK(lines(1) == 0);
+    CHECK(lines(2) == 1);
+    CHECK(lines(3) == 0);
+    CHECK(lines(4) == 1);
+    // The checkpoint has what was taken.
+    for (const Ban& ban : changes.bans) CHECK(ban.story->matches.size() == 1);
+    CHECK(ledger.bans().find({0, prefix("203.0.113.1")})->story ==
+          ledger.bans().find({0, prefix("203.0.113.3")})->story);
 }
