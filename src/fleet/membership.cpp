@@ -76,8 +76,8 @@ Result<FleetServer> parse_fleet_server(const std::string& text) {
     std::string rest;
     if (text.starts_with('[')) {
         auto end = text.find(']');
-        if (end == std::string::npos) end = text.size() - 1;
-        server.host = text.substr(1, end - 1);
+        if (end == std::string::npos) end = 0;
+        server.host = text.substr(1, std::max<std::size_t>(end, 1) - 1);
         rest = text.substr(end + 1);
     } else if (auto colon = text.find(':'); colon != std::string::npos) {
         server.host = text.substr(0, colon);

@@ -9,6 +9,8 @@
 
 #include <csignal>
 #include <deque>
+#include <map>
+#include <set>
 
 #include "fleet/connection.h"
 #include "fleet/membership.h"
@@ -74,13 +76,22 @@ struct FleetSetup {
 class FleetPeer {
   public:
     explicit FleetPeer(const FleetAccess& access, bool settles = true)
-        : settles_(settles), connection(access) {}
+        : settles_(settles),
+          readers_(access.node == fleet_operator ? 0
+                   : access.counts()             ? 9
+                                                 : 6),
+          connection(access) {
+        all().push_back(this);
+    }
+    ~FleetPeer() { std::erase(all(), this); }
+    FleetPeer(const FleetPeer&) = delete;
+    FleetPeer& operator=(const FleetPeer&) = delete;
 
-    // Until `done`, or some seconds have passed.
+    // Until `done`, or some seconds have passed. All peers are served meanwhile.
     bool until(const std::function<bool()>& done, double seconds = 15) {
         auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
         while (std::chrono::steady_clock::now() < end) {
-            turn();
+            for (FleetPeer* peer : all()) peer->turn();
             if (done()) return true;
             pollfd ready{connection.wake_fd(), POLLIN, 0};
             ::poll(&ready, 1, 20);
@@ -92,7 +103,7 @@ class FleetPeer {
             std::visit([this](auto& what) { on(std::move(what)); }, said);
     }
     bool connects() {
-        return until([&] { return state.connected && state.why_not.empty(); });
+        return until([&] { return state.connected && progress.size() >= readers_; });
     }
     bool publish(const std::string& subject, const std::string& payload) {
         connection.publish({++id_, subject, payload});
@@ -125,7 +136,13 @@ class FleetPeer {
     void on(FleetState said) { state = std::move(said); }
     void on(FleetProgress said) { progress[said.stream] = std::move(said); }
 
+    static std::vector<FleetPeer*>& all() {
+        static std::vector<FleetPeer*> peers;
+        return peers;
+    }
+
     bool settles_;
+    std::size_t readers_;
     std::uint64_t id_ = 0;
 
   public:
