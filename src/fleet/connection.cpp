@@ -557,6 +557,7 @@ class FleetConnection::Work {
             wants_keeping_ = access_.counts();
             return;
         }
+        trouble_until_ = now_;
         out_.emplace_back(FleetPublished{found->second.message.id});
         busy_.erase(found->second.message.subject);
         sent_.erase(found);
