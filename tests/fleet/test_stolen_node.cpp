@@ -54,6 +54,13 @@ class Thief {
                                       static_cast<int>(payload.size()));
         natsConnection_FlushTimeout(connection_, 2000);
     }
+    void send_rolling_up(const std::string& subject) {
+        natsMsg* message = nullptr;
+        natsMsg_Create(&message, subject.c_str(), answers.c_str(), "x", 1);
+        natsMsgHeader_Set(message, "Nats-Rollup", "all");
+        natsConnection_PublishMsg(connection_, message);
+        natsMsg_Destroy(message);
+    }
     bool is_refused(const std::string& subject, const std::string& payload = "{}") {
         send(subject, payload, answers);
         return wait_for([&] { return said("Publish to \"" + subject + "\""); }, 2);
@@ -204,12 +211,11 @@ TEST_CASE("a stolen node cannot roll a stream up, nor write more than fits") {
     CHECK(thief.until([&] { return thief.refused.contains(500); }));
     thief.connection.publish({501, ban("mx2", "203.0.113.1/32"), "another's"});
     CHECK(thief.until([&] { return thief.refused.contains(501); }));
-    // "Nats-Rollup: all" would remove all that others said.
-    auto access = fleet.membership("mx1").access;
-    natsMsg* message = nullptr;
-    natsMsg_Create(&message, ban("mx1", "203.0.113.3/32").c_str(), "r.mx1.thief", "x", 1);
-    natsMsgHeader_Set(message, "Nats-Rollup", "all");
-    natsMsg_Destroy(message);
+    // It would remove all that others said.
+    Thief other(fleet.membership("mx1").access);
+    other.hear("r.mx1.>");
+    other.send_rolling_up(ban("mx1", "203.0.113.3/32"));
+    CHECK(other.hears("rollup not permitted"));
     CHECK(fleet.gate->until(
         [&] { return fleet.gate->stored(ban("mx2", "203.0.113.2/32")) != nullptr; }));
 }
@@ -272,6 +278,25 @@ TEST_CASE("a stolen node has the server answer in another's name") {
         CHECK(fleet.mx2->state.why_not == "");
         CHECK(fleet.mx2->progress["BANS_H"].made == before);
     }
+}
+
+TEST_CASE("a stolen node has the server acknowledge what another has not settled") {
+    if (!has_nats_server()) return;
+    Stolen fleet;
+    fleet.mx2.reset();
+    FleetPeer mx2(fleet.membership("mx2").access, false);
+    REQUIRE(fleet.gate->publish(ban("gate", "203.0.113.2/32"), "for mx2"));
+    REQUIRE(mx2.until([&] { return mx2.stored(ban("gate", "203.0.113.2/32")) != nullptr; }));
+    const FleetMessage got = *mx2.stored(ban("gate", "203.0.113.2/32"));
+    mx2.messages.clear();
+    Thief thief(fleet.membership("mx1").access);
+    std::string ack = "$JS.ACK.BANS_H.mx2.1." + std::to_string(got.sequence) + "." +
+                      std::to_string(got.sequence) + "." + std::to_string(got.stored.us * 1000) +
+                      ".0";
+    thief.send(ban("mx1", "203.0.113.1/32"), "mine", ack);
+    for (int i = 0; i < 5; ++i)
+        thief.send("$JS.API.CONSUMER.MSG.NEXT.BANS_H.mx1", "{\"batch\":1,\"no_wait\":true}", ack);
+    CHECK(mx2.until([&] { return mx2.stored(ban("gate", "203.0.113.2/32")) != nullptr; }, 25));
 }
 
 TEST_CASE("who has no right key, no TLS, or another server is refused") {
