@@ -173,6 +173,10 @@ Result<FleetPlan> parse_fleet_plan(const std::string& text, const std::string& n
 }
 
 std::string to_server_config(const FleetPlan& plan, Instant now) {
+    // A machine without IPv6 could not listen there.
+    bool has_ipv6 = std::ranges::any_of(plan.servers, [](const FleetServer& server) {
+        return server.host.find(':') != std::string::npos;
+    });
     std::string text = fmt::format(
         "# nats-server's configuration for the fleet \"{0}\", written by bandctl fleet.\n"
         "#\n"
@@ -186,6 +190,9 @@ std::string to_server_config(const FleetPlan& plan, Instant now) {
         "again.\n"
         "# What needs a backup is the directory in which bandctl fleet made this file.\n"
         "server_name: {1}\n"
+        "# \"::\": all addresses of this machine; \"0.0.0.0\": those of IPv4. Nodes come to this "
+        "port only.\n"
+        "host: \"{8}\"\n"
         "port: {3}\n"
         "max_payload: {4}\n"
         "\n"
@@ -213,7 +220,8 @@ std::string to_server_config(const FleetPlan& plan, Instant now) {
         "    users: [\n",
         plan.name, to_token(plan.name), plan.store, plan.servers.front().port,
         // With subject, reply and headers.
-        largest_fleet_payload + (64 << 10), plan.server_files, 64 * mebibytes, fleet_storage);
+        largest_fleet_payload + (64 << 10), plan.server_files, 64 * mebibytes, fleet_storage,
+        has_ipv6 ? "::" : "0.0.0.0");
     text += users_of(plan.head, rights_of_operator(), now);
     for (const FleetNode& node : plan.nodes) text += users_of(node, rights_of_node(node), now);
     return text + "    ]\n  }\n}\n";

@@ -64,12 +64,9 @@ RoleRights rights_of(Role role) {
         case Role::fleet:
             // libnats has threads of its own, and looks its servers up by the C library. The
             // fleet's authority comes from the daemon.
-            return {"bandd-fleet",
-                    {},
-                    {.read_files = true, .addresses = true, .local = true, .internet = true},
-                    files_to_resolve(),
-                    64,
-                    2048 * mebibyte};
+            return {
+                "bandd-fleet",      {}, {.read_files = true, .addresses = true, .internet = true},
+                files_to_resolve(), 64, 2048 * mebibyte};
         case Role::nftables:
         case Role::ipset:
         case Role::geoblocks:

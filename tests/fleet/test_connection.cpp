@@ -47,6 +47,23 @@ TEST_CASE("two nodes and the operator by the files that init wrote") {
     CHECK(gate.state.foreign == 0);
 }
 
+TEST_CASE("nodes come by IPv6, too") {
+    if (!has_nats_server()) return;
+    FleetSetup fleet;
+    std::filesystem::remove_all(fleet.fleet);
+    must(built("bandctl") +
+         " fleet init shop --server '[::1]' --server 127.0.0.1 --count gate gate mx1 --directory " +
+         fleet.fleet + " --server-files " + fleet.fleet + " --store " + (fleet.dir / "store"));
+    fleet.start();
+    for (const char* server : {"[::1]:4222", "127.0.0.1:4222"}) {
+        auto access = fleet.membership("gate").access;
+        access.servers = {server};
+        FleetPeer gate(access);
+        CHECK(gate.connects());
+        CHECK(gate.state.server == server);
+    }
+}
+
 TEST_CASE("a newcomer gets the last word on each ban, once a counting node has heard of it") {
     if (!has_nats_server()) return;
     FleetSetup fleet;
