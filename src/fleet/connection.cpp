@@ -47,6 +47,8 @@ constexpr milliseconds keep_interval{2000};  // between two rounds, however much
 constexpr std::size_t most_requests = 64;    // to JetStream, under way
 constexpr std::size_t most_kept_nodes = 4096;
 constexpr std::size_t most_live = 4096;  // heard at once, not yet handed on
+// What the server may say unasked for. What was asked for has bounds of its own.
+constexpr std::size_t most_told = 4 * most_unsettled;
 // What the server keeps unacknowledged of a consumer. A connection that is lost leaves up to
 // `most_unsettled` behind, which come again after the wait; meanwhile as many others may come.
 constexpr std::size_t most_pending = 4 * most_unsettled;
@@ -202,6 +204,9 @@ class FleetConnection::Wire {
                     return;
                 }
                 ++live_waiting_;
+            } else if (told_.size() >= most_told) {
+                ++lost_;
+                return;
             }
             told_.push_back(std::move(told));
         }
@@ -414,6 +419,11 @@ class FleetConnection::Work {
             out_.emplace_back(FleetRefused{message.id, "too many publications are under way"});
             return;
         }
+        if (message.payload.size() > largest_fleet_payload ||
+            message.subject.size() > longest_fleet_subject) {
+            out_.emplace_back(FleetRefused{message.id, "is larger than a message may be"});
+            return;
+        }
         waiting_.push_back(std::move(message));
         if (connected_) send_waiting();
     }
@@ -499,7 +509,17 @@ class FleetConnection::Work {
         refuse(found, "the server does not let this node say it");
     }
 
+    // The daemon takes no larger ones.
+    static bool fits(const Heard& heard) {
+        return heard.payload.size() <= largest_fleet_payload &&
+               heard.subject.size() <= longest_fleet_subject;
+    }
+
     void on(Heard& heard) {
+        if (heard.live && !fits(heard)) {
+            ++foreign_;
+            return;
+        }
         if (heard.live) {
             out_.emplace_back(
                 FleetMessage{0, std::move(heard.subject), {}, 0, {}, std::move(heard.payload)});
@@ -528,6 +548,11 @@ class FleetConnection::Work {
             return;
         }
         if (reader->awaited > 0 && --reader->awaited == 0) reader->fetch = 0;
+        if (!fits(heard)) {
+            ++foreign_;
+            wire_.send(heard.reply, {}, "+ACK");
+            return;
+        }
         unsettled_.push_back({++ticket_, heard.reply});
         out_.emplace_back(FleetMessage{ticket_, std::move(heard.subject),
                                        std::string(delivery->stream), delivery->sequence,
@@ -717,7 +742,11 @@ class FleetConnection::Work {
             wants_keeping_ = true;
             return;
         }
-        if (request.made_stream == nullptr) return;
+        if (request.made_stream == nullptr) {
+            for (Reader& reader : readers_)
+                if (!reader.exists) reader.next_look = now_;
+            return;
+        }
         for (const std::string& node : kept_)
             if (!request.made_stream->for_counting ||
                 std::ranges::find(access_.counting, node) != access_.counting.end())

@@ -219,8 +219,7 @@ std::string to_server_config(const FleetPlan& plan, Instant now) {
         "    jetstream: enabled\n"
         "    users: [\n",
         plan.name, to_token(plan.name), plan.store, plan.servers.front().port,
-        // With subject, reply and headers.
-        largest_fleet_payload + (64 << 10), plan.server_files, 64 * mebibytes, fleet_storage,
+        largest_fleet_payload, plan.server_files, 64 * mebibytes, fleet_storage,
         has_ipv6 ? "::" : "0.0.0.0");
     text += users_of(plan.head, rights_of_operator(), now);
     for (const FleetNode& node : plan.nodes) text += users_of(node, rights_of_node(node), now);

@@ -211,6 +211,15 @@ TEST_CASE("a stolen node cannot roll a stream up, nor write more than fits") {
     CHECK(thief.until([&] { return thief.refused.contains(500); }));
     thief.connection.publish({501, ban("mx2", "203.0.113.1/32"), "another's"});
     CHECK(thief.until([&] { return thief.refused.contains(501); }));
+    // Nor may it say what the daemon could not be told of.
+    Thief loud(fleet.membership("mx1").access);
+    std::string long_subject = ban("mx1", std::string(longest_fleet_subject, 'x'));
+    std::uint64_t foreign = fleet.gate->state.foreign;
+    loud.send(long_subject, "x", "r.mx1.thief");
+    CHECK(fleet.gate->until(
+        [&] { return fleet.gate->state.foreign >= foreign + 2; }));  // live, and stored
+    CHECK(fleet.gate->live(long_subject) == nullptr);
+    CHECK(fleet.gate->stored(long_subject) == nullptr);
     // It would remove all that others said.
     Thief other(fleet.membership("mx1").access);
     other.hear("r.mx1.>");
