@@ -308,6 +308,41 @@ TEST_CASE("a stolen node has the server acknowledge what another has not settled
     CHECK(mx2.until([&] { return mx2.stored(ban("gate", "203.0.113.2/32")) != nullptr; }, 25));
 }
 
+TEST_CASE("a stolen counting node can neither change nor empty what is there") {
+    if (!has_nats_server()) return;
+    Stolen fleet;
+    REQUIRE(fleet.mx2->publish(ban("mx2", "203.0.113.2/32"), "mx2's own"));
+    Thief thief(fleet.membership("gate").access);
+    REQUIRE(thief.status == NATS_OK);
+    thief.answers = "r.gate.thief";
+    thief.hear("r.gate.>");
+    for (const char* what :
+         {"STREAM.UPDATE.BANS_H", "STREAM.DELETE.BANS_H", "STREAM.PURGE.BANS_H",
+          "STREAM.MSG.DELETE.BANS_H", "STREAM.CREATE.OTHER", "STREAM.RESTORE.BANS_H",
+          "CONSUMER.DELETE.BANS_H.mx2", "CONSUMER.CREATE.BANS_H", "CONSUMER.MSG.NEXT.BANS_H.mx2"})
+        CHECK(thief.is_refused(std::string("$JS.API.") + what));
+    CHECK(thief.is_refused(ban("mx2", "203.0.113.9/32")));
+    CHECK(thief.is_refused(ban("operator", "203.0.113.9/32")));
+    // A stream that is there is not made again with other settings.
+    thief.send("$JS.API.STREAM.CREATE.BANS_H",
+               R"({"name":"BANS_H","subjects":["ban.h.>"],"retention":"limits","storage":"file",)"
+               R"("max_msgs":1,"max_consumers":-1,"max_bytes":-1,"num_replicas":1})",
+               thief.answers);
+    CHECK(thief.hears("10058"));
+    // A consumer that pushes into another's subject: messages keep their own.
+    std::string victim = ban("mx2", "203.0.113.66/32");
+    thief.send("$JS.API.CONSUMER.DURABLE.CREATE.NODES.evil",
+               R"({"stream_name":"NODES","config":{"durable_name":"evil","deliver_policy":"all",)"
+               R"("ack_policy":"none","deliver_subject":")" +
+                   victim + R"("}})",
+               thief.answers);
+    REQUIRE(fleet.gate->publish(node_subject("gate"), "gate is here"));
+    fleet.mx2->until([] { return false; }, 1);
+    CHECK(fleet.mx2->live(victim) == nullptr);
+    CHECK(fleet.mx2->stored(victim) == nullptr);
+    CHECK(fleet.mx2->publish(ban("mx2", "203.0.113.3/32"), "goes on"));
+}
+
 TEST_CASE("who has no right key, no TLS, or another server is refused") {
     if (!has_nats_server()) return;
     FleetSetup fleet;
