@@ -268,6 +268,19 @@ TEST_CASE("a stolen node has the server answer in another's name") {
             for (const FleetMessage& one : peer->messages)
                 if (one.subject == victim) CHECK(one.payload.empty());
     }
+    SECTION("others' messages come again, live and stored anew, but as they were") {
+        std::string theirs = ban("gate", "203.0.113.1/32"), victim = ban("mx2", "203.0.113.7/32");
+        REQUIRE(fleet.gate->publish(theirs, "gate's own"));
+        fleet.mx2->until([] { return false; }, 0.3);
+        fleet.mx2->messages.clear();
+        thief.send("$JS.API.CONSUMER.MSG.NEXT.BANS_H.mx1", "{\"batch\":20,\"expires\":1000000000}",
+                   victim);
+        fleet.mx2->until([] { return false; }, 2);
+        CHECK(fleet.mx2->stored(theirs) != nullptr);
+        for (const FleetMessage& one : fleet.mx2->messages)
+            CHECK((one.subject == theirs ? one.payload == "gate's own" : one.payload.empty()));
+        CHECK(fleet.mx2->messages.size() < 60);
+    }
     SECTION("nobody takes it for an answer to his own question") {
         std::uint64_t foreign = fleet.mx2->state.foreign;
         thief.send(ban("mx1", "203.0.113.1/32"), "mine", "r.mx2.a.1");
