@@ -27,7 +27,7 @@ class FleetConnection {
 
     // Readable: `turn` has something. It is also to be called every `most_pause`.
     int wake_fd() const;
-    static constexpr std::chrono::milliseconds most_pause{100};
+    static constexpr std::chrono::milliseconds most_pause{1000};
 
     // What has come since the last call; and does what is due: sends again, fetches.
     std::vector<FromFleet> turn(Clock::time_point now);

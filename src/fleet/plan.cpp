@@ -195,6 +195,7 @@ std::string to_server_config(const FleetPlan& plan, Instant now) {
         "host: \"{8}\"\n"
         "port: {3}\n"
         "max_payload: {4}\n"
+        "max_subscriptions: 16\n"
         "\n"
         "# Nobody speaks to this server without TLS. The certificate is signed by the fleet's own "
         "authority.\n"
