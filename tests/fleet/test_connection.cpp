@@ -3,6 +3,7 @@
 #include <set>
 
 #include "fleet/fleet_server.h"
+#include "fleet/tls_guard.h"
 
 using namespace bandd;
 
@@ -45,6 +46,7 @@ TEST_CASE("two nodes and the operator by the files that init wrote") {
     CHECK(gate.until([&] { return gate.stored(hit_subject("mx1")) != nullptr; }));
     CHECK(mx1.stored(hit_subject("mx1")) == nullptr);
     CHECK(gate.state.foreign == 0);
+    CHECK(guarded_tls_calls() > 0);
 }
 
 TEST_CASE("nodes come by IPv6, too") {
