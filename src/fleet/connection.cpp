@@ -31,8 +31,9 @@ using Clock = FleetConnection::Clock;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr milliseconds longest_try{3000};                         // to connect to one server
-constexpr milliseconds longest_write{2000};                       // then the connection is given up
+constexpr milliseconds longest_try{3000};  // to connect to one server
+// Then the connection is given up. With it sockets do not block, which tls_guard.cpp needs.
+constexpr milliseconds longest_write{2000};
 constexpr milliseconds shortest_wait{100}, longest_wait{10'000};  // between two tries
 constexpr milliseconds ping_interval{5000};
 constexpr int most_pings_out = 2;

@@ -2,8 +2,8 @@
 // libnats reads and writes one TLS connection from two threads at once, which OpenSSL does not
 // allow (https://github.com/nats-io/nats.c/pull/913; Debian 12 and 13 have versions before that).
 // These two functions stand before OpenSSL's own for libnats, as a program's symbols go before a
-// library's, and let one thread in at a time. What they call is the same by another name. libnats'
-// sockets do not block, so nobody waits for the network in here.
+// library's, and let one thread in at a time. What they call is the same by another name. A socket
+// of libnats' does not block once a write deadline is set, so nobody waits for the network in here.
 #include <openssl/ssl.h>
 
 #include <cerrno>

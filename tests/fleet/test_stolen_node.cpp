@@ -34,6 +34,7 @@ class Thief {
             natsOptions_SetNKey(options, public_nkey_of(seed_)->c_str(), &sign, this);
         natsOptions_SetErrorHandler(options, &on_error, this);
         natsOptions_SetAllowReconnect(options, false);
+        natsOptions_SetWriteDeadline(options, 2000);  // fleet/tls_guard.cpp needs it
         status = natsConnection_Connect(&connection_, options);
         natsOptions_Destroy(options);
     }
