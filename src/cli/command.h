@@ -39,6 +39,6 @@ Command status_command, bans_command, ban_command, unban_command, explain_comman
     banned_command, ping_command;
 // These need no daemon.
 Command check_command, setup_command, test_command, geo_command, filters_command, replay_command,
-    import_command, state_command, keys_command;
+    import_command, state_command, keys_command, fleet_command;
 
 }  // namespace bandd

@@ -24,6 +24,10 @@ void CommandLine::texts(const char* names, std::vector<std::string>& values, con
     app_.add_option(names, values, help)->required(must == Must::be_given);
 }
 
+void CommandLine::each(const char* names, std::vector<std::string>& values, const char* help) {
+    app_.add_option(names, values, help)->allow_extra_args(false);
+}
+
 void CommandLine::choice(const char* names, std::string& value,
                          const std::vector<std::string>& words, const char* help, Must must) {
     CLI::Option* option = app_.add_option(names, value, help);

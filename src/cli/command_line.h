@@ -29,6 +29,8 @@ class CommandLine {
               Must must = Must::may_be_left_out);
     void texts(const char* names, std::vector<std::string>& values, const char* help,
                Must must = Must::may_be_left_out);
+    // An option that may be given several times, with one value each.
+    void each(const char* names, std::vector<std::string>& values, const char* help);
     // One of `words`.
     void choice(const char* names, std::string& value, const std::vector<std::string>& words,
                 const char* help, Must must = Must::may_be_left_out);

@@ -67,6 +67,10 @@ constexpr Row rows[] = {
     {"import", "write another program's configuration as bandd's", import_command},
     {"state", "export the state as JSON (bandd may run), or import it (stop bandd first)",
      state_command},
+#ifdef BANDD_WITH_FLEET
+    {"fleet", "machines that share bans: make a fleet, add, remove and rotate its nodes",
+     fleet_command},
+#endif
     {"help", "this help, or that of a command", help_command},
     {"keys", "all configuration keys, as Markdown, JSON or a man page", keys_command},
 };

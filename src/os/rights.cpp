@@ -61,6 +61,12 @@ RoleRights rights_of(Role role) {
             return {
                 "bandd-auth",           {},  {.read_files = true, .local = true, .internet = true},
                 files_of_authorities(), 512, 4096 * mebibyte};
+        case Role::fleet:
+            // libnats has threads of its own, and looks its servers up by the C library. The
+            // fleet's authority comes from the daemon.
+            return {
+                "bandd-fleet",      {}, {.read_files = true, .addresses = true, .internet = true},
+                files_to_resolve(), 64, 2048 * mebibyte};
         case Role::nftables:
         case Role::ipset:
         case Role::geoblocks:

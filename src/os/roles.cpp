@@ -50,8 +50,8 @@ Result<std::pair<Fd, Fd>> make_pair_of_sockets() {
 
 const char* role_program(Role role) {
     constexpr std::array<const char*, role_count> programs{
-        "bandd-resolver", "bandd-http",   "bandd-auth",   "bandd-programs",
-        "bandd-sockets",  "bandd-kernel", "bandd-kernel", "bandd-kernel"};
+        "bandd-resolver", "bandd-http",   "bandd-auth",   "bandd-programs", "bandd-sockets",
+        "bandd-fleet",    "bandd-kernel", "bandd-kernel", "bandd-kernel"};
     return programs[static_cast<std::size_t>(role)];
 }
 

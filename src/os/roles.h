@@ -26,11 +26,12 @@ enum class Role : std::uint8_t {
     auth,
     programs,
     sockets,
+    fleet,
     nftables,
     ipset,
     geoblocks
 };
-inline constexpr std::size_t role_count = 8;
+inline constexpr std::size_t role_count = 9;
 
 // A role's process finds its end of the socket (SOCK_SEQPACKET) to the daemon here, and the other
 // descriptor that it is given, if any, after it.

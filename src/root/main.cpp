@@ -38,6 +38,7 @@ constexpr std::array<Row, role_count> rows{{
     {1, false, true},   // auth
     {8, true, false},   // programs
     {1, true, true},    // sockets
+    {1, false, true},   // fleet
     {1, false, false},  // nftables
     {1, false, false},  // ipset
     {1, false, false},  // geoblocks

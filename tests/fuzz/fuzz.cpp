@@ -35,6 +35,9 @@
 #include "core/text/envelope.h"
 #include "core/text/json_string.h"
 #include "core/text/unescape.h"
+#include "fleet/membership.h"
+#include "fleet/packets.h"
+#include "fleet/plan.h"
 #include "import/to_yaml.h"
 #include "os/resolver.h"
 #include "programs/arguments.h"
@@ -216,6 +219,20 @@ void run_helpers(const std::string& bytes) {
         if (result->addresses.size() > Resolver::most_addresses ||
             result->name.size() > Resolver::longest_name)
             abort();
+}
+// In both directions; and what a message's subject and the files of a fleet say.
+void run_fleet_packets(const std::string& bytes) {
+    auto same = [](const auto& parsed, const auto& again) {
+        if (!again || *again != parsed) abort();
+    };
+    if (auto said = parse_to_fleet(bytes)) same(*said, parse_to_fleet(to_packet(*said)));
+    if (auto said = parse_from_fleet(bytes)) same(*said, parse_from_fleet(to_packet(*said)));
+    if (auto ban = parse_ban_subject(bytes))
+        if (to_subject(*ban) != bytes) abort();
+    if (auto node = node_of_subject(bytes)) use(*node);
+    if (auto server = parse_fleet_server(bytes)) use(to_string(*server));
+    if (auto joined = parse_join_file(bytes, "x")) use(to_join_file(*joined));
+    if (auto plan = parse_fleet_plan(bytes, "x")) use(to_server_config(*plan, Instant{}));
 }
 std::string http_packet_seed(const char* path, const char* header) {
     std::string packet;
@@ -561,6 +578,25 @@ Target target_of_this_program() {
                  http_packet_seed("/auth/dovecot", "authorization"), look_up_seed(true),
                  look_up_seed(false)},
                 run_helpers};
+    if (name == "fleet_packets") {
+        FleetAccess access{"shop", "mx1", {"gate:4222"}, {"gate"}, "PEM", "SU"};
+        FleetPlan plan;
+        plan.name = "shop";
+        plan.servers = {{"gate", "4222"}};
+        plan.key = "00";
+        plan.nodes = {{"mx1", true, {{"UA", Instant{5}}, {"UB"}}}};
+        plan.head = {"operator", false, {{"UC"}}};
+        return {
+            {to_packet(ToFleet{access}), to_packet(ToFleet{FleetPublish{1, "hit.mx1", "x"}}),
+             to_packet(ToFleet{FleetSettled{1}}), to_packet(ToFleet{FleetKeep{"mx1"}}),
+             to_packet(FromFleet{FleetMessage{1, "hit.mx1", "HITS", 2, Instant{3}, "x"}}),
+             to_packet(FromFleet{FleetPublished{1}}), to_packet(FromFleet{FleetRefused{1, "why"}}),
+             to_packet(FromFleet{FleetState{true, "gate:4222", "", 1, 2}}),
+             to_packet(FromFleet{FleetProgress{"HITS", "2026", 1}}),
+             to_subject({BanClass::hour, "mx1", "sshd", "203.0.113.9/32"}), "[2001:db8::1]:4222",
+             to_join_file({access, "00"}), to_text(plan)},
+            run_fleet_packets};
+    }
     if (name == "auth") {
         PasswordQuestion question;
         question.user = "joe";

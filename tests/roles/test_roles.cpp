@@ -135,6 +135,15 @@ ATTACK_CASE("a taken-over bandd-kernel can change the firewall, and nothing else
     CHECK(attack.attacks() == Attacks{"netfilter"});
 }
 
+ATTACK_CASE("a taken-over bandd-fleet can ask the network, and read what everybody may of /etc") {
+    AppSetup setup;
+    must("cp " + built("attacker") + " " + setup.dir / "bandd-fleet");
+    must("mkdir " + setup.dir / "run; touch " + setup.dir / "run/state.db");
+    setup.write_config("jails:\n  app: {logpath: app.log}\n");
+    Attacks attacks = succeeded(must(setup.dir / "bandd-fleet" + " " + setup.dir.path()));
+    CHECK(attacks == Attacks{"IPv4", "IPv6", "netlink"});
+}
+
 ATTACK_CASE("a taken-over daemon reads files and writes its own, and runs nothing") {
     AppSetup setup;
     must("rm -f /run/attacked; mkdir " + setup.dir / "run; chown bandd " +

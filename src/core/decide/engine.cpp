@@ -216,6 +216,13 @@ void Engine::on_line(const LineToJoin& line, Instant arrival, Outcome& outcome) 
     for (const Hit& one : joined_) on_hit(one, arrival, outcome);
 }
 
+void Engine::on_weighed_hit(JailIndex jail, const Weighed& hit, Outcome& outcome) {
+    const Fields none;
+    Counted counted{hit.address, hit.time, hit.time, {}, {}, none};
+    counted.weighed = &hit;
+    count_hit(jail, counted, outcome);
+}
+
 // A line from the future counts as now.
 Instant Engine::counted_time(const Counted& hit) {
     return hit.time <= hit.arrival + future_tolerance ? hit.time : hit.arrival;
@@ -258,13 +265,14 @@ void Engine::count_by_address(JailIndex index, const Counted& hit, Instant at,
     Jail& jail = jails_[index];
     const JailRules& rules = jail.rules;
     const Address& address = hit.address;
-    std::uint64_t value = 0;
-    if (rules.distinct) {
+    std::uint64_t value = hit.weighed != nullptr ? hit.weighed->value : 0;
+    if (rules.distinct && hit.weighed == nullptr) {
         auto counted = jail.distinct_value(subject);
         if (!counted) return ignore(index, address, at, Ignored::Why::nothing_to_count, outcome);
         value = hash64(*counted);
     }
-    std::uint32_t weight = jail.weight_of(hit.pattern, hit.times);
+    std::uint32_t weight = hit.weighed != nullptr ? hit.weighed->weight
+                                                  : jail.weight_of(hit.pattern, hit.times);
     Prefix prefix = key_for(index, address);
     if (rules.asks && !hit.answered && !is_banned(index, prefix, at)) {
         Instant start = jail.window_start(at);

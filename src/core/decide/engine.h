@@ -78,6 +78,15 @@ class Engine {
     void on_line(const LineToJoin& line, Instant arrival, Outcome& outcome);
     // All of them, in the order of their lines.
     void on_hits(const Hits& hits, Instant now, Outcome& outcome, LogTime* backlog = nullptr);
+    // A hit that another machine read and judged: what it weighs, and what of it must be distinct,
+    // is known. It arrives at its time.
+    struct Weighed {
+        Address address;
+        Instant time;
+        std::uint32_t weight = 1;
+        std::uint64_t value = 0;
+    };
+    void on_weighed_hit(JailIndex jail, const Weighed& hit, Outcome& outcome);
     // To be called before each `on_hit`, with its number among `hits`. Tells the processor to fetch
     // what is known of an address that comes soon: each one's is at another place in memory.
     void look_ahead(std::span<const Hit> hits, std::size_t number) const;
@@ -230,6 +239,7 @@ class Engine {
         std::uint32_t times = 1;               // so many hits it stands for
         bool answered = false;                 // ignorecommand and names said: not exempt
         std::span<const Address> exempt = {};  // and which addresses are, by names in ignoreip
+        const Weighed* weighed = nullptr;      // another machine judged it
     };
     void count_hit(JailIndex jail, const Counted& hit, Outcome& outcome);
     std::string reason_of(JailIndex jail, const Counted& hit, std::uint32_t failures,

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/fleet/ban_words.h"
+
+#include <algorithm>
+
+namespace bandd {
+namespace {
+
+bool overlap(const BanWord& one, const BanWord& other) {
+    return one.from < other.until && other.from < one.until;
+}
+
+}  // namespace
+
+std::optional<FleetBan> merged(std::span<const BanWord> words, Instant now) {
+    // A word that comes later may tell of a ban that began before: its node did not know.
+    Instant lifted{INT64_MIN};
+    for (const BanWord& word : words)
+        if (word.kind == BanWord::Kind::lifted && word.stamp.node == operator_name)
+            lifted = std::max(lifted, word.stamp.time);
+    auto lives = [&](const BanWord& word) {
+        return word.kind != BanWord::Kind::lifted && word.from > lifted;
+    };
+    // Who counts says it anew whenever it changes, so the last one knew most.
+    const BanWord* counted = nullptr;
+    for (const BanWord& word : words)
+        if (word.kind == BanWord::Kind::counted && lives(word) &&
+            (counted == nullptr || word.stamp > counted->stamp))
+            counted = &word;
+
+    std::optional<FleetBan> ban;
+    const BanWord* last = nullptr;  // whose words are told
+    for (const BanWord& word : words) {
+        if (!lives(word) || word.until <= now) continue;
+        if (word.kind == BanWord::Kind::counted && &word != counted) continue;
+        if (word.kind == BanWord::Kind::decided && counted != nullptr && overlap(word, *counted))
+            continue;
+        if (!ban) ban = FleetBan{word.from, word.until};
+        ban->from = std::min(ban->from, word.from);
+        ban->until = std::max(ban->until, word.until);
+        ban->offence = std::max(ban->offence, word.offence);
+        ban->hits = std::max(ban->hits, word.hits);
+        ban->counted = ban->counted || &word == counted;
+        ban->makers.insert(ban->makers.end(), word.makers.begin(), word.makers.end());
+        auto rank = [&](const BanWord& one) { return std::tie(one.until, one.stamp); };
+        if (last == nullptr || rank(word) > rank(*last)) last = &word;
+    }
+    if (!ban) return {};
+    ban->said_by = last->stamp.node;
+    ban->reason = last->reason;
+    std::ranges::sort(ban->makers);
+    auto doubles = std::ranges::unique(ban->makers);
+    ban->makers.erase(doubles.begin(), doubles.end());
+    return ban;
+}
+
+BanWords::Taken BanWords::take(const Key& key, BanWord word) {
+    auto found = words_.find(key);
+    if (found == words_.end()) {
+        if (words_.size() >= limit_) return Taken::no_room;
+        found = words_.try_emplace(key).first;
+    }
+    auto& words = found->second;
+    auto same = std::ranges::find_if(
+        words, [&](const BanWord& one) { return one.stamp.node == word.stamp.node; });
+    if (same == words.end()) {
+        words.push_back(std::move(word));
+        return Taken::later;
+    }
+    if (word.stamp <= same->stamp) return Taken::known;
+    *same = std::move(word);
+    return Taken::later;
+}
+
+std::span<const BanWord> BanWords::words(const Key& key) const {
+    auto found = words_.find(key);
+    return found == words_.end() ? std::span<const BanWord>{} : found->second;
+}
+
+std::optional<FleetBan> BanWords::ban_of(const Key& key, Instant now) const {
+    return merged(words(key), now);
+}
+
+const BanWord* BanWords::word_of(const Key& key, std::string_view node) const {
+    for (const BanWord& word : words(key))
+        if (word.stamp.node == node) return &word;
+    return nullptr;
+}
+
+std::size_t BanWords::forget(Instant before, std::size_t most) {
+    std::size_t forgotten = 0;
+    auto is_over = [&](const BanWord& word) {
+        Instant end = word.kind == BanWord::Kind::lifted ? word.stamp.time : word.until;
+        return end < before;
+    };
+    std::size_t buckets = words_.bucket_count();
+    std::vector<Key> over;
+    for (std::size_t looked = 0; looked < std::min(most, buckets); ++looked) {
+        bucket_ = (bucket_ + 1) % buckets;
+        // All or nothing of a key: a word that is over may be what makes another one dead.
+        for (auto one = words_.begin(bucket_); one != words_.end(bucket_); ++one)
+            if (std::ranges::all_of(one->second, is_over)) over.push_back(one->first);
+    }
+    for (const Key& key : over) forgotten += words_.erase(key);
+    return forgotten;
+}
+
+}  // namespace bandd
