@@ -19,6 +19,7 @@
 
 #include "cli/output.h"
 #include "cli/replay.h"
+#include "cli/scratch_directory.h"
 #include "config/load.h"
 #include "core/base/printable.h"
 #include "import/fail2ban_model.h"
@@ -40,38 +41,6 @@ struct Failure {
     Instant at;
     Prefix address;
 };
-
-// A directory that is gone with it.
-class Scratch {
-  public:
-    Scratch() {
-        std::string path = (fs::temp_directory_path() / "bandctl-XXXXXX").string();
-        if (::mkdtemp(path.data()) != nullptr) path_ = path;
-    }
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-    ~Scratch() {
-        std::error_code ignored;
-        if (!path_.empty()) fs::remove_all(path_, ignored);
-    }
-    const std::string& path() const { return path_; }
-
-  private:
-    std::string path_;
-};
-
-Result<> write_all(const fail2ban::Imported& imported, const std::string& directory) {
-    for (const auto& [name, text] : imported.files) {
-        fs::path path = fs::path(directory) / name;
-        std::error_code fault;
-        fs::create_directories(path.parent_path(), fault);
-        std::ofstream out(path, std::ios::binary);
-        out << text;
-        out.close();
-        if (!out) return fail_errno("cannot write \"" + path.string() + "\"");
-    }
-    return {};
-}
 
 // What a program prints, as far as `most` bytes; nothing if it cannot be run or fails.
 std::optional<std::string> output_of(std::vector<std::string> words, std::size_t most) {
@@ -177,9 +146,10 @@ class Comparison {
 
     int run() {
         CommonOptions common = common_;
-        Scratch scratch;
+        ScratchDirectory scratch;
         if (!common.config_given) {
-            if (auto written = write_all(fail2ban::to_yaml(definitions_, from_), scratch.path());
+            if (auto written =
+                    write_all(fail2ban::to_yaml(definitions_, from_).files, scratch.path());
                 !written) {
                 print_error(written.error());
                 return exit_said_no;

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/import_unusable.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <map>
 
+#include "cli/scratch_directory.h"
 #include "config/compile.h"
 #include "config/load.h"
 #include "os/zoneinfo.h"
@@ -21,41 +18,9 @@ namespace fs = std::filesystem;
 // A filter's fault takes its jails along, and these are found at the next look.
 constexpr int most_looks = 5;
 
-class OwnDirectory {
-  public:
-    OwnDirectory() {
-        std::error_code fault;
-        std::string path = (fs::temp_directory_path(fault) / "bandctl-import-XXXXXX").string();
-        if (!fault && ::mkdtemp(path.data()) != nullptr) path_ = path;
-    }
-    ~OwnDirectory() {
-        std::error_code ignored;
-        if (!path_.empty()) fs::remove_all(path_, ignored);
-    }
-    OwnDirectory(const OwnDirectory&) = delete;
-    OwnDirectory& operator=(const OwnDirectory&) = delete;
-    const fs::path& path() const { return path_; }
-
-  private:
-    fs::path path_;
-};
-
-bool write_all(const fail2ban::Imported& imported, const fs::path& directory) {
-    std::error_code ignored;
-    fs::remove_all(directory, ignored);
-    for (const auto& [name, text] : imported.files) {
-        fs::create_directories((directory / name).parent_path(), ignored);
-        std::ofstream out(directory / name, std::ios::binary);
-        out << text;
-        out.close();
-        if (!out) return false;
-    }
-    return true;
-}
-
 // Its first fault, of each file that has one.
-std::map<std::string, Error> faults_by_file(const fs::path& directory) {
-    Loaded loaded = load_config(directory.string(), data_directories(), read_zone);
+std::map<std::string, Error> faults_by_file(const std::string& directory) {
+    Loaded loaded = load_config(directory, data_directories(), read_zone);
     std::vector<Error> errors = std::move(loaded.errors);
     if (errors.empty()) errors = compile(loaded.config).errors;
     std::map<std::string, Error> faults;
@@ -91,10 +56,11 @@ void put_aside(fail2ban::Imported& imported, const std::string& file, const Erro
 }  // namespace
 
 void put_unusable_aside(fail2ban::Imported& imported) {
-    OwnDirectory own;
-    if (own.path().empty()) return;  // `bandctl check` will say it
-    fs::path directory = own.path() / "bandd";
-    for (int look = 0; look < most_looks && write_all(imported, directory); ++look) {
+    for (int look = 0; look < most_looks; ++look) {
+        ScratchDirectory scratch;
+        const std::string& directory = scratch.path();
+        // `bandctl check` will say it.
+        if (directory.empty() || !write_all(imported.files, directory)) return;
         bool any = false;
         for (const auto& [file, fault] : faults_by_file(directory)) {
             bool ours = file.starts_with("jails/") || file.starts_with("filters/");

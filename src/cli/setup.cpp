@@ -21,6 +21,7 @@
 #include "cli/journal_lines.h"
 #include "cli/output.h"
 #include "cli/replay.h"
+#include "cli/scratch_directory.h"
 #include "cli/services.h"
 #include "cli/setup_files.h"
 #include "config/load.h"
@@ -47,25 +48,6 @@ struct Options {
     bool yes = false, simulate = false;
     std::vector<std::string> admins;
     std::size_t days = 7;
-};
-
-// A directory that goes with all that is in it.
-class Scratch {
-  public:
-    Scratch() {
-        std::string name = (fs::temp_directory_path() / "bandctl-setup-XXXXXX").string();
-        if (::mkdtemp(name.data()) != nullptr) path_ = name;
-    }
-    ~Scratch() {
-        std::error_code ignored;
-        if (!path_.empty()) fs::remove_all(path_, ignored);
-    }
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-    const std::string& path() const { return path_; }
-
-  private:
-    std::string path_;
 };
 
 // One file that is to be written.
@@ -476,7 +458,7 @@ class Setup {
     const CommonOptions& common_;
     const Options& options_;
     std::string directory_;
-    Scratch scratch_;
+    ScratchDirectory scratch_;
     std::map<std::string, Place> configured_;  // jails that a file names
     PrefixSet ignored_;                        // by defaults
     std::optional<Address> login_;

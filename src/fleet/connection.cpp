@@ -78,16 +78,6 @@ std::string random_token() {
     return text;
 }
 
-std::vector<std::string_view> tokens_of(std::string_view subject) {
-    std::vector<std::string_view> tokens;
-    while (true) {
-        auto end = subject.find('.');
-        tokens.push_back(subject.substr(0, end));
-        if (end == std::string_view::npos) return tokens;
-        subject.remove_prefix(end + 1);
-    }
-}
-
 std::uint64_t number_of(std::string_view text) {
     std::uint64_t number = 0;
     std::from_chars(text.data(), text.data() + text.size(), number);

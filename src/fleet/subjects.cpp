@@ -17,6 +17,8 @@ bool stays(char c) {
            c == '_';
 }
 
+}  // namespace
+
 std::vector<std::string_view> tokens_of(std::string_view subject) {
     std::vector<std::string_view> tokens;
     while (true) {
@@ -26,8 +28,6 @@ std::vector<std::string_view> tokens_of(std::string_view subject) {
         subject.remove_prefix(end + 1);
     }
 }
-
-}  // namespace
 
 BanClass ban_class_of(Duration ban) {
     using namespace std::chrono_literals;

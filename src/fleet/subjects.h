@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/instant.h"
 
@@ -68,5 +69,8 @@ inline constexpr std::int64_t fleet_storage = 6144 * mebibytes;
 // Of a message.
 inline constexpr std::size_t largest_fleet_payload = 64 << 10;
 inline constexpr std::size_t longest_fleet_subject = 1024;
+
+// The words between the dots.
+std::vector<std::string_view> tokens_of(std::string_view subject);
 
 }  // namespace bandd
