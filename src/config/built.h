@@ -15,6 +15,13 @@ inline constexpr bool built_with_http = false;
 inline constexpr bool built_with_http = true;
 #endif
 
+#ifdef BANDD_WITHOUT_FLEET
+inline constexpr bool built_with_fleet = false;
+#else
+inline constexpr bool built_with_fleet = true;
+#endif
+
+inline constexpr const char* needs_fleet = "needs libnats, and this bandd was built without it";
 inline constexpr const char* needs_tls = "needs TLS, and this bandd was built without it";
 inline constexpr const char* needs_http = "needs HTTP, and this bandd was built without it";
 inline constexpr const char* take_it_out = "take it out, or build bandd without -DBANDD_MINIMAL=ON";

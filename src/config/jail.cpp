@@ -249,6 +249,12 @@ std::vector<Key<JailDraft>> ban_keys() {
         key::special("protocol", read_jail_protocols, "tcp | udp | list", "tcp, if port is given",
                      "protocols that a ban closes"),
         key::boolean("simulate", &JailRules::simulate, "decide and log, but ban nothing"),
+        key::choice("share", &JailConfig::share,
+                    {{"bans", Share::bans}, {"nothing", Share::nothing}},
+                    "what it shares with the machines of the fleet, if there is one; a jail that "
+                    "simulates shares nothing"),
+        key::number("witnesses", &JailConfig::witnesses, {1, 16},
+                    "a ban of the fleet is taken if the hits of so many machines led to it"),
         key::number("maxmatches", &JailRules::maxmatches, {0, 100},
                     "matched lines kept with a ban"),
     };

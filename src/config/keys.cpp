@@ -6,6 +6,7 @@
 #include "config/access.h"
 #include "config/actions.h"
 #include "config/filter_file.h"
+#include "config/fleet.h"
 #include "config/geoblock.h"
 #include "config/jail.h"
 #include "config/jail_sources.h"
@@ -73,6 +74,7 @@ std::vector<KeyHelp> all_keys() {
     add(http_keys(), all);
     add(auth_keys(), all);
     add(remote_keys(), all);
+    add(fleet_keys(), all);
     add(peer_keys(), all);
     add(nftables_keys(), all);
     add(ipset_keys(), all);

@@ -118,7 +118,9 @@ class Loader {
         if (root.defaults != nullptr) read_jail(*root.defaults, "defaults", reading_, defaults_);
         tell_settings(document);
         load_jails(root.jails);
-        add_manual_jail();
+        add_implied_jail(manual_jail, "bans by hand");
+        if (!config_.fleet.join.empty())
+            add_implied_jail(fleet_jail, "bans of other machines' jails");
         add_programs(config_.access, config_.programs);
     }
 
@@ -211,7 +213,8 @@ class Loader {
         }
         add_programs(jail, config_.programs);
         // One whose name is misspelt takes no source from a shipped jail, and would wait for ever.
-        bool has_source = jail.reads_anything() || jail.is_fed() || name.text == manual_jail;
+        bool has_source = jail.reads_anything() || jail.is_fed() || name.text == manual_jail ||
+                          name.text == fleet_jail;
         if (!has_source) error(name.where, what, "watches nothing", shipped_like(name.text));
         bool any_log = std::ranges::any_of(jail.logs, exists_now);
         choose_log_or_journal(jail, any_log);
@@ -244,20 +247,18 @@ class Loader {
         return widest;
     }
 
-    // Bans by hand need a jail, whether it is configured or not.
-    void add_manual_jail() {
-        if (names_.contains(std::string(manual_jail))) return;
+    // Bans by hand need a jail, whether it is configured or not; those of the fleet do, too.
+    void add_implied_jail(std::string_view name, std::string_view description) {
+        if (names_.contains(std::string(name))) return;
         JailDraft draft = defaults_;
-        draft.jail.rules.name = manual_jail;
-        draft.jail.description = "bans by hand";
+        draft.jail.rules.name = name;
+        draft.jail.description = description;
         draft.jail.logs.clear();
         add_actions(draft);
         add_programs(draft.jail, config_.programs);
         config_.jails.push_back(std::move(draft.jail));
-        config_.jail_settings.push_back({std::string(manual_jail),
-                                         {},
-                                         JailUse::used,
-                                         settings_of(jail_keys(), {defaults_map_})});
+        config_.jail_settings.push_back(
+            {std::string(name), {}, JailUse::used, settings_of(jail_keys(), {defaults_map_})});
     }
 
     void add_actions(JailDraft& draft) {

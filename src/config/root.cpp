@@ -2,6 +2,8 @@
 #include "config/root.h"
 
 #include "config/access.h"
+#include "config/built.h"
+#include "config/fleet.h"
 #include "config/geoblock.h"
 #include "config/listen.h"
 #include "config/servers.h"
@@ -49,6 +51,12 @@ void read_accounts(const Field& field, Config& config) {
     accounts_keys().read(field.value(), "accounts", field.reading(), config.access);
 }
 
+void read_fleet(const Field& field, Config& config) {
+    config.fleet.where = field.value().where;
+    if (!built_with_fleet) return field.error(needs_fleet, "take it out, or install bandd-fleet");
+    fleet_keys().read(field.value(), "fleet", field.reading(), config.fleet);
+}
+
 void read_log_target(const Field& field, LogConfig& log) {
     auto text = field.text();
     if (!text) return;
@@ -94,6 +102,7 @@ const Table<RootDraft>& root_keys() {
                      "Prometheus"),
             key::map("remote", &Config::remote, remote_keys(),
                      "other machines that have addresses banned here"),
+            key::special("fleet", read_fleet, "map", "", "machines that share bans with this one"),
             key::map("log", &Config::log, log_keys(), "the daemon's own log"),
             key::number("ban_limit", &Config::ban_limit, {1, 100'000'000},
                         "most bans at one time; further ones are refused and counted"),

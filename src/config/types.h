@@ -310,6 +310,26 @@ struct RemoteConfig {
     Place where;
 };
 
+// The machines with which bans are shared.
+// What other nodes may have banned here. The operator is not bound by it: he only lifts.
+struct FleetTrust {
+    std::vector<std::string> jails;  // whose bans are taken; none: all jails'
+    Duration longest = forever;      // ban
+    int widest_v4 = 16, widest_v6 = 32;
+    std::uint32_t rate = 6000;   // words on bans a minute of one node
+    std::size_t most = 500'000;  // bans of one node that are not over
+    bool operator==(const FleetTrust&) const = default;
+};
+struct FleetConfig {
+    std::string join;  // file; empty: there is no fleet
+    FleetTrust trust;
+    Place where;
+};
+// Bans of jails that this machine does not have belong here. It exists if there is a fleet.
+inline constexpr std::string_view fleet_jail = "fleet";
+// What a jail shares with the fleet.
+enum class Share : std::uint8_t { nothing, bans };
+
 // What the jail's filter must have, for a key of the jail: a field that it captures, or a pattern.
 struct NeededName {
     std::string key, name;
@@ -330,6 +350,8 @@ struct JailConfig {
     bool reads_stdin = false;
     bool reads_anything() const { return !logs.empty() || journal || syslog || reads_stdin; }
     bool fed_by_remote = false;  // other machines ask for its bans
+    Share share = Share::bans;   // if there is a fleet
+    std::uint32_t witnesses = 1;  // nodes whose hits made a ban of others, or it is not taken
     bool is_fed() const { return rules.fed_by_bans || rules.fed_by_access || fed_by_remote; }
     std::string filter;
     Place filter_where;
@@ -392,6 +414,7 @@ struct Config {
     PolicyConfig policy;
     HttpConfig http;
     RemoteConfig remote;
+    FleetConfig fleet;
     LogConfig log;
     std::size_t ban_limit = 2'000'000;
     std::size_t memory_limit = 64;  // MiB

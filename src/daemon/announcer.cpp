@@ -81,6 +81,8 @@ std::string_view why_text(Unbanned::Why why) {
             return "its jail is gone";
         case Unbanned::Why::ignored:
             return "it is ignored or our own, or holds such an address";
+        case Unbanned::Why::fleet:
+            return "the fleet lifted it";
     }
     return "?";
 }

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "core/decide/engine.h"
+#include "daemon/fleet.h"
 #include "daemon/overrides.h"
 #include "daemon/pipeline.h"
 #include "os/clock.h"
@@ -84,6 +85,8 @@ std::optional<SavedSources> Checkpointer::load() {
         if (name == read_until_note)
             if (auto at = from_note(value)) parts_.pipeline.resume(*at);
     };
+    if (parts_.fleet != nullptr)
+        restore.fleet = [&](const FleetRow& row) { parts_.fleet->restore(row); };
     restore.position = [&](const FilePosition& at) { saved.logs.push_back(at); };
     if (auto loaded = store_->load(engine.jail_names(), restore); !loaded)
         parts_.log.put(Severity::error, to_line(loaded.error()));
@@ -156,19 +159,27 @@ void Checkpointer::begin(Instant now) {
     if (anew) {  // what is on disk is lost, but not what is remembered
         parts_.sources.mark_all_changed();
         parts_.engine.mark_all_changed();
+        if (parts_.fleet != nullptr) parts_.fleet->mark_all_changed();
         written_ = {};
     }
     taking_ = std::make_unique<Checkpoint>();
     taking_->anew = anew;
-    left_ = parts_.engine.waiting_changes();
+    left_ = waiting_changes();
     take_slice(now);
 }
 
-void Checkpointer::take_slice(Instant now) {
+std::size_t Checkpointer::waiting_changes() const {
     std::size_t waiting = parts_.engine.waiting_changes();
+    if (parts_.fleet != nullptr) waiting += parts_.fleet->waiting_rows();
+    return waiting;
+}
+
+void Checkpointer::take_slice(Instant now) {
+    std::size_t waiting = waiting_changes();
     std::size_t grown = waiting > left_ ? waiting - left_ : 0;
     Changes changes = parts_.engine.take_changes(slice + grown);
-    left_ = parts_.engine.waiting_changes();
+    if (parts_.fleet != nullptr) parts_.fleet->take_rows(taking_->fleet, slice + grown);
+    left_ = waiting_changes();
     freed_ += changes.bans.size() + changes.ended_bans.size();
     if (left_ > 0) {
         taking_->earlier.push_back(std::move(changes));
@@ -199,10 +210,17 @@ void Checkpointer::complete(Instant now) {
     checkpoint.must_last = std::exchange(must_last_, false);
     last_ = now;
     std::ranges::move(std::exchange(to_be_written_, {}), std::back_inserter(being_written_));
+    if (Fleet* fleet = parts_.fleet; fleet != nullptr)
+        settle_fleet_ = [this, ticket = fleet->ticket()] {
+            parts_.fleet->settle(ticket, bandd::now());
+        };
     bool writes = !checkpoint.empty();
     if (writes) store_->write(std::move(checkpoint));
     taking_.reset();
-    if (!writes && store_->idle()) tell_written();
+    if (!writes && store_->idle()) {
+        settle_fleet();
+        tell_written();
+    }
     for (const auto& then : std::exchange(handed_over_, {})) then();
 }
 
@@ -217,6 +235,10 @@ void Checkpointer::hand_over(Instant now, std::function<void()> then) {
 void Checkpointer::when_written(std::function<void()> then) {
     to_be_written_.push_back(std::move(then));
     write_for_good();
+}
+
+void Checkpointer::settle_fleet() {
+    if (auto settle = std::exchange(settle_fleet_, {})) settle();
 }
 
 void Checkpointer::tell_written() {
@@ -248,6 +270,7 @@ void Checkpointer::on_stored() {
                          "is written to a new one",
                          parts_.config.state, *aside);
     if (auto first = std::exchange(on_first_, {})) first();
+    if (store_->idle() && !error_) settle_fleet();
     if (store_->idle() || store_->failed()) tell_written();
     if (store_->idle() && !error_ && !taking_) forgetting_ = true;
 }

@@ -16,6 +16,7 @@
 namespace bandd {
 
 class Engine;
+class Fleet;
 class Log;
 class Loop;
 class Overrides;
@@ -47,6 +48,7 @@ class Checkpointer {
         Pipeline& pipeline;
         Sources& sources;
         const Overrides& overrides;
+        Fleet* fleet = nullptr;  // null: there is none
     };
     // `lost`: the state is a new one, as there was no good one. `on_first`: the first checkpoint is
     // written.
@@ -90,12 +92,14 @@ class Checkpointer {
                  std::function<void()> on_first);
     Result<> listen();
     void begin(Instant now);
+    std::size_t waiting_changes() const;
     void take_slice(Instant now);
     void complete(Instant now);
     void take_notes(Checkpoint& checkpoint, const std::string& journal_cursor);
     Duration pause() const;
     bool waits_for_store() const;
     void on_stored();
+    void settle_fleet();
     void tell_written();
     void forget_details();
 
@@ -118,6 +122,8 @@ class Checkpointer {
     std::vector<std::function<void()>> handed_over_;
     // Those that wait for the next checkpoint, and for the one that is being written.
     std::vector<std::function<void()>> to_be_written_, being_written_;
+    // What the fleet's server need not send again: once the checkpoint that is being written is.
+    std::function<void()> settle_fleet_;
     bool dirty_ = false;  // something happened since the last checkpoint
     bool soon_ = false;   // as of `write_soon`
     bool must_last_ = false;

@@ -293,6 +293,8 @@ std::string_view why_ended(Unbanned::Why why) {
             return "its jail went away";
         case Unbanned::Why::ignored:
             return "ignored since";
+        case Unbanned::Why::fleet:
+            return "by the fleet";
     }
     return "?";
 }

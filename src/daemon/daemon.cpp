@@ -16,6 +16,7 @@
 #include "daemon/checkpointer.h"
 #include "daemon/commands.h"
 #include "daemon/endpoints.h"
+#include "daemon/fleet.h"
 #include "daemon/geoip.h"
 #include "daemon/log_health.h"
 #include "daemon/login_log.h"
@@ -97,7 +98,8 @@ Result<ListeningSockets> new_sockets(Roles& roles, const Config& fresh, const Co
 
 bool needs_restart(const Config& fresh, const Config& config) {
     return fresh.state != config.state || fresh.socket != config.socket ||
-           fresh.user != config.user || fresh.group != config.group;
+           fresh.user != config.user || fresh.group != config.group ||
+           fresh.fleet.join != config.fleet.join;
 }
 
 // Each kind of sets has a bandd-kernel of its own.
@@ -179,8 +181,13 @@ Result<> Daemon::make_parts() {
                            }},
         [] { return now(); });
     restore_overrides();
+    if (opened_.membership)
+        fleet_ = std::make_unique<Fleet>(
+            Fleet::Parts{config(), log_, loop, *engine_, *pipeline_, *opened_.roles,
+                         [this] { checkpointer_->changed(); }},
+            *opened_.membership);
     auto checkpointer = Checkpointer::start(
-        {config(), log_, loop, *engine_, *pipeline_, *opened_.sources, *overrides_},
+        {config(), log_, loop, *engine_, *pipeline_, *opened_.sources, *overrides_, fleet_.get()},
         std::move(opened_.store), opened_.state_lost, [] { release_start_memory(); });
     if (!checkpointer) return std::unexpected(checkpointer.error());
     checkpointer_ = std::move(*checkpointer);
@@ -299,6 +306,7 @@ SavedSources Daemon::load_state(Instant at) {
 // Another engine in place of the one that half of a broken state was restored to.
 void Daemon::renew_engine(Instant at) {
     *engine_ = Engine(engine_limits(config()));
+    if (fleet_) fleet_->forget();
     engine_->set_facts(&geoip_->facts());
     Outcome outcome;
     engine_->set_rules(rules_of(config()), at, outcome);
@@ -326,6 +334,7 @@ Result<> Daemon::begin() {
         return set_up;
     if (auto prepared = geoip_->prepare_blocks(config()); !prepared) return prepared;
     geoip_->make_blocks();
+    if (fleet_) fleet_->begin(at);
     log_.write(Severity::notice, "bandd {} started: {} jails, {} bans, state {}", BANDD_VERSION,
                config().jails.size(), engine_->bans().size(), config().state);
     say_what_is_watched();
@@ -406,6 +415,7 @@ std::expected<Daemon::Prepared, Errors> Daemon::prepare_for(Configuration config
     fresh.socket = config().socket;
     fresh.user = config().user;
     fresh.group = config().group;
+    fresh.fleet.join = config().fleet.join;
     auto refuse = [](const Error& error) { return std::unexpected(Errors{error}); };
     if (auto good = check_tls(fresh); !good) return refuse(good.error());
     if (auto claimed = opened_.claims.take(fresh, opened_.account.user.uid); !claimed)
@@ -426,7 +436,7 @@ std::expected<Daemon::Prepared, Errors> Daemon::prepare_for(Configuration config
     if (auto opened = open_log(log_, fresh.log); !opened) return refuse(opened.error());
     if (restart)
         log_.write(Severity::warning,
-                   "state, socket, user and group change only when bandd is restarted");
+                   "state, socket, user, group and the fleet change only when bandd is restarted");
     return prepared;
 }
 
@@ -451,6 +461,7 @@ void Daemon::take(Prepared prepared, Instant at) {
     auto set_up = opened_.endpoints->configure(config(), *opened_.loop, prepared.sockets);
     if (!set_up) say(set_up.error());
     geoip_->make_blocks();
+    if (fleet_) fleet_->configure();
     checkpointer_->changed();
 }
 
@@ -520,6 +531,7 @@ void Daemon::on_signal(int signal) {
 void Daemon::on_event(const Event& event) {
     checkpointer_->changed();
     announcer_->tell(event);
+    if (fleet_) fleet_->on_event(event);
     if (const auto* banned = std::get_if<Banned>(&event);
         banned != nullptr && banned->ban.state != BanState::simulated)
         ports_->on_ban(engine_->rules(banned->ban.key.jail).name);
@@ -543,6 +555,7 @@ void Daemon::set_deadline(Instant at) {
     consider(ports_->next_deadline());
     consider(checkpointer_->next_deadline(at));
     consider(overrides_->next_deadline());
+    if (fleet_) consider(fleet_->next_deadline());
     opened_.loop->set_deadline(next == never ? std::optional<Instant>{} : next);
 }
 
@@ -576,6 +589,7 @@ void Daemon::turn(Instant at) {
         renew_rules(at);
     }
     if (slices_->on_turn()) opened_.loop->again();
+    if (fleet_) fleet_->on_turn(at);
     checkpointer_->on_turn(at);
     health_->say_changes();
     say_blind_filters(log_, config(), *engine_, *pipeline_);

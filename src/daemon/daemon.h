@@ -20,6 +20,7 @@ class Commands;
 class ControlServer;
 class Dispatch;
 class Engine;
+class Fleet;
 class GeoDatabases;
 class Geoip;
 class LogHealth;
@@ -103,6 +104,7 @@ class Daemon {
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<Dispatch> dispatch_;
     std::unique_ptr<Pipeline> pipeline_;
+    std::unique_ptr<Fleet> fleet_;  // null: there is none
     std::unique_ptr<Checkpointer> checkpointer_;
     std::unique_ptr<ControlServer> control_;
     std::unique_ptr<LoginLog> login_log_;

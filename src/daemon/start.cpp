@@ -8,6 +8,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "config/document.h"
 #include "control/server.h"
 #include "daemon/endpoints.h"
 #include "daemon/run.h"
@@ -149,7 +150,22 @@ void warn_of_missing_users(const Config& config, const Account& account, Log& lo
     std::vector<Role> roles{Role::resolver, Role::nftables};  // one of the three with that user
     if (config.http.listen) roles.push_back(Role::http);
     if (config.http.listen && config.http.auth) roles.push_back(Role::auth);
+    if (!config.fleet.join.empty()) roles.push_back(Role::fleet);
     for (const Error& error : missing_role_users(roles)) log.put(Severity::warning, to_line(error));
+}
+
+// As root: the file is nobody else's.
+Result<> read_membership(Opened& opened) {
+    const FleetConfig& fleet = opened.configuration.config.fleet;
+    if (fleet.join.empty()) return {};
+    auto text = read_text(fleet.join);
+    if (!text)
+        return fail("fleet: " + text.error().what, text.error().reason,
+                    "copy the file that bandctl fleet made for this machine there, mode 0600");
+    auto membership = parse_join_file(*text, fleet.join);
+    if (!membership) return std::unexpected(membership.error());
+    opened.membership = std::move(*membership);
+    return {};
 }
 
 // Signals are blocked late: a helper process would inherit that. And early: a thread that is
@@ -180,6 +196,7 @@ Result<> open_in_order(Opened& opened, const std::string& configuration, Log& lo
     auto account = find_account(config);
     if (!account) return std::unexpected(account.error());
     opened.account = *account;
+    if (auto read = read_membership(opened); !read) return read;
     if (auto started = start_roles(opened, configuration); !started) return started;
     allow_many_files();
     std::string warning;

@@ -14,6 +14,7 @@
 #include "control/server.h"
 #include "daemon/configuration.h"
 #include "daemon/kernel_claims.h"
+#include "fleet/membership.h"
 #include "net/listening_sockets.h"
 #include "os/credentials.h"
 #include "os/fd.h"
@@ -56,6 +57,7 @@ struct Opened {
     KernelClaims claims;
     // Without rights.
     std::unique_ptr<Store> store;
+    std::optional<Membership> membership;  // in a fleet
     bool state_lost = false;  // the state is a new one: there was none, or a broken one
     // Opened last, by Daemon; closed where the machine does not have them.
     Fd address_notices;

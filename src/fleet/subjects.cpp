@@ -73,16 +73,19 @@ std::optional<std::string> from_token(std::string_view token) {
 
 std::string to_subject(const BanSubject& subject) {
     return std::string("ban.") + class_letters[static_cast<std::size_t>(subject.kept)] + '.' +
-           to_token(subject.node) + '.' + to_token(subject.jail) + '.' + to_token(subject.prefix);
+           to_token(subject.node) + (subject.counted ? ".+" : ".") + to_token(subject.jail) + '.' +
+           to_token(subject.prefix);
 }
 
 std::optional<BanSubject> parse_ban_subject(std::string_view subject) {
     auto tokens = tokens_of(subject);
     if (tokens.size() != 5 || tokens[0] != "ban" || tokens[1].size() != 1) return {};
     auto kept = class_letters.find(tokens[1][0]);
+    bool counted = tokens[3].starts_with('+');
+    if (counted) tokens[3].remove_prefix(1);
     auto node = from_token(tokens[2]), jail = from_token(tokens[3]), prefix = from_token(tokens[4]);
     if (kept == std::string_view::npos || !node || !jail || !prefix) return {};
-    return BanSubject{static_cast<BanClass>(kept), *node, *jail, *prefix};
+    return BanSubject{static_cast<BanClass>(kept), *node, *jail, *prefix, counted};
 }
 
 std::string hit_subject(std::string_view node) { return "hit." + to_token(node); }

@@ -33,6 +33,7 @@ std::optional<std::string> from_token(std::string_view token);
 struct BanSubject {
     BanClass kept = BanClass::hour;
     std::string node, jail, prefix;
+    bool counted = false;  // by all nodes' hits; `+` begins the jail's token then
 };
 std::string to_subject(const BanSubject& subject);
 std::optional<BanSubject> parse_ban_subject(std::string_view subject);

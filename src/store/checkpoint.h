@@ -10,6 +10,7 @@
 
 #include "core/base/log_position.h"
 #include "core/decide/changes.h"
+#include "core/fleet/fleet_row.h"
 
 namespace bandd {
 
@@ -27,6 +28,7 @@ struct Checkpoint {
     std::vector<FilePosition> positions;  // changed ones
     std::vector<FileNumber> gone;         // files that need not be known any more
     std::vector<std::pair<std::string, std::string>> notes;  // by name, whatever they mean
+    std::vector<FleetRow> fleet;  // later ones of a key take the place of earlier ones
     Instant windows_before{INT64_MIN};   // windows whose last hit is older are forgotten
     Instant accounts_before{INT64_MIN};  // the same of accounts without a mark
     Instant offences_before{INT64_MIN};  // and offences, and ended bans
@@ -38,7 +40,7 @@ struct Checkpoint {
     // Nothing that would have to be written.
     bool empty() const {
         return !anew && earlier.empty() && changes.empty() && positions.empty() && gone.empty() &&
-               notes.empty();
+               notes.empty() && fleet.empty();
     }
 };
 
@@ -53,6 +55,7 @@ struct Restore {
     std::function<void(JailIndex, const JailCounts&)> counts;
     std::function<void(const FilePosition&)> position;
     std::function<void(std::string_view name, std::string_view value)> note;
+    std::function<void(FleetRow)> fleet;  // may be empty
     std::function<void(const Unbanned&)> history;  // may be empty: then it is not read
     Instant history_since{INT64_MIN};              // bans that ended since
 };

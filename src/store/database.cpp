@@ -10,7 +10,7 @@
 namespace bandd {
 namespace {
 
-constexpr int schema_version = 4;
+constexpr int schema_version = 5;
 constexpr const char* schema = R"(
 CREATE TABLE windows(
     jail TEXT, prefix BLOB, last INTEGER NOT NULL, times BLOB NOT NULL, vals BLOB,
@@ -68,6 +68,12 @@ INSERT INTO files SELECT path, row_number() OVER (PARTITION BY path), device, in
 INSERT INTO files SELECT DISTINCT path, 0, 0, 0, '', 0, 0, 0, 0,
     coalesce((SELECT value - 10000 FROM meta WHERE name = 'written'), 0) * 1000, 0 FROM positions;
 DROP TABLE positions;
+)";
+
+// Of version 5.
+constexpr const char* fleet_schema = R"(
+CREATE TABLE fleet(
+    kind TEXT, key BLOB, data BLOB NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;
 )";
 
 }  // namespace
@@ -188,8 +194,9 @@ std::string update_from(int version) {
     if (version == 0) sql += schema;
     if (version == 1) sql += "ALTER TABLE windows ADD COLUMN vals BLOB;";
     if (version < 3) sql += accounts_schema;
-    sql += files_schema;
-    if (version > 0) sql += files_from_positions;
+    if (version < 4) sql += files_schema;
+    if (version > 0 && version < 4) sql += files_from_positions;
+    sql += fleet_schema;
     return sql + "PRAGMA user_version=" + std::to_string(schema_version) + ";COMMIT;";
 }
 

@@ -450,6 +450,28 @@ void read_meta(Reading& reading, const Restore& restore) {
         if (restore.note) restore.note(notes.bytes_at(0), notes.bytes_at(1));
 }
 
+// fleet
+
+bool write_fleet(Connection& database, const std::vector<FleetRow>& rows) {
+    if (rows.empty()) return true;
+    Statement put(database, "INSERT OR REPLACE INTO fleet VALUES(?, ?, ?)");
+    Statement forget(database, "DELETE FROM fleet WHERE kind = ? AND key = ?");
+    for (const FleetRow& row : rows) {
+        bool done = row.value ? put.text(row.kind).blob(row.key).blob(*row.value).run()
+                              : forget.text(row.kind).blob(row.key).run();
+        if (!done) return false;
+    }
+    return true;
+}
+
+void read_fleet(Reading& reading, const Restore& restore) {
+    if (!restore.fleet) return;
+    Statement rows(reading.database, "SELECT kind, key, data FROM fleet");
+    while (rows.step())
+        restore.fleet({std::string(rows.bytes_at(0)), std::string(rows.bytes_at(1)),
+                       std::string(rows.bytes_at(2))});
+}
+
 bool write_changes(Connection& database, const Names& jails, const Changes& changes) {
     return write_windows(database, jails, changes) && write_bans(database, jails, changes) &&
            write_counts(database, jails, changes) && write_offences(database, jails, changes) &&
@@ -469,7 +491,7 @@ bool forget_old(Connection& database, const Checkpoint& checkpoint) {
 bool forget_memory(Connection& database) {
     return database.execute(
         "DELETE FROM files; DELETE FROM windows; DELETE FROM bans; DELETE FROM counts;"
-        "DELETE FROM offences; DELETE FROM accounts; DELETE FROM meta;");
+        "DELETE FROM offences; DELETE FROM accounts; DELETE FROM meta; DELETE FROM fleet;");
 }
 
 }  // namespace
@@ -485,6 +507,7 @@ bool write_checkpoint(Connection& database, const Checkpoint& checkpoint) {
                 write_positions(database, checkpoint) &&
                 std::ranges::all_of(checkpoint.earlier, write) && write(checkpoint.changes) &&
                 forget_old(database, checkpoint) && write_meta(database, checkpoint) &&
+                write_fleet(database, checkpoint.fleet) &&
                 purge_history(database, checkpoint) && database.execute("COMMIT");
     if (!good) sqlite3_exec(database.raw(), "ROLLBACK", nullptr, nullptr, nullptr);
     if (!checkpoint.must_last) return good;
@@ -508,6 +531,7 @@ void load_state(Connection& database, const std::vector<std::string>& jails,
     read_accounts(reading, restore);
     read_counts(reading, restore);
     read_meta(reading, restore);
+    read_fleet(reading, restore);
     read_positions(reading, restore);
     read_ended(reading, restore);
     database.execute("COMMIT");

@@ -56,10 +56,10 @@ struct FleetSetup {
     std::string fleet = dir / "fleet";
     FleetServerProcess server;
 
-    FleetSetup() {
-        must(built("bandctl") +
-             " fleet init shop --server 127.0.0.1:4222 --count gate gate mx1 mx2 --directory " +
-             fleet + " --server-files " + fleet + " --store " + (dir / "store"));
+    explicit FleetSetup(const std::string& address = "127.0.0.1:4222") {
+        must(built("bandctl") + " fleet init shop --server " + address +
+             " --count gate gate mx1 mx2 --directory " + fleet + " --server-files " + fleet +
+             " --store " + (dir / "store"));
     }
     Ran bandctl(const std::string& words) const {
         return sh(built("bandctl") + " fleet " + words + " --directory " + fleet);

@@ -48,7 +48,7 @@ bool Setup::bans_become(const std::string& expected, const Members& members) con
     return done;
 }
 
-AppSetup::AppSetup() {
+AppSetup::AppSetup(const std::string& prefix) : Setup(prefix) {
     write_file(dir / "filters/app.yaml",
                "description: test\nfailregex:\n"
                "  - {id: denied, regex: '^denied <F-USER>\\S+</F-USER> <HOST>$'}\n"

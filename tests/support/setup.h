@@ -45,7 +45,7 @@ struct Setup {
 
 // The same with the filter "app": "denied USER ADDRESS" is a hit.
 struct AppSetup : Setup {
-    AppSetup();
+    explicit AppSetup(const std::string& prefix = "");
     void configure(const std::string& jails, const std::string& other_keys = "") const;
     // The jail "app": two hits in app.log ban.
     void configure_app(const std::string& keys = "", const std::string& other_keys = "") const;

@@ -26,8 +26,17 @@ void BanLedger::count_hit(std::uint32_t slot) {
 
 void BanLedger::extend(std::uint32_t slot, Instant until) {
     bans_.at(slot)->until = until;
+    bans_.at(slot)->decider = Decider::here;
     mark_changed(slot);
     push_deadline(slot);
+}
+
+void BanLedger::adopt(std::uint32_t slot, const Ban& told) {
+    Ban& ban = *bans_.at(slot);
+    ban.offence = told.offence;
+    ban.hits = std::max(ban.hits, told.hits);
+    extend(slot, told.until);
+    ban.decider = Decider::fleet;
 }
 
 void BanLedger::take_over(std::uint32_t slot, const Ban& by_hand) {

@@ -46,6 +46,8 @@ class BanLedger {
     // Of a ban that is there.
     void count_hit(std::uint32_t slot);
     void extend(std::uint32_t slot, Instant until);
+    // The fleet says another end of it; it may be earlier.
+    void adopt(std::uint32_t slot, const Ban& told);
     // An order by hand takes a ban over: its end and its story. What ignoreip does not lift stays
     // so.
     void take_over(std::uint32_t slot, const Ban& by_hand);

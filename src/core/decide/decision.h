@@ -46,6 +46,12 @@ enum class BanState : std::uint8_t {
     simulated,  // the jail only pretends
 };
 
+// Who says from when until when a ban is.
+enum class Decider : std::uint8_t {
+    here,
+    fleet  // other machines, too: see Engine::adopt
+};
+
 // As long as a cache line: under an attack, nearly every hit looks one up.
 struct Ban {
     BanKey key;
@@ -55,6 +61,7 @@ struct Ban {
     BanState state = BanState::pending;
     bool by_hand = false;
     bool even_if_ignored = false;  // by hand, and meant to hold against ignoreip
+    Decider decider = Decider::here;  // not kept over a restart: nothing depends on it then
     std::shared_ptr<const Story> story;
 };
 static_assert(sizeof(void*) != 8 || sizeof(Ban) == 64);
@@ -98,8 +105,8 @@ struct Extended {
 };
 struct Unbanned {
     // The state keeps its number.
-    enum class Why : std::uint8_t { expired, by_hand, jail_gone, ignored };
-    static constexpr Why last_why = Why::ignored;
+    enum class Why : std::uint8_t { expired, by_hand, jail_gone, ignored, fleet };
+    static constexpr Why last_why = Why::fleet;
     Ban ban;
     Why why = Why::expired;
     Instant at;

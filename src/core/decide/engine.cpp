@@ -271,8 +271,8 @@ void Engine::count_by_address(JailIndex index, const Counted& hit, Instant at,
         if (!counted) return ignore(index, address, at, Ignored::Why::nothing_to_count, outcome);
         value = hash64(*counted);
     }
-    std::uint32_t weight = hit.weighed != nullptr ? hit.weighed->weight
-                                                  : jail.weight_of(hit.pattern, hit.times);
+    std::uint32_t weight =
+        hit.weighed != nullptr ? hit.weighed->weight : jail.weight_of(hit.pattern, hit.times);
     Prefix prefix = key_for(index, address);
     if (rules.asks && !hit.answered && !is_banned(index, prefix, at)) {
         Instant start = jail.window_start(at);
@@ -540,6 +540,43 @@ Engine::Heritage Engine::inherit(const Inherited& past, Instant now, Outcome& ou
                       outcome);
     if (!lives) return Heritage::over;
     return there != nullptr ? Heritage::shared : Heritage::banned;
+}
+
+Engine::Adoption Engine::adopt(const Adopted& told, Outcome& outcome) {
+    Jail& jail = jails_[told.key.jail];
+    const Ban* there = bans().find(told.key);
+    bool holds_all_the_same = there != nullptr && there->even_if_ignored;
+    if (!holds_all_the_same && holds_exempt(told.key.jail, told.key.prefix))
+        return Adoption::exempt;
+    Ban ban;
+    ban.key = told.key;
+    ban.from = told.from;
+    ban.until = told.until;
+    ban.offence = told.offence;
+    ban.hits = told.hits;
+    ban.decider = Decider::fleet;
+    if (there == nullptr) {
+        if (ledger_.full()) {
+            ledger_.count_refused();
+            return Adoption::no_room;
+        }
+        ban.story = ledger_.story_of_reason(told.reason);
+        ledger_.raise_offences(told.key, told.offence, told.until);
+        jail.windows.erase(told.key.prefix);
+        begin(std::move(ban), outcome);
+        return Adoption::begun;
+    }
+    if (there->until == told.until && there->offence == told.offence) return Adoption::same;
+    ledger_.raise_offences(told.key, told.offence, told.until);
+    ledger_.adopt(bans().slot_of(told.key), ban);
+    outcome.events.emplace_back(Extended{*bans().find(told.key)});
+    return Adoption::changed;
+}
+
+bool Engine::drop(const BanKey& key, Instant now, Outcome& outcome) {
+    if (bans().find(key) == nullptr) return false;
+    end(key, Unbanned::Why::fleet, now, outcome);
+    return true;
 }
 
 std::size_t Engine::unban(std::optional<JailIndex> jail, const Prefix& prefix, Instant now,

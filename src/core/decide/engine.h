@@ -130,6 +130,25 @@ class Engine {
         no_room  // `ban_limit`
     };
     Heritage inherit(const Inherited& past, Instant now, Outcome& outcome);
+    // A ban as a fleet of machines has it, which this one is in (fleet/member.h). It counts neither
+    // as a hit nor for jails that count bans.
+    struct Adopted {
+        BanKey key;
+        Instant from, until;
+        std::uint32_t offence = 1;
+        std::uint32_t hits = 0;
+        std::string reason;
+    };
+    enum class Adoption {
+        begun,    // it is banned here from now on
+        changed,  // it was banned here, and ends at another time
+        same,
+        exempt,  // ignoreip, or an address of this machine
+        no_room  // `ban_limit`
+    };
+    Adoption adopt(const Adopted& told, Outcome& outcome);
+    // The fleet lifted it, or never had it. False: it was not banned.
+    bool drop(const BanKey& key, Instant now, Outcome& outcome);
     // Ends every ban within `prefix`, of one jail or all, and with `covering` also those of wider
     // blocks. An address means what a jail bans as one. Returns how many.
     enum class Wider { stay, covering };

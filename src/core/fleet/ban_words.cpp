@@ -12,27 +12,30 @@ bool overlap(const BanWord& one, const BanWord& other) {
 
 }  // namespace
 
-std::optional<FleetBan> merged(std::span<const BanWord> words, Instant now) {
+std::optional<FleetBan> merged(std::span<const BanWord> words, Instant now, std::string_view here) {
     // A word that comes later may tell of a ban that began before: its node did not know.
     Instant lifted{INT64_MIN};
     for (const BanWord& word : words)
-        if (word.kind == BanWord::Kind::lifted && word.stamp.node == operator_name)
+        if (word.kind == BanWord::Kind::lifted &&
+            (word.stamp.node == operator_name || word.stamp.node == here))
             lifted = std::max(lifted, word.stamp.time);
     auto lives = [&](const BanWord& word) {
         return word.kind != BanWord::Kind::lifted && word.from > lifted;
     };
     // Who counts says it anew whenever it changes, so the last one knew most.
-    const BanWord* counted = nullptr;
+    const BanWord* last_counted = nullptr;
     for (const BanWord& word : words)
-        if (word.kind == BanWord::Kind::counted && lives(word) &&
-            (counted == nullptr || word.stamp > counted->stamp))
-            counted = &word;
+        if (word.is_counted() && lives(word) &&
+            (last_counted == nullptr || word.stamp > last_counted->stamp))
+            last_counted = &word;
+    bool withdrawn = last_counted != nullptr && last_counted->until <= last_counted->from;
+    const BanWord* counted = withdrawn ? nullptr : last_counted;
 
     std::optional<FleetBan> ban;
     const BanWord* last = nullptr;  // whose words are told
     for (const BanWord& word : words) {
         if (!lives(word) || word.until <= now) continue;
-        if (word.kind == BanWord::Kind::counted && &word != counted) continue;
+        if (word.is_counted() && &word != counted) continue;
         if (word.kind == BanWord::Kind::decided && counted != nullptr && overlap(word, *counted))
             continue;
         if (!ban) ban = FleetBan{word.from, word.until};
@@ -61,8 +64,9 @@ BanWords::Taken BanWords::take(const Key& key, BanWord word) {
         found = words_.try_emplace(key).first;
     }
     auto& words = found->second;
-    auto same = std::ranges::find_if(
-        words, [&](const BanWord& one) { return one.stamp.node == word.stamp.node; });
+    auto same = std::ranges::find_if(words, [&](const BanWord& one) {
+        return one.stamp.node == word.stamp.node && one.is_counted() == word.is_counted();
+    });
     if (same == words.end()) {
         words.push_back(std::move(word));
         return Taken::later;
@@ -77,18 +81,17 @@ std::span<const BanWord> BanWords::words(const Key& key) const {
     return found == words_.end() ? std::span<const BanWord>{} : found->second;
 }
 
-std::optional<FleetBan> BanWords::ban_of(const Key& key, Instant now) const {
-    return merged(words(key), now);
+std::optional<FleetBan> BanWords::ban_of(const Key& key, Instant now, std::string_view here) const {
+    return merged(words(key), now, here);
 }
 
-const BanWord* BanWords::word_of(const Key& key, std::string_view node) const {
+const BanWord* BanWords::word_of(const Key& key, std::string_view node, bool counted) const {
     for (const BanWord& word : words(key))
-        if (word.stamp.node == node) return &word;
+        if (word.stamp.node == node && word.is_counted() == counted) return &word;
     return nullptr;
 }
 
-std::size_t BanWords::forget(Instant before, std::size_t most) {
-    std::size_t forgotten = 0;
+BanWords::Forgotten BanWords::forget(Instant before, std::size_t most) {
     auto is_over = [&](const BanWord& word) {
         Instant end = word.kind == BanWord::Kind::lifted ? word.stamp.time : word.until;
         return end < before;
@@ -101,7 +104,12 @@ std::size_t BanWords::forget(Instant before, std::size_t most) {
         for (auto one = words_.begin(bucket_); one != words_.end(bucket_); ++one)
             if (std::ranges::all_of(one->second, is_over)) over.push_back(one->first);
     }
-    for (const Key& key : over) forgotten += words_.erase(key);
+    Forgotten forgotten;
+    for (const Key& key : over) {
+        auto found = words_.find(key);
+        forgotten.emplace_back(key, std::move(found->second));
+        words_.erase(found);
+    }
     return forgotten;
 }
 

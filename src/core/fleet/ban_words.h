@@ -31,8 +31,10 @@ inline constexpr std::string_view operator_name = "operator";
 struct BanWord {
     enum class Kind : std::uint8_t {
         decided,  // by this node: by its own lines, by hand, by a policy, for another program
-        counted,  // by all nodes' hits: it replaces what single nodes decided at the same time
-        lifted    // a node's own ban is over; by the operator: all that began until then is
+        // By all nodes' hits: it replaces what single nodes decided at the same time. A word of its
+        // own, beside what the node decided. It is over if it ends as it begins.
+        counted,
+        lifted  // a node's own ban is over; by the operator: all that began until then is
     };
     Kind kind = Kind::decided;
     Stamp stamp;  // and who says it
@@ -41,6 +43,7 @@ struct BanWord {
     std::uint32_t hits = 0;
     std::vector<std::string> makers;  // nodes whose hits made it; ascending
     std::string reason;
+    bool is_counted() const { return kind == Kind::counted; }
     bool operator==(const BanWord&) const = default;
 };
 
@@ -55,8 +58,10 @@ struct FleetBan {
     bool operator==(const FleetBan&) const = default;
 };
 
-// The ban that is in force at `now` by these words, of which each is another node's.
-std::optional<FleetBan> merged(std::span<const BanWord> words, Instant now);
+// The ban that is in force at `now` by these words, of which each is another node's. What the node
+// `here` lifted is lifted on its own machine, whoever banned it; `here` may be empty.
+std::optional<FleetBan> merged(std::span<const BanWord> words, Instant now,
+                               std::string_view here = {});
 
 class BanWords {
   public:
@@ -74,14 +79,23 @@ class BanWords {
         no_room
     };
     Taken take(const Key& key, BanWord word);
-    std::optional<FleetBan> ban_of(const Key& key, Instant now) const;
+    std::optional<FleetBan> ban_of(const Key& key, Instant now, std::string_view here = {}) const;
     std::span<const BanWord> words(const Key& key) const;
     // Of one node; null if it said nothing.
-    const BanWord* word_of(const Key& key, std::string_view node) const;
+    const BanWord* word_of(const Key& key, std::string_view node, bool counted) const;
+    // Calls `visit` with keys, about `most` at a time; goes on where it ended. False: that was all.
+    template <class Visit>
+    bool visit_some(std::size_t& bucket, std::size_t most, const Visit& visit) const {
+        for (std::size_t seen = 0; bucket < words_.bucket_count() && seen < most; ++bucket, ++seen)
+            for (auto one = words_.begin(bucket); one != words_.end(bucket); ++one)
+                visit(one->first);
+        return bucket < words_.bucket_count();
+    }
 
-    // Forgets what is over since `before`. Looks at `most` keys, goes on where it ended; how many
-    // it forgot.
-    std::size_t forget(Instant before, std::size_t most);
+    // Forgets what is over since `before`. Looks at `most` keys, goes on where it ended. What it
+    // forgot.
+    using Forgotten = std::vector<std::pair<Key, std::vector<BanWord>>>;
+    Forgotten forget(Instant before, std::size_t most);
     std::size_t size() const { return words_.size(); }
 
   private:

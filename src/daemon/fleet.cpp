@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/fleet.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "control/protocol.h"
+#include "core/base/printable.h"
+#include "core/decide/engine.h"
+#include "daemon/pipeline.h"
+#include "fleet/word_text.h"
+#include "os/clock.h"
+#include "os/log.h"
+#include "os/loop.h"
+
+namespace bandd {
+namespace {
+
+constexpr std::string_view instance_row = "instance";
+// While the socket to bandd-fleet is full.
+constexpr Duration short_pause = std::chrono::milliseconds(20);
+// A refusal is said once in this time, each kind by itself; all are counted.
+constexpr Duration quiet_after_refusal = std::chrono::minutes(10);
+constexpr std::size_t longest_instance = 64, longest_version = 64;
+
+std::string random_instance() {
+    std::uint64_t number = 0;
+    // Without it two machines might be taken for one.
+    if (::getrandom(&number, sizeof number, 0) != sizeof number) std::abort();
+    return fmt::format("{:016x}", number);
+}
+
+std::string text_of(const Json& object, const char* key, std::size_t longest) {
+    auto found = object.find(key);
+    if (found == object.end() || !found->is_string()) return {};
+    return printable(found->get_ref<const std::string&>().substr(0, longest));
+}
+
+}  // namespace
+
+Fleet::Fleet(Parts parts, Membership membership)
+    : parts_(std::move(parts)),
+      membership_(std::move(membership)),
+      member_(membership_.access.node, membership_.access.counting, parts_.config.fleet.trust),
+      process_(parts_.roles, parts_.loop, Role::fleet,
+               {[this] {
+                    readable_ = true;
+                    parts_.loop.again();
+                },
+                [this](const Error& error) { parts_.log.put(Severity::error, to_line(error)); },
+                [this] {
+                    // What was under way with the one before is to be said again.
+                    member_.begin_anew();
+                    publishing_ = 0;
+                    ticket_ = 0;
+                    stuck_ = to_packet(ToFleet(membership_.access));
+                    to_send_.clear();
+                    next_heartbeat_ = {};
+                }}) {}
+
+void Fleet::restore(const FleetRow& row) {
+    if (row.kind == instance_row && row.value)
+        instance_ = *row.value;
+    else
+        member_.restore(row);
+}
+
+void Fleet::take_own_rows(std::vector<FleetRow>& rows) {
+    if (std::exchange(is_new_instance_, false))
+        rows.push_back({std::string(instance_row), "", instance_});
+}
+
+void Fleet::forget() {
+    member_ = FleetMember(membership_.access.node, membership_.access.counting,
+                          parts_.config.fleet.trust);
+    instance_.clear();
+}
+
+void Fleet::mark_all_changed() {
+    member_.mark_all_changed();
+    is_new_instance_ = true;
+}
+
+void Fleet::begin(Instant now) {
+    if (instance_.empty()) {
+        instance_ = random_instance();
+        is_new_instance_ = true;
+    }
+    configure();
+    // A failure is said, and it is tried again.
+    [[maybe_unused]] auto started = process_.start(now);
+}
+
+void Fleet::configure() {
+    member_.set_trust(parts_.config.fleet.trust);
+    share_.assign(parts_.engine.jail_names().size(), Share::nothing);
+    witnesses_.assign(share_.size(), 1);
+    const auto& jails = parts_.engine.jails();
+    for (std::size_t i = 0; i < jails.size(); ++i) {
+        const JailConfig& jail = parts_.config.jails[i];
+        share_[jails[i]] = jail.share;
+        witnesses_[jails[i]] = jail.witnesses;
+    }
+    // Bans may belong to other jails here than before.
+    remapping_ = true;
+    remap_bucket_ = 0;
+    unsaid_slot_ = 0;
+    parts_.loop.again();
+}
+
+bool Fleet::shares(JailIndex jail) const {
+    return jail < share_.size() && share_[jail] != Share::nothing;
+}
+
+std::optional<JailIndex> Fleet::target_of(const std::string& jail) const {
+    if (auto own = parts_.engine.find_jail(jail)) return own;
+    return parts_.engine.find_jail(fleet_jail);
+}
+
+// ---- what the engine decided
+
+void Fleet::on_event(const Event& event) {
+    auto said = [&](const Ban& ban) {
+        if (ban.decider != Decider::here || ban.state == BanState::simulated ||
+            !shares(ban.key.jail))
+            return;
+        Key key{parts_.engine.rules(ban.key.jail).name, ban.key.prefix};
+        member_.decided(key,
+                        {ban.from, ban.until, ban.offence, ban.hits,
+                         ban.story ? ban.story->reason : std::string()},
+                        now());
+        to_refresh_.push_back(std::move(key));
+    };
+    if (const auto* banned = std::get_if<Banned>(&event)) return said(banned->ban);
+    if (const auto* extended = std::get_if<Extended>(&event)) return said(extended->ban);
+    const auto* ended = std::get_if<Unbanned>(&event);
+    if (ended == nullptr || ended->why == Unbanned::Why::expired ||
+        ended->why == Unbanned::Why::fleet || !shares(ended->ban.key.jail))
+        return;
+    const std::string& jail = parts_.engine.rules(ended->ban.key.jail).name;
+    const Prefix& prefix = ended->ban.key.prefix;
+    bool by_hand = ended->why == Unbanned::Why::by_hand;
+    auto lift = [&](const std::string& name) {
+        Key key{name, prefix};
+        const BanWord* own = member_.words().word_of(key, member_.node(), false);
+        // A jail that goes, and what is exempt here, says nothing about others' bans.
+        if (by_hand || (own != nullptr && own->kind == BanWord::Kind::decided))
+            member_.lifted(key, now());
+    };
+    if (auto others = elsewhere_.find(prefix); jail == fleet_jail && others != elsewhere_.end())
+        for (const std::string& name : std::vector(others->second)) lift(name);
+    lift(jail);
+}
+
+// ---- what the fleet says
+
+void Fleet::refresh(const Key& key, Instant now, Outcome& outcome) {
+    auto own = parts_.engine.find_jail(key.jail);
+    auto fallback = parts_.engine.find_jail(fleet_jail);
+    auto listed = elsewhere_.find(key.prefix);
+    if (own) {
+        if (listed != elsewhere_.end() && std::erase(listed->second, key.jail) > 0 && fallback) {
+            if (listed->second.empty()) elsewhere_.erase(listed);
+            refresh_at(*fallback, key.prefix, now, outcome);
+        }
+        refresh_at(*own, key.prefix, now, outcome);
+        return;
+    }
+    if (!fallback) return;
+    auto& names = elsewhere_[key.prefix];
+    if (std::ranges::find(names, key.jail) == names.end()) names.push_back(key.jail);
+    refresh_at(*fallback, key.prefix, now, outcome);
+}
+
+std::optional<Fleet::Told> Fleet::told_of(const BanKey& ban, Instant now) const {
+    const std::string& jail = parts_.engine.rules(ban.jail).name;
+    std::optional<Told> told;
+    auto consider = [&](const std::string& name) {
+        auto one = member_.ban_of({name, ban.prefix}, now);
+        if (one && (!told || one->until > told->ban.until)) told = Told{name, std::move(*one)};
+    };
+    consider(jail);
+    if (jail == fleet_jail)
+        if (auto others = elsewhere_.find(ban.prefix); others != elsewhere_.end())
+            for (const std::string& name : others->second) consider(name);
+    return told;
+}
+
+void Fleet::refresh_at(JailIndex jail, const Prefix& prefix, Instant now, Outcome& outcome) {
+    Engine& engine = parts_.engine;
+    BanKey key{jail, prefix};
+    auto told = told_of(key, now);
+    bool own =
+        told && std::ranges::find(told->ban.makers, member_.node()) != told->ban.makers.end();
+    if (told && !shares(jail)) {
+        ++counts_.not_shared;
+        return;
+    }
+    if (told && !own && told->ban.makers.size() < witnesses_[jail]) {
+        ++counts_.unwitnessed;
+        told.reset();
+    }
+    if (!told) {
+        if (elsewhere_.contains(prefix) && engine.rules(jail).name == fleet_jail)
+            elsewhere_.erase(prefix);
+        if (shares(jail) && engine.drop(key, now, outcome)) ++counts_.dropped;
+        return;
+    }
+    FleetBan& ban = told->ban;
+    std::string reason = own && ban.said_by == member_.node()
+                             ? ban.reason
+                             : fmt::format("{} ({}{})", ban.reason, ban.said_by,
+                                           told->jail == engine.rules(jail).name
+                                               ? std::string()
+                                               : ", jail " + printable(told->jail));
+    switch (engine.adopt({key, ban.from, ban.until, ban.offence, ban.hits, std::move(reason)},
+                         outcome)) {
+        case Engine::Adoption::begun:
+        case Engine::Adoption::changed:
+            ++counts_.adopted;
+            break;
+        case Engine::Adoption::same:
+            break;
+        case Engine::Adoption::exempt:
+            ++counts_.exempt;
+            break;
+        case Engine::Adoption::no_room:
+            ++counts_.no_room;
+            break;
+    }
+}
+
+void Fleet::say_refusal(FleetMember::Refusal why, const std::string& subject, Instant now) {
+    Instant& quiet_until = said_[why];
+    if (now < quiet_until) return;
+    quiet_until = now + quiet_after_refusal;
+    parts_.log.write(Severity::warning, "fleet: {}: not taken: {}; others like it are counted",
+                     printable(subject), to_words(why));
+}
+
+void Fleet::on(const FleetMessage& message, Instant now) {
+    if (message.ticket != 0) {
+        ticket_ = message.ticket;
+        parts_.changed();
+    }
+    if (message.subject.starts_with("node.")) return on_node(message, now);
+    if (!message.subject.starts_with("ban.")) return;
+    ++counts_.heard;
+    auto heard = member_.hear(message, now);
+    if (heard.refused) say_refusal(*heard.refused, message.subject, now);
+    if (!heard.key) return;
+    parts_.changed();
+    to_refresh_.push_back(std::move(*heard.key));
+}
+
+void Fleet::on(const FleetPublished& published, Instant) {
+    if (published.id == 0) return;  // that it is there
+    publishing_ -= std::min<std::size_t>(publishing_, 1);
+    member_.published(published.id);
+    parts_.changed();
+}
+
+void Fleet::on(const FleetRefused& refused, Instant now) {
+    if (refused.id == 0) return;
+    publishing_ -= std::min<std::size_t>(publishing_, 1);
+    member_.refused(refused.id, now);
+}
+
+void Fleet::on(const FleetState& state, Instant) {
+    state_ = state;
+    if (state.connected == was_connected_) return;
+    was_connected_ = state.connected;
+    if (state.connected) {
+        parts_.log.write(Severity::notice, "fleet \"{}\": connected to {}",
+                         membership_.access.fleet, state.server);
+        next_heartbeat_ = {};
+    } else {
+        parts_.log.write(Severity::warning,
+                         "fleet \"{}\": not connected ({}); this machine bans alone until it is",
+                         membership_.access.fleet, printable(state.why_not));
+    }
+}
+
+void Fleet::on(const FleetProgress& progress, Instant) {
+    pending_[progress.stream] = progress.pending;
+    member_.on_progress(progress);
+}
+
+std::uint64_t Fleet::behind() const {
+    std::uint64_t all = 0;
+    for (const auto& [stream, pending] : pending_) all += pending;
+    return all;
+}
+
+std::string Fleet::own_words(Instant now) const {
+    return Json{{"v", fleet_language},
+                {"version", BANDD_VERSION},
+                {"instance", instance_},
+                {"at", now.us / 1000},
+                {"unpublished", member_.unpublished()}}
+        .dump();
+}
+
+void Fleet::on_node(const FleetMessage& message, Instant now) {
+    auto name = node_of_subject(message.subject);
+    Json said = Json::parse(message.payload, nullptr, false);
+    if (!name || message.ticket == 0 || !said.is_object()) return;
+    FleetNodeStatus node;
+    node.version = text_of(said, "version", longest_version);
+    node.instance = text_of(said, "instance", longest_instance);
+    node.said = message.stored;
+    node.unpublished = said.value("unpublished", Json(0)).is_number_unsigned()
+                           ? said["unpublished"].get<std::uint64_t>()
+                           : 0;
+    if (auto at = said.find("at"); at != said.end() && at->is_number_integer()) {
+        constexpr std::int64_t most = 4'000'000'000'000;
+        std::int64_t ms = std::clamp<std::int64_t>(at->get<std::int64_t>(), 0, most);
+        node.clock = Duration(ms * 1000 - message.stored.us);
+    }
+    if (*name == member_.node()) {
+        // What it said in another life, before its state was lost, is old.
+        bool is_new = message.stored > now - heartbeat * 2;
+        if (node.instance != instance_ && is_new) {
+            if (counts_.clones++ == 0)
+                parts_.log.write(Severity::error,
+                                 "fleet: another machine calls itself \"{}\", too: give each its "
+                                 "own file (bandctl fleet add)",
+                                 member_.node());
+        }
+        if (node.instance != instance_) return;
+    }
+    auto known = nodes_.find(*name);
+    if (known == nodes_.end() && nodes_.size() >= most_nodes) return;
+    bool is_fresh = known != nodes_.end() && known->second.instance != node.instance;
+    bool is_away = node.clock > clock_tolerance || node.clock < -clock_tolerance;
+    bool was_away = known != nodes_.end() && (known->second.clock > clock_tolerance ||
+                                              known->second.clock < -clock_tolerance);
+    if (is_away && !was_away && message.stored > now - heartbeat * 2)
+        parts_.log.write(Severity::warning,
+                         "fleet: the clock of {} is {} s off the server's; bans end when each "
+                         "machine's own clock says so",
+                         *name, node.clock / std::chrono::seconds(1));
+    if (membership_.access.counts() && (known == nodes_.end() || is_fresh))
+        to_send_.push_back(FleetKeep{*name});
+    nodes_[*name] = std::move(node);
+}
+
+// Bans from before there was a fleet, or before their jail shared them.
+void Fleet::say_unsaid(Instant now) {
+    const BanTable& bans = parts_.engine.bans();
+    for (std::size_t i = 0; i < keys_a_turn; ++i) {
+        if (*unsaid_slot_ >= bans.slots()) {
+            unsaid_slot_.reset();
+            return;
+        }
+        const Ban* ban = bans.at((*unsaid_slot_)++);
+        if (ban == nullptr || ban->state == BanState::simulated || !shares(ban->key.jail)) continue;
+        Key key{parts_.engine.rules(ban->key.jail).name, ban->key.prefix};
+        if (!member_.words().words(key).empty() || elsewhere_.contains(key.prefix)) continue;
+        member_.decided(key,
+                        {ban->from, ban->until, ban->offence, ban->hits,
+                         ban->story ? ban->story->reason : std::string()},
+                        now);
+    }
+    parts_.loop.again();
+}
+
+// ---- packets
+
+void Fleet::read_packets(Instant now) {
+    if (!readable_) return;
+    for (std::size_t i = 0; i < packets_a_turn; ++i) {
+        auto packet = process_.receive(largest_fleet_packet, now);
+        if (!packet) {
+            readable_ = false;
+            if (!process_.is_running()) {
+                state_.connected = false;
+                state_.why_not = "bandd-fleet has ended";
+                was_connected_ = false;
+                pending_.clear();
+            }
+            return;
+        }
+        if (auto said = parse_from_fleet(*packet))
+            std::visit([&](const auto& what) { on(what, now); }, *said);
+    }
+    parts_.loop.again();
+}
+
+// False: it has to wait.
+bool Fleet::send(const ToFleet& said, Instant now) {
+    std::string packet = to_packet(said);
+    if (process_.send(packet, now)) return true;
+    stuck_ = std::move(packet);
+    return false;
+}
+
+void Fleet::write_packets(Instant now) {
+    if (!process_.is_running()) return;
+    if (stuck_) {
+        if (!process_.send(*stuck_, now)) return;
+        stuck_.reset();
+    }
+    while (!to_send_.empty()) {
+        ToFleet said = std::move(to_send_.front());
+        to_send_.pop_front();
+        if (!send(said, now)) return;
+    }
+    while (publishing_ < most_publishing / 2) {
+        auto message = member_.next_publication();
+        if (!message) return;
+        ++publishing_;
+        if (!send(*message, now)) return;
+    }
+}
+
+void Fleet::settle(Ticket ticket, Instant now) {
+    if (ticket.process != process_.ends() || ticket.number == 0) return;
+    to_send_.push_back(FleetSettled{ticket.number});
+    write_packets(now);
+}
+
+void Fleet::on_turn(Instant now) {
+    if (auto due = process_.next_start(); due && *due <= now) [[maybe_unused]]
+        auto started = process_.start(now);
+    read_packets(now);
+    Outcome outcome;
+    if (remapping_) {
+        remapping_ = member_.words().visit_some(
+            remap_bucket_, keys_a_turn, [&](const Key& key) { to_refresh_.push_back(key); });
+        parts_.loop.again();
+    } else if (to_refresh_.empty() && unsaid_slot_) {
+        say_unsaid(now);
+    }
+    for (std::size_t i = 0; i < keys_a_turn && !to_refresh_.empty(); ++i) {
+        refresh(to_refresh_.front(), now, outcome);
+        to_refresh_.pop_front();
+    }
+    if (!to_refresh_.empty()) parts_.loop.again();
+    if (now >= next_look_) {
+        member_.on_time(now);
+        next_look_ = now + FleetMember::pause;
+    }
+    if (state_.connected && now >= next_heartbeat_) {
+        next_heartbeat_ = now + heartbeat;
+        to_send_.push_back(FleetPublish{0, node_subject(member_.node()), own_words(now)});
+    }
+    write_packets(now);
+    parts_.pipeline.put(outcome, now);
+}
+
+std::optional<Instant> Fleet::next_deadline() const {
+    std::optional<Instant> next = process_.next_start();
+    auto consider = [&](Instant due) {
+        if (!next || due < *next) next = due;
+    };
+    if (stuck_) consider(now() + short_pause);
+    if (state_.connected) consider(next_heartbeat_);
+    if (member_.words().size() > 0) consider(next_look_);
+    return next;
+}
+
+}  // namespace bandd

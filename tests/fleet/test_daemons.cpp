@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Three machines with bandd, each in a network namespace of its own, and a real nats-server.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "fleet/fleet_server.h"
+#include "support/catch.h"
+#include "support/setup.h"
+
+namespace bandd {
+namespace {
+
+// The server is at 10.9.0.1; gate, mx1 and mx2 are at .2, .3 and .4 on the same bridge.
+class Site {
+  public:
+    static std::unique_ptr<Site> make() {
+        if (!has_nats_server()) return {};
+        return std::unique_ptr<Site>(new Site);
+    }
+    ~Site() {
+        nodes_.clear();
+        for (const char* name : names) sh(std::string("ip netns del ") + name);
+        sh("ip link del fleet0");
+    }
+
+    struct Node : AppSetup {
+        explicit Node(const std::string& name) : AppSetup("ip netns exec " + name), name(name) {}
+        std::string name;
+        bool holds(const std::string& ip) const {
+            return has(sh("ip netns exec " + name + " nft list ruleset").out, " " + ip + " ");
+        }
+        // In the kernel's set.
+        bool gets(const std::string& ip, double seconds = 15) const {
+            bool done = wait_for([&] { return holds_any(ip); }, seconds);
+            if (!done) UNSCOPED_INFO(name << ": " << daemon.log());
+            return done;
+        }
+        bool loses(const std::string& ip, double seconds = 15) const {
+            bool done = wait_for([&] { return !holds_any(ip); }, seconds);
+            if (!done) UNSCOPED_INFO(name << ": " << daemon.log());
+            return done;
+        }
+
+      private:
+        bool holds_any(const std::string& ip) const {
+            std::string rules = sh("ip netns exec " + name + " nft list ruleset").out;
+            for (const char* after : {" ", ",", "\n", "}"})
+                if (has(rules, ip + after)) return true;
+            return false;
+        }
+    };
+
+    Node& operator[](const std::string& name) { return *nodes_.at(name); }
+    void configure(const std::string& name, const std::string& jail_keys = "",
+                   const std::string& fleet_keys = "") {
+        Node& node = (*this)[name];
+        node.configure_app(jail_keys,
+                           "fleet:\n  join: " + fleet.fleet + "/" + name + ".join\n" + fleet_keys);
+    }
+    void start_all() {
+        fleet.start();
+        for (const char* name : names) {
+            configure(name);
+            (*this)[name].start();
+        }
+    }
+    bool all_get(const std::string& ip) {
+        return std::ranges::all_of(names, [&](const char* name) { return (*this)[name].gets(ip); });
+    }
+    bool all_lose(const std::string& ip) {
+        return std::ranges::all_of(names,
+                                   [&](const char* name) { return (*this)[name].loses(ip); });
+    }
+    void hit(const std::string& node, const std::string& ip, int times = 2) {
+        for (int i = 0; i < times; ++i) (*this)[node].denied(ip);
+    }
+    static void cut(const std::string& node) { must("ip link set to-" + node + " down"); }
+    static void heal(const std::string& node) { must("ip link set to-" + node + " up"); }
+
+    static constexpr std::array names{"gate", "mx1", "mx2"};
+    FleetSetup fleet{"10.9.0.1:4222"};
+
+  private:
+    Site() {
+        must(
+            "ip link add fleet0 type bridge && ip addr add 10.9.0.1/24 dev fleet0 && ip link set "
+            "fleet0 up");
+        int number = 2;
+        for (const char* name : names)
+            must(fmt::format(
+                "ip netns add {0} && ip link add to-{0} type veth peer name eth0 netns {0} && "
+                "ip link set to-{0} master fleet0 up && ip -n {0} link set lo up && "
+                "ip -n {0} addr add 10.9.0.{1}/24 dev eth0 && ip -n {0} link set eth0 up",
+                name, number++));
+        for (const char* name : names) nodes_[name] = std::make_unique<Node>(name);
+    }
+    std::map<std::string, std::unique_ptr<Node>> nodes_;
+};
+
+}  // namespace
+
+TEST_CASE("a ban of one machine is in the kernel's sets of all, and so is its end") {
+    auto site = Site::make();
+    if (!site) return;
+    site->start_all();
+    site->hit("mx1", "198.51.100.7");
+    CHECK(site->all_get("198.51.100.7"));
+    // Who said it is in its reason on the others.
+    CHECK((*site)["mx1"].bans_become("198.51.100.7 denied\n", {"ip", "reason"}));
+    CHECK((*site)["mx2"].bans_become("198.51.100.7 denied (mx1)\n", {"ip", "reason"}));
+    CHECK((*site)["mx2"].bans({"jail"}) == "app\n");
+    auto ends = [&](const char* name) { return (*site)[name].bans({"until"}); };
+    CHECK(ends("mx1") == ends("mx2"));
+    CHECK((*site)["mx1"].daemon.ctl("unban 198.51.100.7").code == 0);
+    CHECK(site->all_lose("198.51.100.7"));
+    CHECK((*site)["gate"].json("bans")["bans"].empty());
+    // By hand, and of a network.
+    (*site)["mx2"].daemon.ctl("ban 203.0.113.0/24 --for 1h");
+    for (const char* name : Site::names)
+        CHECK((*site)[name].bans_become("203.0.113.0/24 manual active\n"));
+}
+
+TEST_CASE("a machine that was cut off bans as before, and all agree once it is back") {
+    auto site = Site::make();
+    if (!site) return;
+    site->start_all();
+    site->hit("gate", "198.51.100.1");
+    REQUIRE(site->all_get("198.51.100.1"));
+    Site::cut("mx2");
+    site->hit("mx2", "198.51.100.2");
+    CHECK((*site)["mx2"].gets("198.51.100.2", 2));
+    site->hit("mx1", "198.51.100.3");
+    CHECK((*site)["gate"].gets("198.51.100.3"));
+    CHECK_FALSE((*site)["mx2"].holds("198.51.100.3"));
+    Site::heal("mx2");
+    CHECK((*site)["mx2"].gets("198.51.100.3", 40));
+    CHECK((*site)["gate"].gets("198.51.100.2", 40));
+    CHECK((*site)["mx1"].gets("198.51.100.2"));
+}
+
+TEST_CASE("kills, a server that is away, and one whose store is lost, lose no ban") {
+    auto site = Site::make();
+    if (!site) return;
+    site->start_all();
+    site->hit("mx1", "198.51.100.1");
+    REQUIRE(site->all_get("198.51.100.1"));
+    site->fleet.server.kill();
+    site->hit("mx1", "198.51.100.2");
+    CHECK((*site)["mx1"].gets("198.51.100.2", 2));
+    // Killed while its word is said to nobody yet.
+    sleep(3);
+    (*site)["mx1"].daemon.stop(SIGKILL);
+    (*site)["mx2"].daemon.stop(SIGKILL);
+    must("rm -rf " + (site->fleet.dir / "store"));
+    site->fleet.start();
+    (*site)["mx1"].start();
+    (*site)["mx2"].start();
+    CHECK((*site)["mx2"].holds("198.51.100.1"));
+    CHECK((*site)["mx2"].gets("198.51.100.2", 60));
+    CHECK((*site)["gate"].gets("198.51.100.2"));
+    site->hit("mx2", "198.51.100.3");
+    CHECK(site->all_get("198.51.100.3"));
+}
+
+TEST_CASE("who comes later gets what there is; a jail that it does not have is `fleet` there") {
+    auto site = Site::make();
+    if (!site) return;
+    site->fleet.start();
+    for (const char* name : {"gate", "mx1"}) {
+        site->configure(name);
+        (*site)[name].start();
+    }
+    for (int i = 1; i <= 200; ++i)
+        (*site)["mx1"].daemon.ctl(fmt::format("ban 198.51.100.{} -j app", i));
+    REQUIRE((*site)["gate"].gets("198.51.100.200"));
+    auto& mx2 = (*site)["mx2"];
+    mx2.configure("  other:\n    filter: app\n    logpath: app.log\n",
+                  "fleet:\n  join: " + site->fleet.fleet + "/mx2.join\n");
+    mx2.start();
+    CHECK(wait_for([&] { return mx2.json("bans --limit 1000")["bans"].size() == 200; }, 30));
+    CHECK(mx2.json("bans --limit 1")["bans"][0]["jail"] == "fleet");
+    // It gets that jail: its bans go there.
+    site->configure("mx2");
+    CHECK(mx2.daemon.ctl("reload").code == 0);
+    CHECK(wait_for([&] { return mx2.json("bans --jail app --limit 1000")["bans"].size() == 200; },
+                   30));
+    CHECK(mx2.json("bans --jail fleet")["bans"].empty());
+}
+
+TEST_CASE("what a machine ignores, and a jail that shares nothing, are not banned there") {
+    auto site = Site::make();
+    if (!site) return;
+    site->fleet.start();
+    site->configure("gate");
+    site->configure("mx1", "    ignoreip: [198.51.100.7]\n");
+    site->configure("mx2", "    share: nothing\n");
+    for (const char* name : Site::names) (*site)[name].start();
+    site->hit("gate", "198.51.100.8");
+    site->hit("gate", "198.51.100.7");
+    CHECK((*site)["mx1"].gets("198.51.100.8"));
+    site->hit("mx2", "198.51.100.9");
+    CHECK((*site)["mx2"].gets("198.51.100.9"));
+    // Its own address is nobody's to ban.
+    (*site)["gate"].daemon.ctl("ban 10.9.0.3 -j app");
+    site->hit("gate", "198.51.100.10");
+    REQUIRE((*site)["mx1"].gets("198.51.100.10"));
+    CHECK_FALSE((*site)["mx1"].holds("198.51.100.7"));
+    CHECK((*site)["mx1"].bans({"ip"}) == "198.51.100.8\n198.51.100.10\n");
+    CHECK((*site)["mx2"].bans({"ip"}) == "198.51.100.9\n");
+    CHECK_FALSE((*site)["gate"].holds("198.51.100.9"));
+}
+
+}  // namespace bandd
