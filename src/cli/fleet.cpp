@@ -7,7 +7,9 @@
 #include <algorithm>
 
 #include "cli/command.h"
+#include "cli/fleet_calls.h"
 #include "cli/output.h"
+#include "config/document.h"
 #include "fleet/certificate.h"
 #include "fleet/directory.h"
 #include "fleet/nkey.h"
@@ -23,8 +25,8 @@ constexpr const char* authority_file = "authority.pem";
 constexpr std::size_t most_nodes = 4096;
 
 struct Options {
-    std::string verb, directory = "/etc/bandd/fleet", keep_for, server_files = "/etc/nats",
-                      store = "/var/lib/nats";
+    std::string verb, jail, directory = "/etc/bandd/fleet", keep_for, server_files = "/etc/nats",
+                            store = "/var/lib/nats";
     std::vector<std::string> names, servers, counting;
     bool end = false;
 };
@@ -295,14 +297,23 @@ Result<> rotate(const CommonOptions& common, const Options& options) {
 }
 
 int run_fleet(const CommonOptions& common, const Options& options) {
+    if (options.verb == "status") return print_fleet_status(common);
     Result<> done;
-    if (options.verb == "init")
+    if (options.names.empty())
+        done = fail("fleet " + options.verb, "names nobody", "see bandctl fleet --help");
+    else if (options.verb == "init")
         done = init(common, options);
     else if (options.verb == "add")
         done = add(common, options);
     else if (options.verb == "remove")
         done = remove(common, options);
-    else
+    else if (options.verb == "unban") {
+        auto text = read_text(options.directory + "/" + join_file_of(std::string(fleet_operator)));
+        auto head = text ? parse_join_file(*text, "operator.join")
+                         : Result<Membership>(std::unexpected(text.error()));
+        if (head) return lift_for_all(common, *head, options.names, options.jail);
+        done = std::unexpected(head.error());
+    } else
         done = rotate(common, options);
     if (done) return exit_done;
     print_error(done.error());
@@ -314,11 +325,14 @@ int run_fleet(const CommonOptions& common, const Options& options) {
 Run fleet_command(CommandLine& line) {
     auto options = std::make_shared<Options>();
     line.choice(
-        "what", options->verb, {"init", "add", "remove", "rotate"},
-        "init NAME NODE…: make a fleet; add, remove NODE…; rotate NODE…: give it another key",
+        "what", options->verb, {"init", "add", "remove", "rotate", "status", "unban"},
+        "init NAME NODE…: make a fleet; add, remove NODE…; rotate NODE…: give it another key; "
+        "status: how this machine's node is; unban ADDRESS…: lift bans of all machines",
         Must::be_given);
-    line.texts("names", options->names, "with init the fleet's name, and then host names of nodes",
-               Must::be_given);
+    line.texts("names", options->names,
+               "with init the fleet's name, and then host names of nodes; with unban addresses");
+    line.text("-j,--jail", options->jail,
+              "unban: only of this jail (default: of those that this machine knows of)");
     line.each("--server", options->servers,
               "init: where nodes reach the server, HOST[:PORT]; may be given again");
     line.each("--count", options->counting,

@@ -36,6 +36,9 @@ const Table<FleetConfig>& fleet_keys() {
             key::number("rate", &FleetTrust::rate, {1, 10'000'000},
                         "bans, ends and changes of one machine in a minute; further ones are "
                         "refused and counted"),
+            key::number("outbox", &FleetConfig::outbox, {1, 100'000},
+                        "MiB; hits that are kept while the server is away; over it, the oldest are "
+                        "lost and counted"),
             key::number("most", &FleetTrust::most, {1, 100'000'000},
                         "bans of one machine at one time"),
         },

@@ -250,9 +250,10 @@ std::vector<Key<JailDraft>> ban_keys() {
                      "protocols that a ban closes"),
         key::boolean("simulate", &JailRules::simulate, "decide and log, but ban nothing"),
         key::choice("share", &JailConfig::share,
-                    {{"bans", Share::bans}, {"nothing", Share::nothing}},
-                    "what it shares with the machines of the fleet, if there is one; a jail that "
-                    "simulates shares nothing"),
+                    {{"bans", Share::bans}, {"hits", Share::hits}, {"nothing", Share::nothing}},
+                    "what it shares with the machines of the fleet, if there is one; hits: they "
+                    "are counted together, and bans are shared, too; a jail that simulates shares "
+                    "nothing"),
         key::number("witnesses", &JailConfig::witnesses, {1, 16},
                     "a ban of the fleet is taken if the hits of so many machines led to it"),
         key::number("maxmatches", &JailRules::maxmatches, {0, 100},
@@ -323,6 +324,25 @@ const Table<BantimePolicy>& increment_keys() {
     return table;
 }
 
+namespace {
+
+// Counting nodes keep all hits of findtime, by address.
+void check_shared(const JailConfig& jail, Reading& reading) {
+    const JailRules& rules = jail.rules;
+    auto no = [&](std::string reason) {
+        reading.errors.push_back(
+            {"\"share: hits\"", std::move(reason), "write share: bans", jail.where});
+    };
+    if (rules.logins) return no("is not for logins");
+    if (rules.fed_by_bans || rules.fed_by_access) return no("is for jails that read logs");
+    if (rules.distinct && rules.distinct->by_user) return no("does not count by user");
+    if (rules.today) return no("needs a findtime of a fixed length");
+    if (rules.findtime > longest_shared_findtime) return no("needs a findtime of at most 7 days");
+    if (rules.maxretry > most_shared_maxretry) return no("needs a maxretry of at most 10000");
+}
+
+}  // namespace
+
 void read_jail(const Value& map, std::string what, Reading& reading, JailDraft& draft) {
     JailConfig& jail = draft.jail;
     std::size_t inherited = jail.logs.size();  // those have the options of the defaults
@@ -333,6 +353,7 @@ void read_jail(const Value& map, std::string what, Reading& reading, JailDraft& 
         jail.logs[i].path = std::move(path);
     }
     drop_looked_up_fields(jail);
+    if (jail.share == Share::hits) check_shared(jail, reading);
     if (!jail.service.is_known()) jail.service.units = units_of(jail.journal);
     jail.rules.asks_program = !jail.ignorecommand.argv.empty();
     jail.rules.asks = !jail.ignore_names.empty() || jail.rules.asks_program;

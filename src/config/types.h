@@ -323,12 +323,16 @@ struct FleetTrust {
 struct FleetConfig {
     std::string join;  // file; empty: there is no fleet
     FleetTrust trust;
+    std::size_t outbox = 64;  // MiB of hits that no server has
     Place where;
 };
 // Bans of jails that this machine does not have belong here. It exists if there is a fleet.
 inline constexpr std::string_view fleet_jail = "fleet";
 // What a jail shares with the fleet.
-enum class Share : std::uint8_t { nothing, bans };
+enum class Share : std::uint8_t { nothing, bans, hits };
+// Of a jail that shares its hits: counting nodes keep all hits of findtime.
+inline constexpr std::uint32_t most_shared_maxretry = 10'000;
+inline constexpr Duration longest_shared_findtime = std::chrono::days(7);
 
 // What the jail's filter must have, for a key of the jail: a field that it captures, or a pattern.
 struct NeededName {

@@ -76,8 +76,8 @@ const std::array daemon_commands{
 
 Commands::Commands(CommandParts parts)
     : parts_(std::move(parts)),
-      tables_{daemon_commands,    ban_commands(),      history_commands(),
-              account_commands(), override_commands(), inherit_commands()} {}
+      tables_{daemon_commands,     ban_commands(),     history_commands(), account_commands(),
+              override_commands(), inherit_commands(), fleet_commands()} {}
 
 std::optional<Json> Commands::run(const std::string& name, const Json& arguments,
                                   const Reply& reply) {

@@ -19,6 +19,7 @@ namespace bandd {
 
 class Checkpointer;
 class Dispatch;
+class Fleet;
 class GeoDatabases;
 class Log;
 class Overrides;
@@ -39,6 +40,7 @@ struct CommandParts {
     Checkpointer& checkpointer;
     Overrides& overrides;
     Slices& slices;
+    const Fleet* fleet;  // null: this machine is in none
     std::function<Status()> status;
     std::function<Result<>()> reload;
     // Puts `overrides`, of which limits or allowed addresses have changed, into force. Gives the
@@ -74,6 +76,7 @@ std::span<const CommandRow> history_commands();
 std::span<const CommandRow> account_commands();
 std::span<const CommandRow> override_commands();
 std::span<const CommandRow> inherit_commands();
+std::span<const CommandRow> fleet_commands();
 
 // For the functions of the tables.
 inline constexpr std::size_t most_in_an_answer = 10'000;  // bans, accounts

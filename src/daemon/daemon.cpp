@@ -47,7 +47,11 @@ namespace {
 
 std::vector<JailRules> rules_of(const Config& config) {
     std::vector<JailRules> rules;
-    for (const JailConfig& jail : config.jails) rules.push_back(jail.rules);
+    for (const JailConfig& jail : config.jails) {
+        rules.push_back(jail.rules);
+        rules.back().tells_hits =
+            !config.fleet.join.empty() && jail.share == Share::hits && !jail.rules.simulate;
+    }
     return rules;
 }
 
@@ -178,6 +182,9 @@ Result<> Daemon::make_parts() {
                            },
                            [this](const Lines& lines, std::uint64_t count) {
                                health_->count_old(lines, count, now());
+                           },
+                           [this](ToldHit hit) {
+                               if (fleet_) fleet_->on_hit(hit);
                            }},
         [] { return now(); });
     restore_overrides();
@@ -226,6 +233,7 @@ CommandParts Daemon::command_parts() {
             *checkpointer_,
             *overrides_,
             *slices_,
+            fleet_.get(),
             [this] { return status(); },
             [this] { return reload(); },
             [this] { return renew_rules(now()); },
@@ -257,7 +265,7 @@ Status Daemon::status() const {
     return collect_status({options_.config, started_, config(), *engine_, *dispatch_, *pipeline_,
                            *opened_.sources, *answerer_, *programs_, *role_errors_,
                            *opened_.endpoints, *control_, log_, turns_, geoip_->blocks(), *ports_,
-                           checkpointer_->error()});
+                           checkpointer_->error(), fleet_.get()});
 }
 
 Result<> Daemon::listen() {

@@ -5,7 +5,9 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
+#include <sstream>
 
 #include "control/protocol.h"
 #include "core/base/printable.h"
@@ -19,18 +21,20 @@
 namespace bandd {
 namespace {
 
-constexpr std::string_view instance_row = "instance";
+constexpr std::string_view instance_row = "instance", out_row = "out", node_row = "node";
+// Numbers of messages with hits among all that are published.
+constexpr std::uint64_t hit_message = std::uint64_t{1} << 63U;
 // While the socket to bandd-fleet is full.
 constexpr Duration short_pause = std::chrono::milliseconds(20);
 // A refusal is said once in this time, each kind by itself; all are counted.
 constexpr Duration quiet_after_refusal = std::chrono::minutes(10);
 constexpr std::size_t longest_instance = 64, longest_version = 64;
 
-std::string random_instance() {
+// Without it two machines, or two lives of one, might be taken for one.
+std::uint64_t random_number() {
     std::uint64_t number = 0;
-    // Without it two machines might be taken for one.
     if (::getrandom(&number, sizeof number, 0) != sizeof number) std::abort();
-    return fmt::format("{:016x}", number);
+    return number;
 }
 
 std::string text_of(const Json& object, const char* key, std::size_t longest) {
@@ -56,39 +60,72 @@ Fleet::Fleet(Parts parts, Membership membership)
                     member_.begin_anew();
                     publishing_ = 0;
                     ticket_ = 0;
+                    for (auto& [number, out] : outbox_) out.under_way = false;
                     stuck_ = to_packet(ToFleet(membership_.access));
                     to_send_.clear();
                     next_heartbeat_ = {};
-                }}) {}
+                }}),
+      hiding_key_(hiding_key(membership_.key)) {}
 
 void Fleet::restore(const FleetRow& row) {
-    if (row.kind == instance_row && row.value)
+    if (row.kind == instance_row && row.value) {
         instance_ = *row.value;
-    else
-        member_.restore(row);
+    } else if (row.kind == node_row && row.value) {
+        std::istringstream words(*row.value);
+        for (std::string instance; words >> instance;) instances_[row.key].push_back(instance);
+    } else if (row.kind == out_row && row.value) {
+        std::uint64_t number = 0;
+        std::from_chars(row.key.data(), row.key.data() + row.key.size(), number);
+        outbox_bytes_ += row.value->size();
+        outbox_[number] = {*row.value};
+        next_out_ = std::max(next_out_, number + 1);
+    } else if (!member_.restore(row)) {
+        counter_.restore(row);
+    }
+}
+
+void Fleet::take_rows(std::vector<FleetRow>& rows, std::size_t most) {
+    member_.take_rows(rows, most);
+    counter_.take_rows(rows, most);
+    pack_hits(rows);
+    take_own_rows(rows);
 }
 
 void Fleet::take_own_rows(std::vector<FleetRow>& rows) {
     if (std::exchange(is_new_instance_, false))
         rows.push_back({std::string(instance_row), "", instance_});
+    for (const std::string& name : std::exchange(changed_instances_, {}))
+        rows.push_back(
+            {std::string(node_row), name, fmt::format("{}", fmt::join(instances_[name], " "))});
 }
 
 void Fleet::forget() {
     member_ = FleetMember(membership_.access.node, membership_.access.counting,
                           parts_.config.fleet.trust);
     instance_.clear();
+    counter_ = FleetCounter();
+    outbox_.clear();
+    outbox_bytes_ = 0;
 }
 
 void Fleet::mark_all_changed() {
     member_.mark_all_changed();
+    counter_.mark_all_changed();
+    out_written_ = 0;
+    for (const auto& [name, all] : instances_) changed_instances_.insert(name);
     is_new_instance_ = true;
 }
 
 void Fleet::begin(Instant now) {
     if (instance_.empty()) {
-        instance_ = random_instance();
+        instance_ = fmt::format("{:016x}", random_number());
         is_new_instance_ = true;
     }
+    counter_.restored();
+    on_disk_ = out_written_ = next_out_;
+    life_ = random_number();
+    // Of the streams it has read, it knows nothing any more.
+    lost_state_ = is_new_instance_ && membership_.access.counts();
     configure();
     // A failure is said, and it is tried again.
     [[maybe_unused]] auto started = process_.start(now);
@@ -103,6 +140,9 @@ void Fleet::configure() {
         const JailConfig& jail = parts_.config.jails[i];
         share_[jails[i]] = jail.share;
         witnesses_[jails[i]] = jail.witnesses;
+        rules_text_.resize(share_.size());
+        rules_text_[jails[i]] =
+            jail.share == Share::hits ? to_text(parts_.engine.rules(jails[i])) : "";
     }
     // Bans may belong to other jails here than before.
     remapping_ = true;
@@ -155,6 +195,75 @@ void Fleet::on_event(const Event& event) {
     lift(jail);
 }
 
+void Fleet::on_hit(const ToldHit& hit) {
+    if (hit.jail >= rules_text_.size() || rules_text_[hit.jail].empty()) return;
+    SharedHit told{hit.time, {life_, ++hit_number_}, hit.address, 0, hit.weight, 0};
+    if (!hit.value.empty())
+        told.value = hidden_value(hiding_key_, parts_.engine.rules(hit.jail).name, hit.value);
+    // While the state cannot be written.
+    if (fresh_count_ >= most_fresh_hits) {
+        ++counts_.hits_lost;
+        return;
+    }
+    ++fresh_count_;
+    fresh_hits_[hit.jail].push_back(told);
+    ++counts_.hits_told;
+}
+
+// With the checkpoint that has the lines as read.
+void Fleet::pack_hits(std::vector<FleetRow>& rows) {
+    for (auto& [jail, hits] : std::exchange(fresh_hits_, {}))
+        for (std::size_t first = 0; first < hits.size(); first += most_hits_of_batch) {
+            std::size_t count = std::min(most_hits_of_batch, hits.size() - first);
+            auto begin = hits.begin() + static_cast<std::ptrdiff_t>(first);
+            HitBatch batch{
+                life_, rules_text_[jail], {begin, begin + static_cast<std::ptrdiff_t>(count)}};
+            Out out{to_text(batch), count};
+            outbox_bytes_ += out.payload.size();
+            outbox_.emplace(next_out_++, std::move(out));
+        }
+    fresh_count_ = 0;
+    drop_oldest_hits(rows);
+    for (auto out = outbox_.lower_bound(out_written_); out != outbox_.end(); ++out)
+        rows.push_back({std::string(out_row), std::to_string(out->first), out->second.payload});
+    out_written_ = next_out_;
+    for (std::uint64_t number : std::exchange(done_, {}))
+        rows.push_back({std::string(out_row), std::to_string(number), {}});
+}
+
+void Fleet::drop_oldest_hits(std::vector<FleetRow>& rows) {
+    std::size_t most = parts_.config.fleet.outbox << 20U;
+    while (outbox_bytes_ > most && !outbox_.empty()) {
+        auto oldest = outbox_.begin();
+        if (counts_.hits_lost == 0)
+            parts_.log.write(
+                Severity::warning,
+                "fleet: the server is away for so long that the oldest hits are lost to "
+                "the other machines (\"outbox\" in \"fleet\"); they are counted");
+        counts_.hits_lost += std::max<std::size_t>(oldest->second.hits, 1);
+        outbox_bytes_ -= oldest->second.payload.size();
+        rows.push_back({std::string(out_row), std::to_string(oldest->first), {}});
+        outbox_.erase(oldest);
+    }
+}
+
+// Bans that the hits of all lead to.
+void Fleet::say_counted(Instant now) {
+    for (FleetCounter::Counted& one : counter_.take_changes()) {
+        Key key{one.jail, one.ban.prefix};
+        Instant until = one.gone ? one.ban.from : one.ban.until;
+        const BanWord* before = member_.words().word_of(key, member_.node(), true);
+        if (before == nullptr && until <= now) continue;  // it is over, and was never told
+        std::string reason = fmt::format("{} hits on {} machine{}", one.ban.hits, one.makers.size(),
+                                         one.makers.size() == 1 ? "" : "s");
+        member_.counted(key,
+                        {one.ban.from, until, one.ban.offence, one.ban.hits, std::move(reason)},
+                        std::move(one.makers), now);
+        to_refresh_.push_back(std::move(key));
+        parts_.changed();
+    }
+}
+
 // ---- what the fleet says
 
 void Fleet::refresh(const Key& key, Instant now, Outcome& outcome) {
@@ -187,6 +296,17 @@ std::optional<Fleet::Told> Fleet::told_of(const BanKey& ban, Instant now) const 
         if (auto others = elsewhere_.find(ban.prefix); others != elsewhere_.end())
             for (const std::string& name : others->second) consider(name);
     return told;
+}
+
+std::vector<Fleet::Told> Fleet::all_told_of(const Prefix& prefix, Instant now) const {
+    std::vector<Told> all;
+    auto consider = [&](const std::string& name) {
+        if (auto one = member_.ban_of({name, prefix}, now)) all.push_back({name, std::move(*one)});
+    };
+    for (JailIndex jail : parts_.engine.jails()) consider(parts_.engine.rules(jail).name);
+    if (auto others = elsewhere_.find(prefix); others != elsewhere_.end())
+        for (const std::string& name : others->second) consider(name);
+    return all;
 }
 
 void Fleet::refresh_at(JailIndex jail, const Prefix& prefix, Instant now, Outcome& outcome) {
@@ -247,17 +367,37 @@ void Fleet::on(const FleetMessage& message, Instant now) {
         parts_.changed();
     }
     if (message.subject.starts_with("node.")) return on_node(message, now);
+    if (message.subject.starts_with("hit.")) {
+        if (!membership_.access.counts() || message.ticket == 0) return;
+        counter_.hear(message);
+        last_hits_ = message.stored;
+        return;
+    }
     if (!message.subject.starts_with("ban.")) return;
     ++counts_.heard;
     auto heard = member_.hear(message, now);
     if (heard.refused) say_refusal(*heard.refused, message.subject, now);
     if (!heard.key) return;
     parts_.changed();
+    const BanWord* lift = member_.words().word_of(*heard.key, operator_name, false);
+    if (membership_.access.counts() && lift != nullptr &&
+        node_of_subject(message.subject) == operator_name)
+        counter_.pardon(heard.key->jail, {lift->stamp.time, heard.key->prefix});
     to_refresh_.push_back(std::move(*heard.key));
 }
 
 void Fleet::on(const FleetPublished& published, Instant) {
     if (published.id == 0) return;  // that it is there
+    if ((published.id & hit_message) != 0) {
+        auto out = outbox_.find(published.id & ~hit_message);
+        publishing_ -= std::min<std::size_t>(publishing_, 1);
+        if (out == outbox_.end()) return;
+        outbox_bytes_ -= out->second.payload.size();
+        done_.push_back(out->first);
+        outbox_.erase(out);
+        parts_.changed();
+        return;
+    }
     publishing_ -= std::min<std::size_t>(publishing_, 1);
     member_.published(published.id);
     parts_.changed();
@@ -266,7 +406,11 @@ void Fleet::on(const FleetPublished& published, Instant) {
 void Fleet::on(const FleetRefused& refused, Instant now) {
     if (refused.id == 0) return;
     publishing_ -= std::min<std::size_t>(publishing_, 1);
-    member_.refused(refused.id, now);
+    if ((refused.id & hit_message) == 0) return member_.refused(refused.id, now);
+    // Not at once: it would be refused again.
+    next_hits_ = now + FleetMember::pause;
+    if (auto out = outbox_.find(refused.id & ~hit_message); out != outbox_.end())
+        out->second.under_way = false;
 }
 
 void Fleet::on(const FleetState& state, Instant) {
@@ -334,7 +478,18 @@ void Fleet::on_node(const FleetMessage& message, Instant now) {
     }
     auto known = nodes_.find(*name);
     if (known == nodes_.end() && nodes_.size() >= most_nodes) return;
-    bool is_fresh = known != nodes_.end() && known->second.instance != node.instance;
+    auto before = instances_.find(*name);
+    bool is_other = before == instances_.end() || before->second.back() != node.instance;
+    // Two machines with one name take turns: neither is to get all again each time.
+    bool is_fresh = before != instances_.end() &&
+                    std::ranges::find(before->second, node.instance) == before->second.end();
+    if (is_other) {
+        auto& all = instances_[*name];
+        std::erase(all, node.instance);
+        all.push_back(node.instance);
+        if (all.size() > most_instances) all.erase(all.begin());
+        changed_instances_.insert(*name);
+    }
     bool is_away = node.clock > clock_tolerance || node.clock < -clock_tolerance;
     bool was_away = known != nodes_.end() && (known->second.clock > clock_tolerance ||
                                               known->second.clock < -clock_tolerance);
@@ -344,7 +499,7 @@ void Fleet::on_node(const FleetMessage& message, Instant now) {
                          "machine's own clock says so",
                          *name, node.clock / std::chrono::seconds(1));
     if (membership_.access.counts() && (known == nodes_.end() || is_fresh))
-        to_send_.push_back(FleetKeep{*name});
+        to_send_.push_back(FleetKeep{*name, is_fresh});
     nodes_[*name] = std::move(node);
 }
 
@@ -411,15 +566,32 @@ void Fleet::write_packets(Instant now) {
     }
     while (publishing_ < most_publishing / 2) {
         auto message = member_.next_publication();
-        if (!message) return;
+        if (!message) break;
         ++publishing_;
         if (!send(*message, now)) return;
+    }
+    write_hits(now);
+}
+
+// The oldest first; a few at a time, as they are large.
+void Fleet::write_hits(Instant now) {
+    if (!process_.is_running() || stuck_ || now < next_hits_) return;
+    std::size_t under_way = 0;
+    for (auto& [number, out] : outbox_) {
+        if (number >= on_disk_ || under_way >= most_hit_messages) return;
+        ++under_way;
+        if (std::exchange(out.under_way, true)) continue;
+        ++publishing_;
+        if (!send(FleetPublish{hit_message | number, hit_subject(member_.node()), out.payload},
+                  now))
+            return;
     }
 }
 
 void Fleet::settle(Ticket ticket, Instant now) {
-    if (ticket.process != process_.ends() || ticket.number == 0) return;
-    to_send_.push_back(FleetSettled{ticket.number});
+    on_disk_ = std::max(on_disk_, ticket.outbox);
+    if (ticket.process == process_.ends() && ticket.number > 0)
+        to_send_.push_back(FleetSettled{ticket.number});
     write_packets(now);
 }
 
@@ -440,12 +612,20 @@ void Fleet::on_turn(Instant now) {
         to_refresh_.pop_front();
     }
     if (!to_refresh_.empty()) parts_.loop.again();
+    if (membership_.access.counts()) {
+        // Later ones may have been stored meanwhile, if it is behind.
+        auto pending = pending_.find("HITS");
+        bool has_all = state_.connected && pending != pending_.end() && pending->second == 0;
+        if (has_all && now >= next_look_) counter_.on_time(now - most_ahead);
+        say_counted(now);
+    }
     if (now >= next_look_) {
         member_.on_time(now);
         next_look_ = now + FleetMember::pause;
     }
     if (state_.connected && now >= next_heartbeat_) {
         next_heartbeat_ = now + heartbeat;
+        if (std::exchange(lost_state_, false)) to_send_.push_back(FleetKeep{member_.node(), true});
         to_send_.push_back(FleetPublish{0, node_subject(member_.node()), own_words(now)});
     }
     write_packets(now);

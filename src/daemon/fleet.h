@@ -13,12 +13,15 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "config/types.h"
 #include "core/decide/decision.h"
+#include "fleet/counter.h"
+#include "fleet/hit_text.h"
 #include "fleet/member.h"
 #include "fleet/membership.h"
 #include "os/role_process.h"
@@ -70,21 +73,20 @@ class Fleet {
     void configure();
 
     void on_event(const Event& event);
+    void on_hit(const ToldHit& hit);
     // After the lines of a turn.
     void on_turn(Instant now);
     std::optional<Instant> next_deadline() const;
 
     // For a checkpoint; and, once it is written, what the server need not send again.
-    void take_rows(std::vector<FleetRow>& rows, std::size_t most) {
-        member_.take_rows(rows, most);
-        take_own_rows(rows);
-    }
-    std::size_t waiting_rows() const { return member_.waiting_rows(); }
+    void take_rows(std::vector<FleetRow>& rows, std::size_t most);
+    std::size_t waiting_rows() const { return member_.waiting_rows() + counter_.waiting_rows(); }
     void mark_all_changed();
     struct Ticket {
         std::uint64_t process = 0, number = 0;
+        std::uint64_t outbox = 0;  // messages with hits that are on disk
     };
-    Ticket ticket() const { return {process_.ends(), ticket_}; }
+    Ticket ticket() const { return {process_.ends(), ticket_, next_out_}; }
     void settle(Ticket ticket, Instant now);
 
     // For people.
@@ -102,15 +104,21 @@ class Fleet {
         std::uint64_t no_room = 0;     // ban_limit
         std::uint64_t not_shared = 0;  // of jails that share nothing here
         std::uint64_t unwitnessed = 0;
-        std::uint64_t clones = 0;  // messages of another machine with this node's name
+        std::uint64_t hits_told = 0;
+        std::uint64_t hits_lost = 0;  // for which there was no room in the outbox
+        std::uint64_t clones = 0;     // messages of another machine with this node's name
     };
     const Counts& counts() const { return counts_; }
+    const FleetCounter& counter() const { return counter_; }
+    std::size_t outbox_bytes() const { return outbox_bytes_; }
     // What the fleet says of a ban of this machine; nothing: it is this machine's alone.
     struct Told {
         std::string jail;
         FleetBan ban;
     };
     std::optional<Told> told_of(const BanKey& ban, Instant now) const;
+    // All that is banned of this very prefix, by jail.
+    std::vector<Told> all_told_of(const Prefix& prefix, Instant now) const;
 
   private:
     using Key = FleetMember::Key;
@@ -128,26 +136,53 @@ class Fleet {
     void on(const FleetProgress& progress, Instant now);
     void on_node(const FleetMessage& message, Instant now);
     void write_packets(Instant now);
+    void write_hits(Instant now);
+    static constexpr std::size_t most_hit_messages = 32;  // under way
     bool send(const ToFleet& said, Instant now);
     std::string own_words(Instant now) const;
     void take_own_rows(std::vector<FleetRow>& rows);
+    void pack_hits(std::vector<FleetRow>& rows);
+    void drop_oldest_hits(std::vector<FleetRow>& rows);
+    void say_counted(Instant now);
     void say_refusal(FleetMember::Refusal why, const std::string& subject, Instant now);
 
     Parts parts_;
     Membership membership_;
     FleetMember member_;
     RoleProcess process_;
-    std::optional<std::string> stuck_;  // a packet for which the socket had no room
-    std::deque<ToFleet> to_send_;       // but for words on bans
-    std::size_t publishing_ = 0;        // words without an answer
+    FleetCounter counter_;
+    SipKey hiding_key_;
+    // Hits go in messages, which are published once they are on disk: so a hit whose line is read
+    // again after a kill was told to nobody. They stay until the server has them.
+    struct Out {
+        std::string payload;
+        std::size_t hits = 0;
+        bool under_way = false;
+    };
+    std::map<JailIndex, std::vector<SharedHit>> fresh_hits_;
+    std::size_t fresh_count_ = 0;
+    static constexpr std::size_t most_fresh_hits = 1'000'000;
+    std::map<std::uint64_t, Out> outbox_;  // by number
+    std::vector<std::uint64_t> done_;      // numbers that the server has; their rows are to go
+    std::size_t outbox_bytes_ = 0;
+    std::uint64_t next_out_ = 1, on_disk_ = 1, out_written_ = 1;  // numbers: of the next one
+    std::uint64_t life_ = 0, hit_number_ = 0;
+    std::vector<std::string> rules_text_;  // by jail's number
+    std::optional<std::string> stuck_;     // a packet for which the socket had no room
+    std::deque<ToFleet> to_send_;          // but for words on bans
+    std::size_t publishing_ = 0;           // words without an answer
     bool readable_ = false;
     std::string instance_;  // of this state
-    bool is_new_instance_ = false;
+    bool is_new_instance_ = false, lost_state_ = false;
     std::uint64_t ticket_ = 0;
     FleetState state_;
     bool was_connected_ = false;
     std::map<std::string, std::uint64_t> pending_;  // by stream
     std::map<std::string, FleetNodeStatus> nodes_;
+    // By node: its states, the newest last.
+    std::map<std::string, std::vector<std::string>> instances_;
+    std::set<std::string> changed_instances_;
+    static constexpr std::size_t most_instances = 8;
     std::deque<Key> to_refresh_;
     // Jails, by prefix, whose bans lie in the jail `fleet` here.
     std::unordered_map<Prefix, std::vector<std::string>, PrefixHash> elsewhere_;
@@ -156,7 +191,8 @@ class Fleet {
     bool remapping_ = false;
     std::size_t remap_bucket_ = 0;
     std::optional<std::uint32_t> unsaid_slot_;  // of the engine's bans: where `say_unsaid` goes on
-    Instant next_heartbeat_, next_look_;
+    Instant next_heartbeat_, next_look_, next_hits_;
+    Instant last_hits_;  // when the server had the last ones that were heard
     std::map<FleetMember::Refusal, Instant> said_;
     Counts counts_;
 };

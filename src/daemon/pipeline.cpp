@@ -116,6 +116,8 @@ PartRead Pipeline::take(const Lines& lines, Instant begun) {
 void Pipeline::put(Outcome& outcome, Instant now) {
     for (const Question& question : std::exchange(outcome.questions, {}))
         listener_.on_question(question);
+    for (ToldHit& hit : std::exchange(outcome.told, {}))
+        if (listener_.on_told) listener_.on_told(std::move(hit));
     if (outcome.events.empty()) return;
     dispatch_.on_events(outcome.events, now);
     for (const Event& event : outcome.events) {

@@ -158,6 +158,9 @@ void warn_of_missing_users(const Config& config, const Account& account, Log& lo
 Result<> read_membership(Opened& opened) {
     const FleetConfig& fleet = opened.configuration.config.fleet;
     if (fleet.join.empty()) return {};
+    if (::access(find_own_program(role_program(Role::fleet)).c_str(), X_OK) != 0)
+        return fail("fleet", std::string(role_program(Role::fleet)) + " is not installed",
+                    "apt install bandd-fleet");
     auto text = read_text(fleet.join);
     if (!text)
         return fail("fleet: " + text.error().what, text.error().reason,

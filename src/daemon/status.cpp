@@ -12,6 +12,7 @@
 #include "core/decide/engine.h"
 #include "daemon/answerer.h"
 #include "daemon/endpoints.h"
+#include "daemon/fleet.h"
 #include "daemon/geoblocker.h"
 #include "daemon/pipeline.h"
 #include "daemon/service_ports.h"
@@ -140,6 +141,56 @@ const Row<All> of_daemon[] = {
      [](const All& from) { return from.endpoints.remote_counts().refused; }},
     {{"", "bandd_remote_requests_total", counter, "", "verdict=\"bad\""},
      [](const All& from) { return from.endpoints.remote_counts().bad; }},
+};
+
+constexpr auto refused = [](const Fleet& fleet, FleetMember::Refusal why) -> std::uint64_t {
+    return fleet.member().refused(why);
+};
+using Refusal = FleetMember::Refusal;
+
+const Row<Fleet> of_fleet[] = {
+    {{"", "bandd_fleet_connected", gauge, "1 while the fleet's server is there."},
+     [](const Fleet& fleet) -> std::uint64_t { return fleet.state().connected ? 1 : 0; }},
+    {{"", "bandd_fleet_known_bans", gauge, "Bans of all machines, some of them over."},
+     [](const Fleet& fleet) -> std::uint64_t { return fleet.member().words().size(); }},
+    {{"", "bandd_fleet_unpublished", gauge, "Words on bans that the server has not stored."},
+     [](const Fleet& fleet) -> std::uint64_t { return fleet.member().unpublished(); }},
+    {{"", "bandd_fleet_behind", gauge, "Messages that this machine has not read."},
+     [](const Fleet& fleet) { return fleet.behind(); }},
+    {{"", "bandd_fleet_adopted_total", counter, "Bans that began or changed by what others said."},
+     [](const Fleet& fleet) { return fleet.counts().adopted; }},
+    {{"", "bandd_fleet_exempt_total", counter,
+      "Bans of others of what is ignored here, or is this machine."},
+     [](const Fleet& fleet) { return fleet.counts().exempt; }},
+    {{"", "bandd_fleet_refused_total", counter, "Messages that were not taken.",
+      "why=\"malformed\""},
+     [](const Fleet& fleet) { return refused(fleet, Refusal::malformed); }},
+    {{"", "bandd_fleet_refused_total", counter, "", "why=\"not_his\""},
+     [](const Fleet& fleet) { return refused(fleet, Refusal::not_his); }},
+    {{"", "bandd_fleet_refused_total", counter, "", "why=\"jail\""},
+     [](const Fleet& fleet) { return refused(fleet, Refusal::jail); }},
+    {{"", "bandd_fleet_refused_total", counter, "", "why=\"too_long\""},
+     [](const Fleet& fleet) { return refused(fleet, Refusal::too_long); }},
+    {{"", "bandd_fleet_refused_total", counter, "", "why=\"too_wide\""},
+     [](const Fleet& fleet) { return refused(fleet, Refusal::too_wide); }},
+    {{"", "bandd_fleet_refused_total", counter, "", "why=\"too_often\""},
+     [](const Fleet& fleet) { return refused(fleet, Refusal::too_often); }},
+    {{"", "bandd_fleet_refused_total", counter, "", "why=\"too_many\""},
+     [](const Fleet& fleet) { return refused(fleet, Refusal::too_many); }},
+    {{"", "bandd_fleet_refused_total", counter, "", "why=\"no_room\""},
+     [](const Fleet& fleet) { return refused(fleet, Refusal::no_room); }},
+    {{"", "bandd_fleet_hits_told_total", counter, "Hits that other machines are told of."},
+     [](const Fleet& fleet) { return fleet.counts().hits_told; }},
+    {{"", "bandd_fleet_hits_lost_total", counter, "Hits for which the outbox had no room."},
+     [](const Fleet& fleet) { return fleet.counts().hits_lost; }},
+    {{"", "bandd_fleet_outbox_bytes", gauge, "Hits that the server has not stored."},
+     [](const Fleet& fleet) -> std::uint64_t { return fleet.outbox_bytes(); }},
+    {{"", "bandd_fleet_hits_counted_total", counter, "Hits of all machines, on a counting one."},
+     [](const Fleet& fleet) { return fleet.counter().counts().counted; }},
+    {{"", "bandd_fleet_hits_late_total", counter, "Hits that came too late to count."},
+     [](const Fleet& fleet) { return fleet.counter().counts().too_late; }},
+    {{"", "bandd_fleet_clones_total", counter, "Messages of another machine with this one's name."},
+     [](const Fleet& fleet) { return fleet.counts().clones; }},
 };
 
 // A jail, and how many of its bans are in which state.
@@ -390,6 +441,9 @@ Status collect_status(const StatusSources& from) {
     status.started = from.started;
     status.state_error = from.state_error;
     status.numbers = read_rows(of_daemon, from);
+    if (from.fleet != nullptr)
+        for (const Number& number : read_rows(of_fleet, *from.fleet))
+            status.numbers.push_back(number);
     status.jails = status_of_jails(from);
     for (const auto& [name, counts] : from.pipeline.counts_by_source())
         status.sources.push_back({name, read_rows(of_source, counts)});

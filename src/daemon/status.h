@@ -27,6 +27,7 @@ class Dispatch;
 struct GeoblockReport;
 class Endpoints;
 class Engine;
+class Fleet;
 class Log;
 class Pipeline;
 class Programs;
@@ -54,6 +55,7 @@ struct StatusSources {
     const GeoblockReport& geoblocks;
     const ServicePorts& ports;
     const std::optional<Error>& state_error;
+    const Fleet* fleet;  // null: there is none
 };
 
 // What a number is called, by each printer.

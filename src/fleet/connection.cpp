@@ -428,8 +428,18 @@ class FleetConnection::Work {
 
     void keep(const FleetKeep& keep) {
         if (!access_.counts() || !is_known_or_has_room(keep.node)) return;
-        for (const FleetStream& stream : fleet_streams)
-            if (!stream.for_counting) ask_for_consumer(stream, keep.node);
+        for (const FleetStream& stream : fleet_streams) {
+            if (stream.for_counting && !counts(keep.node)) continue;
+            // The server does one after the other.
+            if (keep.anew)
+                to_ask_.push_back(
+                    {fmt::format("$JS.API.CONSUMER.DELETE.{}.{}", stream.name, to_token(keep.node)),
+                     {},
+                     nullptr,
+                     {},
+                     true});
+            ask_for_consumer(stream, keep.node);
+        }
     }
 
   private:
@@ -455,8 +465,12 @@ class FleetConnection::Work {
         std::string subject, body;
         const FleetStream* made_stream = nullptr;  // it makes this one; else a consumer
         Clock::time_point until;
+        bool may_fail = false;
     };
 
+    bool counts(const std::string& node) const {
+        return std::ranges::find(access_.counting, node) != access_.counting.end();
+    }
     std::string answer_at(char kind, std::uint64_t number) const {
         return fmt::format("{}{}.{}", wire_.answers(), kind, number);
     }
@@ -723,9 +737,9 @@ class FleetConnection::Work {
         Request request = std::move(found->second);
         asked_.erase(found);
         ServerError error = error_in(heard.payload);
-        bool there = (error.code == 0 && heard.status.empty()) || error.code == stream_exists ||
-                     error.code == consumer_exists || error.code == consumer_exists_too ||
-                     error.code == consumer_unlike;
+        bool there = request.may_fail || (error.code == 0 && heard.status.empty()) ||
+                     error.code == stream_exists || error.code == consumer_exists ||
+                     error.code == consumer_exists_too || error.code == consumer_unlike;
         if (!there) {
             trouble_ = request.subject + ": " +
                        (error.why.empty() ? "JetStream does not answer" : error.why);
@@ -739,8 +753,7 @@ class FleetConnection::Work {
             return;
         }
         for (const std::string& node : kept_)
-            if (!request.made_stream->for_counting ||
-                std::ranges::find(access_.counting, node) != access_.counting.end())
+            if (!request.made_stream->for_counting || counts(node))
                 ask_for_consumer(*request.made_stream, node);
     }
 

@@ -90,7 +90,7 @@ struct Write {
         return Writer(settled_word).number(said.ticket).done();
     }
     std::string operator()(const FleetKeep& said) const {
-        return Writer(keep_word).text(said.node).done();
+        return Writer(keep_word).text(said.node).number(said.anew ? 1 : 0).done();
     }
     std::string operator()(const FleetMessage& said) const {
         return Writer(message_word)
@@ -155,6 +155,7 @@ std::optional<ToFleet> parse_to_fleet(std::string_view packet) {
     }
     if (word == keep_word) {
         FleetKeep said{reader.text(longest_fleet_name)};
+        said.anew = reader.number() == 1;
         return if_whole<ToFleet>(reader, std::move(said));
     }
     return {};

@@ -45,6 +45,7 @@ struct FleetSettled {
 // anew: consumers that nobody used for a week are gone.
 struct FleetKeep {
     std::string node;
+    bool anew = false;  // its state was lost: it is to get all again
     bool operator==(const FleetKeep&) const = default;
 };
 using ToFleet = std::variant<FleetAccess, FleetPublish, FleetSettled, FleetKeep>;

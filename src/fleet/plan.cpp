@@ -74,6 +74,8 @@ Rights rights_of_node(const FleetNode& node) {
             rights.publish.push_back(fmt::format("$JS.API.STREAM.CREATE.{}", stream.name));
             rights.publish.push_back(
                 fmt::format("$JS.API.CONSUMER.DURABLE.CREATE.{}.*", stream.name));
+            // Of a node that lost its state.
+            rights.publish.push_back(fmt::format("$JS.API.CONSUMER.DELETE.{}.*", stream.name));
         }
     rights.subscribe = {fmt::format("r.{}.>", token), "ban.>", "node.>"};
     return rights;

@@ -15,7 +15,7 @@ using Json = nlohmann::json;
 
 constexpr std::array kinds{"decided", "counted", "lifted"};
 // Of times: those of people live between 1970 and 10,000 years later.
-constexpr std::int64_t last_time = 400'000'000'000'000'000;
+constexpr std::int64_t latest_time = 400'000'000'000'000'000;
 
 std::optional<std::int64_t> whole_number(const Json& object, const char* key, std::int64_t most) {
     auto found = object.find(key);
@@ -72,7 +72,7 @@ std::optional<BanWord> parse_ban_word(std::string_view text, std::string_view no
     auto known = std::ranges::find(kinds, kind->get_ref<const std::string&>());
     if (known == kinds.end()) return {};
     word.kind = static_cast<BanWord::Kind>(known - kinds.begin());
-    auto at = whole_number(object, "at", last_time / 1000);
+    auto at = whole_number(object, "at", latest_time / 1000);
     auto counter = whole_number(object, "n", UINT32_MAX);
     if (!at || !counter) return {};
     word.stamp = {{*at * 1000}, static_cast<std::uint32_t>(*counter), std::string(node)};
@@ -80,8 +80,8 @@ std::optional<BanWord> parse_ban_word(std::string_view text, std::string_view no
         word.from = word.until = word.stamp.time;
         return word;
     }
-    auto from = whole_number(object, "from", last_time);
-    auto until = whole_number(object, "until", last_time);
+    auto from = whole_number(object, "from", latest_time);
+    auto until = whole_number(object, "until", latest_time);
     auto offence = whole_number(object, "offence", UINT32_MAX);
     auto hits = whole_number(object, "hits", UINT32_MAX);
     bool for_ever = object.find("until") == object.end();

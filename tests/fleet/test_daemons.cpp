@@ -188,6 +188,94 @@ TEST_CASE("who comes later gets what there is; a jail that it does not have is `
     CHECK(mx2.json("bans --jail fleet")["bans"].empty());
 }
 
+TEST_CASE("hits on several machines are counted together, however they are killed") {
+    auto site = Site::make();
+    if (!site) return;
+    site->fleet.start();
+    for (const char* name : Site::names) {
+        site->configure(name, "    maxretry: 4\n    share: hits\n");
+        // A second maxretry: the later one counts.
+        std::string config = read_file((*site)[name].dir / "bandd.yaml");
+        config.erase(config.find("    maxretry: 2\n"), 16);
+        write_file((*site)[name].dir / "bandd.yaml", config);
+        (*site)[name].start();
+    }
+    site->hit("mx1", "198.51.100.7", 2);
+    site->hit("mx2", "198.51.100.7", 1);
+    site->hit("gate", "198.51.100.8", 3);
+    sleep(3);
+    CHECK((*site)["gate"].json("bans")["bans"].empty());
+    // Whoever is killed reads again, and counts nothing twice.
+    for (const char* name : Site::names) {
+        (*site)[name].daemon.stop(SIGKILL);
+        (*site)[name].start();
+    }
+    sleep(4);
+    CHECK((*site)["mx1"].json("bans")["bans"].empty());
+    site->hit("mx2", "198.51.100.7", 1);
+    CHECK(site->all_get("198.51.100.7"));
+    CHECK(
+        (*site)["mx1"].bans_become("198.51.100.7 4 hits on 2 machines (gate)\n", {"ip", "reason"}));
+    CHECK_FALSE((*site)["mx1"].holds("198.51.100.8"));
+    CHECK((*site)["gate"].daemon.log().find("violation") == std::string::npos);
+}
+
+TEST_CASE("the operator lifts a ban of all machines, and hits before it count nowhere") {
+    auto site = Site::make();
+    if (!site) return;
+    site->start_all();
+    site->hit("mx1", "198.51.100.7");
+    site->hit("mx2", "198.51.100.7");
+    REQUIRE(site->all_get("198.51.100.7"));
+    auto& mx1 = (*site)["mx1"];
+    Ran ran = sh(built("bandctl") + " -c " + mx1.dir.path() +
+                 " fleet unban 198.51.100.7 --directory " + site->fleet.fleet);
+    INFO(ran.out);
+    CHECK(ran.code == 0);
+    CHECK(site->all_lose("198.51.100.7"));
+    site->hit("mx1", "198.51.100.7");
+    CHECK(site->all_get("198.51.100.7"));
+}
+
+TEST_CASE("fleet status tells how the fleet is, and who is in it") {
+    auto site = Site::make();
+    if (!site) return;
+    site->start_all();
+    site->hit("mx1", "198.51.100.7");
+    REQUIRE(site->all_get("198.51.100.7"));
+    auto& mx2 = (*site)["mx2"];
+    CHECK(wait_for([&] { return mx2.json("fleet status")["nodes"].size() == 3; }));
+    Json status = mx2.json("fleet status");
+    CAPTURE(status.dump());
+    CHECK(status["fleet"] == "shop");
+    CHECK(status["node"] == "mx2");
+    CHECK(status["connected"] == true);
+    CHECK(status["known"] == 1);
+    CHECK(status["adopted"] == 1);
+    CHECK(status["unpublished"] == 0);
+    std::string text = mx2.daemon.ctl("fleet status").out;
+    CHECK(has(text, "fleet shop, node mx2"));
+    CHECK(has(text, "connected to 10.9.0.1:4222"));
+    site->fleet.server.kill();
+    CHECK(wait_for([&] { return has(mx2.daemon.ctl("fleet status").out, "not connected"); }));
+}
+
+TEST_CASE("who loses its state gets all bans again") {
+    auto site = Site::make();
+    if (!site) return;
+    site->start_all();
+    for (const char* ip : {"198.51.100.1", "198.51.100.2"}) {
+        site->hit("mx1", ip);
+        REQUIRE(site->all_get(ip));
+    }
+    auto& mx2 = (*site)["mx2"];
+    mx2.daemon.stop(SIGKILL);
+    must("rm -rf " + (mx2.dir / "run") + " && ip netns exec mx2 nft flush ruleset");
+    mx2.start();
+    CHECK(mx2.gets("198.51.100.1", 60));
+    CHECK(mx2.gets("198.51.100.2"));
+}
+
 TEST_CASE("what a machine ignores, and a jail that shares nothing, are not banned there") {
     auto site = Site::make();
     if (!site) return;

@@ -133,8 +133,18 @@ struct AccountOver {
 
 using Event = std::variant<Found, Ignored, Banned, Extended, Unbanned, LoggedIn, AccountOver>;
 
+// A hit that counts, of a jail that shares its hits with other machines.
+struct ToldHit {
+    JailIndex jail = 0;
+    Address address;
+    Instant time;
+    std::uint32_t weight = 1;
+    std::string value;  // of what `count: distinct` tells apart
+};
+
 struct Outcome {
     std::vector<Event> events;
+    std::vector<ToldHit> told;
     std::vector<Question> questions;  // one can be asked again while it waits for its answer
 };
 

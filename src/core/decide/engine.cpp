@@ -266,8 +266,9 @@ void Engine::count_by_address(JailIndex index, const Counted& hit, Instant at,
     const JailRules& rules = jail.rules;
     const Address& address = hit.address;
     std::uint64_t value = hit.weighed != nullptr ? hit.weighed->value : 0;
+    std::optional<std::string> counted;
     if (rules.distinct && hit.weighed == nullptr) {
-        auto counted = jail.distinct_value(subject);
+        counted = jail.distinct_value(subject);
         if (!counted) return ignore(index, address, at, Ignored::Why::nothing_to_count, outcome);
         value = hash64(*counted);
     }
@@ -281,6 +282,8 @@ void Engine::count_by_address(JailIndex index, const Counted& hit, Instant at,
             return ask_if_exempt(index, hit, at, outcome);
     }
     ++jail.counts.hits;
+    if (rules.tells_hits)
+        outcome.told.push_back({index, address, at, weight, std::move(counted).value_or("")});
     if (count_to_ban(index, prefix, at, hit, outcome)) return;
     bool escalates = jail.escalation.escalates(prefix);
     if (escalates && count_to_wider_ban(index, prefix, at, hit, outcome)) return;

@@ -77,6 +77,7 @@ struct JailRules {
     bool fed_by_access = false;  // logins that failed, as those who ask about them tell
     // What its filter finds are logins: they count to the accounts, and lead to no ban.
     bool logins = false;
+    bool tells_hits = false;  // to other machines: `Outcome::told`
     std::uint32_t maxmatches = 10;
     std::size_t track_limit = 1'000'000;
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/base/dump.h"
 #include "core/decide/engine.h"
 #include "core/fleet/stamp.h"
 
@@ -21,8 +22,10 @@ JailRules deciding_part(JailRules rules) {
     rules.where.reset();
     rules.weights.clear();
     rules.asks = rules.asks_program = rules.reverse_lookup = false;
-    rules.simulate = rules.fed_by_bans = rules.fed_by_access = false;
+    rules.simulate = rules.fed_by_bans = rules.fed_by_access = rules.tells_hits = false;
     rules.maxmatches = 0;
+    // Of other jails nothing is known here.
+    rules.bantime.all_jails = false;
     return rules;
 }
 
@@ -218,6 +221,7 @@ SharedJail::Taken SharedJail::add(const SharedHit& hit, Instant now) {
     if (at != group.hits.end() && at->order() == hit.order()) return Taken::known;
     bool last = at == group.hits.end();
     group.hits.insert(at, hit);
+    changed_.insert(name);
     group.weight += hit.weight;
     ++hits_;
     bool can_ban = group.decided || group.weight >= fewest_;
@@ -247,6 +251,7 @@ bool SharedJail::remove(const Address& address, const HitId& id, Instant now) {
     group.weight -= hit->weight;
     group.hits.erase(hit);
     --hits_;
+    changed_.insert(name);
     decide(name, group);
     plan(name, group);
     return true;
@@ -303,6 +308,7 @@ void SharedJail::decide(const Prefix& name, Group& group) {
             changes_.push_back({ban, false});
     }
     decided->bans = std::move(fresh);
+    changed_.insert(name);
     if (!decided->empty()) group.decided = std::move(decided);
 }
 
@@ -316,6 +322,7 @@ void SharedJail::erase_hits(Group& group, std::size_t count) {
 // Hits before `horizon` are all there.
 void SharedJail::settle(const Prefix& name, Instant now) {
     Group& group = groups_.at(name);
+    changed_.insert(name);
     Instant horizon = now - lateness_;
     auto before = [&](Instant time) {
         auto at = std::ranges::lower_bound(group.hits, time, {}, &SharedHit::time);
@@ -394,11 +401,217 @@ bool SharedJail::make_room() {
         }
         hits_ -= group->second.hits.size();
         evicted_ += group->second.hits.size();
+        changed_.insert(group->first);
         groups_.erase(group);
         row = due_.erase(row);
         if (hits_ < limits_.hits) return true;
     }
     return hits_ < limits_.hits;
+}
+
+// ---- as bytes
+
+namespace {
+
+constexpr std::int64_t dump_version = 1;
+
+void put_prefix(std::string& out, const Prefix& prefix) { put(out, to_string(prefix)); }
+Prefix take_prefix(DumpReader& in) {
+    auto prefix = parse_prefix(in.text());
+    if (!prefix) in.good = false;
+    return prefix.value_or(Prefix{});
+}
+template <class Number>
+Number take_number(DumpReader& in) {
+    return static_cast<Number>(in.number());
+}
+void put_value(std::string& out, std::uint64_t value) {
+    put(out, static_cast<std::int64_t>(value));
+}
+
+void put_hits(std::string& out, const std::vector<SharedHit>& hits) {
+    put_value(out, hits.size());
+    for (const SharedHit& hit : hits) {
+        put(out, hit.time.us);
+        put_value(out, hit.id.high);
+        put_value(out, hit.id.low);
+        put_prefix(out, make_prefix(hit.address, hit.address.bits()));
+        put_value(out, hit.value);
+        put_value(out, hit.weight);
+        put_value(out, hit.node);
+    }
+}
+std::vector<SharedHit> take_hits(DumpReader& in) {
+    std::vector<SharedHit> hits;
+    for (std::size_t left = in.count(); left > 0 && in.good; --left) {
+        SharedHit hit;
+        hit.time.us = in.number();
+        hit.id.high = take_number<std::uint64_t>(in);
+        hit.id.low = take_number<std::uint64_t>(in);
+        hit.address = take_prefix(in).network;
+        hit.value = take_number<std::uint64_t>(in);
+        hit.weight = take_number<std::uint32_t>(in);
+        hit.node = take_number<NodeIndex>(in);
+        hits.push_back(hit);
+    }
+    return hits;
+}
+
+void put_bans(std::string& out, const std::vector<SharedBan>& bans) {
+    put_value(out, bans.size());
+    for (const SharedBan& ban : bans) {
+        put_prefix(out, ban.prefix);
+        put(out, ban.from.us);
+        put(out, ban.until.us);
+        put_value(out, ban.offence);
+        put_value(out, ban.hits);
+        put_value(out, ban.nodes.size());
+        for (NodeIndex node : ban.nodes) put_value(out, node);
+    }
+}
+std::vector<SharedBan> take_bans(DumpReader& in) {
+    std::vector<SharedBan> bans;
+    for (std::size_t left = in.count(); left > 0 && in.good; --left) {
+        SharedBan ban;
+        ban.prefix = take_prefix(in);
+        ban.from.us = in.number();
+        ban.until.us = in.number();
+        ban.offence = take_number<std::uint32_t>(in);
+        ban.hits = take_number<std::uint32_t>(in);
+        for (std::size_t nodes = in.count(); nodes > 0 && in.good; --nodes)
+            ban.nodes.push_back(take_number<NodeIndex>(in));
+        bans.push_back(std::move(ban));
+    }
+    return bans;
+}
+
+// Of the engine's memory: its jail is number 0, and nobody asks for stories.
+void put_memory(std::string& out, const Changes& memory) {
+    put_value(out, memory.bans.size());
+    for (const Ban& ban : memory.bans) {
+        put_prefix(out, ban.key.prefix);
+        put(out, ban.from.us);
+        put(out, ban.until.us);
+        put_value(out, ban.offence);
+        put_value(out, ban.hits);
+    }
+    put_value(out, memory.windows.size());
+    for (const WindowChange& window : memory.windows) {
+        put_prefix(out, window.key.prefix);
+        put_value(out, window.times.size());
+        for (Instant time : window.times) put(out, time.us);
+        put_value(out, window.values.size());
+        for (std::uint64_t value : window.values) put_value(out, value);
+    }
+    put_value(out, memory.offences.size());
+    for (const auto& [key, offences] : memory.offences) {
+        put_prefix(out, key.prefix);
+        put_value(out, offences.count);
+        put(out, offences.last.us);
+    }
+}
+Changes take_memory(DumpReader& in) {
+    Changes memory;
+    static const auto no_story = std::make_shared<const Story>();
+    for (std::size_t left = in.count(); left > 0 && in.good; --left) {
+        Ban ban;
+        ban.key = {0, take_prefix(in)};
+        ban.from.us = in.number();
+        ban.until.us = in.number();
+        ban.offence = take_number<std::uint32_t>(in);
+        ban.hits = take_number<std::uint32_t>(in);
+        ban.story = no_story;
+        memory.bans.push_back(std::move(ban));
+    }
+    for (std::size_t left = in.count(); left > 0 && in.good; --left) {
+        WindowChange window;
+        window.key = {0, take_prefix(in)};
+        for (std::size_t times = in.count(); times > 0 && in.good; --times)
+            window.times.push_back({in.number()});
+        for (std::size_t values = in.count(); values > 0 && in.good; --values)
+            window.values.push_back(take_number<std::uint64_t>(in));
+        memory.windows.push_back(std::move(window));
+    }
+    for (std::size_t left = in.count(); left > 0 && in.good; --left) {
+        BanKey key{0, take_prefix(in)};
+        Offences offences;
+        offences.count = take_number<std::uint32_t>(in);
+        offences.last.us = in.number();
+        memory.offences.emplace_back(key, offences);
+    }
+    return memory;
+}
+
+}  // namespace
+
+std::vector<SharedJail::Row> SharedJail::take_rows(std::size_t most) {
+    std::vector<Row> rows;
+    for (; most > 0 && !changed_.empty(); --most) {
+        Row row{*changed_.begin(), {}};
+        changed_.erase(changed_.begin());
+        if (auto found = groups_.find(row.group); found != groups_.end()) {
+            std::string& bytes = row.bytes.emplace();
+            put(bytes, dump_version);
+            put_hits(bytes, found->second.hits);
+            put_value(bytes, found->second.decided ? 1 : 0);
+            if (const auto& decided = found->second.decided) {
+                put(bytes, decided->settled.at.us);
+                put_memory(bytes, decided->settled.memory);
+                put_bans(bytes, decided->settled.bans);
+                put_hits(bytes, decided->settled.last);
+            }
+        }
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+void SharedJail::mark_all_changed() {
+    for (const auto& [name, group] : groups_) changed_.insert(name);
+}
+
+std::string SharedJail::pardons() const {
+    std::string bytes;
+    put_value(bytes, pardons_.size());
+    for (const Pardon& pardon : pardons_) {
+        put(bytes, pardon.at.us);
+        put_prefix(bytes, pardon.prefix);
+    }
+    return bytes;
+}
+
+void SharedJail::restore_pardons(std::string_view bytes) {
+    DumpReader in{bytes};
+    pardons_.clear();
+    for (std::size_t left = in.count(); left > 0 && in.good; --left) {
+        Instant at{in.number()};
+        pardons_.push_back({at, take_prefix(in)});
+    }
+    std::ranges::sort(pardons_);
+}
+
+bool SharedJail::restore(const Prefix& name, std::string_view bytes) {
+    DumpReader in{bytes};
+    if (in.number() != dump_version || groups_.contains(name)) return false;
+    Group group;
+    group.hits = take_hits(in);
+    if (in.number() == 1) {
+        group.decided = std::make_unique<Decided>();
+        Settled& settled = group.decided->settled;
+        settled.at.us = in.number();
+        settled.memory = take_memory(in);
+        settled.bans = take_bans(in);
+        settled.last = take_hits(in);
+    }
+    if (!in.good || !std::is_sorted(group.hits.begin(), group.hits.end())) return false;
+    for (const SharedHit& hit : group.hits) group.weight += hit.weight;
+    if (group.decided)
+        group.decided->bans =
+            decide_group(rules_, group.decided->settled, group.hits, pardons_of(name));
+    hits_ += group.hits.size();
+    Group& there = groups_.emplace(name, std::move(group)).first->second;
+    plan(name, there);
+    return true;
 }
 
 std::vector<SharedBan> SharedJail::bans() const {

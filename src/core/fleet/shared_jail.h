@@ -20,7 +20,10 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -104,6 +107,20 @@ class SharedJail {
     };
     std::vector<Change> take_changes() { return std::exchange(changes_, {}); }
 
+    // For a checkpoint: groups that changed since the last call, about `most`; opaque bytes, nothing
+    // if a group is gone. Pardons are a thing of their own, to be restored first.
+    struct Row {
+        Prefix group;
+        std::optional<std::string> bytes;
+    };
+    std::vector<Row> take_rows(std::size_t most);
+    std::size_t waiting_rows() const { return changed_.size(); }
+    void mark_all_changed();
+    std::string pardons() const;
+    void restore_pardons(std::string_view bytes);
+    // False: that is no group.
+    bool restore(const Prefix& group, std::string_view bytes);
+
     // Those that are in force, or may change yet.
     std::vector<SharedBan> bans() const;
     const JailRules& rules() const { return rules_; }
@@ -148,6 +165,7 @@ class SharedJail {
     std::vector<Pardon> pardons_;  // in the order of time
     std::multimap<Instant, Prefix> due_;
     std::vector<Change> changes_;
+    std::unordered_set<Prefix, PrefixHash> changed_;  // groups
     std::uint64_t evicted_ = 0;
 };
 
