@@ -254,6 +254,9 @@ void Fleet::say_counted(Instant now) {
         Instant until = one.gone ? one.ban.from : one.ban.until;
         const BanWord* before = member_.words().word_of(key, member_.node(), true);
         if (before == nullptr && until <= now) continue;  // it is over, and was never told
+        bool told = before != nullptr && before->from == one.ban.from && before->until == until &&
+                    before->offence == one.ban.offence && before->makers == one.makers;
+        if (told) continue;
         std::string reason = fmt::format("{} hits on {} machine{}", one.ban.hits, one.makers.size(),
                                          one.makers.size() == 1 ? "" : "s");
         member_.counted(key,

@@ -93,14 +93,25 @@ void FleetCounter::on_time(Instant now) {
 }
 
 std::vector<FleetCounter::Counted> FleetCounter::take_changes() {
-    std::vector<Counted> all;
+    std::map<std::pair<std::string, Prefix>, SharedBan> changed;
     for (auto& [text, counting] : jails_)
-        for (SharedJail::Change& change : counting.jail.take_changes()) {
-            Counted one{counting.jail.rules().name, std::move(change.ban), {}, change.gone};
-            for (NodeIndex node : one.ban.nodes) one.makers.push_back(nodes_.at(node));
-            std::ranges::sort(one.makers);
-            all.push_back(std::move(one));
-        }
+        for (SharedJail::Change& change : counting.jail.take_changes())
+            changed.insert_or_assign({counting.jail.rules().name, change.ban.prefix},
+                                     std::move(change.ban));
+    std::vector<Counted> all;
+    for (auto& [key, ban] : changed) {
+        const auto& [jail, prefix] = key;
+        const SharedBan* longest = nullptr;
+        for (const auto& [text, counting] : jails_)
+            if (counting.jail.rules().name == jail)
+                if (const SharedBan* last = counting.jail.last_of(prefix);
+                    last != nullptr && (longest == nullptr || last->until > longest->until))
+                    longest = last;
+        Counted one{jail, longest == nullptr ? std::move(ban) : *longest, {}, longest == nullptr};
+        for (NodeIndex node : one.ban.nodes) one.makers.push_back(nodes_.at(node));
+        std::ranges::sort(one.makers);
+        all.push_back(std::move(one));
+    }
     return all;
 }
 

@@ -41,10 +41,11 @@ class FleetCounter {
     // Settles what is due. `now`: all that the server stored until then was heard.
     void on_time(Instant now);
 
-    // A ban that came, changed or went, by name; in the order in which they were decided.
+    // What changed since the last call: what a prefix of a jail comes to now. Of machines whose
+    // rules differ it is the ban that lasts longest.
     struct Counted {
         std::string jail;
-        SharedBan ban;
+        SharedBan ban;  // gone: the one that was withdrawn
         std::vector<std::string> makers;
         bool gone = false;
     };

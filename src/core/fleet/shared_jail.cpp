@@ -614,6 +614,15 @@ bool SharedJail::restore(const Prefix& name, std::string_view bytes) {
     return true;
 }
 
+const SharedBan* SharedJail::last_of(const Prefix& prefix) const {
+    auto group = groups_.find(group_of(prefix.network));
+    if (group == groups_.end() || !group->second.decided) return nullptr;
+    const SharedBan* last = nullptr;
+    for (const SharedBan& ban : group->second.decided->bans)
+        if (ban.prefix == prefix && (last == nullptr || ban.from > last->from)) last = &ban;
+    return last;
+}
+
 std::vector<SharedBan> SharedJail::bans() const {
     std::vector<SharedBan> all;
     for (const auto& [name, group] : groups_)

@@ -121,6 +121,8 @@ class SharedJail {
     // False: that is no group.
     bool restore(const Prefix& group, std::string_view bytes);
 
+    // The last one of a prefix that is known; null: none is.
+    const SharedBan* last_of(const Prefix& prefix) const;
     // Those that are in force, or may change yet.
     std::vector<SharedBan> bans() const;
     const JailRules& rules() const { return rules_; }

@@ -4,6 +4,7 @@
 // the rules, and knows nothing of bandd's engine.
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <random>
 
 #include "core/fleet/shared_jail.h"
@@ -270,9 +271,25 @@ TEST_CASE("in any order, doubled and late, what a fleet decides is what one mach
         std::ranges::shuffle(arrivals, random);
         std::ranges::stable_sort(arrivals, {}, &Arrival::at);
 
-        SharedJail jail(some, seconds(lateness));
+        auto jail_held = std::make_unique<SharedJail>(some, seconds(lateness));
+        std::map<Prefix, std::string> state;  // groups, as a state on disk has them
+        auto begin_anew = [&] {
+            for (SharedJail::Row& row : jail_held->take_rows(SIZE_MAX)) {
+                if (row.bytes)
+                    state[row.group] = std::move(*row.bytes);
+                else
+                    state.erase(row.group);
+            }
+            std::string pardoned = jail_held->pardons();
+            jail_held = std::make_unique<SharedJail>(some, seconds(lateness));
+            jail_held->restore_pardons(pardoned);
+            for (const auto& [group, bytes] : state) REQUIRE(jail_held->restore(group, bytes));
+            CHECK(jail_held->take_changes().empty());
+        };
         Heard heard;
         for (const Arrival& arrival : arrivals) {
+            if (up_to(20) == 0) begin_anew();
+            SharedJail& jail = *jail_held;
             Instant now = at(arrival.at);
             if (arrival.hit) {
                 auto taken = jail.add(*arrival.hit, now);
@@ -285,6 +302,7 @@ TEST_CASE("in any order, doubled and late, what a fleet decides is what one mach
             heard.hear(changes);
             if (up_to(3) == 0) jail.on_time(now);
         }
+        SharedJail& jail = *jail_held;
         settled += written.size() - jail.hits();
 
         Oracle oracle{some, {}};
