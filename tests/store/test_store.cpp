@@ -278,6 +278,7 @@ TEST_CASE("store: a state that an older bandd wrote is brought up to date, and l
     CHECK(
         sqlite3_exec(raw,
                      "DROP TABLE accounts; ALTER TABLE windows DROP COLUMN vals; DROP TABLE files;"
+                     "DROP TABLE fleet;"
                      "CREATE TABLE positions(device INTEGER, inode INTEGER, path TEXT NOT NULL, "
                      "offset INTEGER NOT NULL, skipping INTEGER NOT NULL, "
                      "fingerprint_length INTEGER NOT NULL, fingerprint_hash INTEGER NOT NULL, "
@@ -315,7 +316,7 @@ TEST_CASE("store: a state that a newer bandd wrote is refused, not touched") {
     REQUIRE_FALSE(store);
     CHECK(to_line(store.error()) ==
           "state \"" + path +
-              "\": was written by a newer bandd (version 99 of its tables, this one knows 4); "
+              "\": was written by a newer bandd (version 99 of its tables, this one knows 5); "
               "install that version again, or give another \"state:\"");
     CHECK(read_file(path) == bytes);
 }
