@@ -313,12 +313,13 @@ void Daemon::restore(Instant at) {
     if (!restorer_->restoring()) end_restoring(at);
 }
 
-// What came of a state that turned out to be broken is kept.
+// What came of a state that turned out to be broken is kept. The rest is in the kernel's sets: that
+// is waited for, as it would be removed there otherwise.
 void Daemon::end_restoring(Instant at) {
     Report report;
     if (checkpointer_->store().wants_all()) {
         checkpointer_->on_lost();
-        find_lost_bans(at, report, Dispatch::patience);
+        find_lost_bans(at, report, KernelCarrier::longest_silence);
         lift_exempt(at);
     }
     dispatch_->end_restoring();

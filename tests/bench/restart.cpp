@@ -6,9 +6,12 @@
 //   sudo tests/support/in-namespace build/release/bench_restart      (BANS=1000000 by default)
 //
 // PROGRAMS=DIRECTORY: bandd of another build. ACTION=ipset: into an ipset.
+#include <unistd.h>
+
 #include <chrono>
 #include <csignal>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "os/clock.h"
@@ -31,6 +34,17 @@ std::string memory_of(pid_t pid) {
     std::snprintf(text, sizeof text, "%.0f MiB resident, %.0f MiB at most", field("VmRSS:"),
                   field("VmHWM:"));
     return text;
+}
+
+// Seconds of processor time, of all threads.
+double processor_time(pid_t pid) {
+    std::string stat = read_file("/proc/" + std::to_string(pid) + "/stat");
+    std::istringstream fields(stat.substr(stat.rfind(')') + 2));
+    std::string field;
+    double ticks = 0;
+    for (int number = 3; number <= 15 && fields >> field; ++number)
+        if (number >= 14) ticks += std::stod(field);
+    return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
 }  // namespace

@@ -147,3 +147,36 @@ TEST_CASE_METHOD(LargeState, "a large state: a signal to end while it comes back
     start();
     CHECK(wait_for([&] { return status()["bans"] == many + 1; }));
 }
+
+TEST_CASE_METHOD(
+    LargeState,
+    "a large state that breaks off: what came is kept, the rest is in the kernel's sets") {
+    begin("");
+    write();
+    start();
+    REQUIRE(wait_for([&] { return status()["bans"] == many && status()["pending"] == 0; }));
+    REQUIRE(daemon.stop(SIGTERM) == 0);
+    std::string state = dir / "run/state.db";
+    must("sqlite3 " + state + " 'PRAGMA wal_checkpoint(TRUNCATE)' 2>/dev/null; true");
+    {
+        std::fstream file(state, std::ios::in | std::ios::out | std::ios::binary);
+        auto size = static_cast<std::streamoff>(std::filesystem::file_size(state));
+        // Not the first pages, which say what the others are.
+        for (std::streamoff at = size * 3 / 4 / 4096 * 4096; at < size; at += 4096) {
+            file.seekp(at);
+            file << std::string(4096, '\x55');
+        }
+    }
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    start();
+    CHECK(daemon.said("cannot read it"));
+    CHECK(daemon.said("ban 203.0.113.9 "));
+    CHECK(wait_for([&] { return status()["bans"] == many + 1 && status()["pending"] == 0; }));
+    CHECK(daemon.said("it was moved to"));
+    INFO(daemon.log());
+    INFO(status().dump());
+    REQUIRE(daemon.stop(SIGTERM) == 0);
+    start();
+    CHECK(wait_for([&] { return status()["bans"] == many + 1; }));
+}
