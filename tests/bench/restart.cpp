@@ -126,10 +126,12 @@ TEST_CASE("restart") {
         INFO(daemon.log());
         REQUIRE(started);
         REQUIRE(wait_for(complete, 60));
+        double completed = seconds_since(begin);
         std::printf(
-            "start with %d bans, %s: first new ban after %.2f s, running after %.2f s, "
-            "complete after %.2f s; %s\n",
-            bans, what, first_ban, running, seconds_since(begin), memory_of(daemon.pid()).c_str());
+            "start with %d bans, %s: first new ban after %.2f s, running after %.2f s, complete "
+            "after %.2f s; processor time: bandd %.2f s, bandd-kernel %.2f s; %s\n",
+            bans, what, first_ban, running, completed, processor_time(daemon.pid()),
+            processor_time(daemon.role("bandd-kernel")), memory_of(daemon.pid()).c_str());
         if (std::string(what) == "the kernel's sets empty") daemon.stop(SIGKILL);
     }
     if (!ipset) {
