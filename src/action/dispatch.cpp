@@ -9,6 +9,7 @@ namespace bandd {
 namespace {
 
 constexpr std::size_t most_actions = 64;  // of one jail: the bits of Progress::outstanding
+constexpr std::size_t in_time = 8;        // so many orders take about as long as memory does
 
 }  // namespace
 
@@ -148,6 +149,10 @@ void Dispatch::holds(TargetId target, const Prefix& prefix, RequestId request, R
     if (request < progress->second.since) return;  // it was of an earlier ban
     progress->second.outstanding &= ~mine;
     if (progress->second.outstanding == 0) in_force(key, report);
+}
+
+Instant Dispatch::wanted_until(TargetId target, const Ban& ban) const {
+    return sharing_[target].size() == 1 ? ban.until : wanted_until(target, ban.key.prefix);
 }
 
 Instant Dispatch::wanted_until(TargetId target, const Prefix& prefix) const {
@@ -502,6 +507,13 @@ void Dispatch::expect_checks(Instant now) {
         check_at_ = now + check_interval;
 }
 
+// Each one's place is elsewhere in memory, and waited for.
+void Dispatch::fetch_ban_of(std::span<const Order> orders, std::size_t number) const {
+    if (number >= orders.size()) return;
+    const Order& order = orders[number];
+    bans_.fetch_place({targets_[order.target].spec.jail, order.prefix});
+}
+
 void Dispatch::on_applied(std::size_t kind, const Applied& applied, Instant now, Report& report) {
     UnderWay& under_way = under_way_[kind];
     // It may be of targets that are gone.
@@ -516,8 +528,10 @@ void Dispatch::on_applied(std::size_t kind, const Applied& applied, Instant now,
         else
             failed(std::move(orders[failure.index]), failure.error, now, report);
     }
-    for (std::size_t i = 0; i < orders.size(); ++i)
+    for (std::size_t i = 0; i < orders.size(); ++i) {
+        fetch_ban_of(orders, i + in_time);
         if (!is_failed[i]) acknowledged(orders[i], applied.request, report);
+    }
     if (under_way.batches.empty() && queued_[kind] == 0 &&
         std::exchange(under_way.overflowed, false))
         order_put_off(kind);

@@ -107,6 +107,12 @@ class Dispatch {
     // from lines that are yet to be read again, and its packets must not pass meanwhile.
     void hold_removals() { holding_removals_ = true; }
     void release_removals();
+    // Bans come back from a large state little by little, and are put into the sets as they come;
+    // `make_right` looks at no set meanwhile. It is told the slots of each part, and then the end:
+    // sets that can be listed are looked at then.
+    void begin_restoring() { restoring_ = true; }
+    void on_restored(std::span<const std::uint32_t> slots);
+    void end_restoring();
     void add_carrier(std::size_t kind, std::unique_ptr<Carrier> carrier) {
         carriers_[kind] = std::move(carrier);
     }
@@ -199,6 +205,7 @@ class Dispatch {
     void on_looked(const Looked& looked, Instant now, Report& report);
     void on_applied(std::size_t kind, const Applied& applied, Instant now, Report& report);
     void on_touched(std::size_t kind, Instant now, Report& report);
+    void fetch_ban_of(std::span<const Order> orders, std::size_t number) const;
     void on_completion(const Completion& completion, Instant now, Report& report);
     void on_lost(std::size_t kind, const Error& error, Report& report);
     void on_regained(std::size_t kind);
@@ -224,6 +231,12 @@ class Dispatch {
     void continue_repair(TargetId id, std::uint32_t& budget, Instant now, Report& report);
     void check_blind_sets(Instant now);
     void expect_checks(Instant now);
+    // There is a slot to be added, or there will be none.
+    bool has_more_to_add(TargetId target) const {
+        const Repairing& repairing = repairs_[target];
+        return repairing.stage == Repairing::Stage::adding &&
+               (!restoring_ || repairing.next < repairing.seen.size());
+    }
     bool enforces(TargetId target) const { return carrier_of(target).enforces(); }
     bool completes_later(TargetId target) const { return carrier_of(target).completes_later(); }
     static Duration longer(Duration pause) {
@@ -259,6 +272,8 @@ class Dispatch {
     void in_force(const BanKey& key, Report& report);
     void give_back_progress();
     Instant wanted_until(TargetId target, const Prefix& prefix) const;
+    // The same of a ban that is there, and not simulated: it need not be looked up.
+    Instant wanted_until(TargetId target, const Ban& ban) const;
     void arm(TargetId target, const Prefix& prefix, Instant until, Instant now);
 
     const BanTable& bans_;
@@ -292,6 +307,7 @@ class Dispatch {
     std::multimap<Instant, std::pair<TargetId, Prefix>> rearm_;  // timeouts shorter than the ban
     Instant check_at_ = never;
     bool holding_removals_ = false;
+    bool restoring_ = false;
     std::set<TargetId> held_;  // targets whose sets hold more than is wanted
 };
 

@@ -48,6 +48,33 @@ void Dispatch::make_old_right(Instant now) {
     }
 }
 
+void Dispatch::on_restored(std::span<const std::uint32_t> slots) {
+    unproven_.resize(bans_.slots());
+    for (std::uint32_t slot : slots)
+        if (const Ban* ban = bans_.at(slot); ban != nullptr && ban->state != BanState::simulated)
+            unproven_[slot] = enforcing_bits(ban->key.jail) != 0;
+    for (Repairing& repairing : repairs_) {
+        if (repairing.stage == Repairing::Stage::none || repairing.purpose != Purpose::repair)
+            continue;
+        repairing.seen.resize(bans_.slots());
+        // One may have got the place of a ban that has ended since.
+        for (std::uint32_t slot : slots) {
+            repairing.seen[slot] = false;
+            repairing.next = std::min(repairing.next, slot);
+        }
+    }
+}
+
+void Dispatch::end_restoring() {
+    restoring_ = false;
+    for (const TargetStatus& target : targets_) {
+        TargetId id = target.spec.id;
+        bool is_new = repairs_[id].stage == Repairing::Stage::none;
+        if (enforces(id) && (is_new || bans_.size() <= carrier_of(id).most_listed()))
+            reconcile_target(id, false);
+    }
+}
+
 // What has changed of the state of bans since they had other targets.
 void Dispatch::acknowledge_all(Report& report) {
     for (std::uint32_t slot = 0; slot < bans_.slots(); ++slot) {
@@ -97,8 +124,9 @@ void Dispatch::reconcile_target(TargetId id, bool say) {
         current.say = current.say || say;
         return;
     }
-    // Too many to look at each: all are added, which changes nothing where they are there.
-    bool too_many = bans_.size() > carrier_of(id).most_listed();
+    // Too many to look at each, or not all known: all are added, which changes nothing where they
+    // are there.
+    bool too_many = restoring_ || bans_.size() > carrier_of(id).most_listed();
     Repairing& repairing = look_at(id, too_many ? Look::prepare : Look::list, Purpose::repair);
     repairing.seen.assign(bans_.slots(), false);
     repairing.say = say;
@@ -209,8 +237,8 @@ void Dispatch::judge_element(TargetId id, const Present& present, Instant now, R
     std::uint32_t slot = bans_.slot_of({targets_[id].spec.jail, present.prefix});
     const Ban* ban = bans_.at(slot);
     bool wanted = ban != nullptr && ban->state != BanState::simulated && ban->until > now;
-    switch (judge(wanted ? std::optional(wanted_until(id, present.prefix)) : std::nullopt, present,
-                  traits, now)) {
+    switch (judge(wanted ? std::optional(wanted_until(id, *ban)) : std::nullopt, present, traits,
+                  now)) {
         case Repair::keep:
             if (!wanted) break;
             // It is there already: as good as acknowledged.
@@ -254,15 +282,14 @@ bool Dispatch::busy() const {
     if (adding_ == 0) return false;
     return std::ranges::any_of(targets_, [&](const TargetStatus& target) {
         TargetId id = target.spec.id;
-        return repairs_[id].stage == Repairing::Stage::adding && has_room(kind_of(id));
+        return has_more_to_add(id) && has_room(kind_of(id));
     });
 }
 
 void Dispatch::continue_repairs(Instant now, Report& report) {
     std::uint32_t budget = repair_slice;
     for (TargetId id = 0; id < repairs_.size() && budget > 0; ++id)
-        if (repairs_[id].stage == Repairing::Stage::adding && has_room(kind_of(id)))
-            continue_repair(id, budget, now, report);
+        if (has_more_to_add(id) && has_room(kind_of(id))) continue_repair(id, budget, now, report);
 }
 
 void Dispatch::continue_repair(TargetId id, std::uint32_t& budget, Instant now, Report& report) {
@@ -281,7 +308,7 @@ void Dispatch::continue_repair(TargetId id, std::uint32_t& budget, Instant now, 
             --budget;
             continue;
         }
-        Instant until = wanted_until(id, ban->key.prefix);
+        Instant until = wanted_until(id, *ban);
         queue({repairing.renew ? Order::Kind::renew : Order::Kind::add,
                id,
                ban->key.prefix,
@@ -292,7 +319,7 @@ void Dispatch::continue_repair(TargetId id, std::uint32_t& budget, Instant now, 
         repairing.lost = repairing.lost || !is_lacking(id, ban->key);
         --budget;
     }
-    if (target.prepared && repairing.next < repairing.seen.size()) return;
+    if (target.prepared && (restoring_ || repairing.next < repairing.seen.size())) return;
     if (target.prepared && repairing.say && repairing.lost) {
         ++target.repairs;
         report.repaired.push_back(id);

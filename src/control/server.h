@@ -46,6 +46,10 @@ class ControlServer {
     ControlServer(const ControlServer&) = delete;
     ControlServer& operator=(const ControlServer&) = delete;
 
+    // Clients wait until `go_on`.
+    void hold() { server_.hold(); }
+    void go_on() { server_.go_on(); }
+
     bool has_watchers() const { return !watchers_.empty(); }
     // A watcher that does not keep up is cut off.
     void tell_watchers(const Json& event);

@@ -4,11 +4,11 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
-#include <charconv>
 #include <iterator>
 
 #include "core/decide/engine.h"
 #include "daemon/fleet.h"
+#include "daemon/notes.h"
 #include "daemon/overrides.h"
 #include "daemon/pipeline.h"
 #include "os/clock.h"
@@ -19,26 +19,6 @@
 #include "store/store.h"
 
 namespace bandd {
-namespace {
-
-// Names of notes in the state.
-constexpr const char* journal_note = "journal";
-constexpr const char* conversations_note = "conversations";
-constexpr const char* sessions_note = "sessions";
-constexpr const char* waiting_note = "waiting";
-constexpr const char* health_note = "filter_health";
-constexpr const char* read_until_note = "read_until";
-
-std::string to_note(std::optional<Instant> at) { return at ? std::to_string(at->us) : ""; }
-std::optional<Instant> from_note(std::string_view text) {
-    Instant at;
-    auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), at.us);
-    if (fault != std::errc{} || end != text.data() + text.size()) return {};
-    return at;
-}
-
-}  // namespace
-
 Result<std::unique_ptr<Checkpointer>> Checkpointer::start(Parts parts, std::unique_ptr<Store> store,
                                                           bool lost,
                                                           std::function<void()> on_first) {
@@ -58,42 +38,9 @@ Result<> Checkpointer::listen() {
     return parts_.loop.add(store_->fd(), EPOLLIN, [this](std::uint32_t) { on_stored(); });
 }
 
-std::optional<SavedSources> Checkpointer::load() {
-    SavedSources saved;
-    Engine& engine = parts_.engine;
-    Restore restore;
-    restore.expect = [&](std::size_t bans) { engine.expect_bans(bans); };
-    restore.ban = [&](Ban ban) { engine.restore_ban(std::move(ban)); };
-    restore.window = [&](const WindowChange& window) { engine.restore_window(window); };
-    restore.offences = [&](const BanKey& key, const Offences& offences) {
-        engine.restore_offences(key, offences);
-    };
-    restore.counts = [&](JailIndex jail, const JailCounts& counts) {
-        engine.restore_counts(jail, counts);
-    };
-    restore.account = [&](AccountChange account) { engine.restore_account(std::move(account)); };
-    restore.history_since = now() - lateness;
-    restore.history = [&](const Unbanned& ended) {
-        if (ended.why == Unbanned::Why::expired) engine.restore_ended(ended);
-    };
-    restore.note = [&](std::string_view name, std::string_view value) {
-        if (name == journal_note) saved.journal_cursor = value;
-        if (name == conversations_note) engine.restore_conversations(value);
-        if (name == sessions_note) engine.restore_sessions(value);
-        if (name == waiting_note) engine.restore_waiting_hits(value);
-        if (name == health_note) parts_.pipeline.health().restore(value);
-        if (name == read_until_note)
-            if (auto at = from_note(value)) parts_.pipeline.resume(*at);
-    };
-    if (parts_.fleet != nullptr)
-        restore.fleet = [&](const FleetRow& row) { parts_.fleet->restore(row); };
-    restore.position = [&](const FilePosition& at) { saved.logs.push_back(at); };
-    if (auto loaded = store_->load(engine.jail_names(), restore); !loaded)
-        parts_.log.put(Severity::error, to_line(loaded.error()));
-    if (!store_->wants_all()) return saved;
+void Checkpointer::on_lost() {
     lost_ = true;
     write_soon();
-    return {};
 }
 
 void Checkpointer::write_soon() {
@@ -137,17 +84,17 @@ void Checkpointer::take_notes(Checkpoint& checkpoint, const std::string& journal
         checkpoint.notes.emplace_back(name, value);
         written = value;
     };
-    take(journal_note, journal_cursor, written_.journal);
-    take(conversations_note, parts_.engine.conversations(), written_.conversations);
-    take(sessions_note, parts_.engine.sessions(), written_.sessions);
-    take(waiting_note, parts_.engine.waiting_hits(), written_.waiting);
-    take(read_until_note, to_note(parts_.pipeline.read_until()), written_.read_until);
+    take(notes::journal, journal_cursor, written_.journal);
+    take(notes::conversations, parts_.engine.conversations(), written_.conversations);
+    take(notes::sessions, parts_.engine.sessions(), written_.sessions);
+    take(notes::waiting, parts_.engine.waiting_hits(), written_.waiting);
+    take(notes::read_until, notes::from_time(parts_.pipeline.read_until()), written_.read_until);
     auto take_version = [&](std::string_view name, const auto& of, std::uint64_t& written) {
         if (of.version() == written) return;
         checkpoint.notes.emplace_back(name, of.save());
         written = of.version();
     };
-    take_version(health_note, parts_.pipeline.health(), written_.health);
+    take_version(notes::health, parts_.pipeline.health(), written_.health);
     take_version(overrides_note, parts_.overrides, written_.overrides);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // When the state is written, and what: log positions, the engine's changes and notes, all of one
-// moment between two turns. And how it comes back at a start. The store writes it, on a thread of
-// its own.
+// moment between two turns. The store writes it, on a thread of its own. How it
+// comes back at a start: daemon/restorer.h.
 #pragma once
 
 #include <functional>
@@ -55,10 +55,9 @@ class Checkpointer {
     static Result<std::unique_ptr<Checkpointer>> start(Parts parts, std::unique_ptr<Store> store,
                                                        bool lost, std::function<void()> on_first);
 
-    // Restores the engine. Nothing: the state is broken. Begin with another engine then, as half of
-    // the old state is worse than none; bans come back from the kernel's sets, windows from the
-    // logs. A state that breaks later is written anew from memory.
-    std::optional<SavedSources> load();
+    // At a start the state is found to be broken. One that breaks later is written anew from
+    // memory.
+    void on_lost();
     // True once after the state was lost.
     bool take_lost() { return std::exchange(lost_, false); }
 

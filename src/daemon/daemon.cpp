@@ -24,6 +24,7 @@
 #include "daemon/overrides.h"
 #include "daemon/pipeline.h"
 #include "daemon/remote_bans.h"
+#include "daemon/restorer.h"
 #include "daemon/run.h"
 #include "daemon/service_ports.h"
 #include "daemon/slices.h"
@@ -198,6 +199,8 @@ Result<> Daemon::make_parts() {
         std::move(opened_.store), opened_.state_lost, [] { release_start_memory(); });
     if (!checkpointer) return std::unexpected(checkpointer.error());
     checkpointer_ = std::move(*checkpointer);
+    restorer_ = std::make_unique<Restorer>(Restorer::Parts{
+        log_, loop, *engine_, *dispatch_, *pipeline_, checkpointer_->store(), fleet_.get()});
     ports_ = std::make_unique<ServicePorts>(log_);
     health_ = std::make_unique<LogHealth>(log_, opened_.sources->files(), *engine_);
     return {};
@@ -306,9 +309,37 @@ void Daemon::lift_exempt(Instant at) {
 SavedSources Daemon::load_state(Instant at) {
     Outcome outcome;
     engine_->set_rules(rules_of(config()), at, outcome);
-    if (auto saved = checkpointer_->load()) return std::move(*saved);
+    if (auto saved = restorer_->begin(at)) return std::move(*saved);
+    checkpointer_->on_lost();
     renew_engine(at);
     return {};
+}
+
+void Daemon::finish_restoring(Instant at) {
+    if (!restorer_->restoring()) return;
+    restorer_->finish(at);
+    end_restoring(at);
+}
+
+// A piece a turn.
+void Daemon::restore(Instant at) {
+    if (!restorer_->restoring()) return;
+    restorer_->on_turn(at);
+    if (!restorer_->restoring()) end_restoring(at);
+}
+
+// What came of a state that turned out to be broken is kept. The rest is in the kernel's sets: that
+// is waited for, as it would be removed there otherwise.
+void Daemon::end_restoring(Instant at) {
+    Report report;
+    if (checkpointer_->store().wants_all()) {
+        checkpointer_->on_lost();
+        find_lost_bans(at, report, KernelCarrier::longest_silence);
+        lift_exempt(at);
+    }
+    dispatch_->end_restoring();
+    pipeline_->put(report);
+    if (auto done = go_on_duty(); !done) say(done.error());
 }
 
 // Another engine in place of the one that half of a broken state was restored to.
@@ -337,12 +368,20 @@ Result<> Daemon::begin() {
     dispatch_->hold_removals();
     // Nobody waits for us yet.
     apply_config(std::move(saved), at, KernelCarrier::longest_silence);
+    if (auto prepared = geoip_->prepare_blocks(config()); !prepared) return prepared;
+    geoip_->make_blocks();
+    if (!restorer_->restoring()) return go_on_duty();
+    control_->hold();
+    return {};
+}
+
+// All that is remembered is there: whoever asks is answered.
+Result<> Daemon::go_on_duty() {
+    control_->go_on();
     if (auto set_up = opened_.endpoints->configure(config(), *opened_.loop, opened_.sockets);
         !set_up)
         return set_up;
-    if (auto prepared = geoip_->prepare_blocks(config()); !prepared) return prepared;
-    geoip_->make_blocks();
-    if (fleet_) fleet_->begin(at);
+    if (fleet_) fleet_->begin(now());
     log_.write(Severity::notice, "bandd {} started: {} jails, {} bans, state {}", BANDD_VERSION,
                config().jails.size(), engine_->bans().size(), config().state);
     say_what_is_watched();
@@ -352,13 +391,21 @@ Result<> Daemon::begin() {
     return {};
 }
 
+// In place of those of a state that was lost.
+void Daemon::find_lost_bans(Instant at, Report& report, Duration longest) {
+    std::vector<std::uint32_t> slots;
+    for (Ban& ban : dispatch_->bans_in_sets(at, report, longest))
+        if (engine_->bans().find(ban.key) == nullptr)
+            slots.push_back(engine_->restore_ban(std::move(ban)));
+    dispatch_->on_restored(slots);
+}
+
 void Daemon::apply_config(SavedSources saved, Instant at, Duration longest) {
     Report report;
     ports_->configure(config(), at);
+    if (fleet_) fleet_->configure();
     dispatch_->set_targets(actions_of(config(), *engine_, *ports_));
-    if (checkpointer_->take_lost())
-        for (Ban& ban : dispatch_->bans_in_sets(at, report, longest))
-            if (engine_->bans().find(ban.key) == nullptr) engine_->restore_ban(std::move(ban));
+    if (checkpointer_->take_lost()) find_lost_bans(at, report, longest);
     lift_exempt(at);  // of what the state or the kernel gave
     dispatch_->make_right(at, report, longest);
     pipeline_->put(report);
@@ -469,7 +516,6 @@ void Daemon::take(Prepared prepared, Instant at) {
     auto set_up = opened_.endpoints->configure(config(), *opened_.loop, prepared.sockets);
     if (!set_up) say(set_up.error());
     geoip_->make_blocks();
-    if (fleet_) fleet_->configure();
     checkpointer_->changed();
 }
 
@@ -523,6 +569,7 @@ Result<> Daemon::renew_jails() {
 void Daemon::on_signal(int signal) {
     switch (signal) {
         case SIGHUP: {
+            finish_restoring(now());
             notify_supervisor("RELOADING=1");
             [[maybe_unused]] auto said_by_reload = reload();
             notify_supervisor("READY=1");
@@ -551,7 +598,13 @@ void Daemon::set_deadline(Instant at) {
     auto consider = [&](std::optional<Instant> due) {
         if (due && *due < next) next = *due;
     };
-    consider(engine_->next_deadline());
+    if (!restorer_->restoring()) {
+        consider(engine_->next_deadline());
+        consider(ports_->next_deadline());
+        consider(checkpointer_->next_deadline(at));
+        consider(overrides_->next_deadline());
+        if (fleet_) consider(fleet_->next_deadline());
+    }
     consider(dispatch_->next_deadline());
     consider(opened_.sources->next_deadline());
     consider(opened_.endpoints->next_deadline());
@@ -560,10 +613,6 @@ void Daemon::set_deadline(Instant at) {
     consider(geoip_->next_deadline());
     consider(programs_->next_deadline());
     consider(role_errors_->next_deadline());
-    consider(ports_->next_deadline());
-    consider(checkpointer_->next_deadline(at));
-    consider(overrides_->next_deadline());
-    if (fleet_) consider(fleet_->next_deadline());
     opened_.loop->set_deadline(next == never ? std::optional<Instant>{} : next);
 }
 
@@ -591,14 +640,17 @@ void Daemon::turn(Instant at) {
     geoip_->on_time(at);
     programs_->on_time(at);
     role_errors_->on_time(at);
-    renew_ports(at);
-    if (overrides_->on_time(at)) {
-        checkpointer_->changed();
-        renew_rules(at);
+    restore(at);
+    if (!restorer_->restoring()) {
+        renew_ports(at);
+        if (overrides_->on_time(at)) {
+            checkpointer_->changed();
+            renew_rules(at);
+        }
+        if (slices_->on_turn()) opened_.loop->again();
+        if (fleet_) fleet_->on_turn(at);
+        checkpointer_->on_turn(at);
     }
-    if (slices_->on_turn()) opened_.loop->again();
-    if (fleet_) fleet_->on_turn(at);
-    checkpointer_->on_turn(at);
     health_->say_changes();
     say_blind_filters(log_, config(), *engine_, *pipeline_);
     set_deadline(at);
@@ -615,8 +667,9 @@ void Daemon::run() {
 }
 
 void Daemon::stop() {
-    notify_supervisor("STOPPING=1");
     Instant at = now();
+    finish_restoring(at);
+    notify_supervisor("STOPPING=1");
     if (config().flush_on_stop) {
         dispatch_->clear(at, KernelCarrier::longest_silence);
         geoip_->clear_blocks();

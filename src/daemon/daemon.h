@@ -28,12 +28,14 @@ class Overrides;
 class Logins;
 class Pipeline;
 class Programs;
+class Restorer;
 class RemoteBans;
 class RoleErrors;
 class ServicePorts;
 class Slices;
 class UsersFile;
 struct CommandParts;
+struct Report;
 struct SavedSources;
 struct Status;
 
@@ -45,7 +47,7 @@ class Daemon {
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
 
-    // Restores the state, makes the kernel right, and is ready.
+    // Restores the state, makes the kernel right, and is ready; of a large state, that is later.
     Result<> begin();
     // Until a signal, or the end of standard input.
     void run();
@@ -59,6 +61,11 @@ class Daemon {
     void on_own_addresses();
     void lift_exempt(Instant now);
     SavedSources load_state(Instant now);
+    void restore(Instant now);
+    void finish_restoring(Instant now);
+    void end_restoring(Instant now);
+    void find_lost_bans(Instant now, Report& report, Duration longest);
+    Result<> go_on_duty();
     void renew_engine(Instant now);
     Result<> make_carriers(const Config& config);
     CommandParts command_parts();
@@ -106,6 +113,7 @@ class Daemon {
     std::unique_ptr<Pipeline> pipeline_;
     std::unique_ptr<Fleet> fleet_;  // null: there is none
     std::unique_ptr<Checkpointer> checkpointer_;
+    std::unique_ptr<Restorer> restorer_;
     std::unique_ptr<ControlServer> control_;
     std::unique_ptr<LoginLog> login_log_;
     std::unique_ptr<Announcer> announcer_;

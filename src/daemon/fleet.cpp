@@ -65,7 +65,8 @@ Fleet::Fleet(Parts parts, Membership membership)
                     to_send_.clear();
                     next_heartbeat_ = {};
                 }}),
-      hiding_key_(hiding_key(membership_.key)) {}
+      hiding_key_(hiding_key(membership_.key)),
+      life_(random_number()) {}
 
 void Fleet::restore(const FleetRow& row) {
     if (row.kind == instance_row && row.value) {
@@ -123,10 +124,8 @@ void Fleet::begin(Instant now) {
     }
     counter_.restored();
     on_disk_ = out_written_ = next_out_;
-    life_ = random_number();
     // Of the streams it has read, it knows nothing any more.
     lost_state_ = is_new_instance_ && membership_.access.counts();
-    configure();
     // A failure is said, and it is tried again.
     [[maybe_unused]] auto started = process_.start(now);
 }

@@ -148,7 +148,8 @@ void Pipeline::take_answer(const Answer& answer, Instant now) {
 bool Pipeline::turn(Instant begun) {
     bool had_backlog = sources_.reached().has_value();
     note_turn(begun);
-    sources_.read(*this, begun);
+    bool paused = pause_reading_ && pause_reading_();
+    if (!paused) sources_.read(*this, begun);
     Instant now = std::max(begun, clock_());
     Instant before = std::exchange(*turned_, begun);
     if (!sources_.is_ready()) {
@@ -163,13 +164,14 @@ bool Pipeline::turn(Instant begun) {
     // While lines are read in log time, time is where the slowest log is: a ban that has ended
     // meanwhile was in force when those lines were written.
     Outcome outcome;
-    engine_.on_time(reached ? std::min(now, *reached) : now, outcome, *caught_up_);
+    if (!pause_reading_)
+        engine_.on_time(reached ? std::min(now, *reached) : now, outcome, *caught_up_);
     put(outcome, now);
     Report report;
-    if (!reached) dispatch_.release_removals();
+    if (!reached && !pause_reading_) dispatch_.release_removals();
     dispatch_.flush(now, report);
     put(report);
-    return dispatch_.busy() || sources_.is_ready();
+    return dispatch_.busy() || (sources_.is_ready() && !paused);
 }
 
 }  // namespace bandd

@@ -70,6 +70,13 @@ class Pipeline : private LineTaker {
     std::optional<Instant> read_until() const { return read_until_; }
     void resume(Instant read_until) { read_until_ = resumed_ = read_until; }
 
+    // Bans come back from a large state: none ends, and none is taken out of a set.
+    // `pause_reading`: as long as it says so, no lines are read either.
+    void begin_restoring(std::function<bool()> pause_reading) {
+        pause_reading_ = std::move(pause_reading);
+    }
+    void end_restoring() { pause_reading_ = {}; }
+
     ScanCounts counts() const { return scan_->counts(); }
     // By source: a jail's `logpath`, "journal", "stdin", a syslog address. Sources that are
     // not read any more keep theirs.
@@ -114,6 +121,7 @@ class Pipeline : private LineTaker {
     // By log and file, until all is read.
     std::map<std::pair<std::string, std::uint64_t>, LogTime> late_;
     FilterHealth health_;
+    std::function<bool()> pause_reading_;  // while bans are restored
     std::size_t bans_ = 0;
     Hits hits_;
     Outcome decided_;  // of them; empty between, but for its memory

@@ -378,10 +378,16 @@ bool FleetMember::restore(const FleetRow& row) {
     auto word = parse_ban_word(std::string_view(*row.value).substr(2), parts[2]);
     if (!prefix || !word || word->is_counted() != (parts[3] == "c")) return false;
     WordKey which{{parts[0], *prefix}, parts[2], word->is_counted()};
-    if (keep(which, std::move(*word)) != BanWords::Taken::later) return false;
-    changed_.erase(which);
+    // One that was said since, while this was on its way, is later.
+    bool is_last = keep(which, std::move(*word)) == BanWords::Taken::later;
+    if (is_last) changed_.erase(which);
     if (which.node != node_) return true;
     Own& own = own_[which];
+    if (!is_last) {
+        own.kept =
+            std::max(own.kept, static_cast<BanClass>(std::clamp((*row.value)[1] - '0', 0, 4)));
+        return true;
+    }
     own.kept = static_cast<BanClass>(std::clamp((*row.value)[1] - '0', 0, 4));
     own.stored = (*row.value)[0] == stored_mark;
     if (!own.stored) queue(which);

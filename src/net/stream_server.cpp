@@ -56,6 +56,9 @@ Result<> StreamServer::load_tls(const TlsFiles& files) {
     return {};
 }
 
+void StreamServer::hold() { loop_.modify(listening_.get(), 0); }
+void StreamServer::go_on() { loop_.modify(listening_.get(), EPOLLIN); }
+
 void StreamServer::accept_all() {
     constexpr int most_at_once = 64;  // then the rest of the loop has its turn
     for (int i = 0; i < most_at_once; ++i) {

@@ -97,6 +97,10 @@ class StreamServer {
     // Certificate, key and clients, for connections from now on. Of a tls address only.
     Result<> load_tls(const TlsFiles& files);
 
+    // Nobody is accepted until `go_on`: clients wait in the kernel's queue.
+    void hold();
+    void go_on();
+
     // The answer that a waiting client was promised. A client that is gone hears nothing.
     void answer(std::uint64_t client, std::string_view text);
     // Says something that nobody asked for. A client that then has more than `most` bytes to fetch

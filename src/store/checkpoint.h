@@ -3,12 +3,14 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "core/base/log_position.h"
+#include "core/base/result.h"
 #include "core/decide/changes.h"
 #include "core/fleet/fleet_row.h"
 
@@ -44,13 +46,30 @@ struct Checkpoint {
     }
 };
 
-// Where the parts of a stored state go, in this order. What belongs to jails that are not among the
+// A part of a state that is read. What is not asked for by an address comes with the first one.
+struct Piece {
+    std::size_t bans = 0;  // of the first: so many there are in all
+    Changes changes;
+    std::vector<FleetRow> fleet;
+    std::vector<FilePosition> positions;
+    std::vector<std::pair<std::string, std::string>> notes;
+    bool last = false;
+    std::optional<Error> error;  // of the last: why there is no more
+    std::size_t rows() const {
+        return changes.bans.size() + changes.windows.size() + changes.offences.size() +
+               fleet.size();
+    }
+};
+
+// Where the parts of a stored state go. What belongs to jails that are not among the
 // names given is left out, and stays on disk until it is over.
 struct Restore {
     std::function<void(std::size_t bans)> expect;
+    // What there are many of, the last in this order.
     std::function<void(Ban)> ban;  // its story has the reason only: see `find_details`
     std::function<void(const WindowChange&)> window;
     std::function<void(const BanKey&, const Offences&)> offences;
+    // The rest, before.
     std::function<void(AccountChange)> account;
     std::function<void(JailIndex, const JailCounts&)> counts;
     std::function<void(const FilePosition&)> position;

@@ -18,6 +18,7 @@
 
 #include "os/trusted_path.h"
 #include "store/database.h"
+#include "store/loading.h"
 #include "store/tables.h"
 
 namespace bandd {
@@ -91,9 +92,13 @@ struct Store::Inside {
     using Question = std::function<std::function<void()>(Connection&)>;
     std::deque<Question> questions;
     std::vector<std::function<void()>> answers;
+    std::optional<Loading> loading;
+    std::unique_ptr<KeyReader> keys;  // the loop's, while it loads
+    std::vector<std::string> jails;   // that are loaded
     std::thread thread;
 
     ~Inside() {
+        if (loading) loading->stop();
         {
             std::lock_guard hold(mutex);
             quit = true;
@@ -156,6 +161,7 @@ struct Store::Inside {
                 auto answer = question(database);
                 database.take_failure();
                 hold.lock();
+                if (!answer) continue;
                 answers.push_back(std::move(answer));
                 tell_loop();
                 continue;
@@ -215,6 +221,16 @@ void keep_ended_bans(Checkpoint& failed, Checkpoint& anew) {
     std::ranges::move(anew.earlier, std::back_inserter(kept));
     anew.earlier = std::move(kept);
     anew.must_last = anew.must_last || failed.must_last;
+}
+
+Result<Connection> open_for_reading(const std::string& path) {
+    sqlite3* raw = nullptr;
+    int opened = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
+    Connection database(raw);
+    if (!database.check(opened))
+        return std::unexpected(state_error(path, "cannot open it", *database.failure()));
+    sqlite3_busy_timeout(raw, 5000);
+    return database;
 }
 
 // What to do about `errno` at one of the state's files.
@@ -294,12 +310,9 @@ bool Store::wants_all() const {
 Result<Store> Store::open_to_read(const std::string& path) {
     auto inside = std::make_unique<Inside>();
     inside->path = path;
-    sqlite3* raw = nullptr;
-    int opened = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
-    Connection& database = inside->database = Connection(raw);
-    if (!database.check(opened))
-        return std::unexpected(state_error(path, "cannot open it", *database.failure()));
-    sqlite3_busy_timeout(raw, 5000);
+    auto opened = open_for_reading(path);
+    if (!opened) return std::unexpected(opened.error());
+    Connection& database = inside->database = std::move(*opened);
     if (!database.execute("SELECT count(*) FROM counts"))
         return std::unexpected(state_error(path, "cannot read it", *database.failure()));
     return Store(std::move(inside));
@@ -334,6 +347,41 @@ Result<> Store::load(const std::vector<std::string>& jails, const Restore& resto
     if (!failure) return {};
     inside_->broken = failure->is_broken();
     return std::unexpected(state_error(inside_->path, "cannot read it", *failure));
+}
+
+void Store::begin_load(const std::vector<std::string>& jails, Instant history_since) {
+    inside_->jails = jails;
+    Loading& loading = inside_->loading.emplace();
+    Inside* inside = inside_.get();
+    inside->ask([inside, &loading, jails, history_since](Connection& database) {
+        database.take_failure();
+        load_state(database, jails, loading.restore(history_since));
+        std::optional<Error> error;
+        if (auto failure = database.take_failure()) {
+            inside->set(inside->broken, failure->is_broken());
+            error = state_error(inside->path, "cannot read it", *failure);
+        }
+        loading.end(std::move(error));
+        return std::function<void()>();
+    });
+}
+
+std::optional<Piece> Store::next_piece(bool wait) {
+    if (!inside_->loading) return {};
+    auto piece = inside_->loading->next(wait);
+    if (piece && piece->last) inside_->keys.reset();
+    return piece;
+}
+
+int Store::piece_fd() const { return inside_->loading->fd(); }
+
+Changes Store::find(const BanKey& key) {
+    if (!inside_->keys) {
+        auto opened = open_for_reading(inside_->path);
+        if (!opened) return {};  // whoever reads the rest will find out, too
+        inside_->keys = std::make_unique<KeyReader>(std::move(*opened), inside_->jails);
+    }
+    return inside_->keys->find(key);
 }
 
 bool Store::is_new() const { return inside_->database.is_new(); }

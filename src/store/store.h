@@ -42,6 +42,15 @@ class Store {
 
     // `wants_all` then: it is broken, and what was restored may be half of it.
     Result<> load(const std::vector<std::string>& jails, const Restore& restore);
+    // The same on the store's thread, in pieces, while others go on; `history_since` as in Restore.
+    // `wants_all` once the last piece is there.
+    void begin_load(const std::vector<std::string>& jails, Instant history_since);
+    // The next one. Nothing: none is there yet, or the last one was taken. `wait`: for one to come.
+    std::optional<Piece> next_piece(bool wait);
+    int piece_fd() const;  // readable: there is one
+    // What the state has of a key that may not have come yet, until the last piece was taken.
+    // Nobody writes meanwhile.
+    Changes find(const BanKey& key);
     // A note alone, for what must be known before `load`.
     std::optional<std::string> note(std::string_view name);
     // All jails that anything is stored of.

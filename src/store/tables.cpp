@@ -162,13 +162,18 @@ bool write_windows(Connection& database, const Names& jails, const Changes& chan
     return true;
 }
 
+// Of columns jail, prefix, times, vals.
+std::vector<Instant> times_at(const Statement& row) { return from_bytes<Instant>(row.bytes_at(2)); }
+std::vector<std::uint64_t> values_at(const Statement& row) {
+    return from_bytes<std::uint64_t>(row.bytes_at(3));
+}
+
 void read_windows(Reading& reading, const Restore& restore) {
     Statement rows(reading.database, "SELECT jail, prefix, times, vals FROM windows ORDER BY last");
     while (rows.step()) {
         auto key = reading.key_at(rows);
         if (!key || key->jail == any_jail) continue;
-        restore.window({*key, from_bytes<Instant>(rows.bytes_at(2)),
-                        from_bytes<std::uint64_t>(rows.bytes_at(3))});
+        restore.window({*key, times_at(rows), values_at(rows)});
     }
 }
 
@@ -287,9 +292,12 @@ std::optional<Ban> ban_at(Reading& reading, const Statement& row) {
     return ban;
 }
 
-void read_bans(Reading& reading, const Restore& restore) {
+void count_bans(Reading& reading, const Restore& restore) {
     Statement count(reading.database, "SELECT count(*) FROM bans");
     if (count.step()) restore.expect(static_cast<std::size_t>(count.integer_at(0)));
+}
+
+void read_bans(Reading& reading, const Restore& restore) {
     Statement rows(reading.database,
                    "SELECT jail, prefix, begins, ends, offence, hits, by_hand, reason FROM bans");
     while (rows.step())
@@ -386,12 +394,15 @@ bool write_offences(Connection& database, const Names& jails, const Changes& cha
     return true;
 }
 
+// Of columns jail, prefix, count, last.
+Offences offences_at(const Statement& row) {
+    return {static_cast<std::uint32_t>(row.integer_at(2)), Instant{row.integer_at(3)}};
+}
+
 void read_offences(Reading& reading, const Restore& restore) {
     Statement rows(reading.database, "SELECT jail, prefix, count, last FROM offences");
     while (rows.step())
-        if (auto key = reading.key_at(rows))
-            restore.offences(*key, Offences{static_cast<std::uint32_t>(rows.integer_at(2)),
-                                            Instant{rows.integer_at(3)}});
+        if (auto key = reading.key_at(rows)) restore.offences(*key, offences_at(rows));
 }
 
 // accounts
@@ -501,14 +512,13 @@ bool write_checkpoint(Connection& database, const Checkpoint& checkpoint) {
         return write_changes(database, checkpoint.jails, changes);
     };
     // FULL syncs SQLite's log after each transaction.
-    bool good = (!checkpoint.must_last || database.execute("PRAGMA synchronous=FULL")) &&
-                database.execute("BEGIN IMMEDIATE") &&
-                (!checkpoint.anew || forget_memory(database)) &&
-                write_positions(database, checkpoint) &&
-                std::ranges::all_of(checkpoint.earlier, write) && write(checkpoint.changes) &&
-                forget_old(database, checkpoint) && write_meta(database, checkpoint) &&
-                write_fleet(database, checkpoint.fleet) &&
-                purge_history(database, checkpoint) && database.execute("COMMIT");
+    bool good =
+        (!checkpoint.must_last || database.execute("PRAGMA synchronous=FULL")) &&
+        database.execute("BEGIN IMMEDIATE") && (!checkpoint.anew || forget_memory(database)) &&
+        write_positions(database, checkpoint) && std::ranges::all_of(checkpoint.earlier, write) &&
+        write(checkpoint.changes) && forget_old(database, checkpoint) &&
+        write_meta(database, checkpoint) && write_fleet(database, checkpoint.fleet) &&
+        purge_history(database, checkpoint) && database.execute("COMMIT");
     if (!good) sqlite3_exec(database.raw(), "ROLLBACK", nullptr, nullptr, nullptr);
     if (!checkpoint.must_last) return good;
     // Of a new state nothing was synced yet, not even that it is one.
@@ -525,16 +535,63 @@ void load_state(Connection& database, const std::vector<std::string>& jails,
     // One moment, also beside a daemon that writes.
     database.execute("BEGIN");
     Reading reading(database, jails);
-    read_bans(reading, restore);
-    read_windows(reading, restore);
-    read_offences(reading, restore);
+    count_bans(reading, restore);
     read_accounts(reading, restore);
     read_counts(reading, restore);
     read_meta(reading, restore);
-    read_fleet(reading, restore);
     read_positions(reading, restore);
     read_ended(reading, restore);
+    read_bans(reading, restore);
+    read_windows(reading, restore);
+    read_offences(reading, restore);
+    read_fleet(reading, restore);
     database.execute("COMMIT");
+}
+
+struct KeyReader::Inside {
+    Inside(Connection opened, const std::vector<std::string>& jails)
+        : connection(std::move(opened)),
+          jails(jails),
+          reading(connection, jails),
+          bans(connection,
+               "SELECT jail, prefix, begins, ends, offence, hits, by_hand, reason FROM bans "
+               "WHERE jail=? AND prefix=?"),
+          windows(connection,
+                  "SELECT jail, prefix, times, vals FROM windows WHERE jail=? AND prefix=?"),
+          offences(connection,
+                   "SELECT jail, prefix, count, last FROM offences WHERE jail=? AND prefix=?") {}
+
+    template <class Take>
+    void find(Statement& rows, const BanKey& key, const Take& take) {
+        std::string prefix = prefix_bytes(key.prefix);
+        rows.text(jail_name(jails, key.jail)).blob(prefix);
+        if (rows.step()) take(rows);
+        rows.reset();
+    }
+
+    Connection connection;
+    Names jails;
+    Reading reading;
+    Statement bans, windows, offences;
+};
+
+KeyReader::KeyReader(Connection connection, const std::vector<std::string>& jails)
+    : inside_(std::make_unique<Inside>(std::move(connection), jails)) {}
+KeyReader::~KeyReader() = default;
+
+Changes KeyReader::find(const BanKey& key) {
+    Changes found;
+    inside_->find(inside_->offences, key, [&](const Statement& row) {
+        found.offences.emplace_back(key, offences_at(row));
+    });
+    if (key.jail == any_jail) return found;
+    inside_->find(inside_->bans, key, [&](const Statement& row) {
+        if (auto ban = ban_at(inside_->reading, row)) found.bans.push_back(std::move(*ban));
+    });
+    inside_->find(inside_->windows, key, [&](const Statement& row) {
+        found.windows.push_back({key, times_at(row), values_at(row)});
+    });
+    return found;
 }
 
 std::vector<PastBan> read_history(Connection& database, const HistoryQuery& query) {

@@ -118,6 +118,70 @@ void write_whatever_it_takes(Store& store) {
 
 }  // namespace
 
+TEST_CASE("a state that is read in pieces is the same, and single keys are found meanwhile") {
+    TempDirectory dir;
+    std::string path = dir / "state.db", warning;
+    auto store = Store::open(path, warning);
+    REQUIRE(store);
+    Checkpoint checkpoint = checkpoint_of(1);
+    constexpr int many = 30'000;  // more pieces than may wait
+    Ban ban = checkpoint.changes.bans[0];
+    for (int i = 0; i < many; ++i) {
+        ban.key = {0, prefix("10.0." + std::to_string(i >> 8) + "." + std::to_string(i & 255))};
+        checkpoint.changes.bans.push_back(ban);
+    }
+    store->write(std::move(checkpoint));
+    store->wait();
+    State whole = load(*store, {"sshd", "postfix"});
+    store->begin_load({"sshd", "postfix"}, Instant{INT64_MIN});
+    auto first = store->next_piece(true);
+    REQUIRE(first);
+    CHECK(first->bans == many + 1);
+    CHECK(first->positions == whole.positions);
+    BanKey last{1, prefix("203.0.113.1")};
+    Changes found = store->find(last);
+    REQUIRE(found.bans.size() == 1);
+    CHECK(found.bans[0].key == last);
+    CHECK(found.bans[0].offence == 3);
+    REQUIRE(found.offences.size() == 1);
+    CHECK(found.offences[0].second.count == 3);
+    CHECK(store->find({any_jail, last.prefix}).offences.at(0).second.count == 4);
+    CHECK(store->find({0, prefix("2001:db8::/64")}).windows.at(0).times ==
+          std::vector{at(1), at(2)});
+    CHECK(store->find({0, last.prefix}).empty());
+    std::vector<BanKey> keys;
+    std::size_t windows = 0, offences = 0;
+    for (auto piece = std::move(first);; piece = store->next_piece(true)) {
+        REQUIRE(piece);
+        for (const Ban& one : piece->changes.bans) keys.push_back(one.key);
+        windows += piece->changes.windows.size();
+        offences += piece->changes.offences.size();
+        CHECK_FALSE(piece->error);
+        if (piece->last) break;
+    }
+    CHECK(std::ranges::equal(keys, whole.bans, {}, {}, &Ban::key));
+    CHECK(windows == whole.windows.size());
+    CHECK(offences == whole.offences.size());
+    CHECK_FALSE(store->next_piece(true));
+}
+
+TEST_CASE("a store that goes while its state is read waits for nobody") {
+    TempDirectory dir;
+    std::string path = dir / "state.db", warning;
+    auto store = Store::open(path, warning);
+    REQUIRE(store);
+    Checkpoint checkpoint = checkpoint_of(1);
+    Ban ban = checkpoint.changes.bans[0];
+    for (int i = 0; i < 30'000; ++i) {
+        ban.key = {0, prefix("10.0." + std::to_string(i >> 8) + "." + std::to_string(i & 255))};
+        checkpoint.changes.bans.push_back(ban);
+    }
+    store->write(std::move(checkpoint));
+    store->wait();
+    store->begin_load({"sshd", "postfix"}, Instant{INT64_MIN});
+    CHECK(store->next_piece(true));
+}
+
 TEST_CASE("store: what a checkpoint held is there again, under the jails' new indexes") {
     TempDirectory dir;
     std::string path = dir / "state.db";

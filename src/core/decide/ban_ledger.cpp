@@ -225,10 +225,13 @@ void BanLedger::mark_all_changed() {
     offences_.mark_all_changed();
 }
 
-void BanLedger::restore(Ban ban) {
+std::uint32_t BanLedger::restore(Ban ban) {
     BanKey key = ban.key;
     bans_.put(std::move(ban));
-    push_deadline(bans_.slot_of(key));
+    std::uint32_t slot = bans_.slot_of(key);
+    push_deadline(slot);
+    if (expected_ > 0) --expected_;
+    return slot;
 }
 
 }  // namespace bandd

@@ -37,7 +37,7 @@ class BanLedger {
     const LedgerLimits& limits() const { return limits_; }
 
     const BanTable& bans() const { return bans_; }
-    bool full() const { return bans_.size() >= limits_.bans; }
+    bool full() const { return bans_.size() + expected_ >= limits_.bans; }
     // Null if the ledger is full: then it is counted as refused.
     const Ban* begin(Ban ban);
     std::uint64_t refused() const { return refused_; }
@@ -108,9 +108,13 @@ class BanLedger {
         return ended_.size() + changed_slots_.size() + offences_.waiting_changes();
     }
     void mark_all_changed();
-    // From a checkpoint, before the first hit.
-    void expect(std::size_t bans) { bans_.reserve(bans); }
-    void restore(Ban ban);
+    // From a checkpoint. Those that are expected have their place.
+    void expect(std::size_t bans) {
+        bans_.reserve(bans);
+        expected_ = bans;
+    }
+    void expect_no_more() { expected_ = 0; }
+    std::uint32_t restore(Ban ban);  // its slot
     void restore_ended(const Unbanned& ended) { remember(ended); }
     void restore_offences(const BanKey& key, const Offences& offences) {
         offences_.restore(key, offences);
@@ -134,6 +138,7 @@ class BanLedger {
     void keep_until(const BanKey& key, Instant until);
 
     LedgerLimits limits_;
+    std::size_t expected_ = 0;  // bans that are to be restored yet
     BanTable bans_;
     std::vector<Deadline> deadlines_;  // a heap; entries whose ban moved or went are skipped
     OffenceTable offences_;

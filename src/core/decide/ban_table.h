@@ -54,6 +54,9 @@ class BanTable {
     std::uint32_t slot_of(const BanKey& key) const;  // none if it is not there
     // Has memory fetch a ban that will be looked up soon. False: there is none.
     bool fetch(const BanKey& key) const;
+    // The same of the place in the index, for those that come in long rows: to look at that waits
+    // for memory already.
+    void fetch_place(const BanKey& key) const { index_.fetch(BanKeyHash{}(key)); }
     std::uint32_t slots() const { return static_cast<std::uint32_t>(in_use_.size()); }
     const Ban* at(std::uint32_t slot) const {
         return slot < slots() && in_use_[slot] ? &ban(slot) : nullptr;

@@ -234,6 +234,25 @@ void Engine::ignore(JailIndex jail, const Address& address, Instant at, Ignored:
     outcome.events.emplace_back(Ignored{jail, address, at, why});
 }
 
+void Engine::set_recall(Recall recall) {
+    recall_ = std::move(recall);
+    if (!recall_) ledger_.expect_no_more();
+}
+
+void Engine::recall(JailIndex index, const Address& address, Instant now, Outcome& outcome) {
+    if (!recall_) return;
+    auto recall_one = [&](const Prefix& prefix) {
+        BanKey key{index, prefix};
+        recall_(key);
+        std::uint32_t slot = bans().slot_of(key);
+        lift_exempt({&slot, 1}, now, outcome);
+    };
+    Prefix key = key_for(index, address);
+    recall_one(key);
+    jails_[index].escalation.for_wider(
+        key, [&](const Prefix& wider, std::uint32_t) { recall_one(wider); });
+}
+
 void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
     const Jail& jail = jails_[index];
     const JailRules& rules = jail.rules;
@@ -255,6 +274,7 @@ void Engine::count_hit(JailIndex index, const Counted& hit, Outcome& outcome) {
         }
         if (holds != Truth::yes) return no(Ignored::Why::where);
     }
+    recall(index, address, hit.arrival, outcome);
     if (rules.logins) return count_login(index, hit, at, outcome);
     if (rules.distinct && rules.distinct->by_user) return count_by_user(index, hit, at, outcome);
     count_by_address(index, hit, at, subject, outcome);
@@ -651,6 +671,19 @@ std::size_t Engine::lift_exempt(Instant now, Outcome& outcome) {
     return ending.size();
 }
 
+std::size_t Engine::lift_exempt(std::span<const std::uint32_t> slots, Instant now,
+                                Outcome& outcome) {
+    std::size_t lifted = 0;
+    for (std::uint32_t slot : slots) {
+        const Ban* ban = bans().at(slot);
+        if (ban == nullptr || ban->even_if_ignored || !holds_exempt(ban->key.jail, ban->key.prefix))
+            continue;
+        end(BanKey(ban->key), Unbanned::Why::ignored, now, outcome);
+        ++lifted;
+    }
+    return lifted;
+}
+
 std::size_t Engine::waiting_changes() const {
     std::size_t waiting = ledger_.waiting_changes() + accounts_.waiting_changes();
     for (const Jail& jail : jails_)
@@ -706,9 +739,9 @@ void Engine::mark_all_changed() {
     accounts_.mark_all_changed();
 }
 
-void Engine::restore_ban(Ban ban) {
+std::uint32_t Engine::restore_ban(Ban ban) {
     ban.state = jails_[ban.key.jail].rules.simulate ? BanState::simulated : BanState::pending;
-    ledger_.restore(std::move(ban));
+    return ledger_.restore(std::move(ban));
 }
 
 void Engine::restore_window(const WindowChange& window) {

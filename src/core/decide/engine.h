@@ -5,6 +5,7 @@
 // decides as the live daemon did. Time is an argument.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -170,6 +171,8 @@ class Engine {
     // Ends the bans of what is exempt: by ignoreip or as an address of our own, and of blocks that
     // hold such an address. Not one that was made by hand all the same. Returns how many.
     std::size_t lift_exempt(Instant now, Outcome& outcome);
+    // The same of bans in these slots.
+    std::size_t lift_exempt(std::span<const std::uint32_t> slots, Instant now, Outcome& outcome);
     // The actions' sets have a ban, or lost it again.
     void on_acknowledged(const Acknowledged& one) { ledger_.set_state(one.ban, one.state); }
 
@@ -185,9 +188,9 @@ class Engine {
     // The state was lost: all that is remembered is a change.
     void mark_all_changed();
 
-    // From a checkpoint, before the first turn. Bans that are over meanwhile are restored, too: the
-    // first `on_time` ends them, so that their unban is told as any other.
-    void restore_ban(Ban ban);
+    // From a checkpoint, before the first turn, or with `set_recall`. Bans that are over meanwhile
+    // are restored, too: the first `on_time` ends them, so that their unban is told as any other.
+    std::uint32_t restore_ban(Ban ban);  // its slot
     void restore_window(const WindowChange& window);
     // A ban that ended less than `lateness` ago.
     void restore_ended(const Unbanned& ended) { ledger_.restore_ended(ended); }
@@ -208,6 +211,12 @@ class Engine {
     void restore_waiting_hits(std::string_view dump) { waiting_.restore(dump, jail_names()); }
     std::vector<Question> questions() const { return waiting_.questions(); }
     void expect_bans(std::size_t count) { ledger_.expect(count); }
+    // Of a checkpoint that comes little by little, while hits are decided: is called with each key
+    // that is looked at, before that, and restores what there is of it. Empty: all is there. What
+    // is not asked for by an address (accounts, bans that ended) must be there before, and until
+    // all is there only hits, answers and logins may be told.
+    using Recall = std::function<void(const BanKey&)>;
+    void set_recall(Recall recall);
 
     // The jails that have rules, in the order in which `set_rules` got these.
     const std::vector<JailIndex>& jails() const { return order_; }
@@ -245,6 +254,7 @@ class Engine {
     std::uint64_t sessions_evicted() const { return sessions_.evicted(); }
 
   private:
+    void recall(JailIndex jail, const Address& address, Instant now, Outcome& outcome);
     // Most that one hit makes give way, so that it does not hold up others.
     static constexpr std::size_t most_evictions = 1000;
     void make_room();
@@ -306,6 +316,7 @@ class Engine {
     AccessRules access_;
     AccountTable accounts_;
     const Facts* facts_ = nullptr;
+    Recall recall_;
     BanLedger ledger_;
     KeptLines lines_;  // a window's note is the number of its last line
     Conversations conversations_;

@@ -101,6 +101,7 @@ void Engine::ban_account(JailIndex index, const Counted& hit, std::string_view u
         // Of an IPv6 /64 only the network is known; the hit's own address is.
         bool is_its_host = !hit.address.is_v4() && contains(host_prefix(hit.address), address);
         const Address& host = is_its_host ? hit.address : address;
+        recall(index, host, hit.arrival, outcome);
         Prefix prefix = key_for(index, host);
         if (is_own(index, host) || is_ignored(index, host) ||
             bans().find({index, prefix}) != nullptr)
