@@ -21,12 +21,29 @@ void clear_after(Address& address, int bits) {
               std::uint8_t{0});
 }
 
-bool parse_by_inet_pton(int family, std::string_view text, void* out) {
+// Four numbers, as inet_pton takes them: without leading zeros, all of the text. Each hit has one.
+bool parse_v4(std::string_view text, std::uint8_t* out) {
+    const char* at = text.data();
+    const char* end = at + text.size();
+    for (int i = 0; i < 4; ++i) {
+        if (i > 0 && (at == end || *at++ != '.')) return false;
+        const char* begin = at;
+        unsigned number = 0;
+        while (at != end && *at >= '0' && *at <= '9' && at - begin < 3)
+            number = number * 10 + static_cast<unsigned>(*at++ - '0');
+        bool leads_with_zero = at - begin > 1 && *begin == '0';
+        if (at == begin || leads_with_zero || number > 255) return false;
+        out[i] = static_cast<std::uint8_t>(number);
+    }
+    return at == end;
+}
+
+bool parse_v6(std::string_view text, void* out) {
     std::array<char, INET6_ADDRSTRLEN> copy;  // ends with 0, and must not hold one before
     if (text.empty() || text.size() >= copy.size()) return false;
     std::memcpy(copy.data(), text.data(), text.size());
     copy[text.size()] = '\0';
-    return inet_pton(family, copy.data(), out) == 1 && std::strlen(copy.data()) == text.size();
+    return inet_pton(AF_INET6, copy.data(), out) == 1 && std::strlen(copy.data()) == text.size();
 }
 
 }  // namespace
@@ -37,9 +54,8 @@ std::optional<Address> parse_address(std::string_view text) {
     if (text.size() >= 2 && text.front() == '[' && text.back() == ']')
         text = text.substr(1, text.size() - 2);
     text = text.substr(0, text.find('%'));
-    if (parse_by_inet_pton(AF_INET, text, address.bytes.data() + Address::mapped_head.size()))
-        return address;
-    if (parse_by_inet_pton(AF_INET6, text, address.bytes.data())) return address;
+    if (parse_v4(text, address.bytes.data() + Address::mapped_head.size())) return address;
+    if (parse_v6(text, address.bytes.data())) return address;
     return {};
 }
 

@@ -95,7 +95,7 @@ void FilterHealth::set(State& state, std::optional<Blindness> blindness) {
 
 FilterHealth::Line FilterHealth::open(const Zone& zone, std::string_view raw, Instant now) {
     Line line;
-    Envelope envelope = open_line(raw, zone, now, scratch_.contained);
+    Envelope envelope = open_line(raw, zone, now, scratch_.contained, &last_head_);
     line.raw = raw;
     line.tag = envelope.tag;
     line.time = envelope.time;
@@ -362,9 +362,20 @@ void FilterHealth::judge(State& state, Group& group, const Line& line, std::uint
 void FilterHealth::look(const Ruleset& ruleset, OfRuleset& known, std::string_view lines,
                         const Hits& hits, bool sample, Instant now) {
     std::size_t from = lines.size();
-    for (const State* state : known.states)
-        if (state != nullptr) from = std::min(from, state->look_from);
+    lookers_.clear();
+    for (std::size_t rule = 0; rule < known.states.size(); ++rule) {
+        const State* state = known.states[rule];
+        if (state == nullptr || state->look_from >= lines.size()) continue;
+        from = std::min(from, state->look_from);
+        lookers_.push_back(rule);
+    }
     if (sample) from = 0;
+    auto left_of = [](auto& state) -> auto& {
+        return state.learning > 0 ? state.learning : state.looking;
+    };
+    auto wants = [&](const State& state, std::size_t at) {
+        return at >= state.look_from && left_of(state) > 0;
+    };
     const Hit* hit = hits.begin();
     for (std::size_t begin = from; begin < lines.size();) {
         std::size_t end = std::min(lines.find('\n', begin), lines.size());
@@ -374,18 +385,24 @@ void FilterHealth::look(const Ruleset& ruleset, OfRuleset& known, std::string_vi
         while (hit != hits.end() && hit->line.data() < raw.data()) ++hit;
         bool is_hit = hit != hits.end() && hit->line.data() == raw.data();
         std::optional<Line> line;
-        bool more = false;
-        for (std::size_t rule = 0; rule < known.states.size(); ++rule) {
-            State* state = known.states[rule];
-            if (state == nullptr) continue;
-            std::uint64_t& left = state->learning > 0 ? state->learning : state->looking;
-            bool wants = at >= state->look_from && left > 0;
-            more = more || left > 0;
-            if (!wants && !(sample && at == 0)) continue;
+        auto show = [&](std::size_t rule) {
+            if (is_hit) return;
             if (!line) line = open(ruleset.zone, raw, now);
-            if (!is_hit)
-                look_at(ruleset, ruleset.rules[rule], *state, *line, state->begin + at, now);
-            if (wants) left -= std::min<std::uint64_t>(left, end + 1 - at);
+            State& state = *known.states[rule];
+            look_at(ruleset, ruleset.rules[rule], state, *line, state.begin + at, now);
+        };
+        if (sample && at == 0)
+            for (std::size_t rule = 0; rule < known.states.size(); ++rule)
+                if (const State* state = known.states[rule]; state != nullptr && !wants(*state, at))
+                    show(rule);
+        bool more = false;
+        for (std::size_t rule : lookers_) {
+            State& state = *known.states[rule];
+            std::uint64_t& left = left_of(state);
+            more = more || left > 0;
+            if (!wants(state, at)) continue;
+            show(rule);
+            left -= std::min<std::uint64_t>(left, end + 1 - at);
         }
         if (!more) break;
     }
@@ -433,6 +450,7 @@ void FilterHealth::see_tag(State& state) {
 void FilterHealth::take(const Ruleset& ruleset, std::string_view lines, const Hits& hits,
                         Instant now) {
     if (lines.empty()) return;
+    last_head_ = {};
     OfRuleset& known = states_of(ruleset);
     take_hits(ruleset, known, lines, hits, now);
     since_sample_ += lines.size();

@@ -212,6 +212,8 @@ class FilterHealth {
     std::map<std::string, Saved, std::less<>> saved_;
     std::vector<Change> changes_;
     MatchScratch scratch_;
+    LastHead last_head_;                // of the lines that are taken
+    std::vector<std::size_t> lookers_;  // rules that want to see lines of them
     std::uint64_t since_sample_ = 0, version_ = 0;
 };
 

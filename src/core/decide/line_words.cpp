@@ -10,10 +10,15 @@ namespace {
 
 constexpr std::size_t longest_address = 45;
 
-bool is_of_address(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':' ||
-           c == '.';
-}
+// What a byte may be in an address.
+enum Part : std::uint8_t { none = 0, digit = 1, mark = 2, letter = 4 };
+constexpr std::array<std::uint8_t, 256> part_of = [] {
+    std::array<std::uint8_t, 256> parts{};
+    for (std::size_t c = '0'; c <= '9'; ++c) parts[c] = digit;
+    for (std::size_t c = 'a'; c <= 'f'; ++c) parts[c] = parts[c - 'a' + 'A'] = letter;
+    parts[':'] = parts['.'] = mark;
+    return parts;
+}();
 
 // Beginnings of words that tell of failures.
 constexpr std::array<std::string_view, 19> failing{
@@ -57,18 +62,15 @@ bool tells_of_failure(std::string_view lower) {
 }
 
 std::optional<WordHash> client_in(std::string_view text) {
-    for (std::size_t at = 0; at < text.size();) {
-        if (!is_of_address(text[at])) {
-            ++at;
-            continue;
-        }
+    for (std::size_t at = 0; at < text.size(); ++at) {
         std::size_t begin = at;
-        bool digits = false, marks = false;
-        for (; at < text.size() && is_of_address(text[at]); ++at) {
-            digits = digits || (text[at] <= '9' && text[at] >= '0');
-            marks = marks || text[at] == '.' || text[at] == ':';
+        unsigned parts = none;
+        for (; at < text.size(); ++at) {
+            unsigned part = part_of[static_cast<unsigned char>(text[at])];
+            if (part == none) break;
+            parts |= part;
         }
-        if (digits && marks && at - begin <= longest_address)
+        if ((parts & digit) != 0 && (parts & mark) != 0 && at - begin <= longest_address)
             if (auto client = client_at(text.substr(begin, at - begin))) return client;
     }
     return {};

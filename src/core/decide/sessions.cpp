@@ -37,28 +37,27 @@ std::uint16_t Sessions::count(const Hit& hit, Instant at) {
 
 Sessions::Known::iterator Sessions::add(Key key, Session session) {
     if (known_.size() >= most) {
-        known_.erase(by_begin_.front());
-        by_begin_.pop_front();
+        forget_oldest();
         ++evicted_;
     }
-    auto [place, is_new] = known_.emplace(key, session);
-    if (is_new) by_begin_.push_back(std::move(key));
+    auto [place, is_new] = known_.emplace(std::move(key), session);
+    if (is_new) by_begin_.push_back(&*place);
     return place;
 }
 
+void Sessions::forget_oldest() {
+    known_.erase(known_.find(by_begin_.front()->first));
+    by_begin_.pop_front();
+}
+
 void Sessions::forget_before(Instant from) {
-    while (!by_begin_.empty()) {
-        auto oldest = known_.find(by_begin_.front());
-        if (oldest->second.began >= from) return;
-        known_.erase(oldest);
-        by_begin_.pop_front();
-    }
+    while (!by_begin_.empty() && by_begin_.front()->second.began < from) forget_oldest();
 }
 
 std::string Sessions::dump() const {
     std::string out;
-    for (const Key& key : by_begin_) {
-        const Session& session = known_.find(key)->second;
+    for (const Known::value_type* one : by_begin_) {
+        const auto& [key, session] = *one;
         put(out, static_cast<std::int64_t>(key.filter));
         put(out, to_string(key.address));
         put(out, key.session);

@@ -34,6 +34,10 @@ class Sessions {
     // or a session counts in full.
     std::uint16_t count(const Hit& hit, Instant at);
 
+    Sessions() = default;
+    Sessions(Sessions&&) = default;
+    Sessions& operator=(Sessions&&) = default;
+
     std::size_t size() const { return known_.size(); }
     std::uint64_t evicted() const { return evicted_; }
     // All of it as bytes, and back. What cannot be read is left out.
@@ -57,10 +61,11 @@ class Sessions {
     };
     using Known = std::unordered_map<Key, Session, KeyHash>;
     Known::iterator add(Key key, Session session);
+    void forget_oldest();
     void forget_before(Instant from);
 
     Known known_;
-    std::deque<Key> by_begin_;
+    std::deque<const Known::value_type*> by_begin_;  // into `known_`, whose elements stay in place
     std::uint64_t evicted_ = 0;
 };
 

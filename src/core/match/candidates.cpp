@@ -6,26 +6,24 @@
 #include <charconv>
 #include <cstring>
 
-#include "core/base/ascii.h"
 #include "core/text/docker.h"
 
 namespace bandd {
 namespace {
 
-bool is_in(std::string_view line, const Literal& literal) {
-    if (!literal.any_case)
-        return ::memmem(line.data(), line.size(), literal.text.data(), literal.text.size()) !=
-               nullptr;
-    auto same = [](char a, char b) { return ascii_lower(a) == b; };
-    return !std::ranges::search(line, literal.text, same).empty();
+// A text of each set is in the line.
+bool holds_all(std::string_view line, const std::vector<std::vector<TextFinder>>& sets) {
+    return std::ranges::all_of(sets, [&](const std::vector<TextFinder>& set) {
+        return std::ranges::any_of(set, [&](const TextFinder& text) { return text.is_in(line); });
+    });
 }
 
-// A text of each set is in the line. Of a single set one is: the gate opens for no other line.
-bool holds_required(std::string_view line, const std::vector<LiteralSet>& sets) {
-    return sets.size() == 1 || std::ranges::all_of(sets, [&](const LiteralSet& set) {
-               return std::ranges::any_of(
-                   set, [&](const Literal& literal) { return is_in(line, literal); });
-           });
+// Of the line that holds the byte before `at`.
+std::size_t begin_of_line(std::string_view chunk, std::size_t at) {
+    const void* before = ::memrchr(chunk.data(), '\n', at);
+    return before == nullptr
+               ? 0
+               : static_cast<std::size_t>(static_cast<const char*>(before) - chunk.data()) + 1;
 }
 
 // Within what a container said, some escapes may hide any text.
@@ -46,17 +44,17 @@ class Search {
 
     // The literals found, in the order of their ends.
     void take(const LiteralHit& hit) {
-        if (hit.literal >= prepared_.docker_text) return take_escape(hit);
+        if (hit.literal == prepared_.docker_text || hit.literal == prepared_.escape_text)
+            return take_escape(hit);
         bool begun = hit.end <= end_;
         if (begun && (hidden_ || hit.end > limit_)) return;
-        for (const Within& within : prepared_.opens_within[hit.literal]) {
-            if (begun && has_bit(opened_.data(), within.check)) continue;
-            if (!is_within(chunk_, hit.end, within)) continue;
+        prepared_.opens_within[hit.literal].for_likely(chunk_, hit.end, [&](const Within& within) {
+            if (begun && (hit.end > limit_ || has_bit(opened_.data(), within.check))) return;
+            if (!is_within(chunk_, hit.end, within)) return;
             if (!begun) begin_line(hit.end);
-            if (hit.end > limit_) return;
             begun = true;
-            set_bit(opened_.data(), within.check);
-        }
+            if (hit.end <= limit_) set_bit(opened_.data(), within.check);
+        });
     }
 
     void end_line() {
@@ -64,15 +62,15 @@ class Search {
         any_ = false;
         std::uint64_t wanted = 0;
         std::string_view line = this->line();
-        // Nothing hides the brace that a JSON object begins with.
-        bool may_be_json = line.contains('{');
         for (std::size_t i = 0; i < prepared_.words; ++i) {
-            if (!may_be_json) opened_[i] &= ~prepared_.json[i];
+            // Nothing hides the brace that a JSON object begins with.
+            if ((opened_[i] & prepared_.json[i]) != 0 && !line.contains('{'))
+                opened_[i] &= ~prepared_.json[i];
             std::uint64_t unsure = escaped_ ? prepared_.json[i] : 0;
             for (std::uint64_t ask = hidden_ ? 0 : opened_[i] & prepared_.costly[i] & ~unsure;
                  ask != 0; ask &= ask - 1)
                 if (auto bit = static_cast<std::size_t>(std::countr_zero(ask));
-                    !holds_required(line, prepared_.required[i * 64 + bit]))
+                    !holds_all(line, prepared_.still_required[i * 64 + bit]))
                     opened_[i] &= ~(std::uint64_t{1} << bit);
             wanted |= opened_[i];
         }
@@ -106,8 +104,7 @@ class Search {
     // That of the text that ends at `at`; no text holds a line end.
     void begin_line(std::size_t at) {
         end_line();
-        if (const void* before = ::memrchr(chunk_.data() + end_, '\n', at - end_))
-            begin_ = static_cast<std::size_t>(static_cast<const char*>(before) - chunk_.data()) + 1;
+        begin_ = begin_of_line(chunk_, at);
         end_ = std::min(chunk_.find('\n', at), chunk_.size());
         std::string_view line = chunk_.substr(begin_, end_ - begin_);
         limit_ = begin_ + within_limit(line, ruleset_.line_limit).line.size();
@@ -128,13 +125,39 @@ class Search {
     bool escaped_ = false;                // the same, of texts of JSON lines
 };
 
+// Appends what the JSON gate finds in lines with a brace: nothing hides that of a JSON object.
+bool find_in_json(const Prepared& prepared, std::string_view chunk, Candidates& candidates) {
+    std::vector<LiteralHit>& found = candidates.found;
+    for (auto brace = chunk.find('{'); brace != std::string_view::npos;) {
+        std::size_t begin = begin_of_line(chunk, brace);
+        std::size_t end = std::min(chunk.find('\n', brace), chunk.size());
+        brace = chunk.find('{', end);
+        // Lines in a row are searched in one go.
+        while (brace != std::string_view::npos &&
+               chunk.substr(end + 1, brace - end - 1).find('\n') == std::string_view::npos) {
+            end = std::min(chunk.find('\n', brace), chunk.size());
+            brace = chunk.find('{', end);
+        }
+        std::size_t first = found.size();
+        if (!prepared.json_gate->find(chunk.substr(begin, end - begin), candidates.literals, found))
+            return false;
+        for (std::size_t i = first; i < found.size(); ++i) {
+            found[i].literal += prepared.first_json_text;
+            found[i].end += static_cast<std::uint32_t>(begin);
+        }
+    }
+    return true;
+}
+
 }  // namespace
 
 bool find_candidates(const Ruleset& ruleset, std::string_view chunk, Candidates& candidates) {
     candidates.found.clear();
     candidates.lines.clear();
     candidates.checks.clear();
-    if (!ruleset.prepared.gate->find(chunk, candidates.literals, candidates.found)) return false;
+    const Prepared& prepared = ruleset.prepared;
+    if (!prepared.gate->find(chunk, candidates.literals, candidates.found)) return false;
+    if (prepared.json_gate && !find_in_json(prepared, chunk, candidates)) return false;
     if (!std::ranges::is_sorted(candidates.found, {}, &LiteralHit::end))
         std::ranges::sort(candidates.found, {}, &LiteralHit::end);
     Search search(ruleset, chunk, candidates);

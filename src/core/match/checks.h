@@ -18,6 +18,17 @@ inline bool has_bit(CheckSet set, CheckNumber check) {
     return (set[check / 64] >> check % 64 & 1) != 0;
 }
 
+// Whether any is among those of `set` that are at least `first` and less than `end`.
+inline bool has_any(CheckSet set, CheckNumber first, CheckNumber end) {
+    for (CheckNumber word = first / 64; word * 64 < end; ++word) {
+        std::uint64_t bits = set[word];
+        if (word == first / 64) bits &= ~std::uint64_t{0} << first % 64;
+        if (end - word * 64 < 64) bits &= ~(~std::uint64_t{0} << (end - word * 64));
+        if (bits != 0) return true;
+    }
+    return false;
+}
+
 // Calls `visit` for those of `set` that are at least `first` and less than `end`, in order.
 template <class Visit>
 void for_checks(CheckSet set, CheckNumber first, CheckNumber end, const Visit& visit) {

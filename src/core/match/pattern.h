@@ -38,8 +38,8 @@ struct Pattern {
     std::string source;  // as the user wrote it
     std::string regex;   // as its engine gets it
     Dialect dialect = Dialect::bandd;
-    bool once = false;   // see core/decide/sessions.h
-    bool times = false;  // <F-TIMES> says how many attempts a line stands for
+    bool once = false;                // see core/decide/sessions.h
+    bool times = false;               // <F-TIMES> says how many attempts a line stands for
     std::unique_ptr<LazyRegex> lazy;  // RE2; one of these two
     std::shared_ptr<const Pcre> pcre;
     std::size_t groups = 0;        // the whole match, too

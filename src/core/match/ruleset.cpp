@@ -143,21 +143,71 @@ void prepare_beginnings(Ruleset& ruleset) {
     }
 }
 
-void prepare_gate(Prepared& prepared) {
-    Gate gate = choose_gate(prepared.required);
-    if (gate.texts.empty()) return;
-    prepared.opens_within.assign(gate.texts.size(), {});
+// Of each check, the sets that hold a text of the gate which opens for it. If there is one only,
+// the line holds a text of it.
+std::vector<std::vector<bool>> found_by(const Gate& gate, const Prepared& prepared) {
+    std::vector<std::vector<bool>> found;
+    for (const auto& sets : prepared.required) found.emplace_back(sets.size(), false);
     for (std::size_t text = 0; text < gate.texts.size(); ++text)
         for (CheckNumber check : gate.opens_for[text])
+            for (std::size_t set = 0; set < found[check].size(); ++set)
+                if (!places_of(gate.texts[text], check, {prepared.required[check][set]}).empty())
+                    found[check][set] = true;
+    return found;
+}
+
+void prepare_still_required(const Gate& gate, Prepared& prepared) {
+    auto found = found_by(gate, prepared);
+    for (CheckNumber check = 0; check < prepared.required.size(); ++check) {
+        bool is_in_gate = std::ranges::count(found[check], true) > 0;
+        if (!is_in_gate || !has_bit(prepared.costly.data(), check)) continue;
+        bool one_found = std::ranges::count(found[check], true) == 1;
+        for (std::size_t set = 0; set < found[check].size(); ++set) {
+            if (found[check][set] && one_found) continue;
+            const LiteralSet& texts = prepared.required[check][set];
+            prepared.still_required[check].emplace_back(texts.begin(), texts.end());
+        }
+    }
+}
+
+// What is required by checks on JSON lines, or by the others; nothing is of the rest.
+std::vector<std::vector<LiteralSet>> required_of(const Prepared& prepared, bool json) {
+    auto required = prepared.required;
+    for (CheckNumber check = 0; check < required.size(); ++check)
+        if (has_bit(prepared.json.data(), check) != json) required[check].clear();
+    return required;
+}
+
+void add_places(const Gate& gate, Prepared& prepared) {
+    for (std::size_t text = 0; text < gate.texts.size(); ++text) {
+        std::vector<Within> places;
+        for (CheckNumber check : gate.opens_for[text])
             std::ranges::move(places_of(gate.texts[text], check, prepared.required[check]),
-                              std::back_inserter(prepared.opens_within[text]));
-    prepared.docker_text = static_cast<std::uint32_t>(gate.texts.size());
+                              std::back_inserter(places));
+        prepared.opens_within.emplace_back(gate.texts[text].text.size(), std::move(places));
+    }
+}
+
+void prepare_gates(Prepared& prepared) {
+    Gate plain = choose_gate(required_of(prepared, false));
+    Gate json = choose_gate(required_of(prepared, true));
+    if (plain.texts.empty() && json.texts.empty()) return;
+    prepared.still_required.resize(prepared.required.size());
+    for (const Gate* gate : {&plain, &json}) prepare_still_required(*gate, prepared);
+    add_places(plain, prepared);
+    prepared.docker_text = static_cast<std::uint32_t>(prepared.opens_within.size());
+    prepared.opens_within.emplace_back();
+    prepared.first_json_text = prepared.docker_text + 1;
+    add_places(json, prepared);
+    prepared.escape_text = static_cast<std::uint32_t>(prepared.opens_within.size());
     // Without the colon, which a JSON line holds again and again behind a quote: the search looks
     // for the last three bytes of a text first.
-    gate.texts.push_back({std::string(docker_key), false});
-    if (std::ranges::any_of(prepared.json, [](std::uint64_t word) { return word != 0; }))
-        gate.texts.push_back({"\\u00", false});
-    prepared.gate = LiteralScan::make(gate.texts);
+    plain.texts.push_back({std::string(docker_key), false});
+    prepared.gate = LiteralScan::make(plain.texts);
+    if (!prepared.gate || json.texts.empty()) return;
+    json.texts.push_back({"\\u00", false});
+    prepared.json_gate = LiteralScan::make(json.texts);
+    if (!prepared.json_gate) prepared.gate.reset();
 }
 
 }  // namespace
@@ -169,11 +219,13 @@ void prepare(Ruleset& ruleset, const PrepareOptions& options) {
     for (std::uint32_t i = 0; i < ruleset.rules.size(); ++i) {
         const Filter& filter = *ruleset.rules[i].filter;
         put_in_view(filter, i, view_of(filter, prepared.views));
+        if (dates_within(filter.json.get()) == DatesWithin::found)
+            prepared.dates_within = DatesWithin::found;
     }
     for (View& view : prepared.views) prepare_set(ruleset, view, options.set_memory);
     number_checks(ruleset);
     prepare_beginnings(ruleset);
-    if (options.prefilter) prepare_gate(prepared);
+    if (options.prefilter) prepare_gates(prepared);
 }
 
 std::vector<std::string> patterns_without_literal(const Filter& filter) {

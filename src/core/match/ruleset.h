@@ -16,6 +16,7 @@
 #include "core/match/hit.h"
 #include "core/prefilter/gate.h"
 #include "core/prefilter/literal_scan.h"
+#include "core/prefilter/text_finder.h"
 
 namespace bandd {
 
@@ -51,17 +52,21 @@ struct Prepared {
         }
     };
     std::vector<View> views;
-    std::size_t words = 0;  // of a set of checks
+    DatesWithin dates_within = DatesWithin::left;  // what any view needs of a line's head
+    std::size_t words = 0;                         // of a set of checks
 
     // The prefilter. A chunk is searched for the gate's texts. Only lines that hold one are looked
     // at, and only by the checks that this text opens for. Empty if every line is tried against
     // all: without Vectorscan, or if no check has a text.
     std::unique_ptr<const LiteralScan> gate;
-    // Of each text, the checks that it opens for, and where it must be within a longer text.
-    std::vector<std::vector<Within>> opens_within;
-    // Texts behind those of the gate: how a line of Docker's begins, and then, if there are filters
-    // of JSON logs, how JSON escapes a character.
-    std::uint32_t docker_text = 0;
+    // The same of checks on JSON lines, whose texts ("404", "http") are in most lines of web logs:
+    // only what holds a brace is searched for them. Empty if there are no such checks.
+    std::unique_ptr<const LiteralScan> json_gate;
+    // Of each text, where it must be within a longer one, and the check that this opens for. Those
+    // of the JSON gate come behind those of the other one, with one that is its own between them:
+    // how a line of Docker's begins. The last one is how JSON escapes a character.
+    std::vector<LiteralPlaces> opens_within;
+    std::uint32_t docker_text = 0, first_json_text = 0, escape_text = 0;
     std::vector<std::uint64_t> json;        // the checks that such an escape could hide a line from
     std::vector<std::uint64_t> every_line;  // the checks that no text is known for
     bool looks_at_every_line = false;       // for these, or for rules that join lines
@@ -69,10 +74,12 @@ struct Prepared {
     // For each byte that a text may begin with, and last for an empty text: the set of checks that
     // this does not rule out.
     std::vector<std::uint64_t> may_begin;
-    // Checks that cost much to try: those that are not quick. First all that they require is asked
-    // for: `required`, by number.
-    std::vector<std::uint64_t> costly;
+    // What checks require, by number.
     std::vector<std::vector<LiteralSet>> required;
+    // Checks that cost much to try: those that are not quick. First all that they require is asked
+    // for, but for a set that holds whatever the gate opens for: a text of each that is left.
+    std::vector<std::uint64_t> costly;
+    std::vector<std::vector<std::vector<TextFinder>>> still_required;
 };
 
 // The caller gives the first four, then calls `prepare`. Hits point into `rules`.

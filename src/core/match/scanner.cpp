@@ -222,20 +222,15 @@ void scan_undated(const Ruleset& ruleset, const View& view, const Seen& seen, co
 }
 
 bool wants(const View& view, CheckSet checks) {
-    bool any = !view.joining.empty();
-    for_checks(checks, view.first_check, view.end(), [&](CheckNumber) { any = true; });
-    return any;
+    return !view.joining.empty() || has_any(checks, view.first_check, view.end());
 }
 
 void scan_line(const Ruleset& ruleset, std::string_view whole, const std::optional<Address>& sender,
                CheckSet checks, Instant now, Scratch& scratch, Hits& hits) {
     auto [raw, over] = within_limit(whole, ruleset.line_limit);
     ++scratch.counts.candidates;
-    DatesWithin within = DatesWithin::left;
-    for (const View& view : ruleset.prepared.views)
-        if (dates_within(view.json.get()) == DatesWithin::found) within = DatesWithin::found;
-    Envelope envelope =
-        open_line(raw, ruleset.zone, now, scratch.match.contained, &scratch.last_head, within);
+    Envelope envelope = open_line(raw, ruleset.zone, now, scratch.match.contained,
+                                  &scratch.last_head, ruleset.prepared.dates_within);
     if (envelope.tag == own_tag) return;
     bool cut = envelope.cut || over;
     for (const View& view : ruleset.prepared.views) {

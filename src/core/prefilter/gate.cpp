@@ -306,4 +306,40 @@ bool is_within(std::string_view bytes, std::size_t end, const Within& within) {
     return true;
 }
 
+LiteralPlaces::LiteralPlaces(std::size_t length_of_text, std::vector<Within> all)
+    : length_(length_of_text), all_(std::move(all)) {
+    if (all_.size() < least_for_groups) return;
+    groups_.resize((all_.size() + in_group - 1) / in_group);
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+        const Within& within = all_[i];
+        const std::string& text = within.literal.text;
+        std::size_t begin = within.end - length_;
+        for (std::size_t side = 0; side < bytes_beside; ++side) {
+            std::size_t away = side % on_a_side;
+            bool before = side < on_a_side;
+            std::optional<char> byte;
+            if (before && begin > away) byte = text[begin - away - 1];
+            if (!before && within.end + away < text.size()) byte = text[within.end + away];
+            auto& row = groups_[i / in_group][side];
+            std::uint64_t bit = std::uint64_t{1} << i % in_group;
+            if (byte)
+                row[kind_of(*byte)] |= bit;
+            else  // the literal does not say
+                for (std::uint64_t& places : row) places |= bit;
+        }
+    }
+}
+
+// Beyond the ends there is no byte of any literal.
+std::array<unsigned, LiteralPlaces::bytes_beside> LiteralPlaces::beside_at(std::string_view bytes,
+                                                                           std::size_t end) const {
+    std::array<unsigned, bytes_beside> beside;
+    std::size_t begin = end - std::min(length_, end);
+    for (std::size_t away = 0; away < on_a_side; ++away) {
+        beside[away] = kind_of(begin > away ? bytes[begin - away - 1] : '\n');
+        beside[on_a_side + away] = kind_of(end + away < bytes.size() ? bytes[end + away] : '\n');
+    }
+    return beside;
+}
+
 }  // namespace bandd

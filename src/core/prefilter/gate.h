@@ -15,6 +15,8 @@
 // enough.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -57,5 +59,47 @@ std::vector<Within> places_of(const Literal& text, std::uint32_t check,
                               const std::vector<LiteralSet>& required);
 // Whether `bytes` holds the whole literal around the gate's text, which ends there at `end`.
 bool is_within(std::string_view bytes, std::size_t end, const Within& within);
+
+// All places of one text of the gate. A common one ("failed") has some eighty, so they are not
+// compared one by one: the bytes beside the text tell at once which few can be there.
+class LiteralPlaces {
+  public:
+    LiteralPlaces() = default;
+    LiteralPlaces(std::size_t length_of_text, std::vector<Within> all);
+
+    // Calls `visit` for those that may be there, in order; ask `is_within` about each.
+    template <class Visit>
+    void for_likely(std::string_view bytes, std::size_t end, const Visit& visit) const {
+        if (groups_.empty()) {
+            for (const Within& within : all_) visit(within);
+            return;
+        }
+        std::array<unsigned, bytes_beside> beside = beside_at(bytes, end);
+        for (std::size_t group = 0; group < groups_.size(); ++group) {
+            std::uint64_t likely = ~std::uint64_t{0};
+            for (std::size_t i = 0; i < bytes_beside; ++i) likely &= groups_[group][i][beside[i]];
+            for (; likely != 0; likely &= likely - 1)
+                visit(all_[group * in_group + static_cast<std::size_t>(std::countr_zero(likely))]);
+        }
+    }
+    std::size_t size() const { return all_.size(); }
+
+  private:
+    static constexpr std::size_t in_group = 64;  // a bit each
+    static constexpr std::size_t on_a_side = 4, bytes_beside = 2 * on_a_side;
+    // Fewer are compared one by one.
+    static constexpr std::size_t least_for_groups = 4;
+    // Letters of both cases have the same.
+    static constexpr std::size_t kinds = 32;
+    static constexpr unsigned kind_of(char c) { return static_cast<unsigned char>(c) % kinds; }
+    // Of each byte beside a text, by its kind, which places it does not rule out.
+    using Group = std::array<std::array<std::uint64_t, kinds>, bytes_beside>;
+
+    std::array<unsigned, bytes_beside> beside_at(std::string_view bytes, std::size_t end) const;
+
+    std::size_t length_ = 0;  // of the text
+    std::vector<Within> all_;
+    std::vector<Group> groups_;
+};
 
 }  // namespace bandd

@@ -154,9 +154,44 @@ struct Choice {
     int score = 0;
 };
 
+// About in how many of a thousand lines a text is. What the few ordinary ones do not hold may be
+// in others, the more so the shorter it is.
+double in_lines(std::string_view text) {
+    constexpr double a_thousand = 1000;
+    double others = 1;
+    for (std::size_t size = text.size(); size < Ordinary::longest; ++size) others *= 2;
+    return others + a_thousand * Ordinary::lines().most_in_a_line(text);
+}
+
+// fail2ban's dialect cuts the date out of the middle of a line, and with it perhaps a text in two;
+// then one half of it is whole. Cut where lines hold the halves least: many hold half of "]:
+// conn=".
+LiteralSet halves_of(const LiteralSet& literals) {
+    LiteralSet halves;
+    for (const Literal& literal : literals) {
+        const std::string& text = literal.text;
+        std::size_t middle = text.size() / 2;
+        auto cost = [&](std::size_t at) {
+            return in_lines(std::string_view(text).substr(0, at)) +
+                   in_lines(std::string_view(text).substr(at));
+        };
+        std::size_t best = middle;
+        for (std::size_t away = 1; middle >= shortest_literal + away; ++away)
+            for (std::size_t at : {middle - away, middle + away})
+                if (text.size() - at >= shortest_literal && cost(at) < cost(best)) best = at;
+        halves.push_back({text.substr(0, best), literal.any_case});
+        halves.push_back({text.substr(best), literal.any_case});
+    }
+    return halves;
+}
+
 // Fewer and longer is better; the shortest text decides. Texts that ordinary lines hold are of
 // little use, however long they are.
-int score_of(const LiteralSet& literals) {
+int score_of(const LiteralSet& literals, LineForm form) {
+    if (form == LineForm::date_cut_out) {
+        LiteralSet halves = halves_of(literals);
+        return 2 * score_of(halves, LineForm::plain);
+    }
     std::size_t shortest = SIZE_MAX;
     double in_a_line = 0;
     for (const Literal& literal : literals) {
@@ -203,7 +238,7 @@ std::optional<Choice> choice_of(const std::vector<Text>& texts, LineForm form) {
         choice.literals.push_back(std::move(*part));
     }
     simplify(choice.literals);
-    choice.score = score_of(choice.literals);
+    choice.score = score_of(choice.literals, form);
     return choice;
 }
 
@@ -263,7 +298,7 @@ std::vector<Choice> required(const Node& node, LineForm form) {
                                     one[0].literals.end());
             }
             simplify(all.literals);
-            all.score = score_of(all.literals);
+            all.score = score_of(all.literals, form);
             take(best, std::move(all));
             return best;
         }
@@ -298,14 +333,7 @@ std::vector<LiteralSet> required_literals(std::string_view regex, syntax::Langua
             sets.push_back(std::move(choice.literals));
             continue;
         }
-        // fail2ban's dialect cuts the date out of the middle of a line, and with it perhaps a text
-        // in two; then one half of it is whole.
-        LiteralSet halves;
-        for (const Literal& literal : choice.literals) {
-            std::size_t half = literal.text.size() / 2;
-            halves.push_back({literal.text.substr(0, half), literal.any_case});
-            halves.push_back({literal.text.substr(half), literal.any_case});
-        }
+        LiteralSet halves = halves_of(choice.literals);
         simplify(halves);
         sets.push_back(std::move(halves));
     }

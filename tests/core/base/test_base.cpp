@@ -42,6 +42,28 @@ TEST_CASE("an attacker has one address, however a log writes it") {
         CHECK(to_string(ip(text)) == "2001:db8::9");
 }
 
+TEST_CASE("IPv4 addresses are what inet_pton takes for one") {
+    std::mt19937 random(3);
+    std::size_t addresses = 0;
+    for (int round = 0; round < 200'000; ++round) {
+        std::string text;
+        for (std::size_t i = random() % 16; i > 0; --i) text += "0012589....a"[random() % 12];
+        if (round % 2 == 0) {
+            text.clear();
+            for (int i = 0; i < 4; ++i) text += (i > 0 ? "." : "") + std::to_string(random() % 300);
+        }
+        in_addr expected{};
+        bool is_one = inet_pton(AF_INET, text.c_str(), &expected) == 1;
+        auto address = parse_address(text);
+        INFO(text);
+        REQUIRE(address.has_value() == is_one);
+        if (!is_one) continue;
+        ++addresses;
+        CHECK(std::memcmp(address->bytes.data() + 12, &expected, 4) == 0);
+    }
+    CHECK(addresses > 10'000);
+}
+
 TEST_CASE("what is no address is refused") {
     for (const char* text : {"", "1.2.3", "1.2.3.4.5", "1.2.3.256", "010.1.1.1", "1.2.3.4 ", "host",
                              "::1::", "12345::", "[::1", "1.2.3.4/8"})

@@ -7,6 +7,7 @@
 #include "core/match/fail2ban_pattern.h"
 #include "core/match/scanner.h"
 #include "core/prefilter/gate.h"
+#include "core/prefilter/text_finder.h"
 #include "support/common.h"
 
 using namespace bandd;
@@ -245,9 +246,16 @@ TEST_CASE("a gate opens for whatever holds a text of each of a check's sets") {
             if (std::ranges::find(gate.opens_for[i], check) == gate.opens_for[i].end()) continue;
             const auto& [text, any_case] = gate.texts[i];
             std::string in = any_case ? ascii_lower(line) : line;
-            for (const Within& within : places_of(gate.texts[i], check, required[check]))
-                for (auto at = in.find(text); at != std::string::npos; at = in.find(text, at + 1))
-                    if (is_within(line, at + text.size(), within)) return true;
+            auto places = places_of(gate.texts[i], check, required[check]);
+            LiteralPlaces all(text.size(), places);
+            for (auto at = in.find(text); at != std::string::npos; at = in.find(text, at + 1)) {
+                std::size_t end = at + text.size();
+                auto is_there = [&](const Within& within) { return is_within(line, end, within); };
+                bool found = false;
+                all.for_likely(line, end, [&](const Within& one) { found |= is_there(one); });
+                CHECK(found == std::ranges::any_of(places, is_there));
+                if (found) return true;
+            }
         }
         return false;
     };
@@ -269,6 +277,69 @@ TEST_CASE("a gate opens for whatever holds a text of each of a check's sets") {
             CHECK(opens_within(line, check));
         }
     }
+}
+
+TEST_CASE("of the many places of a common text, all that are there are looked at, and few others") {
+    std::mt19937 random(11);
+    auto any = [&](std::size_t below) { return static_cast<std::size_t>(random() % below); };
+    auto letters = [&](std::size_t count) {
+        std::string text;
+        while (text.size() < count) text += "abAB :"[any(6)];
+        return text;
+    };
+    std::size_t seen = 0;
+    std::size_t compared = 0;
+    for (int round = 0; round < 200; ++round) {
+        LiteralSet literals;
+        for (std::size_t i = 0; i < 1 + any(150); ++i) {
+            bool any_case = any(3) == 0;
+            std::string text = letters(any(6)) + "failed" + letters(any(6));
+            literals.push_back({any_case ? ascii_lower(text) : text, any_case});
+        }
+        auto places = places_of({"failed", true}, 0, {literals});
+        LiteralPlaces all(6, places);
+        REQUIRE(all.size() == places.size());
+        for (int line = 0; line < 20; ++line) {
+            std::string text = letters(any(7)) + "failed" + letters(any(7));
+            std::size_t end = text.find("failed") + 6;
+            std::vector<Literal> found;
+            std::vector<Literal> plain;
+            all.for_likely(text, end, [&](const Within& within) {
+                ++seen;
+                if (is_within(text, end, within)) found.push_back(within.literal);
+            });
+            for (const Within& within : places)
+                if (is_within(text, end, within)) plain.push_back(within.literal);
+            CHECK(found == plain);
+            compared += places.size();
+        }
+    }
+    CHECK(seen < compared / 4);
+}
+
+TEST_CASE("a text is found in a line as by looking at each place") {
+    std::mt19937 random(5);
+    auto any = [&](std::size_t below) { return static_cast<std::size_t>(random() % below); };
+    for (int round = 0; round < 5000; ++round) {
+        auto some = [&](std::size_t most) {
+            std::string text;
+            for (std::size_t i = any(most + 1); i > 0; --i) text += "aAbB: "[any(6)];
+            return text;
+        };
+        bool any_case = any(2) == 0;
+        std::string text = some(4) + "b";
+        if (any_case) text = ascii_lower(text);
+        std::string line = some(12);
+        INFO("\"" << text << "\" in \"" << line << "\"");
+        bool there = (any_case ? ascii_lower(line) : line).find(text) != std::string::npos;
+        CHECK(TextFinder(Literal{text, any_case}).is_in(line) == there);
+    }
+}
+
+TEST_CASE("fail2ban's dialect: a text is cut in two where its halves are rare") {
+    auto filter = compile_fail2ban("p", "^\\S+ slapd\\[\\d+\\]: conn=\\d+ <HOST>$", {});
+    for (const LiteralSet& set : required_literals(*filter))
+        for (const Literal& literal : set) CHECK(literal.text != "]: c");
 }
 
 TEST_CASE("a gate needs few texts, and none that ordinary lines hold if there is another") {
