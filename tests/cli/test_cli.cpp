@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // bandctl as a user meets it, where no daemon is needed: messages in full, exit codes.
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -900,6 +902,7 @@ TEST_CASE_METHOD(Checked, "check: a single file before it is put in place, whate
 }
 
 TEST_CASE_METHOD(Checked, "config: each value, and the file and line that says it; no secrets") {
+    chmod(dir.path().c_str(), 0755);  // its files are for all eyes
     write_file(dir / "token", "0123456789abcdef0\n");
     write_file(yaml,
                "defaults:\n  maxretry: 7\n  ignoreip: [192.0.2.1]\nhttp:\n  listen: "
@@ -957,6 +960,37 @@ TEST_CASE_METHOD(Checked, "config: each value, and the file and line that says i
     Ran unknown = bandctl("--config " + dir.path() + " config --files ap");
     CHECK(unknown.code == 1);
     CHECK(has(unknown.out, "the configuration names no such jail; did you mean \"app\"?"));
+}
+
+TEST_CASE_METHOD(Checked, "config: no argument is shown of a file that not everybody may read") {
+    chmod(dir.path().c_str(), 0755);
+    write_file(yaml,
+               "accounts: {addresses: 2, action: [/bin/echo, -u, 'me:HIDDEN']}\n"
+               "jails: !include jails/*.yaml\n");
+    write_file(mine,
+               "app:\n  logpath: /l\n  ignorecommand: [/bin/echo, 'X-Auth-Key: HIDDEN']\n"
+               "  action:\n    - exec: {ban: [/bin/echo, 'https://x/?key=HIDDEN&ip=<ip>'], unban: "
+               "[/bin/echo, HIDDEN]}\n    - syslog: {ban: 'BAN <ip>'}\n");
+    auto config = [&] {
+        std::string all;
+        for (const char* jail : {"", "app"})
+            all += bandctl("--json --config " + dir.path() + " config --files " + jail).out;
+        INFO(all);
+        CHECK(has(all, "/bin/echo"));
+        CHECK(has(all, "BAN <ip>"));
+        return has(all, "HIDDEN");
+    };
+    CHECK(config());
+    chmod(yaml.c_str(), 0640);
+    CHECK(config());  // the other one
+    chmod(mine.c_str(), 0600);
+    CHECK_FALSE(config());
+    chmod(yaml.c_str(), 0644);
+    chmod(mine.c_str(), 0644);
+    CHECK(config());
+    chmod((dir / "jails").c_str(), 0750);  // where `mine` is
+    chmod(yaml.c_str(), 0600);
+    CHECK_FALSE(config());
 }
 
 namespace {
