@@ -146,15 +146,18 @@ class Comparison {
 
     int run() {
         CommonOptions common = common_;
-        ScratchDirectory scratch;
+        std::optional<ScratchDirectory> scratch;
         if (!common.config_given) {
-            if (auto written =
-                    write_all(fail2ban::to_yaml(definitions_, from_).files, scratch.path());
-                !written) {
+            auto made = ScratchDirectory::make();
+            if (made) scratch.emplace(std::move(*made));
+            Result<> written =
+                made ? write_all(fail2ban::to_yaml(definitions_, from_).files, scratch->path())
+                     : std::unexpected(made.error());
+            if (!written) {
                 print_error(written.error());
                 return exit_said_no;
             }
-            common.config = scratch.path();
+            common.config = scratch->path();
         }
         Loaded loaded = load_config(common.config, data_directories(), read_zone, Samples::skip);
         config_ = std::move(loaded.config);

@@ -80,10 +80,6 @@ std::string red(std::string_view text) { return coloured(text, "31"); }
 std::string yellow(std::string_view text) { return coloured(text, "33"); }
 std::string green(std::string_view text) { return coloured(text, "32"); }
 
-std::string count_of(std::size_t number, std::string_view thing) {
-    return fmt::format("{} {}{}", number, thing, number == 1 ? "" : "s");
-}
-
 std::string text(const Json& json, const char* key) {
     auto found = json.find(key);
     if (found == json.end() || found->is_null()) return "";

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "control/protocol.h"
+#include "core/base/count_of.h"
 #include "core/base/instant.h"
 #include "core/base/result.h"
 
@@ -29,9 +30,6 @@ void print_table(const std::vector<std::string>& head,
 std::string local_time(std::string_view rfc3339);
 // RFC 3339 as "in 59m" or "5m ago"; "never" if it is empty.
 std::string relative_time(std::string_view rfc3339, Instant now);
-
-// "1 jail", "2 jails"
-std::string count_of(std::size_t number, std::string_view thing);
 
 // Members of an object, safe to print: a text without its quotes, anything else as JSON; empty if
 // there is no such member, or null.

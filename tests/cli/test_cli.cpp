@@ -1132,6 +1132,78 @@ TEST_CASE_METHOD(Machine, "setup: knows from where its user is logged in") {
 }
 
 TEST_CASE_METHOD(Machine,
+                 "setup: what cannot be meant is refused, and what has no effect is said") {
+    Ran wide = setup("--yes --admin 0.0.0.0/0");
+    CHECK(wide.code == 2);
+    CHECK(has(wide.out,
+              "\"0.0.0.0/0\": is a wide block, of which nobody would ever be banned; "
+              "--force takes it\n"));
+    CHECK(setup("--yes --admin ::/0").code == 2);
+    CHECK_FALSE(fs::exists(etc + "/bandd.yaml"));
+    Ran days = setup("--days -1");
+    CHECK(days.code == 2);
+    CHECK(has(days.out, "\"-1\" is no number that counts something"));
+    for (int i = 1; i < 3; ++i)
+        append_file(dir / "shop.log", must("sed -n 3,4p " +
+                                           dir / "shop.log | "
+                                                 "sed 's/203.0.113.9/203.0.113." +
+                                           std::to_string(20 + i) + "/'"));
+    Ran done = setup("--yes --force --admin 0.0.0.0/0 --admin 10.0.0.0/8");
+    INFO(done.out);
+    CHECK(done.code == 0);
+    CHECK(has(read_file(etc + "/bandd.yaml"), "0.0.0.0/0, 10.0.0.0/8"));
+    fs::remove_all(etc);
+    Ran first = setup("--yes");
+    CHECK(has(first.out, " 3 addresses "));
+    Ran again = setup("--yes --simulate");
+    CHECK(again.code == 0);
+    CHECK(has(again.out, "--simulate is for new jails, and changes none that a file names"));
+    // A directory for temporary files is said to be missing, and what to do.
+    Ran none = setup("--yes", "TMPDIR=/no/such");
+    CHECK(none.code == 2);
+    CHECK(has(none.out, "make a directory for temporary files"));
+    CHECK(has(none.out, "TMPDIR=DIRECTORY names one that has room\n"));
+}
+
+TEST_CASE_METHOD(Machine, "setup: several at once take turns, and none loses what another wrote") {
+    std::string all = "for i in 1 2 3 4 5 6; do env BANDD_DATA=" + data.path() + " " +
+                      built("bandctl") + " -c " + etc +
+                      " setup --yes --admin 198.51.100.$i < /dev/null || echo FAILED & done; wait";
+    Ran ran = sh(all);
+    INFO(ran.out);
+    CHECK_FALSE(has(ran.out, "FAILED"));
+    std::string yaml = read_file(etc + "/bandd.yaml");
+    INFO(yaml);
+    for (int i = 1; i <= 6; ++i) CHECK(has(yaml, "198.51.100." + std::to_string(i)));
+    CHECK(must("ls -A " + etc + " " + etc + "/jails") ==
+          etc + ":\nbandd.yaml\njails\n\n" + etc + "/jails:\nsetup.yaml\n");
+}
+
+TEST_CASE_METHOD(Machine, "setup: asks again for a mistyped address, and leaves no directory") {
+    fs::create_directory(dir / "tmp");
+    auto answer = [&](const std::string& keys) {
+        return sh("(" + keys + ") | env -u SSH_CLIENT -u SSH_CONNECTION TMPDIR=" + dir / "tmp" +
+                  " BANDD_DATA=" + data.path() + " timeout 20 script -qec '" + built("bandctl") +
+                  " -c " + etc + " setup' /dev/null");
+    };
+    // ^C at the second question.
+    Ran stopped = answer(
+        "sleep 1; echo 198.51.100; sleep 1; echo 198.51.100.5; sleep 2; printf '\\003'; sleep 1");
+    INFO(stopped.out);
+    CHECK(has(stopped.out, "\"198.51.100\": is no address"));
+    CHECK(has(stopped.out, "Write this? [y/N]"));
+    CHECK(must("ls -A " + dir / "tmp") == "");
+    CHECK_FALSE(fs::exists(etc));
+    // A file that is changed while the question stands is not written over.
+    Ran changed = answer("sleep 1; echo 198.51.100.5; sleep 2; mkdir -p " + etc +
+                         "; echo '# mine' > " + etc + "/bandd.yaml; echo y; sleep 1");
+    INFO(changed.out);
+    CHECK(
+        has(changed.out, "was changed since it was read, so nothing was written; run setup again"));
+    CHECK(read_file(etc + "/bandd.yaml") == "# mine\n");
+}
+
+TEST_CASE_METHOD(Machine,
                  "setup: a configuration with faults is left alone, and so is unusual YAML") {
     write_file(etc + "/bandd.yaml", "defaults: {maxretri: 3}\n");
     Ran ran = setup("--yes --admin 198.51.100.5");
