@@ -50,7 +50,7 @@ int print_lines(const Json& result, bool csv) {
 int print_bans(const Json& result, bool filtered) {
     const Json& bans = list(result, "bans");
     if (bans.empty() && result.value("total", 0) == 0) {
-        fmt::print("nobody is banned{}\n", filtered ? " that this is true of" : "");
+        print_wrapped("nobody is banned{}\n", filtered ? " that this is true of" : "");
         return exit_done;
     }
     std::vector<std::vector<std::string>> rows;

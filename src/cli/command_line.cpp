@@ -26,7 +26,11 @@ void CommandLine::text(const char* names, std::string& value, const char* help, 
 
 void CommandLine::texts(const char* names, std::vector<std::string>& values, const char* help,
                         Must must) {
-    app_.add_option(names, values, help)->required(must == Must::be_given);
+    // What comes after the first value is one, too: without this --json would be.
+    auto no_option = [](const std::string& text) {
+        return text.starts_with("--") ? "it goes before the values of " + text : std::string();
+    };
+    app_.add_option(names, values, help)->required(must == Must::be_given)->check(no_option);
 }
 
 void CommandLine::each(const char* names, std::vector<std::string>& values, const char* help) {

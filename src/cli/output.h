@@ -3,8 +3,11 @@
 // a terminal without NO_COLOR.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "control/protocol.h"
@@ -19,6 +22,16 @@ std::string bold(std::string_view text);
 std::string red(std::string_view text);
 std::string yellow(std::string_view text);
 std::string green(std::string_view text);
+
+// Sentences, as fmt::print does: of a line that is wider than the terminal, what is too much goes
+// to further ones, indented by two more. Not for what is to be copied or compared: lines of logs,
+// what programs read.
+void put_wrapped(const std::string& text);
+template <class... T>
+void print_wrapped(fmt::format_string<T...> format, T&&... values) {
+    put_wrapped(fmt::format(format, std::forward<T>(values)...));
+}
+std::string wrapped(std::string_view text, std::size_t width);
 
 // Columns as wide as their widest cell. If that is wider than the terminal, those of `may_go` are
 // left out, one by one, then the last column is cut. Nothing is printed of no rows.

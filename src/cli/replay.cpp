@@ -214,10 +214,8 @@ class Replay {
             if (jails.empty()) left_out += (left_out.empty() ? "" : ", ") + path;
         }
         if (!left_out.empty()) {
-            Error error{left_out,
-                        "no jail reads it, so it goes through none",
-                        "give --jail NAME, or --all for every jail",
-                        {}};
+            Error error{
+                left_out, "no jail reads it, so it goes through none", options_.if_unread, {}};
             if (files_.empty()) return std::unexpected(std::vector{error});
             print_error(error);
         }

@@ -60,7 +60,7 @@ struct PlannedFile {
 bool on_terminal() { return isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0; }
 
 std::string ask(const std::string& question) {
-    fmt::print("{} ", question);
+    print_wrapped("{} ", question);
     flush_output();
     std::string answer;
     std::getline(std::cin, answer);
@@ -112,7 +112,7 @@ class Setup {
         if (common_.json) return finish_json();
         show();
         if (files_.empty()) {
-            fmt::print("nothing is to be written\n");
+            print_wrapped("nothing is to be written\n");
             return exit_done;
         }
         if (!options_.yes && !is_confirmed()) return exit_said_no;
@@ -301,7 +301,7 @@ class Setup {
         auto of_journal = journals_of(loaded.config, scratch->path());
         if ((logs.empty() && of_journal.empty()) || options_.days == 0) return {};
         if (!common_.json && on_terminal())
-            fmt::print("Looking through {} …\n", count_of(logs.size(), "log"));
+            print_wrapped("Looking through {} …\n", count_of(logs.size(), "log"));
         flush_output();
         for (const auto& [path, jail] : of_journal) logs.push_back(path);
         ReplayOptions options{.logs = std::move(logs), .of_jails = std::move(of_journal)};
@@ -393,48 +393,49 @@ class Setup {
             rows.push_back({service.jail,
                             service.reads.empty() ? "nothing yet" : printable(service.reads),
                             would_have_banned(service), printable(service.description)});
-        fmt::print("{}\n\n", bold(title));
+        print_wrapped("{}\n\n", bold(title));
         print_table({"JAIL", "READS", fmt::format("BANS IN {} D", options_.days), "SERVICE"}, rows,
                     {"SERVICE"});
-        fmt::print("\n");
+        print_wrapped("\n");
     }
 
     void show() {
-        if (found_.empty()) fmt::print("No service was found that no file names yet.\n\n");
+        if (found_.empty()) print_wrapped("No service was found that no file names yet.\n\n");
         if (found_.empty() && options_.simulate)
-            fmt::print("{}\n\n",
-                       yellow("warning: --simulate is for new jails, and changes none that a file "
-                              "names: write simulate: true there"));
+            print_wrapped(
+                "{}\n\n",
+                yellow("warning: --simulate is for new jails, and changes none that a file "
+                       "names: write simulate: true there"));
         print_services("Found", found_);
         print_services("Configured already", known_);
         if (!on_request_.empty()) {
             std::vector<std::string> names;
             for (const Service& service : on_request_) names.push_back(service.jail);
-            fmt::print(
+            print_wrapped(
                 "Here, too, but to be asked for (enabled: true), as the shipped files say: "
                 "{}\n\n",
                 fmt::join(names, ", "));
         }
         if (left_out_ > 0)
-            fmt::print("{} more were not looked through: these are more than 1 GiB\n",
-                       count_of(left_out_, "log"));
-        fmt::print("Never banned: this machine{}\n",
-                   admins_.empty() ? "" : ", " + admin_list(admins_));
+            print_wrapped("{} more were not looked through: these are more than 1 GiB\n",
+                          count_of(left_out_, "log"));
+        print_wrapped("Never banned: this machine{}\n",
+                      admins_.empty() ? "" : ", " + admin_list(admins_));
         if (admins_.empty())
-            fmt::print("{}\n", yellow("warning: no address of yours is known, so you may ban "
-                                      "yourself: --admin ADDRESS"));
+            print_wrapped("{}\n", yellow("warning: no address of yours is known, so you may ban "
+                                         "yourself: --admin ADDRESS"));
         if (login_ && !ignored_.contains(*login_) &&
             std::ranges::none_of(admins_,
                                  [&](const Prefix& one) { return contains(one, *login_); }))
             for (const std::string& jail : jails_that_ban(*login_))
-                fmt::print(
+                print_wrapped(
                     "{}\n",
                     yellow(fmt::format(
                         "warning: {}, from which you are logged in, would have been banned by {}",
                         to_string(*login_), jail)));
         for (const PlannedFile& file : files_)
-            fmt::print("{} {}: {}\n", options_.yes ? "Writes" : "To be written:", file.path,
-                       file.what);
+            print_wrapped("{} {}: {}\n", options_.yes ? "Writes" : "To be written:", file.path,
+                          file.what);
     }
 
     bool is_confirmed() const {
@@ -444,7 +445,7 @@ class Setup {
         }
         std::string answer = ask("Write this? [y/N]");
         bool yes = answer == "y" || answer == "Y" || answer == "yes";
-        if (!yes) fmt::print("nothing was written\n");
+        if (!yes) print_wrapped("nothing was written\n");
         return yes;
     }
 
@@ -468,12 +469,12 @@ class Setup {
 
     void say_next() const {
         if (options_.simulate && !found_.empty())
-            fmt::print(
+            print_wrapped(
                 "The new jails ban nobody yet: take \"simulate: true\" out of {}/{} once their "
                 "\"would ban\" is right.\n",
                 directory_, own_file);
-        fmt::print("next: bandctl check, then {}\n",
-                   is_running(common_) ? "bandctl reload" : "start bandd");
+        print_wrapped("next: bandctl check, then {}\n",
+                      is_running(common_) ? "bandctl reload" : "start bandd");
     }
 
     Json to_json(const std::vector<Service>& services) const {

@@ -3,18 +3,19 @@
 // during an export, and must not during an import.
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 
+#include "cli/call.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/state_json.h"
-#include "config/load.h"
+#include "config/types.h"
 #include "os/clock.h"
-#include "os/zoneinfo.h"
 
 namespace bandd {
 namespace {
@@ -30,14 +31,16 @@ int export_state(const std::string& path, const std::string& to) {
     auto jails = store->jails();
     if (!jails) return refuse(jails.error());
     Result<> result;
+    Progress progress("lines", isatty(STDOUT_FILENO) == 0 || !(to.empty() || to == "-"));
+    auto show = [&](std::uint64_t lines) { progress.show(lines); };
     if (to.empty() || to == "-") {
-        write_state(*store, *jails, std::cout, result);
+        write_state(*store, *jails, std::cout, result, show);
         std::cout.flush();
         if (result && !std::cout) return refuse({"standard output", "cannot be written", {}, {}});
     } else {
         ::umask(0077);  // as the state itself: lines and users' names are in it
         std::ofstream out(to, std::ios::binary);
-        if (out) write_state(*store, *jails, out, result);
+        if (out) write_state(*store, *jails, out, result, show);
         out.flush();
         if (result && !out)
             return refuse({"cannot write \"" + to + "\"", std::strerror(errno), {}, {}});
@@ -89,8 +92,8 @@ int import_state(const std::string& path, const std::string& from) {
     store->write(std::move(*checkpoint));
     store->wait();
     if (auto error = store->take_result()) return refuse(*error);
-    fmt::print("imported {} and {} into {}\n", count_of(bans, "ban"), count_of(past, "earlier ban"),
-               path);
+    print_wrapped("imported {} and {} into {}\n", count_of(bans, "ban"),
+                  count_of(past, "earlier ban"), path);
     return exit_done;
 }
 
@@ -104,9 +107,10 @@ Run state_command(CommandLine& line) {
     line.choice("verb", options->verb, {"export", "import"}, "export or import", Must::be_given);
     line.text("file", options->file, "file (default: standard output or input)");
     return [options](const CommonOptions& common) {
-        std::string path = load_config(common.config, data_directories(), read_zone).config.state;
-        return options->verb == "export" ? export_state(path, options->file)
-                                         : import_state(path, options->file);
+        auto path = find_path(common, "state", Config().state);
+        if (!path) return refuse(path.error());
+        return options->verb == "export" ? export_state(*path, options->file)
+                                         : import_state(*path, options->file);
     };
 }
 

@@ -197,7 +197,8 @@ void take_position(StateLine& line) {
     at.id.inode = reader.number("inode");
     at.offset = reader.number("offset", INT64_MAX);
     at.skipping = reader.boolean("skipping");
-    at.fingerprint.length = static_cast<std::uint32_t>(reader.number("fingerprint_length", Fingerprint::longest));
+    at.fingerprint.length =
+        static_cast<std::uint32_t>(reader.number("fingerprint_length", Fingerprint::longest));
     at.fingerprint.hash = reader.number("fingerprint");
     // Exports of an older bandd have no numbers.
     if (reader.find("number") == nullptr) {
@@ -234,8 +235,12 @@ constexpr std::array<Kind, 8> kinds{{
 }  // namespace
 
 void write_state(Store& store, const std::vector<std::string>& jails, std::ostream& out,
-                 Result<>& result) {
-    auto put = [&](const char* kind, Json json) { out << in_ascii({{kind, std::move(json)}}); };
+                 Result<>& result, const std::function<void(std::uint64_t lines)>& show) {
+    std::uint64_t lines = 0;
+    auto put = [&](const char* kind, Json json) {
+        out << in_ascii({{kind, std::move(json)}});
+        show(++lines);
+    };
     auto name = [&](JailIndex jail) { return jail == any_jail ? std::string() : jails[jail]; };
     out << "{\"bandd_state\":1}\n";
     Restore restore;

@@ -9,6 +9,8 @@
 // all.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <iosfwd>
 #include <string>
 
@@ -17,9 +19,9 @@
 
 namespace bandd {
 
-// `jails`: names of the indexes in what is written.
+// `jails`: names of the indexes in what is written. `show` hears how many lines there are yet.
 void write_state(Store& store, const std::vector<std::string>& jails, std::ostream& out,
-                 Result<>& result);
+                 Result<>& result, const std::function<void(std::uint64_t lines)>& show);
 
 // Adds what a line holds to `checkpoint`, whose `jails` grow by the names met. An error says what
 // is wrong with the line; nothing of it was taken then.

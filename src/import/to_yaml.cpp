@@ -177,7 +177,7 @@ class JailWriter {
 
     void logs() {
         std::vector<std::string> paths;
-        bool at_end = false;
+        std::size_t at_end = 0;
         std::string_view rest = jail_.options.contains("logpath")
                                     ? std::string_view(jail_.options.find("logpath")->second)
                                     : std::string_view();
@@ -188,7 +188,7 @@ class JailWriter {
             while (path.ends_with(' ')) path.pop_back();
             if (path.ends_with(" tail")) {
                 path.resize(path.size() - 5);
-                at_end = true;
+                ++at_end;
             } else if (path.ends_with(" head")) {
                 path.resize(path.size() - 5);
             }
@@ -197,7 +197,11 @@ class JailWriter {
         if (paths.empty()) return;
         text_ += "  logpath:\n";
         for (const std::string& path : paths) text_ += "    - " + yaml_text(path) + "\n";
-        if (at_end) line("start", "end");
+        if (at_end > 0) line("start", "end");
+        if (at_end > 0 && at_end < paths.size())
+            tell(Fate::changed,
+                 "logpath: one file has \"tail\", and of a jail's files bandd begins with all at "
+                 "their ends, or with none");
     }
 
     void number(const std::string& name) {

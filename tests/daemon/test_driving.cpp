@@ -1,12 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // bandctl and the daemon as a tired administrator drives them: nothing false is said, and nothing
 // is done that was not meant.
+#include <algorithm>
 #include <csignal>
+#include <iterator>
+#include <sstream>
 
 #include "os/clock.h"
 #include "support/setup.h"
 
 using namespace bandd;
+
+namespace {
+
+std::size_t widest_line(const std::string& text) {
+    std::size_t widest = 0;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) widest = std::max(widest, line.size());
+    return widest;
+}
+std::vector<std::string> words_of(const std::string& text) {
+    std::istringstream words(text);
+    return {std::istream_iterator<std::string>(words), {}};
+}
+
+}  // namespace
 
 TEST_CASE_METHOD(AppSetup, "what is meant for one daemon never reaches another one") {
     // The machine's own, at the socket that is used if nothing names one.
@@ -278,11 +296,39 @@ TEST_CASE_METHOD(AppSetup, "bans: filters, order, pages, and formats for program
     CHECK(has(csv.out, ",,0,\"by hand: one, \"\"two\"\"\"\n"));
     Ran narrow = sh("COLUMNS=60 " + built("bandctl") + " -c " + dir.path() + " bans");
     INFO(narrow.out);
-    for (std::size_t at = 0, end = 0; (end = narrow.out.find('\n', at)) != std::string::npos;
-         at = end + 1)
-        CHECK(end - at <= 62);  // "…" has three bytes
+    CHECK(widest_line(narrow.out) <= 62);  // "…" has three bytes
     CHECK(has(narrow.out, "8.2.0.1"));
     CHECK(has(narrow.out, "UNTIL"));
+}
+
+TEST_CASE_METHOD(AppSetup, "sentences fit a narrow terminal, and are whole for programs") {
+    configure_app("    description: " + std::string("what the application says of ") +
+                  "logins that it refused, in words\n");
+    REQUIRE(daemon.start());
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    REQUIRE(bans_become("203.0.113.9 app active\n"));
+    must(built("bandctl") + " -c " + dir.path() +
+         " ban 203.0.113.20 -r 'a reason of more words than fit into one line of a narrow "
+         "terminal'");
+    for (const char* words : {"status app", "status", "explain 203.0.113.9", "explain 203.0.113.20",
+                              "ban 203.0.113.256", "ban 10.0.0.0/4", "status no-such-jail-here"}) {
+        auto ask = [&](const std::string& environment) {
+            return sh(environment + built("bandctl") + " -c " + dir.path() + " " + words).out;
+        };
+        std::string narrow = ask("COLUMNS=60 "), wide = ask("env -u COLUMNS ");
+        INFO(narrow);
+        // But for lines of logs, which may be copied.
+        std::string told;
+        std::istringstream lines(narrow);
+        for (std::string line; std::getline(lines, line);)
+            if (!has(line, "denied bob")) told += line + "\n";
+        CHECK(widest_line(told) <= 60);
+        CHECK(words_of(narrow) == words_of(wide));
+    }
+    CHECK(has(
+        sh("COLUMNS=60 " + built("bandctl") + " -c " + dir.path() + " explain 203.0.113.20").out,
+        "\n      "));
 }
 
 TEST_CASE_METHOD(AppSetup,
