@@ -225,8 +225,26 @@ class JailWriter {
         if (value.empty()) return;
         if (value == "-1" || parse_duration(value))
             line(key, value == "-1" ? "forever" : yaml_text(value));
+        else if (auto product = product_of(value))
+            line(key, std::to_string(*product));
         else
-            tell(Fate::undecided, name + " = " + value + " is no duration that bandd takes");
+            tell(Fate::undecided, name + " = " + value +
+                                      " is no duration that bandd takes, so its own default holds");
+    }
+
+    // "3600*24", which fail2ban calculates, in seconds.
+    static std::optional<std::int64_t> product_of(const std::string& value) {
+        std::int64_t product = 1;
+        for (std::string_view rest = value;;) {
+            auto end = std::min(rest.find('*'), rest.size());
+            auto words = words_of(std::string(rest.substr(0, end)));
+            auto factor = words.size() == 1 ? parse_duration(words.front()) : std::nullopt;
+            if (!factor || *factor <= Duration{0} || *factor == forever) return {};
+            product *= std::chrono::duration_cast<std::chrono::seconds>(*factor).count();
+            if (product <= 0 || static_cast<double>(product) > longest_seconds) return {};
+            if (end == rest.size()) return product;
+            rest.remove_prefix(end + 1);
+        }
     }
 
     // fail2ban: bantime * formula(bans before) from the second ban on. bandd: bantime * factor^n.

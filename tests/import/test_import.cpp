@@ -166,6 +166,15 @@ TEST_CASE_METHOD(Tree, "import: times, numbers, logs, encodings, zones") {
         CHECK(has(text, line));
 }
 
+TEST_CASE_METHOD(Tree, "import: times that fail2ban calculates") {
+    CHECK(has(jail("bantime = 3600*24\n"), "  bantime: 86400\n"));
+    CHECK(has(jail("findtime = 60 * 1m\n"), "  findtime: 3600\n"));
+    for (const char* odd : {"3600+1", "*", "60*", "60*-1", "999999999*999999999"}) {
+        jail(std::string("bantime = ") + odd + "\n");
+        CHECK(noted("is no duration that bandd takes, so its own default holds"));
+    }
+}
+
 TEST_CASE_METHOD(Tree, "import: jails that read the journal") {
     CHECK(has(jail("backend = systemd\njournalmatch = _SYSTEMD_UNIT=app.service + _COMM=app\n"),
               "  journal:\n    match:\n      - '_SYSTEMD_UNIT=app.service + _COMM=app'\n"));
