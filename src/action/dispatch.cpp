@@ -286,10 +286,11 @@ void Dispatch::in_force(const BanKey& key, Report& report) {
 
 void Dispatch::acknowledged(const Order& order, RequestId request, Report& report) {
     TargetStatus& status = targets_[order.target];
-    ++status.applied;
     // A program was only started: its end is what tells.
+    bool is_done = !completes_later(order.target);
+    if (is_done) ++status.applied;
     const Retry& retry = retries_[order.target];
-    if (!completes_later(order.target) && status.error && retry.orders.empty() && !retry.full)
+    if (is_done && status.error && retry.orders.empty() && !retry.full)
         recovered(order.target, report);
     if (!enforces(order.target)) {
         // Syslog has done it already.
@@ -552,6 +553,7 @@ void Dispatch::on_completion(const Completion& completion, Instant now, Report& 
         failed(std::move(order), *completion.error, now, report);
         return;
     }
+    ++status.applied;
     if (status.error && retries_[completion.target].orders.empty()) {
         recovered(completion.target, report);
         retries_[completion.target].pause = Duration{0};

@@ -24,13 +24,13 @@ std::string state_of(const Json& account) {
 
 void print_if_simulated(const Json& result) {
     if (result.value("simulate", false))
-        fmt::print("{}\n", yellow("simulate: only what is blocked by hand is refused"));
+        print_wrapped("{}\n", yellow("simulate: only what is blocked by hand is refused"));
 }
 
 int print_accounts(const Json& result) {
     const Json& accounts = list(result, "accounts");
     if (accounts.empty() && result.value("total", 0) == 0) {
-        fmt::print("no logins were counted\n");
+        print_wrapped("no logins were counted\n");
         return exit_done;
     }
     std::vector<std::vector<std::string>> rows;
@@ -48,9 +48,9 @@ int print_accounts(const Json& result) {
 
 int print_account(const Json& result) {
     for (const Json& account : list(result, "accounts")) {
-        fmt::print("{}  {}\n", bold(text(account, "user")), state_of(account));
-        fmt::print("  {} countries, {} addresses, {}\n", text(account, "countries"),
-                   text(account, "addresses"), count(account, "log_ons", "login"));
+        print_wrapped("{}  {}\n", bold(text(account, "user")), state_of(account));
+        print_wrapped("  {} countries, {} addresses, {}\n", text(account, "countries"),
+                      text(account, "addresses"), count(account, "log_ons", "login"));
         std::vector<std::vector<std::string>> rows;
         for (const Json& place : list(account, "places"))
             rows.push_back({text(place, "ip"), text(place, "country"), text(place, "count"),
@@ -63,8 +63,8 @@ int print_account(const Json& result) {
 
 int print_marked(const Json& result) {
     std::string mark = text(result, "mark");
-    fmt::print("account {} {}\n", text(result, "user"),
-               mark.empty() ? "is forgotten" : "is " + mark + ", until it is cleared");
+    print_wrapped("account {} {}\n", text(result, "user"),
+                  mark.empty() ? "is forgotten" : "is " + mark + ", until it is cleared");
     return exit_done;
 }
 

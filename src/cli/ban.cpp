@@ -23,12 +23,12 @@ struct Options {
 int print_ban(const Json& ban) {
     std::string state = text(ban, "state");
     std::string until = text(ban, "until");
-    fmt::print("{} {} in jail {}, {}\n", text(ban, "ip"),
-               state == "active"      ? "is banned"
-               : state == "simulated" ? "would be banned (simulate)"
-                                      : "will be banned",
-               text(ban, "jail"), until.empty() ? "for ever" : "until " + local_time(until));
-    if (ban.contains("error")) fmt::print("{}\n", yellow("pending: " + text(ban, "error")));
+    print_wrapped("{} {} in jail {}, {}\n", text(ban, "ip"),
+                  state == "active"      ? "is banned"
+                  : state == "simulated" ? "would be banned (simulate)"
+                                         : "will be banned",
+                  text(ban, "jail"), until.empty() ? "for ever" : "until " + local_time(until));
+    if (ban.contains("error")) print_wrapped("{}\n", yellow("pending: " + text(ban, "error")));
     return state == "pending" || ban.contains("error") ? exit_said_no : exit_done;
 }
 
@@ -69,9 +69,9 @@ std::expected<std::uint64_t, int> wait_until_in_force(const CommonOptions& commo
 void print_sums(const Json& sums) {
     auto print = [&](const char* key, const char* what) {
         if (sums.value(key, std::uint64_t{0}) > 0)
-            fmt::print("{} {}\n", count(sums, key, "ban"), what);
+            print_wrapped("{} {}\n", count(sums, key, "ban"), what);
     };
-    fmt::print("{} in force\n", count(sums, "banned", "ban"));
+    print_wrapped("{} in force\n", count(sums, "banned", "ban"));
     print("renewed", "renewed: there before, or named twice");
     print("over", "left out, as their time is over");
     print("pending", "pending: see bandctl status");

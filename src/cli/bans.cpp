@@ -50,7 +50,7 @@ int print_lines(const Json& result, bool csv) {
 int print_bans(const Json& result, bool filtered) {
     const Json& bans = list(result, "bans");
     if (bans.empty() && result.value("total", 0) == 0) {
-        fmt::print("nobody is banned{}\n", filtered ? " that this is true of" : "");
+        print_wrapped("nobody is banned{}\n", filtered ? " that this is true of" : "");
         return exit_done;
     }
     std::vector<std::vector<std::string>> rows;
@@ -159,7 +159,8 @@ int bans(const CommonOptions& common, const Options& options) {
 Run bans_command(CommandLine& line) {
     auto options = std::make_shared<Options>();
     line.text("-j,--jail", options->jail, "only of this jail");
-    line.text("-p,--prefix,--within", options->within, "only within this CIDR block");
+    line.text("-p,--prefix,--within", options->within,
+              "only within this CIDR block, or over this address");
     line.text("--country", options->country, "only of this country: DE (needs geoip)");
     line.text("--since", options->since, "only since: 2d, 12h, or 2026-11-21[ 03:05:50]");
     line.text("--reason", options->reason, "only with this text in their reason");

@@ -5,6 +5,7 @@
 
 #include "cli/output.h"
 #include "config/document.h"
+#include "config/types.h"
 #include "core/base/instant.h"
 #include "core/base/typed_prefix.h"
 
@@ -50,11 +51,10 @@ std::expected<void, Refusal> check_configuration(const CommonOptions& common,
 
 }  // namespace
 
-Result<std::string> find_socket(const CommonOptions& common) {
-    if (!common.socket.empty()) return common.socket;
+Result<std::string> find_path(const CommonOptions& common, std::string_view key,
+                              const std::string& standard) {
     std::error_code ignored;
     fs::path file = configuration_file(common);
-    std::string standard = "/run/bandd/bandd.sock";
     std::error_code fault;
     if (!fs::exists(file, fault)) {
         if (!common.config_given || fs::is_directory(common.config, ignored)) return standard;
@@ -63,9 +63,14 @@ Result<std::string> find_socket(const CommonOptions& common) {
     }
     auto root = read_document(file.string());
     if (!root) return std::unexpected(root.error());
-    const Value* socket = root->find("socket");
-    if (socket == nullptr || socket->text.empty()) return standard;
-    return (fs::absolute(file).parent_path() / socket->text).lexically_normal().string();
+    const Value* path = root->find(key);
+    if (path == nullptr || path->text.empty()) return standard;
+    return (fs::absolute(file).parent_path() / path->text).lexically_normal().string();
+}
+
+Result<std::string> find_socket(const CommonOptions& common) {
+    if (!common.socket.empty()) return common.socket;
+    return find_path(common, "socket", Config().socket);
 }
 
 std::expected<Json, int> ask(ControlClient& client, const std::string& command,

@@ -5,14 +5,17 @@
 #include <expected>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "cli/command.h"
 #include "control/client.h"
 
 namespace bandd {
 
-// The socket that bandd.yaml names, whether or not the rest of that file is right. An error if that
-// cannot be told: a guess might be another daemon's.
+// What bandd.yaml names by `key`, else `standard`, whether or not the rest of that file is right.
+// An error if that cannot be told: a guess might be another daemon's.
+Result<std::string> find_path(const CommonOptions& common, std::string_view key,
+                              const std::string& standard);
 Result<std::string> find_socket(const CommonOptions& common);
 
 // Sends one request and gives its result to `print`, whose exit code is bandctl's. With --json the

@@ -301,18 +301,19 @@ Json to_json(const Findings& found) {
 
 void print(const Findings& found) {
     auto print_all = [](const char* kind, const std::vector<Error>& errors) {
-        for (const Error& error : errors) fmt::print("{}: {}\n", kind, printable(to_line(error)));
+        for (const Error& error : errors)
+            print_wrapped("{}: {}\n", kind, printable(to_line(error)));
     };
     print_all("error", found.errors);
     print_all("warning", found.warnings);
     print_all("note", found.notes);
     if (found.errors.empty())
-        fmt::print("{}: {}, {}, {}\n", found.warnings.empty() ? "all is well" : "usable",
-                   count_of(found.jails, "jail"), count_of(found.filters, "filter"),
-                   count_of(found.samples, "sample"));
+        print_wrapped("{}: {}, {}, {}\n", found.warnings.empty() ? "all is well" : "usable",
+                      count_of(found.jails, "jail"), count_of(found.filters, "filter"),
+                      count_of(found.samples, "sample"));
     else
-        fmt::print("{}: bandd would not take this configuration\n",
-                   count_of(found.errors.size(), "error"));
+        print_wrapped("{}: bandd would not take this configuration\n",
+                      count_of(found.errors.size(), "error"));
 }
 
 }  // namespace

@@ -202,9 +202,21 @@ void note_ports(const Config& config, Findings& found) {
         }
 }
 
+void check_logs(const Config& config, Findings& found) {
+    for (const JailConfig& jail : config.jails)
+        for (const LogSpec& log : jail.logs) {
+            std::error_code fault;
+            if (std::filesystem::is_directory(log.path, fault))
+                found.errors.push_back(
+                    {"jail \"" + jail.rules.name + "\", logpath \"" + log.path + "\"",
+                     "is a directory", "name the files: " + log.path + "/*.log", jail.where});
+        }
+}
+
 }  // namespace
 
 void check_on_machine(const Config& config, Findings& found) {
+    check_logs(config, found);
     check_programs(config, found);
     check_ipsets(config, found);
     note_ports(config, found);

@@ -91,12 +91,15 @@ std::string variable_in(std::string_view text) {
 }  // namespace
 
 void find_passed_over(const std::string& directory, std::vector<Error>& errors) {
-    for (const char* pattern : {"/bandd.yml", "/jails/*.yml", "/filters/*.yml", "/actions/*.yml"})
-        for (const std::string& file : glob_files(directory + pattern))
-            errors.push_back({"\"" + fs::path(file).filename().string() + "\"",
-                              "is passed over: only files that end in .yaml are read",
-                              "name it " + fs::path(file).stem().string() + ".yaml",
-                              {file, 0, 0}});
+    for (const char* place : {"/bandd", "/jails/*", "/filters/*", "/actions/*"})
+        for (const char* ending : {".[yY][mM][lL]", ".[yY][aA][mM][lL]"})
+            for (const std::string& file : glob_files(directory + place + ending)) {
+                if (file.ends_with(".yaml")) continue;
+                errors.push_back({"\"" + fs::path(file).filename().string() + "\"",
+                                  "is passed over: only files that end in .yaml are read",
+                                  "name it " + fs::path(file).stem().string() + ".yaml",
+                                  {file, 0, 0}});
+            }
 }
 
 void find_inner_configurations(const std::string& directory, std::vector<Error>& warnings) {
@@ -136,10 +139,13 @@ void find_unknown_tags(const Config& config, std::vector<Error>& errors,
         for (std::size_t i = 0; i < argv.size(); ++i)
             for (const std::string& tag : tags_in(argv[i])) {
                 if (tag_kind(one.program.tags, tag)) continue;
-                // A script has its own use for < and >.
-                auto& found = script == i ? warnings : errors;
-                found.push_back(unknown_tag(one.what + " \"" + argv.front() + "\"", tag,
-                                            one.program.tags, one.where));
+                if (script != i)
+                    errors.push_back(unknown_tag(one.what + " \"" + argv.front() + "\"", tag,
+                                                 one.program.tags, one.where));
+                // A script has its own use for < and >: `From: <fail2ban>`.
+                else if (!did_you_mean(tag, tag_names(one.program.tags)).empty())
+                    warnings.push_back(unknown_tag(one.what + " \"" + argv.front() + "\"", tag,
+                                                   one.program.tags, one.where));
             }
     }
     for (const JailConfig& jail : config.jails)

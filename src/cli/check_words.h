@@ -11,7 +11,7 @@
 
 namespace bandd {
 
-// Files that end in .yml lie where only those that end in .yaml are read.
+// Files that end in .yml or .YAML lie where only those that end in .yaml are read.
 void find_passed_over(const std::string& directory, std::vector<Error>& errors);
 // Configurations within this one, as `cp -r` into a directory that is there makes them. Copies may
 // be meant.

@@ -10,7 +10,12 @@ void CommandLine::flag(const char* names, bool& value, const char* help) {
 }
 
 void CommandLine::number(const char* names, std::size_t& value, const char* help) {
-    app_.add_option(names, value, help)->capture_default_str();
+    // CLI11 takes -1 for the largest number there is.
+    auto counts = [](const std::string& text) {
+        bool digits = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+        return digits ? "" : '"' + text + "\" is no number that counts something: 0, 1, 2 …";
+    };
+    app_.add_option(names, value, help)->capture_default_str()->check(counts);
 }
 
 void CommandLine::text(const char* names, std::string& value, const char* help, Must must) {
@@ -21,7 +26,11 @@ void CommandLine::text(const char* names, std::string& value, const char* help, 
 
 void CommandLine::texts(const char* names, std::vector<std::string>& values, const char* help,
                         Must must) {
-    app_.add_option(names, values, help)->required(must == Must::be_given);
+    // What comes after the first value is one, too: without this --json would be.
+    auto no_option = [](const std::string& text) {
+        return text.starts_with("--") ? "it goes before the values of " + text : std::string();
+    };
+    app_.add_option(names, values, help)->required(must == Must::be_given)->check(no_option);
 }
 
 void CommandLine::each(const char* names, std::vector<std::string>& values, const char* help) {

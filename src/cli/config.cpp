@@ -41,12 +41,12 @@ std::string use_of(const Json& jail) {
 
 int print(const Json& result) {
     if (result.contains("jail")) {
-        fmt::print("jail {}: {}\n\n", bold(text(result, "jail")), use_of(result));
+        print_wrapped("jail {}: {}\n\n", bold(text(result, "jail")), use_of(result));
         print_settings(list(result, "settings"));
         return exit_done;
     }
     print_settings(list(result, "settings"));
-    fmt::print("\n");
+    print_wrapped("\n");
     std::vector<std::vector<std::string>> rows;
     for (const Json& jail : list(result, "jails"))
         rows.push_back({text(jail, "jail"), use_of(jail),

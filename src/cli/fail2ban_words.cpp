@@ -300,7 +300,19 @@ int unban(const CommonOptions& common, Words words) {
     });
 }
 
-// fail2ban reloads one jail, bandd all; both answer OK.
+int lift(const CommonOptions& common, const std::string& jail) {
+    auto bans = bans_of(common, jail);
+    if (!bans) return bans.error();
+    std::vector<std::string> ips;
+    for (const Json& ban : *bans) ips.push_back(text(ban, "ip"));
+    std::vector<Error> refused;
+    auto sums =
+        send_orders(common, "unban many", read_bulk(ips, now()).orders, {{"jail", jail}}, refused);
+    return sums ? exit_done : sums.error();
+}
+
+// fail2ban reloads or restarts one jail, bandd loads all that changed; both answer OK. What a jail
+// has counted stays, and so do its bans but for `--unban`.
 int reload(const CommonOptions& common, Words words) {
     bool lifts = false, if_exists = false;
     std::string jail;
@@ -309,30 +321,43 @@ int reload(const CommonOptions& common, Words words) {
             lifts = true;
         else if (word == "--if-exists")
             if_exists = true;
-        else if (word == "--all")
+        else if (word == "--all" || word == "--restart")
             continue;
         else if (word.starts_with('-') || !jail.empty())
             return refuse({"reload " + word,
                            "is not known to bandd",
-                           "reload [--unban] and reload [--if-exists] JAIL are",
+                           "reload [--restart] [--unban] [--if-exists] [JAIL] is",
                            {}});
         else
             jail = word;
     }
-    if (lifts && !jail.empty())
-        return refuse({"reload --unban " + jail,
-                       "lifts no bans of a single jail here",
-                       "reload, and unban its addresses: bandctl bans --jail " + jail,
-                       {}});
     auto reloaded = begin_call(common, "reload", Json::object());
     if (!reloaded) return reloaded.error();
-    if (!jail.empty() && !if_exists)
-        if (auto known = status_of(common, jail); !known) return known.error();
-    if (lifts)
+    if (!jail.empty()) {
+        auto all = status_of(common, "");
+        if (!all) return all.error();
+        bool is_there = std::ranges::any_of(
+            list(*all, "jails"), [&](const Json& one) { return text(one, "jail") == jail; });
+        if (!is_there && !if_exists) return status_of(common, jail).error();
+        if (is_there && lifts)
+            if (int lifted = lift(common, jail); lifted != exit_done) return lifted;
+    } else if (lifts) {
         if (auto flushed = begin_call(common, "flush", Json::object()); !flushed)
             return flushed.error();
+    }
     fmt::print("OK\n");
     return exit_done;
+}
+
+int restart(const CommonOptions& common, Words words) {
+    bool names_jail =
+        std::ranges::any_of(words, [](const std::string& word) { return !word.starts_with('-'); });
+    if (names_jail) return reload(common, words);
+    return refuse({"restart",
+                   "needs a jail here",
+                   "bandd itself is a service: systemctl restart bandd; reload loads its "
+                   "configuration",
+                   {}});
 }
 
 int stop_or_start(const CommonOptions& common, const char* command, Words words) {
@@ -352,16 +377,18 @@ int start(const CommonOptions& common, Words words) {
 }
 
 constexpr const char* known_words =
-    "ping, version, status, banned, get, set, unban, reload, stop and start are known; see also "
+    "ping, version, status, banned, get, set, unban, reload, restart, stop and start are known; "
+    "see also "
     "bandctl help";
 
 struct Row {
     std::string_view word;
     int (*run)(const CommonOptions& common, Words words);
 };
-constexpr Row rows[] = {
-    {"ping", ping}, {"version", version}, {"status", status}, {"banned", banned}, {"get", get},
-    {"set", set},   {"unban", unban},     {"reload", reload}, {"stop", stop},     {"start", start}};
+constexpr Row rows[] = {{"ping", ping},     {"version", version}, {"status", status},
+                        {"banned", banned}, {"get", get},         {"set", set},
+                        {"unban", unban},   {"reload", reload},   {"restart", restart},
+                        {"stop", stop},     {"start", start}};
 
 // What stands before the words: -s SOCKET, -c DIR.
 std::optional<Error> take_options(Words& words, CommonOptions& common) {

@@ -71,7 +71,7 @@ void print_uses(const PatternUses& uses, const std::string& file) {
     auto found = uses.find(whole_path(file));
     if (found == uses.end()) return;
     for (const auto& [jail, use] : found->second)
-        fmt::print("jail {} uses its patterns: {}\n", jail, printable(use));
+        print_wrapped("jail {} uses its patterns: {}\n", jail, printable(use));
 }
 
 namespace {
@@ -99,7 +99,7 @@ int filters(const CommonOptions& common) {
     if (!common.json)
         for (const auto& [name, file] : filter_files(common))
             if (!uses[whole_path(file)].empty()) {
-                fmt::print("\nfilter {}:\n", name);
+                print_wrapped("\nfilter {}:\n", name);
                 print_uses(uses, file);
             }
     return rows.empty() ? exit_said_no : exit_done;

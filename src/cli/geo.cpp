@@ -21,8 +21,8 @@ int print_databases(const CommonOptions& common, const GeoDatabases& databases) 
         if (common.json)
             print_json({{"path", about.path}, {"type", about.type}, {"built", built}});
         else
-            fmt::print("{}  {}, built {}\n", about.path, printable(about.type),
-                       built.substr(0, 10));
+            print_wrapped("{}  {}, built {}\n", about.path, printable(about.type),
+                          built.substr(0, 10));
     }
     return exit_done;
 }
@@ -60,7 +60,7 @@ int geo(const CommonOptions& common, const std::vector<std::string>& addresses) 
             known["ip"] = to_string(*address);
             print_json(known);
         } else {
-            fmt::print("{}\n", bold(to_string(*address)));
+            print_wrapped("{}\n", bold(to_string(*address)));
             print_origin(known);
             print_geoblocks(known);
         }

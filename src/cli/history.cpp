@@ -15,7 +15,7 @@ struct Options {
 int print_history(const Json& result) {
     const Json& bans = list(result, "bans");
     if (bans.empty() && !result.value("more", false)) {
-        fmt::print("nobody was banned\n");
+        print_wrapped("nobody was banned\n");
         return exit_done;
     }
     std::vector<std::vector<std::string>> rows;
@@ -27,7 +27,7 @@ int print_history(const Json& result) {
     print_table({"ADDRESS", "JAIL", "FROM", "TO", "BAN", "HITS", "REASON", "ENDED"}, rows,
                 {"HITS", "BAN", "REASON", "TO"});
     if (result.contains("most") && result.value("more", false))
-        fmt::print("… and more: use --since, or an address\n");
+        print_wrapped("… and more: use --since, or an address\n");
     else
         print_rest(result, bans.size());
     return exit_done;

@@ -64,10 +64,10 @@ void print_notes(const std::vector<Note>& notes) {
         bool first = true;
         for (const Note& note : notes) {
             if (note.fate != words.fate) continue;
-            if (first) fmt::print("{}\n", bold(words.head));
+            if (first) print_wrapped("{}\n", bold(words.head));
             first = false;
             std::string of = note.jails.empty() ? "" : some_of(note.jails) + ": ";
-            fmt::print("  {}\n", printable(of + note.what));
+            print_wrapped("  {}\n", printable(of + note.what));
         }
     }
 }
@@ -211,14 +211,14 @@ Result<Written> write_files(const fail2ban::Imported& imported, const fs::path& 
 
 void print_written(const Written& written) {
     for (const auto& [name, copy] : written.replaced)
-        fmt::print("{} was there and is replaced; the old one is {}\n", printable(name),
-                   printable(copy));
+        print_wrapped("{} was there and is replaced; the old one is {}\n", printable(name),
+                      printable(copy));
     if (!written.remaining.empty())
-        fmt::print("{}\n",
-                   yellow(fmt::format(
-                       "{} of before {} in force: {}", count_of(written.remaining.size(), "file"),
-                       written.remaining.size() == 1 ? "stays" : "stay",
-                       printable(fmt::format("{}", fmt::join(written.remaining, ", "))))));
+        print_wrapped(
+            "{}\n", yellow(fmt::format(
+                        "{} of before {} in force: {}", count_of(written.remaining.size(), "file"),
+                        written.remaining.size() == 1 ? "stays" : "stay",
+                        printable(fmt::format("{}", fmt::join(written.remaining, ", "))))));
 }
 
 int import_fail2ban(const CommonOptions& common, const Options& options) {
@@ -265,19 +265,20 @@ int import_fail2ban(const CommonOptions& common, const Options& options) {
         return exit_done;
     }
     print_notes(imported.notes.sorted());
-    fmt::print("{} ({} enabled) and {} written to {}\n", count_of(imported.jails, "jail"),
-               imported.enabled, count_of(imported.filters, "filter"), printable(options.to));
+    print_wrapped("{} ({} enabled) and {} written to {}\n", count_of(imported.jails, "jail"),
+                  imported.enabled, count_of(imported.filters, "filter"), printable(options.to));
     if (imported.left_out > 0)
-        fmt::print("{} not enabled there: left out, --all takes them, too\n",
-                   count_of(imported.left_out, "jail"));
+        print_wrapped("{} not enabled there: left out, --all takes them, too\n",
+                      count_of(imported.left_out, "jail"));
     if (!imported.secret.empty())
-        fmt::print("{} for root alone, as fail2ban's were\n",
-                   count_of(imported.secret.size(), "file"));
+        print_wrapped("{} for root alone, as fail2ban's were\n",
+                      count_of(imported.secret.size(), "file"));
     print_written(*written);
     if (fs::equivalent(options.to, Options{}.to, fault) && !fault)
-        fmt::print("next: bandctl check; then restart bandd, and bandctl import fail2ban --bans\n");
+        print_wrapped(
+            "next: bandctl check; then restart bandd, and bandctl import fail2ban --bans\n");
     else
-        fmt::print(
+        print_wrapped(
             "next: bandctl check {0}; bandctl --config {0} replay LOG; then bandctl import "
             "fail2ban --force writes to /etc/bandd\n",
             printable(options.to));

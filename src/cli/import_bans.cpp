@@ -135,8 +135,10 @@ class StoppedHeir : public Heir {
         Outcome outcome;
         for (const Heirloom& one : all) {
             outcome.events.clear();
-            auto result = static_cast<std::size_t>(engine_.inherit(past_of(one), at, outcome));
+            Engine::Inherited past = past_of(one);
+            auto result = static_cast<std::size_t>(engine_.inherit(past, at, outcome));
             sums[heritages[result]] = sums.value(heritages[result], std::size_t{0}) + 1;
+            sums[led_to] = sums.value(led_to, std::size_t{0}) + bans_of_others(outcome, past.jail);
         }
         Checkpoint checkpoint;
         checkpoint.jails = engine_.jail_names();
@@ -145,6 +147,8 @@ class StoppedHeir : public Heir {
         store_.write(std::move(checkpoint));
         store_.wait();
         if (auto error = store_.take_result()) {
+            // Its hint is a daemon's, which bans all the same.
+            error->hint = "nothing was taken over; free some space, if that is it, and try again";
             print_error(*error);
             return std::unexpected<int>(exit_said_no);
         }
@@ -234,27 +238,31 @@ Shares share_out(const FormerBans& bans, const Heir& heir, const std::string& ot
 bool print_taken(const Json& sums, const Shares& shares, const FormerBans& bans) {
     auto of = [&](const char* key) { return sums.value(key, std::size_t{0}); };
     auto print = [&](const char* key, const char* what) {
-        if (of(key) > 0) fmt::print("{} {}\n", count_of(of(key), "ban"), what);
+        if (of(key) > 0) print_wrapped("{} {}\n", count_of(of(key), "ban"), what);
     };
-    fmt::print("{} in force, to the end that fail2ban gave them\n", count_of(of("banned"), "ban"));
+    print_wrapped("{} in force, to the end that fail2ban gave them\n",
+                  count_of(of("banned"), "ban"));
     print("shared", "of addresses that bandd bans, too: until the later end");
     print("over", "over: remembered as offences");
-    print("known", "taken over before");
+    print("known", "taken over before, or with another address of the same block");
+    print(led_to, "more at once, by jails that count bans, as recidive does");
     print("exempt", "left out: ignoreip holds the address, or it is this machine's");
     print("no_room", "left out: ban_limit is reached");
     for (const auto& [jail, count] : shares.homeless)
-        fmt::print("{}\n", yellow(fmt::format("{} of jail {} left out, as bandd has no such jail",
-                                              count_of(count, "ban"), printable(jail))));
-    if (!shares.homeless.empty()) fmt::print("  --jail manual takes them for the jail manual\n");
+        print_wrapped("{}\n",
+                      yellow(fmt::format("{} of jail {} left out, as bandd has no such jail",
+                                         count_of(count, "ban"), printable(jail))));
+    if (!shares.homeless.empty()) print_wrapped("  --jail manual takes them for the jail manual\n");
     for (const fail2ban::Unusable& row : bans.unusable)
-        fmt::print("{}\n",
-                   yellow(fmt::format("{} left out: {}, as of \"{}\"", count_of(row.count, "row"),
-                                      row.why, printable(row.example))));
+        print_wrapped(
+            "{}\n", yellow(fmt::format("{} left out: {}, as of \"{}\"", count_of(row.count, "row"),
+                                       row.why, printable(row.example))));
     return shares.homeless.empty() && bans.unusable.empty() && of("no_room") == 0;
 }
 
 Json to_json(const Json& sums, const Shares& shares, const FormerBans& bans) {
     Json json{{"homeless", shares.homeless}, {"unusable", Json::array()}};
+    json[led_to] = sums.value(led_to, std::size_t{0});
     for (const char* key : heritages) json[key] = sums.value(key, std::size_t{0});
     for (const fail2ban::Unusable& row : bans.unusable)
         json["unusable"].push_back(

@@ -146,15 +146,18 @@ class Comparison {
 
     int run() {
         CommonOptions common = common_;
-        ScratchDirectory scratch;
+        std::optional<ScratchDirectory> scratch;
         if (!common.config_given) {
-            if (auto written =
-                    write_all(fail2ban::to_yaml(definitions_, from_).files, scratch.path());
-                !written) {
+            auto made = ScratchDirectory::make();
+            if (made) scratch.emplace(std::move(*made));
+            Result<> written =
+                made ? write_all(fail2ban::to_yaml(definitions_, from_).files, scratch->path())
+                     : std::unexpected(made.error());
+            if (!written) {
                 print_error(written.error());
                 return exit_said_no;
             }
-            common.config = scratch.path();
+            common.config = scratch->path();
         }
         Loaded loaded = load_config(common.config, data_directories(), read_zone, Samples::skip);
         config_ = std::move(loaded.config);
@@ -178,23 +181,25 @@ class Comparison {
 
   private:
     std::expected<void, std::vector<Error>> replay_ours(const CommonOptions& common) {
-        return replay(common, {.logs = logs_}, [&](const Engine& engine, const Event& event) {
-            auto failed = [&](JailIndex jail, const Address& address, Instant time) {
-                ours_[engine.rules(jail).name].push_back(
-                    {time, make_prefix(address, address.bits())});
-            };
-            if (const auto* found = std::get_if<Found>(&event)) {
-                failed(found->jail, found->address, found->time);
-            } else if (const auto* ignored = std::get_if<Ignored>(&event)) {
-                if (ignored->why == Ignored::Why::already_banned)
-                    failed(ignored->jail, ignored->address, ignored->time);
-            } else if (const auto* banned = std::get_if<Banned>(&event)) {
-                const Ban& ban = banned->ban;
-                const std::string& jail = engine.rules(ban.key.jail).name;
-                banned_[jail].emplace(ban.key.prefix, ban.from);
-                ++bans_[jail];
-            }
-        });
+        return replay(common,
+                      {.logs = logs_, .if_unread = "give a log that a jail names in logpath"},
+                      [&](const Engine& engine, const Event& event) {
+                          auto failed = [&](JailIndex jail, const Address& address, Instant time) {
+                              ours_[engine.rules(jail).name].push_back(
+                                  {time, make_prefix(address, address.bits())});
+                          };
+                          if (const auto* found = std::get_if<Found>(&event)) {
+                              failed(found->jail, found->address, found->time);
+                          } else if (const auto* ignored = std::get_if<Ignored>(&event)) {
+                              if (ignored->why == Ignored::Why::already_banned)
+                                  failed(ignored->jail, ignored->address, ignored->time);
+                          } else if (const auto* banned = std::get_if<Banned>(&event)) {
+                              const Ban& ban = banned->ban;
+                              const std::string& jail = engine.rules(ban.key.jail).name;
+                              banned_[jail].emplace(ban.key.prefix, ban.from);
+                              ++bans_[jail];
+                          }
+                      });
     }
 
     const JailDefinition* definition_of(const std::string& name) const {
@@ -357,28 +362,28 @@ class Comparison {
         constexpr std::size_t most_shown = 20;
         std::string unasked;
         for (const Compared& jail : jails_) {
-            fmt::print(
+            print_wrapped(
                 "{}: {} banned by both, {} by fail2ban alone, {} by bandd alone; {} there, {} "
                 "here\n",
                 bold(jail.name), jail.both, alone(jail, true), alone(jail, false),
                 count_of(jail.bans_there.size(), "ban"), jail.bans_here);
             for (std::size_t i = 0; i < std::min(jail.differences.size(), most_shown); ++i) {
                 const Compared::Difference& one = jail.differences[i];
-                fmt::print("  {} alone: {}: {}\n", one.there ? "fail2ban" : "bandd",
-                           to_string(one.who), one.why);
+                print_wrapped("  {} alone: {}: {}\n", one.there ? "fail2ban" : "bandd",
+                              to_string(one.who), one.why);
             }
             if (jail.differences.size() > most_shown)
-                fmt::print("  … and {} more: --json has all\n",
-                           jail.differences.size() - most_shown);
+                print_wrapped("  … and {} more: --json has all\n",
+                              jail.differences.size() - most_shown);
             if (!jail.asked && !jail.config->rules.fed_by_bans)
                 unasked += (unasked.empty() ? "" : ", ") + jail.name;
         }
-        if (jails_.empty()) fmt::print("no jail found a failure\n");
+        if (jails_.empty()) print_wrapped("no jail found a failure\n");
         if (!unasked.empty())
-            fmt::print("{}\n",
-                       yellow(unasked + ": fail2ban-regex could not be asked, so both sides count "
-                                        "the lines that bandd's filters find; only how they count "
-                                        "is compared"));
+            print_wrapped(
+                "{}\n", yellow(unasked + ": fail2ban-regex could not be asked, so both sides count "
+                                         "the lines that bandd's filters find; only how they count "
+                                         "is compared"));
     }
 
     Json to_json() const {

@@ -57,12 +57,11 @@ void put_aside(fail2ban::Imported& imported, const std::string& file, const Erro
 
 void put_unusable_aside(fail2ban::Imported& imported) {
     for (int look = 0; look < most_looks; ++look) {
-        ScratchDirectory scratch;
-        const std::string& directory = scratch.path();
+        auto scratch = ScratchDirectory::make();
         // `bandctl check` will say it.
-        if (directory.empty() || !write_all(imported.files, directory)) return;
+        if (!scratch || !write_all(imported.files, scratch->path())) return;
         bool any = false;
-        for (const auto& [file, fault] : faults_by_file(directory)) {
+        for (const auto& [file, fault] : faults_by_file(scratch->path())) {
             bool ours = file.starts_with("jails/") || file.starts_with("filters/");
             if (!ours || !imported.files.contains(file)) continue;
             put_aside(imported, file, fault);

@@ -52,14 +52,40 @@ std::optional<Instant> parse_time(std::string_view rfc3339) {
     return resolve(*date, Zone{}, never);
 }
 
-int terminal_width() {
+std::size_t terminal_width(int fd) {
     winsize size{};
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;
+    if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;
     if (const char* columns = std::getenv("COLUMNS")) {
         int width = std::atoi(columns);
-        if (width > 20) return width;
+        if (width > 20) return static_cast<std::size_t>(width);
     }
-    return isatty(STDOUT_FILENO) == 1 ? 80 : 1 << 20;
+    return isatty(fd) == 1 ? 80 : 1 << 20;
+}
+
+// One line, without its end. A word that is wider than the line is not cut.
+std::string wrapped_line(std::string_view line, std::size_t width) {
+    std::size_t indent = std::min(line.find_first_not_of(' '), line.size());
+    std::string out(indent, ' ');
+    std::size_t used = indent;
+    bool first = true;
+    for (std::size_t at = indent; at < line.size();) {
+        std::size_t begin = std::min(line.find_first_not_of(' ', at), line.size());
+        std::size_t end = std::min(line.find(' ', begin), line.size());
+        std::string_view gap = line.substr(at, begin - at), word = line.substr(begin, end - begin);
+        std::size_t wide = width_of(word);
+        if (!first && used + gap.size() + wide > width) {
+            out += "\n" + std::string(indent + 2, ' ');
+            used = indent + 2;
+        } else {
+            out += gap;
+            used += gap.size();
+        }
+        out += word;
+        used += wide;
+        first = false;
+        at = end;
+    }
+    return out;
 }
 
 bool json_is_wanted = false;
@@ -80,8 +106,20 @@ std::string red(std::string_view text) { return coloured(text, "31"); }
 std::string yellow(std::string_view text) { return coloured(text, "33"); }
 std::string green(std::string_view text) { return coloured(text, "32"); }
 
-std::string count_of(std::size_t number, std::string_view thing) {
-    return fmt::format("{} {}{}", number, thing, number == 1 ? "" : "s");
+std::string wrapped(std::string_view text, std::size_t width) {
+    if (text.size() <= width) return std::string(text);
+    std::string out;
+    while (!text.empty()) {
+        std::size_t end = std::min(text.find('\n'), text.size());
+        out += wrapped_line(text.substr(0, end), width);
+        if (end < text.size()) out += '\n';
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return out;
+}
+
+void put_wrapped(const std::string& text) {
+    fmt::print("{}", wrapped(text, terminal_width(STDOUT_FILENO)));
 }
 
 std::string text(const Json& json, const char* key) {
@@ -124,7 +162,7 @@ void print_table(const std::vector<std::string>& head,
             if (shown[i]) before += widths[i] + 2;
         return before;
     };
-    std::size_t room = static_cast<std::size_t>(terminal_width());
+    std::size_t room = terminal_width(STDOUT_FILENO);
     for (const std::string& title : may_go) {
         if (before_last() + std::min(widths.back(), least * 2) <= room) break;
         auto column = std::ranges::find(head, title) - head.begin();
@@ -171,14 +209,14 @@ std::size_t rest_of(const Json& result, std::size_t shown) {
 
 void print_rest(const Json& result, std::size_t shown) {
     if (std::size_t rest = rest_of(result, shown); rest > 0)
-        fmt::print("{}{} more: use --limit\n", shown > 0 ? "… and " : "", rest);
+        print_wrapped("{}{} more: use --limit\n", shown > 0 ? "… and " : "", rest);
     else if (result.value("more", false))
-        fmt::print("{}more: use --limit\n", shown > 0 ? "… and " : "");
+        print_wrapped("{}more: use --limit\n", shown > 0 ? "… and " : "");
 }
 
 void print_origin(const Json& origin) {
     auto put = [](const char* name, const std::string& value) {
-        if (!value.empty()) fmt::print("  {:<12} {}\n", name, value);
+        if (!value.empty()) print_wrapped("  {:<12} {}\n", name, value);
     };
     std::string country = text(origin, "country");
     if (origin.contains("country_name")) country += " (" + text(origin, "country_name") + ")";
@@ -193,14 +231,14 @@ void print_origin(const Json& origin) {
 
 void print_geoblocks(const Json& known) {
     for (const Json& block : list(known, "blocked_by"))
-        fmt::print("  {} {}\n", red("blocked by"), printable(block.get<std::string>()));
+        print_wrapped("  {} {}\n", red("blocked by"), printable(block.get<std::string>()));
 }
 
 void want_json() { json_is_wanted = true; }
 
 void print_error(const Error& error) {
     if (json_is_wanted) print_json({{"error", error_to_json(error)}});
-    std::string line = printable(to_line(error));
+    std::string line = wrapped(printable(to_line(error)), terminal_width(STDERR_FILENO));
     if (isatty(STDERR_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr)
         fmt::print(stderr, "\x1b[31m{}\x1b[0m\n", line);
     else

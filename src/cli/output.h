@@ -3,11 +3,15 @@
 // a terminal without NO_COLOR.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "control/protocol.h"
+#include "core/base/count_of.h"
 #include "core/base/instant.h"
 #include "core/base/result.h"
 
@@ -19,6 +23,16 @@ std::string red(std::string_view text);
 std::string yellow(std::string_view text);
 std::string green(std::string_view text);
 
+// Sentences, as fmt::print does: of a line that is wider than the terminal, what is too much goes
+// to further ones, indented by two more. Not for what is to be copied or compared: lines of logs,
+// what programs read.
+void put_wrapped(const std::string& text);
+template <class... T>
+void print_wrapped(fmt::format_string<T...> format, T&&... values) {
+    put_wrapped(fmt::format(format, std::forward<T>(values)...));
+}
+std::string wrapped(std::string_view text, std::size_t width);
+
 // Columns as wide as their widest cell. If that is wider than the terminal, those of `may_go` are
 // left out, one by one, then the last column is cut. Nothing is printed of no rows.
 void print_table(const std::vector<std::string>& head,
@@ -29,9 +43,6 @@ void print_table(const std::vector<std::string>& head,
 std::string local_time(std::string_view rfc3339);
 // RFC 3339 as "in 59m" or "5m ago"; "never" if it is empty.
 std::string relative_time(std::string_view rfc3339, Instant now);
-
-// "1 jail", "2 jails"
-std::string count_of(std::size_t number, std::string_view thing);
 
 // Members of an object, safe to print: a text without its quotes, anything else as JSON; empty if
 // there is no such member, or null.

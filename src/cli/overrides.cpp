@@ -16,7 +16,7 @@ std::string for_jail(const Json& allowed) {
 
 int print_list(const Json& result) {
     const Json& allowed = list(result, "allowed");
-    if (allowed.empty()) fmt::print("nobody is allowed by hand\n");
+    if (allowed.empty()) print_wrapped("nobody is allowed by hand\n");
     std::vector<std::vector<std::string>> rows;
     for (const Json& one : allowed)
         rows.push_back({text(one, "ip"), one.contains("jail") ? text(one, "jail") : "all",
@@ -28,16 +28,16 @@ int print_list(const Json& result) {
 
 int print_allowed(const Json& result) {
     std::string until = text(result, "until");
-    fmt::print("{} is allowed{}, {}\n", text(result, "ip"), for_jail(result),
-               until.empty() ? "until it is removed" : "until " + local_time(until));
+    print_wrapped("{} is allowed{}, {}\n", text(result, "ip"), for_jail(result),
+                  until.empty() ? "until it is removed" : "until " + local_time(until));
     for (const Json& ban : list(result, "bans"))
-        fmt::print("{} is free (jail {})\n", text(ban, "ip"), text(ban, "jail"));
+        print_wrapped("{} is free (jail {})\n", text(ban, "ip"), text(ban, "jail"));
     const Json& over = list(result, "covered_by");
     for (const Json& ban : over)
-        fmt::print("{}\n",
-                   yellow(fmt::format("it stays banned by {} (jail {}), which was made with "
-                                      "--force: bandctl unban {}",
-                                      text(ban, "ip"), text(ban, "jail"), text(ban, "ip"))));
+        print_wrapped("{}\n",
+                      yellow(fmt::format("it stays banned by {} (jail {}), which was made with "
+                                         "--force: bandctl unban {}",
+                                         text(ban, "ip"), text(ban, "jail"), text(ban, "ip"))));
     return over.empty() ? exit_done : exit_said_no;
 }
 
@@ -68,7 +68,7 @@ int remove_all(const CommonOptions& common, const std::string& jail,
                const std::vector<std::string>& ips) {
     return for_each(ips, [&](const std::string& ip) {
         return call(common, "allow remove", {{"ip", ip}, {"jail", jail}}, [](const Json& result) {
-            fmt::print("{} is not allowed by hand any more\n", text(result, "ip"));
+            print_wrapped("{} is not allowed by hand any more\n", text(result, "ip"));
             return static_cast<int>(exit_done);
         });
     });
@@ -86,8 +86,9 @@ int allow(const CommonOptions& common, AllowOptions options) {
 }
 
 int print_limits(const Json& result) {
-    fmt::print("jail {} bans after {} in {} for {}\n", text(result, "jail"),
-               count(result, "maxretry", "hit"), text(result, "findtime"), text(result, "bantime"));
+    print_wrapped("jail {} bans after {} in {} for {}\n", text(result, "jail"),
+                  count(result, "maxretry", "hit"), text(result, "findtime"),
+                  text(result, "bantime"));
     return exit_done;
 }
 
@@ -105,7 +106,7 @@ std::optional<int> run_other(const CommonOptions& common, const SetOptions& opti
     };
     auto print_ip = [](const char* what) {
         return [what](const Json& result) {
-            fmt::print("{} {}\n", text(result, "ip"), what);
+            print_wrapped("{} {}\n", text(result, "ip"), what);
             return static_cast<int>(exit_done);
         };
     };
@@ -113,7 +114,7 @@ std::optional<int> run_other(const CommonOptions& common, const SetOptions& opti
     if (options.key == "unbanip")
         return each("unban", [](const Json& result) {
             for (const Json& ban : list(result, "bans"))
-                fmt::print("{} is free\n", text(ban, "ip"));
+                print_wrapped("{} is free\n", text(ban, "ip"));
             return static_cast<int>(exit_done);
         });
     if (options.key == "addignoreip") return each("allow", print_allowed);
@@ -138,10 +139,10 @@ Run stop_or_start(CommandLine& line, const char* command) {
     return [jail, command](const CommonOptions& common) {
         return call(common, command, {{"jail", *jail}}, [](const Json& result) -> int {
             bool stopped = result.value("stopped", false);
-            fmt::print("jail {} {}\n", text(result, "jail"),
-                       stopped ? "is stopped, until bandctl start; " +
-                                     count(result, "unbanned", "ban") + " lifted"
-                               : std::string("is started"));
+            print_wrapped("jail {} {}\n", text(result, "jail"),
+                          stopped ? "is stopped, until bandctl start; " +
+                                        count(result, "unbanned", "ban") + " lifted"
+                                  : std::string("is started"));
             return exit_done;
         });
     };

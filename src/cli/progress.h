@@ -11,13 +11,16 @@ namespace bandd {
 class Progress {
   public:
     Progress(std::uint64_t total, bool wanted);
+    // Nobody knows of how many: "12000 lines".
+    Progress(const char* things, bool wanted);
     ~Progress();
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
     void show(std::uint64_t done);
 
   private:
-    std::uint64_t total_;
+    std::uint64_t total_ = 0;
+    const char* things_ = nullptr;
     bool wanted_;
     std::chrono::steady_clock::time_point next_;
 };

@@ -9,7 +9,7 @@ namespace bandd {
 Run reload_command(CommandLine&) {
     return [](const CommonOptions& common) {
         return call(common, "reload", Json::object(), [](const Json& result) -> int {
-            fmt::print("loaded: {}\n", count(result, "jails", "jail"));
+            print_wrapped("loaded: {}\n", count(result, "jails", "jail"));
             return exit_done;
         });
     };

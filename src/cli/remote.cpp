@@ -65,14 +65,14 @@ Result<Json> ask_other_machine(const OtherMachine& other, const std::string& ver
 
 void print_answer(const std::string& ip, const Json& result) {
     if (!result.value("banned", false)) {
-        fmt::print("{} is {}free there\n", ip, result.value("changed", false) ? "now " : "");
+        print_wrapped("{} is {}free there\n", ip, result.value("changed", false) ? "now " : "");
         return;
     }
     std::string until = text(result, "until");
     std::string reason = text(result, "reason");
-    fmt::print("{} is banned there, {}{}\n", ip,
-               until.empty() ? "for ever" : "until " + local_time(until),
-               reason.empty() ? "" : ": " + reason);
+    print_wrapped("{} is banned there, {}{}\n", ip,
+                  until.empty() ? "for ever" : "until " + local_time(until),
+                  reason.empty() ? "" : ": " + reason);
 }
 
 }  // namespace

@@ -120,7 +120,12 @@ Result<Tail> open_standard_input(Encoding encoding, std::size_t line_limit) {
     auto failed = [](const char* what) {
         return fail_errno(std::string("standard input: ") + what);
     };
-    Fd file(::open(fs::temp_directory_path().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    std::error_code fault;
+    fs::path directory = fs::temp_directory_path(fault);
+    if (fault)
+        return fail("standard input", "cannot be kept in a temporary file: " + fault.message(),
+                    "TMPDIR=DIRECTORY names a directory for it");
+    Fd file(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
     if (!file) return failed("cannot keep it in a file of the directory for temporary ones");
     std::array<char, 64 << 10> buffer{};
     for (ssize_t got = 0; (got = ::read(STDIN_FILENO, buffer.data(), buffer.size())) != 0;) {
@@ -209,10 +214,8 @@ class Replay {
             if (jails.empty()) left_out += (left_out.empty() ? "" : ", ") + path;
         }
         if (!left_out.empty()) {
-            Error error{left_out,
-                        "no jail reads it, so it goes through none",
-                        "give --jail NAME, or --all for every jail",
-                        {}};
+            Error error{
+                left_out, "no jail reads it, so it goes through none", options_.if_unread, {}};
             if (files_.empty()) return std::unexpected(std::vector{error});
             print_error(error);
         }

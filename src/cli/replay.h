@@ -21,6 +21,8 @@ struct ReplayOptions {
     bool all = false;
     std::string offset = "0";                     // if not given
     std::map<std::string, std::string> of_jails;  // logs that one jail reads: by their path
+    // What to do about a log that no jail reads.
+    std::string if_unread = "give --jail NAME, or --all for every jail";
 };
 
 // Gets each event.

@@ -49,15 +49,15 @@ void print_ban(const Ban& ban, const std::string& jail, bool extended) {
         until = fmt::format("until {} ({})", local_time(format_rfc3339(ban.until)),
                             format_duration(ban.until - ban.from));
     if (extended) {
-        fmt::print("{}  extended {}  {}  {}\n", from, to_string(ban.key.prefix), jail, until);
+        print_wrapped("{}  extended {}  {}  {}\n", from, to_string(ban.key.prefix), jail, until);
         return;
     }
-    fmt::print("{}  {} {}  {}  {}, ban number {}\n", from,
-               ban.state == BanState::simulated ? yellow("would ban") : red("ban"),
-               bold(to_string(ban.key.prefix)), jail, until, ban.offence);
+    print_wrapped("{}  {} {}  {}  {}, ban number {}\n", from,
+                  ban.state == BanState::simulated ? yellow("would ban") : red("ban"),
+                  bold(to_string(ban.key.prefix)), jail, until, ban.offence);
     const auto& matches = ban.story->matches;
     if (matches.empty() || ban.story->reason != matches.back().pattern)
-        fmt::print("    {}\n", printable(ban.story->reason));
+        print_wrapped("    {}\n", printable(ban.story->reason));
     for (const Match& match : ban.story->matches)
         fmt::print("    {}: {}\n", match.pattern, printable(match.line));
 }
@@ -79,7 +79,7 @@ void ReplayReport::warn(const std::string& text) const {
     if (json_)
         print_json({{"kind", "warning"}, {"text", text}});
     else
-        fmt::print("{} {}\n", yellow("warning:"), text);
+        print_wrapped("{} {}\n", yellow("warning:"), text);
 }
 
 void ReplayReport::tell_ban(const Ban& ban, bool extended) {
@@ -100,9 +100,9 @@ void ReplayReport::tell_account(const AccountOver& over) const {
                     {"country", over.country},
                     {"time", format_rfc3339(over.time)}});
     else
-        fmt::print("{}  {} account {} has {}, the last from {} ({})\n",
-                   local_time(format_rfc3339(over.time)), red("would refuse"), printable(over.user),
-                   over.reason, to_string(over.address), over.country);
+        print_wrapped("{}  {} account {} has {}, the last from {} ({})\n",
+                      local_time(format_rfc3339(over.time)), red("would refuse"),
+                      printable(over.user), over.reason, to_string(over.address), over.country);
 }
 
 // Of the jails that had something to do.
@@ -148,26 +148,26 @@ void ReplayReport::summarize(const ScanCounts& counts, std::uint64_t not_asked,
                       {"lines_per_second", speed}}}});
         return;
     }
-    fmt::print("\n");
+    print_wrapped("\n");
     for (const auto& [name, jail] : jails.items()) {
-        fmt::print("{}: {}, {}, {} ignored\n", bold(name), count(jail, "bans", "ban"),
-                   count(jail, "hits", "hit"), text(jail, "ignored"));
-        if (jail.contains("uses")) fmt::print("  patterns: {}\n", text(jail, "uses"));
+        print_wrapped("{}: {}, {}, {} ignored\n", bold(name), count(jail, "bans", "ban"),
+                      count(jail, "hits", "hit"), text(jail, "ignored"));
+        if (jail.contains("uses")) print_wrapped("  patterns: {}\n", text(jail, "uses"));
         for (const auto& [pattern, hits] : jail["patterns"].items())
-            fmt::print("  {:>7}  {}\n", hits.get<std::size_t>(), pattern);
+            print_wrapped("  {:>7}  {}\n", hits.get<std::size_t>(), pattern);
     }
     if (counts.undated > 0)
-        fmt::print("{} without a date counted as now: see \"timezone\" and \"datepattern\"\n",
-                   count_of(counts.undated, "hit"));
+        print_wrapped("{} without a date counted as now: see \"timezone\" and \"datepattern\"\n",
+                      count_of(counts.undated, "hit"));
     if (engine_.hits_of_names() > 0)
-        fmt::print("{} of host names, which a replay does not look up\n",
-                   count_of(engine_.hits_of_names(), "hit"));
+        print_wrapped("{} of host names, which a replay does not look up\n",
+                      count_of(engine_.hits_of_names(), "hit"));
     if (not_asked > 0)
-        fmt::print("{} would have been asked about first (ignorecommand, host names)\n",
-                   count_of(not_asked, "hit"));
-    fmt::print("{}\n", bans == 0 ? "nobody would have been banned"
-                                 : count_of(bans, "ban") + " would have been made");
-    fmt::print("{} in {:.1f} s, {} lines/s\n", count_of(counts.lines, "line"), seconds, speed);
+        print_wrapped("{} would have been asked about first (ignorecommand, host names)\n",
+                      count_of(not_asked, "hit"));
+    print_wrapped("{}\n", bans == 0 ? "nobody would have been banned"
+                                    : count_of(bans, "ban") + " would have been made");
+    print_wrapped("{} in {:.1f} s, {} lines/s\n", count_of(counts.lines, "line"), seconds, speed);
 }
 
 }  // namespace bandd

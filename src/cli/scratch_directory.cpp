@@ -1,20 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/scratch_directory.h"
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
-
-#include "os/fd.h"
 
 namespace bandd {
 
 namespace fs = std::filesystem;
 
-ScratchDirectory::ScratchDirectory() {
+namespace {
+
+constexpr const char* where_is_room = "TMPDIR=DIRECTORY names one that has room";
+
+}  // namespace
+
+Result<ScratchDirectory> ScratchDirectory::make() {
     std::error_code fault;
-    std::string path = (fs::temp_directory_path(fault) / "bandctl-XXXXXX").string();
-    if (!fault && ::mkdtemp(path.data()) != nullptr) path_ = path;
+    fs::path parent = fs::temp_directory_path(fault);
+    std::string what = "make a directory for temporary files";
+    if (fault) return fail(what, fault.message(), where_is_room);
+    std::string path = (parent / "bandctl-XXXXXX").string();
+    if (::mkdtemp(path.data()) != nullptr) return ScratchDirectory(path);
+    return fail(what + " in \"" + parent.string() + "\"", std::strerror(errno), where_is_room);
 }
 
 ScratchDirectory::~ScratchDirectory() {
@@ -30,7 +40,9 @@ Result<> write_all(const std::map<std::string, std::string>& files, const std::s
         std::ofstream out(path, std::ios::binary);
         out << text;
         out.close();
-        if (!out) return fail_errno("cannot write \"" + path.string() + "\"");
+        if (!out)
+            return fail("cannot write \"" + path.string() + "\"", std::strerror(errno),
+                        where_is_room);
     }
     return {};
 }

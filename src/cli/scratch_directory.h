@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include "core/base/result.h"
 
@@ -12,13 +13,14 @@ namespace bandd {
 // A directory for this process' user alone, that goes with all that is in it.
 class ScratchDirectory {
   public:
-    ScratchDirectory();
+    static Result<ScratchDirectory> make();
     ~ScratchDirectory();
-    ScratchDirectory(const ScratchDirectory&) = delete;
-    ScratchDirectory& operator=(const ScratchDirectory&) = delete;
-    const std::string& path() const { return path_; }  // empty: it could not be made
+    ScratchDirectory(ScratchDirectory&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+    ScratchDirectory& operator=(ScratchDirectory&&) = delete;
+    const std::string& path() const { return path_; }
 
   private:
+    explicit ScratchDirectory(std::string path) : path_(std::move(path)) {}
     std::string path_;
 };
 

@@ -43,9 +43,10 @@ constexpr std::string_view own_head =
     "# jails that no file names yet. bandctl config JAIL shows all that holds.\n";
 // Of logs that are replayed, the newest; older ones would take minutes.
 constexpr std::uintmax_t most_replayed = std::uintmax_t{1} << 30;
+constexpr std::size_t most_days = 36'500;
 
 struct Options {
-    bool yes = false, simulate = false;
+    bool yes = false, simulate = false, force = false;
     std::vector<std::string> admins;
     std::size_t days = 7;
 };
@@ -53,12 +54,13 @@ struct Options {
 // One file that is to be written.
 struct PlannedFile {
     std::string path, text, what;  // what: "new", "ignoreip gets 203.0.113.9"
+    std::string before;            // its text when this was planned
 };
 
 bool on_terminal() { return isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0; }
 
 std::string ask(const std::string& question) {
-    fmt::print("{} ", question);
+    print_wrapped("{} ", question);
     flush_output();
     std::string answer;
     std::getline(std::cin, answer);
@@ -98,6 +100,8 @@ class Setup {
                            "is no directory",
                            "setup writes two files into one",
                            {}});
+        // Who is to be asked first may take his time: then others may write meanwhile.
+        if (options_.yes && !lock()) return exit_said_no;
         if (!read_what_is_there() || !find_admins()) return exit_usage;
         find_jails();
         if (!plan()) return exit_usage;
@@ -108,7 +112,7 @@ class Setup {
         if (common_.json) return finish_json();
         show();
         if (files_.empty()) {
-            fmt::print("nothing is to be written\n");
+            print_wrapped("nothing is to be written\n");
             return exit_done;
         }
         if (!options_.yes && !is_confirmed()) return exit_said_no;
@@ -144,29 +148,62 @@ class Setup {
         return true;
     }
 
-    bool find_admins() {
-        std::vector<std::string> given = options_.admins;
-        if (given.empty()) {
-            login_ = address_of_login();
-            std::string found = login_ ? to_string(*login_) : "";
-            if (!options_.yes && !common_.json && on_terminal()) {
-                std::string answer = ask(
-                    fmt::format("The address that you administer from, which is never banned{}:",
-                                found.empty() ? " (none)" : " [" + found + "]"));
-                if (!answer.empty()) found = answer;
-            }
-            if (!found.empty()) given = {found};
+    Result<Prefix> read_admin(const std::string& word) const {
+        auto prefix = read_prefix(word);
+        if (prefix && is_too_wide_to_allow(*prefix) && !options_.force)
+            return fail("\"" + word + "\"", "is a wide block, of which nobody would ever be banned",
+                        "--force takes it");
+        return prefix;
+    }
+
+    // An empty answer takes what was found.
+    std::optional<Prefix> ask_for_admin() const {
+        std::string found = login_ ? to_string(*login_) : "";
+        std::string question =
+            fmt::format("The address that you administer from, which is never banned{}:",
+                        found.empty() ? " (none)" : " [" + found + "]");
+        for (;;) {
+            std::string answer = ask(question);
+            if (answer.empty()) answer = found;
+            if (answer.empty()) return {};
+            auto prefix = read_admin(answer);
+            if (prefix) return *prefix;
+            print_error(prefix.error());
+            if (!std::cin) return {};
         }
-        for (const std::string& word : given) {
-            auto prefix = read_prefix(word);
+    }
+
+    bool find_admins() {
+        for (const std::string& word : options_.admins) {
+            auto prefix = read_admin(word);
             if (!prefix) {
                 print_error(prefix.error());
                 return false;
             }
             admins_.push_back(*prefix);
-            if (!ignored_.contains(prefix->network)) new_admins_.push_back(*prefix);
         }
+        if (admins_.empty()) {
+            login_ = address_of_login();
+            std::optional<Prefix> found;
+            if (!options_.yes && !common_.json && on_terminal())
+                found = ask_for_admin();
+            else if (login_)
+                found = make_prefix(*login_, login_->bits());
+            if (found) admins_.push_back(*found);
+        }
+        for (const Prefix& admin : admins_)
+            if (!ignored_.contains(admin.network)) new_admins_.push_back(admin);
         return true;
+    }
+
+    bool lock() {
+        if (lock_) return true;
+        auto locked = lock_directory(directory_);
+        if (locked)
+            lock_ = std::move(*locked);
+        else
+            print_error(locked.error());
+        return locked.has_value();
     }
 
     void find_jails() {
@@ -200,10 +237,10 @@ class Setup {
         if (!is_there)
             files_.push_back(
                 {yaml, *fresh,
-                 "new" +
-                     (new_admins_.empty() ? "" : ", with ignoreip " + admin_list(new_admins_))});
+                 "new" + (new_admins_.empty() ? "" : ", with ignoreip " + admin_list(new_admins_)),
+                 ""});
         else if (!new_admins_.empty())
-            files_.push_back({yaml, *fresh, "ignoreip gets " + admin_list(new_admins_)});
+            files_.push_back({yaml, *fresh, "ignoreip gets " + admin_list(new_admins_), old});
         plan_jails();
         return true;
     }
@@ -221,7 +258,8 @@ class Setup {
         if (added.empty()) return;
         files_.push_back({path, setup_yaml_,
                           old.empty() ? "new, with " + count_of(found_.size(), "jail")
-                                      : count_of(found_.size(), "jail") + " more"});
+                                      : count_of(found_.size(), "jail") + " more",
+                          old});
     }
 
     static std::string admin_list(const std::vector<Prefix>& admins) {
@@ -232,10 +270,8 @@ class Setup {
     }
 
     // What is there, by links, with the two files as planned in place of theirs.
-    Result<> make_plan() {
+    Result<> make_plan(const fs::path& plan) const {
         std::error_code fault;
-        fs::path plan = scratch_.path();
-        if (plan.empty()) return fail("setup", "cannot make a directory for temporary files");
         fs::path there = fs::absolute(directory_, fault);
         fs::create_directory(plan / "jails", fault);
         for (const char* folder : {"", "jails"})
@@ -246,23 +282,26 @@ class Setup {
         for (const auto& [name, text] :
              {std::pair("bandd.yaml", &bandd_yaml_), std::pair(own_file, &setup_yaml_)}) {
             fs::remove(plan / name, fault);
-            if (auto done = put_file((plan / name).string(), *text); !done) return done;
+            if (auto done = write_all({{name, *text}}, plan.string()); !done) return done;
         }
         return {};
     }
 
     std::expected<void, std::vector<Error>> try_plan() {
-        if (auto made = make_plan(); !made) return std::unexpected(std::vector{made.error()});
+        auto scratch = ScratchDirectory::make();
+        if (!scratch) return std::unexpected(std::vector{scratch.error()});
+        if (auto made = make_plan(scratch->path()); !made)
+            return std::unexpected(std::vector{made.error()});
         CommonOptions planned = common_;
-        planned.config = scratch_.path();
-        since_ = now() - std::chrono::days(options_.days);
+        planned.config = scratch->path();
+        since_ = now() - std::chrono::days(std::min(options_.days, most_days));
         Loaded loaded = load_config(planned.config, data_directories(), read_zone);
         if (!loaded.errors.empty()) return std::unexpected(std::move(loaded.errors));
         std::vector<std::string> logs = logs_of(loaded.config);
-        auto of_journal = journals_of(loaded.config);
+        auto of_journal = journals_of(loaded.config, scratch->path());
         if ((logs.empty() && of_journal.empty()) || options_.days == 0) return {};
         if (!common_.json && on_terminal())
-            fmt::print("Looking through {} …\n", count_of(logs.size(), "log"));
+            print_wrapped("Looking through {} …\n", count_of(logs.size(), "log"));
         flush_output();
         for (const auto& [path, jail] : of_journal) logs.push_back(path);
         ReplayOptions options{.logs = std::move(logs), .of_jails = std::move(of_journal)};
@@ -312,13 +351,14 @@ class Setup {
         return logs;
     }
 
-    // What the journal has for each jail that reads it, as files.
-    std::map<std::string, std::string> journals_of(const Config& config) {
+    // What the journal has for each jail that reads it, as files in `directory`.
+    std::map<std::string, std::string> journals_of(const Config& config,
+                                                   const std::string& directory) {
         std::map<std::string, std::string> files;
         for (const JailConfig& jail : config.jails) {
             if (!is_found(jail) || !jail.journal || options_.days == 0) continue;
             std::string name = jail.rules.name;
-            std::string file = scratch_.path() + "/" + name + ".journal";
+            std::string file = directory + "/" + name + ".journal";
             if (!write_journal(*jail.journal, since_, file)) continue;
             files[file] = name;
             of_journal_.insert(name);
@@ -353,44 +393,49 @@ class Setup {
             rows.push_back({service.jail,
                             service.reads.empty() ? "nothing yet" : printable(service.reads),
                             would_have_banned(service), printable(service.description)});
-        fmt::print("{}\n\n", bold(title));
+        print_wrapped("{}\n\n", bold(title));
         print_table({"JAIL", "READS", fmt::format("BANS IN {} D", options_.days), "SERVICE"}, rows,
                     {"SERVICE"});
-        fmt::print("\n");
+        print_wrapped("\n");
     }
 
     void show() {
-        if (found_.empty()) fmt::print("No service was found that no file names yet.\n\n");
+        if (found_.empty()) print_wrapped("No service was found that no file names yet.\n\n");
+        if (found_.empty() && options_.simulate)
+            print_wrapped(
+                "{}\n\n",
+                yellow("warning: --simulate is for new jails, and changes none that a file "
+                       "names: write simulate: true there"));
         print_services("Found", found_);
         print_services("Configured already", known_);
         if (!on_request_.empty()) {
             std::vector<std::string> names;
             for (const Service& service : on_request_) names.push_back(service.jail);
-            fmt::print(
+            print_wrapped(
                 "Here, too, but to be asked for (enabled: true), as the shipped files say: "
                 "{}\n\n",
                 fmt::join(names, ", "));
         }
         if (left_out_ > 0)
-            fmt::print("{} more were not looked through: these are more than 1 GiB\n",
-                       count_of(left_out_, "log"));
-        fmt::print("Never banned: this machine{}\n",
-                   admins_.empty() ? "" : ", " + admin_list(admins_));
+            print_wrapped("{} more were not looked through: these are more than 1 GiB\n",
+                          count_of(left_out_, "log"));
+        print_wrapped("Never banned: this machine{}\n",
+                      admins_.empty() ? "" : ", " + admin_list(admins_));
         if (admins_.empty())
-            fmt::print("{}\n", yellow("warning: no address of yours is known, so you may ban "
-                                      "yourself: --admin ADDRESS"));
+            print_wrapped("{}\n", yellow("warning: no address of yours is known, so you may ban "
+                                         "yourself: --admin ADDRESS"));
         if (login_ && !ignored_.contains(*login_) &&
             std::ranges::none_of(admins_,
                                  [&](const Prefix& one) { return contains(one, *login_); }))
             for (const std::string& jail : jails_that_ban(*login_))
-                fmt::print(
+                print_wrapped(
                     "{}\n",
                     yellow(fmt::format(
                         "warning: {}, from which you are logged in, would have been banned by {}",
                         to_string(*login_), jail)));
         for (const PlannedFile& file : files_)
-            fmt::print("{} {}: {}\n", options_.yes ? "Writes" : "To be written:", file.path,
-                       file.what);
+            print_wrapped("{} {}: {}\n", options_.yes ? "Writes" : "To be written:", file.path,
+                          file.what);
     }
 
     bool is_confirmed() const {
@@ -400,11 +445,20 @@ class Setup {
         }
         std::string answer = ask("Write this? [y/N]");
         bool yes = answer == "y" || answer == "Y" || answer == "yes";
-        if (!yes) fmt::print("nothing was written\n");
+        if (!yes) print_wrapped("nothing was written\n");
         return yes;
     }
 
-    bool write() const {
+    bool write() {
+        if (!lock()) return false;
+        for (const PlannedFile& file : files_)
+            if (text_of_file(file.path) != file.before) {
+                print_error({"\"" + file.path + "\"",
+                             "was changed since it was read, so nothing was written",
+                             "run setup again",
+                             {}});
+                return false;
+            }
         for (const PlannedFile& file : files_)
             if (auto done = put_file(file.path, file.text); !done) {
                 print_error(done.error());
@@ -415,12 +469,12 @@ class Setup {
 
     void say_next() const {
         if (options_.simulate && !found_.empty())
-            fmt::print(
+            print_wrapped(
                 "The new jails ban nobody yet: take \"simulate: true\" out of {}/{} once their "
                 "\"would ban\" is right.\n",
                 directory_, own_file);
-        fmt::print("next: bandctl check, then {}\n",
-                   is_running(common_) ? "bandctl reload" : "start bandd");
+        print_wrapped("next: bandctl check, then {}\n",
+                      is_running(common_) ? "bandctl reload" : "start bandd");
     }
 
     Json to_json(const std::vector<Service>& services) const {
@@ -458,7 +512,7 @@ class Setup {
     const CommonOptions& common_;
     const Options& options_;
     std::string directory_;
-    ScratchDirectory scratch_;
+    Fd lock_;
     std::map<std::string, Place> configured_;  // jails that a file names
     PrefixSet ignored_;                        // by defaults
     std::optional<Address> login_;
@@ -480,6 +534,8 @@ Run setup_command(CommandLine& line) {
     line.texts(
         "--admin", options->admins,
         "addresses or CIDR blocks that are never banned (default: where you are logged in from)");
+    line.flag("--force", options->force,
+              "even if an --admin is a block wider than a /8 (IPv6: /16)");
     line.flag("--simulate", options->simulate, "new jails only say whom they would ban");
     line.number("--days", options->days, "look through logs of so many days; 0: none");
     return [options](const CommonOptions& common) { return Setup(common, *options).run(); };

@@ -2,15 +2,18 @@
 #include "cli/setup_files.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 
 #include "config/document.h"
-#include "os/fd.h"
+#include "core/base/printable.h"
 
 namespace bandd {
 namespace {
@@ -80,6 +83,24 @@ std::optional<std::string> with_ignored(std::string yaml, const std::vector<Pref
     else
         for (const Prefix& address : addresses) insert_before_first(yaml, *list, joined({address}));
     return yaml;
+}
+
+Result<Fd> lock_directory(const std::string& directory) {
+    std::string what = "cannot write to \"" + directory + "\"";
+    std::error_code fault;
+    std::filesystem::create_directories(directory, fault);
+    if (fault) return fail(what, fault.message());
+    Fd lock(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!lock) return fail_errno(what);
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+    if (errno == EWOULDBLOCK) {
+        fmt::print(stderr, "another bandctl setup is at work in {}: waiting for it\n",
+                   printable(directory));
+        while (::flock(lock.get(), LOCK_EX) != 0)
+            if (errno != EINTR) return fail_errno(what);
+        return lock;
+    }
+    return fail_errno(what);
 }
 
 Result<> put_file(const std::string& path, const std::string& text) {

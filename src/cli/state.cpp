@@ -3,18 +3,24 @@
 // during an export, and must not during an import.
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iostream>
 
+#include "cli/call.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/state_json.h"
-#include "config/load.h"
+#include "config/types.h"
 #include "os/clock.h"
-#include "os/zoneinfo.h"
+#include "os/fd.h"
 
 namespace bandd {
 namespace {
@@ -24,23 +30,53 @@ int refuse(const Error& error) {
     return exit_usage;
 }
 
+// `write` gives the content, or false. As the state itself it is for its owner's eyes: lines and
+// users' names are in it. What was there is replaced once all is written, and no link is followed.
+Result<> write_beside(const std::string& state, const std::string& to,
+                      const std::function<bool(std::ostream&)>& write) {
+    std::string what = "cannot write \"" + to + "\"";
+    std::error_code fault;
+    if (std::filesystem::equivalent(state, to, fault))
+        return fail(what, "it is the state itself", "give another name");
+    auto kind = std::filesystem::symlink_status(to, fault).type();
+    using Kind = std::filesystem::file_type;
+    if (kind == Kind::fifo || kind == Kind::character) {
+        std::ofstream out(to, std::ios::binary);
+        if (!write(out)) return {};
+        if (!out.flush()) return fail(what, std::strerror(errno));
+        return {};
+    }
+    if (kind == Kind::directory) return fail(what, "it is a directory");
+    std::string fresh = to + ".XXXXXX";
+    Fd made(::mkstemp(fresh.data()));  // 0600
+    if (!made) return fail_errno(what);
+    std::ofstream out(fresh, std::ios::binary);
+    bool is_whole = write(out);
+    bool is_written = !out.flush().fail() && ::fsync(made.get()) == 0;
+    if (is_whole && is_written && ::rename(fresh.c_str(), to.c_str()) == 0) return {};
+    int reason = errno;
+    ::unlink(fresh.c_str());
+    return fail(what, std::strerror(reason), "what was there before is as it was");
+}
+
 int export_state(const std::string& path, const std::string& to) {
     auto store = Store::open_to_read(path);
     if (!store) return refuse(store.error());
     auto jails = store->jails();
     if (!jails) return refuse(jails.error());
     Result<> result;
+    Progress progress("lines", isatty(STDOUT_FILENO) == 0 || !(to.empty() || to == "-"));
+    auto show = [&](std::uint64_t lines) { progress.show(lines); };
     if (to.empty() || to == "-") {
-        write_state(*store, *jails, std::cout, result);
+        write_state(*store, *jails, std::cout, result, show);
         std::cout.flush();
         if (result && !std::cout) return refuse({"standard output", "cannot be written", {}, {}});
     } else {
-        ::umask(0077);  // as the state itself: lines and users' names are in it
-        std::ofstream out(to, std::ios::binary);
-        if (out) write_state(*store, *jails, out, result);
-        out.flush();
-        if (result && !out)
-            return refuse({"cannot write \"" + to + "\"", std::strerror(errno), {}, {}});
+        auto written = write_beside(path, to, [&](std::ostream& out) {
+            write_state(*store, *jails, out, result, show);
+            return result.has_value();
+        });
+        if (result && !written) return refuse(written.error());
     }
     return result ? exit_done : refuse(result.error());
 }
@@ -60,10 +96,12 @@ Result<Checkpoint> read_exported(const std::string& from) {
     checkpoint.at = now();
     int number = 0;
     std::uint64_t done = 0;
+    StateEnds ends;
     for (std::string line; std::getline(in, line);) {
         ++number;
         progress.show(done += line.size() + 1);
         if (line.empty()) continue;
+        if (ends.take(line)) continue;
         if (auto read = read_state_line(line, checkpoint); !read) {
             Error error = read.error();
             error.where = {from.empty() ? "-" : from, number, 0};
@@ -71,6 +109,7 @@ Result<Checkpoint> read_exported(const std::string& from) {
             return std::unexpected(error);
         }
     }
+    if (auto whole = ends.check(); !whole) return std::unexpected(whole.error());
     return checkpoint;
 }
 
@@ -89,8 +128,8 @@ int import_state(const std::string& path, const std::string& from) {
     store->write(std::move(*checkpoint));
     store->wait();
     if (auto error = store->take_result()) return refuse(*error);
-    fmt::print("imported {} and {} into {}\n", count_of(bans, "ban"), count_of(past, "earlier ban"),
-               path);
+    print_wrapped("imported {} and {} into {}\n", count_of(bans, "ban"),
+                  count_of(past, "earlier ban"), path);
     return exit_done;
 }
 
@@ -104,9 +143,10 @@ Run state_command(CommandLine& line) {
     line.choice("verb", options->verb, {"export", "import"}, "export or import", Must::be_given);
     line.text("file", options->file, "file (default: standard output or input)");
     return [options](const CommonOptions& common) {
-        std::string path = load_config(common.config, data_directories(), read_zone).config.state;
-        return options->verb == "export" ? export_state(path, options->file)
-                                         : import_state(path, options->file);
+        auto path = find_path(common, "state", Config().state);
+        if (!path) return refuse(path.error());
+        return options->verb == "export" ? export_state(*path, options->file)
+                                         : import_state(*path, options->file);
     };
 }
 

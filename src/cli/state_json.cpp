@@ -6,11 +6,14 @@
 #include <ostream>
 #include <string_view>
 
+#include "core/base/count_of.h"
+
 namespace bandd {
 namespace {
 
 constexpr std::size_t most_jails = 10'000;
 constexpr std::size_t most_times = 1000;  // maxretry's limit
+constexpr std::uint64_t newest_export = 2;
 
 // A line that a terminal shows as it is, and that is read back as it was.
 std::string in_ascii(const Json& json) {
@@ -197,7 +200,8 @@ void take_position(StateLine& line) {
     at.id.inode = reader.number("inode");
     at.offset = reader.number("offset", INT64_MAX);
     at.skipping = reader.boolean("skipping");
-    at.fingerprint.length = static_cast<std::uint32_t>(reader.number("fingerprint_length", Fingerprint::longest));
+    at.fingerprint.length =
+        static_cast<std::uint32_t>(reader.number("fingerprint_length", Fingerprint::longest));
     at.fingerprint.hash = reader.number("fingerprint");
     // Exports of an older bandd have no numbers.
     if (reader.find("number") == nullptr) {
@@ -234,10 +238,14 @@ constexpr std::array<Kind, 8> kinds{{
 }  // namespace
 
 void write_state(Store& store, const std::vector<std::string>& jails, std::ostream& out,
-                 Result<>& result) {
-    auto put = [&](const char* kind, Json json) { out << in_ascii({{kind, std::move(json)}}); };
+                 Result<>& result, const std::function<void(std::uint64_t lines)>& show) {
+    std::uint64_t lines = 0;
+    auto put = [&](const char* kind, Json json) {
+        out << in_ascii({{kind, std::move(json)}});
+        show(++lines);
+    };
     auto name = [&](JailIndex jail) { return jail == any_jail ? std::string() : jails[jail]; };
-    out << "{\"bandd_state\":1}\n";
+    out << "{\"bandd_state\":2}\n";
     Restore restore;
     restore.expect = [](std::size_t) {};
     restore.ban = [&](const Ban& ban) { put("ban", ban_to_json(ban, name(ban.key.jail))); };
@@ -297,6 +305,37 @@ void write_state(Store& store, const std::vector<std::string>& jails, std::ostre
         if (name == overrides_note) put("overrides", {{"json", value}});
     };
     result = store.load(jails, restore);
+    if (result) out << Json{{"lines", lines}}.dump() << "\n";
+}
+
+bool StateEnds::take(const std::string& line) {
+    constexpr std::string_view first = "{\"bandd_state\":", last = "{\"lines\":";
+    if (!line.starts_with(first) && !line.starts_with(last)) {
+        ++lines_;
+        return false;
+    }
+    Json json = Json::parse(line, nullptr, false);
+    if (!json.is_object() || !json.begin()->is_number_unsigned()) return false;
+    auto number = json.begin()->get<std::uint64_t>();
+    if (line.starts_with(last)) {
+        told_ = number;
+        return true;
+    }
+    if (number < 1 || number > newest_export) return false;
+    version_ = static_cast<int>(number);
+    return true;
+}
+
+Result<> StateEnds::check() const {
+    if (version_ == 0)
+        return fail("the input", "is no export of a state", "bandctl state export writes one");
+    if (version_ > 1 && !told_)
+        return fail("the input", "ends too early: it is cut", "nothing was imported");
+    if (told_ && *told_ != lines_)
+        return fail("the input",
+                    "has " + count_of(lines_, "line") + " of " + std::to_string(*told_),
+                    "nothing was imported");
+    return {};
 }
 
 Result<> read_state_line(const std::string& line, Checkpoint& checkpoint) {
@@ -305,10 +344,8 @@ Result<> read_state_line(const std::string& line, Checkpoint& checkpoint) {
         return fail("line", "is not one JSON object with one member");
     std::string name = json.begin().key();
     const Json& content = json.begin().value();
-    if (name == "bandd_state") {
-        if (content == 1) return {};
+    if (name == "bandd_state")
         return fail("bandd_state", "was written by another version of bandd");
-    }
     if (!content.is_object()) return fail("\"" + name + "\"", "must be an object");
     auto kind = std::ranges::find(kinds, name, &Kind::name);
     if (kind == kinds.end()) return fail("\"" + name + "\"", "is nothing that a state holds");

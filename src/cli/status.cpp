@@ -23,7 +23,7 @@ std::string state_of_log(const Json& log) {
     else if (log.contains("error"))
         state = red(text(log, "error"));
     else if (log.contains("entries"))
-        state = fmt::format("reading, {} entries", text(log, "entries"));
+        state = "reading, " + count(log, "entries", "entry");
     else if (log.value("waiting", false))
         state = yellow("waiting for it to appear");
     if (number(log, "failed_handshakes") > 0)
@@ -52,53 +52,53 @@ std::string error_of(const Json& action) {
 
 void print_blindness(const Json& jail) {
     if (number(jail, "near_misses") > 0)
-        fmt::print("  {} looked like failures and are no hits, of those that were looked at\n",
-                   count(jail, "near_misses", "line"));
+        print_wrapped("  {} looked like failures and are no hits, of those that were looked at\n",
+                      count(jail, "near_misses", "line"));
     auto blindness = jail.find("blindness");
     if (blindness == jail.end()) return;
-    fmt::print("  {}\n", yellow(blindness_of(*blindness)));
+    print_wrapped("  {}\n", yellow(blindness_of(*blindness)));
     if (blindness->contains("example")) fmt::print("    {}\n", text(*blindness, "example"));
 }
 
 int print_jail(const Json& jail) {
-    fmt::print("{}  {}\n", bold(text(jail, "jail")), text(jail, "description"));
-    fmt::print("  bans {} active, {} pending, {} in all; hits {}; counting {} addresses\n",
-               text(jail, "bans"), text(jail, "pending"), text(jail, "total_bans"),
-               text(jail, "hits"), text(jail, "tracked"));
-    fmt::print("  ban after {} in {} for {}{}\n", count(jail, "maxretry", "hit"),
-               text(jail, "findtime"), text(jail, "bantime"),
-               jail.value("simulate", false) ? yellow("  (simulate: nothing is banned)") : "");
+    print_wrapped("{}  {}\n", bold(text(jail, "jail")), text(jail, "description"));
+    print_wrapped("  bans {} active, {} pending, {} in all; hits {}; counting {} addresses\n",
+                  text(jail, "bans"), text(jail, "pending"), text(jail, "total_bans"),
+                  text(jail, "hits"), text(jail, "tracked"));
+    print_wrapped("  ban after {} in {} for {}{}\n", count(jail, "maxretry", "hit"),
+                  text(jail, "findtime"), text(jail, "bantime"),
+                  jail.value("simulate", false) ? yellow("  (simulate: nothing is banned)") : "");
     const Json configured = jail.value("configured", Json::object());
     for (const auto& [key, value] : configured.items())
-        fmt::print("  {} was set by bandctl; the configuration says {}\n", key,
-                   value.is_string() ? value.get<std::string>() : value.dump());
-    fmt::print("  not counted: {} ignored, {} too old, {} already banned\n", text(jail, "ignored"),
-               text(jail, "too_old"), text(jail, "already_banned"));
+        print_wrapped("  {} was set by bandctl; the configuration says {}\n", key,
+                      value.is_string() ? value.get<std::string>() : value.dump());
+    print_wrapped("  not counted: {} ignored, {} too old, {} already banned\n",
+                  text(jail, "ignored"), text(jail, "too_old"), text(jail, "already_banned"));
     print_blindness(jail);
     for (const Json& ports : list(jail, "ports"))
-        fmt::print("  bans close ports {}\n", ports.get<std::string>());
+        print_wrapped("  bans close ports {}\n", ports.get<std::string>());
     if (jail.value("ports_left_open", 0) > 0)
-        fmt::print("  {}\n", yellow("its service listens on more ports: " +
-                                    count(jail, "ports_left_open", "port") + " stay open"));
+        print_wrapped("  {}\n", yellow("its service listens on more ports: " +
+                                       count(jail, "ports_left_open", "port") + " stay open"));
     for (const Json& log : list(jail, "logs")) {
-        fmt::print("  log {}: {}\n", text(log, "path"), state_of_log(log));
+        print_wrapped("  log {}: {}\n", text(log, "path"), state_of_log(log));
         for (const Json& clock : list(log, "dates_off"))
-            fmt::print("    {}: {}\n", text(clock, "log"),
-                       yellow("dated " + text(clock, "dates") +
-                              ", which is corrected: set \"timezone:\""));
+            print_wrapped("    {}: {}\n", text(clock, "log"),
+                          yellow("dated " + text(clock, "dates") +
+                                 ", which is corrected: set \"timezone:\""));
         const Json& files = list(log, "files");
         for (const Json& file : files)
             if (text(file, "path") != text(log, "path") || files.size() > 1)
-                fmt::print("    {}: {} of {} bytes\n", text(file, "path"), text(file, "offset"),
-                           text(file, "size"));
+                print_wrapped("    {}: {} of {} bytes\n", text(file, "path"), text(file, "offset"),
+                              text(file, "size"));
     }
     for (const Json& action : list(jail, "actions")) {
         if (action.contains("error"))
-            fmt::print("  action {}: {} ({} waiting)\n", text(action, "action"),
-                       red(error_of(action)), text(action, "waiting"));
+            print_wrapped("  action {}: {} ({} waiting)\n", text(action, "action"),
+                          red(error_of(action)), text(action, "waiting"));
         else
-            fmt::print("  action {}: working, {} orders done\n", text(action, "action"),
-                       text(action, "applied"));
+            print_wrapped("  action {}: working, {} orders done\n", text(action, "action"),
+                          text(action, "applied"));
     }
     return exit_done;
 }
@@ -120,45 +120,46 @@ void print_troubles(const Json& status) {
         {"lost_log_lines", "lines of bandd's own log could not be written"}};
     for (const auto& [key, what] : counters)
         if (auto count = number(status, key); count > 0)
-            fmt::print("{}\n", yellow(fmt::format("{} {}", count, what)));
+            print_wrapped("{}\n", yellow(fmt::format("{} {}", count, what)));
 }
 
 void print_logins(const Json& status) {
     const Json decisions = status.value("decisions", Json::object());
     for (const auto& [name, one] : decisions.items()) {
-        fmt::print("{}: {} logins passed, {} refused by country, {} by account\n", name,
-                   text(one, "passed"), text(one, "refused_country"), text(one, "refused_account"));
+        print_wrapped("{}: {} logins passed, {} refused by country, {} by account\n", name,
+                      text(one, "passed"), text(one, "refused_country"),
+                      text(one, "refused_account"));
         if (auto count = number(one, "refused_broadband"); count > 0)
-            fmt::print("{}: mail of {} end users' hosts refused\n", name, count);
+            print_wrapped("{}: mail of {} end users' hosts refused\n", name, count);
         if (number(one, "simulated_country") + number(one, "simulated_account") > 0)
-            fmt::print("{}\n",
-                       yellow(fmt::format("{}: of those that passed, {} would be refused by "
-                                          "country, {} by account (simulate)",
-                                          name, text(one, "simulated_country"),
-                                          text(one, "simulated_account"))));
+            print_wrapped("{}\n",
+                          yellow(fmt::format("{}: of those that passed, {} would be refused by "
+                                             "country, {} by account (simulate)",
+                                             name, text(one, "simulated_country"),
+                                             text(one, "simulated_account"))));
         if (auto count = number(one, "refused_unchecked"); count > 0)
-            fmt::print("{}\n", yellow(fmt::format("{}: {} logins refused, as nobody is known to "
-                                                  "check their password (http: auth)",
-                                                  name, count)));
+            print_wrapped("{}\n", yellow(fmt::format("{}: {} logins refused, as nobody is known to "
+                                                     "check their password (http: auth)",
+                                                     name, count)));
         if (auto count = number(one, "wrong_password"); count > 0)
-            fmt::print("{}: {} wrong passwords\n", name, count);
+            print_wrapped("{}: {} wrong passwords\n", name, count);
         if (auto count = number(one, "not_checked"); count > 0)
-            fmt::print("{}\n",
-                       yellow(fmt::format("{}: {} logins put off, as the mail server did not "
-                                          "say whether their password is right",
-                                          name, count)));
+            print_wrapped("{}\n",
+                          yellow(fmt::format("{}: {} logins put off, as the mail server did not "
+                                             "say whether their password is right",
+                                             name, count)));
     }
     for (const Json& one : list(status, "endpoints"))
         if (number(one, "refused") + number(one, "too_many") + number(one, "made_room") +
                 number(one, "cut_off") + number(one, "bad_tls") >
             0)
-            fmt::print("{}\n",
-                       yellow(fmt::format(
-                           "{} at {}: {} refused, {} too many, {} made room, {} cut off, "
-                           "{} TLS failures (last: {})",
-                           text(one, "what"), text(one, "listen"), text(one, "refused"),
-                           text(one, "too_many"), text(one, "made_room"), text(one, "cut_off"),
-                           text(one, "bad_tls"), text(one, "last_failure"))));
+            print_wrapped("{}\n",
+                          yellow(fmt::format(
+                              "{} at {}: {} refused, {} too many, {} made room, {} cut off, "
+                              "{} TLS failures (last: {})",
+                              text(one, "what"), text(one, "listen"), text(one, "refused"),
+                              text(one, "too_many"), text(one, "made_room"), text(one, "cut_off"),
+                              text(one, "bad_tls"), text(one, "last_failure"))));
 }
 
 void print_geoblocks_status(const Json& status) {
@@ -166,12 +167,13 @@ void print_geoblocks_status(const Json& status) {
         std::string countries;
         for (const Json& code : list(block, "countries"))
             countries += (countries.empty() ? "" : ", ") + code.get<std::string>();
-        fmt::print("geoblock {}: {}{}: {}\n", text(block, "geoblock"),
-                   block.value("all_but", false) ? "all but " : "", countries,
-                   block.contains("networks") ? count(block, "networks", "network") + " kept out"
-                                              : yellow("not in the kernel"));
+        print_wrapped("geoblock {}: {}{}: {}\n", text(block, "geoblock"),
+                      block.value("all_but", false) ? "all but " : "", countries,
+                      block.contains("networks") ? count(block, "networks", "network") + " kept out"
+                                                 : yellow("not in the kernel"));
     }
-    if (status.contains("geoblock_error")) fmt::print("{}\n", red(text(status, "geoblock_error")));
+    if (status.contains("geoblock_error"))
+        print_wrapped("{}\n", red(text(status, "geoblock_error")));
 }
 
 std::string state_of_jail(const Json& jail) {
@@ -197,30 +199,30 @@ std::string state_of_jail(const Json& jail) {
 
 int print_stopped(const Json& status) {
     for (const Json& jail : list(status, "stopped"))
-        fmt::print("{}\n", yellow(fmt::format("jail {0} is stopped: bandctl start {0}",
-                                              jail.get<std::string>())));
+        print_wrapped("{}\n", yellow(fmt::format("jail {0} is stopped: bandctl start {0}",
+                                                 jail.get<std::string>())));
     return exit_done;
 }
 
 int print_status(const Json& status) {
-    fmt::print("bandd {}, process {}, since {}\n", text(status, "version"), text(status, "pid"),
-               local_time(text(status, "started")));
-    fmt::print("{} lines read, {} looked at closely\n", text(status, "lines"),
-               text(status, "candidates"));
-    if (status.contains("state_error")) fmt::print("{}\n", red(text(status, "state_error")));
+    print_wrapped("bandd {}, process {}, since {}\n", text(status, "version"), text(status, "pid"),
+                  local_time(text(status, "started")));
+    print_wrapped("{} lines read, {} looked at closely\n", text(status, "lines"),
+                  text(status, "candidates"));
+    if (status.contains("state_error")) print_wrapped("{}\n", red(text(status, "state_error")));
     print_troubles(status);
     print_logins(status);
     print_geoblocks_status(status);
     print_stopped(status);
     if (number(status, "allowed") > 0)
-        fmt::print("{} by hand: bandctl allow list\n",
-                   count(status, "allowed", "block") + " allowed");
+        print_wrapped("{} by hand: bandctl allow list\n",
+                      count(status, "allowed", "block") + " allowed");
     std::vector<std::vector<std::string>> rows;
     for (const Json& jail : list(status, "jails"))
         rows.push_back({text(jail, "jail"), text(jail, "bans"), text(jail, "pending"),
                         text(jail, "total_bans"), text(jail, "hits"), text(jail, "tracked"),
                         state_of_jail(jail)});
-    fmt::print("\n");
+    print_wrapped("\n");
     print_table({"JAIL", "BANS", "PENDING", "TOTAL", "HITS", "COUNTING", "STATE"}, rows,
                 {"COUNTING", "TOTAL", "PENDING"});
     return exit_done;

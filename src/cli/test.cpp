@@ -68,8 +68,9 @@ int test_samples(const CommonOptions& common, const FilterConfig& filter) {
         for (const Error& error : errors) json["errors"].push_back(error_to_json(error));
         print_json(json);
     } else {
-        for (const Error& error : errors) fmt::print("{}\n", printable(to_line(error)));
-        fmt::print("{} samples, {} not as they should be\n", filter.samples.size(), errors.size());
+        for (const Error& error : errors) print_wrapped("{}\n", printable(to_line(error)));
+        print_wrapped("{} samples, {} not as they should be\n", filter.samples.size(),
+                      errors.size());
         print_uses(pattern_uses(common), filter.where.file);
     }
     return errors.empty() ? exit_done : exit_said_no;
@@ -114,7 +115,7 @@ std::optional<Tested> compile_tested(const CommonOptions& common, const Options&
     if (!loaded.errors.empty()) return {};
     if (!options.regex.empty() && !common.json)
         for (const Error& warning : warnings)
-            fmt::print("warning: {}\n", printable(to_line(warning)));
+            print_wrapped("warning: {}\n", printable(to_line(warning)));
     return Tested{std::move(loaded.filter), std::move(filter), std::move(*zone)};
 }
 
@@ -234,12 +235,13 @@ class Trial {
         } else {
             for (const auto& [number, verdict] : misses_) print(number, verdict);
             if (misses_.size() == most_misses)
-                fmt::print("… of lines that do not match, the first {}; see all with --all\n",
-                           most_misses);
-            fmt::print("\n{}, {}{}\n", count_of(lines_, "line"), count_of(hits_, "hit"),
-                       undated_ > 0 ? ", " + count_of(undated_, "line") + " without a date" : "");
+                print_wrapped("… of lines that do not match, the first {}; see all with --all\n",
+                              most_misses);
+            print_wrapped(
+                "\n{}, {}{}\n", count_of(lines_, "line"), count_of(hits_, "hit"),
+                undated_ > 0 ? ", " + count_of(undated_, "line") + " without a date" : "");
             for (const auto& [pattern, count] : by_pattern_)
-                fmt::print("  {:>7}  {}\n", count, pattern);
+                print_wrapped("  {:>7}  {}\n", count, pattern);
             print_uses(pattern_uses(common_), tested_.config.where.file);
         }
         return hits_ > 0 ? exit_done : exit_said_no;
@@ -250,9 +252,9 @@ class Trial {
     static constexpr std::size_t most_explained = 5;  // each takes some milliseconds
 
     static void print(std::size_t number, const Verdict& verdict) {
-        fmt::print("line {}: {}: {}\n", number,
-                   verdict.is_hit ? green(verdict.word) : yellow(verdict.word),
-                   printable(verdict.why));
+        print_wrapped("line {}: {}: {}\n", number,
+                      verdict.is_hit ? green(verdict.word) : yellow(verdict.word),
+                      printable(verdict.why));
     }
 
     void print_as_json(std::string_view text, const Seen& seen, const FilterMatch& found,

@@ -20,20 +20,20 @@ struct Options {
 };
 
 int print_count(const Json& result) {
-    fmt::print("{} lifted\n", count(result, "unbanned", "ban"));
+    print_wrapped("{} lifted\n", count(result, "unbanned", "ban"));
     return exit_done;
 }
 
 int print_unbanned(const Json& result) {
     const Json& bans = list(result, "bans");
     for (const Json& ban : bans)
-        fmt::print("{} is free (jail {})\n", text(ban, "ip"), text(ban, "jail"));
+        print_wrapped("{} is free (jail {})\n", text(ban, "ip"), text(ban, "jail"));
     const Json& over = list(result, "covered_by");
     for (const Json& ban : over)
-        fmt::print("{}\n",
-                   yellow(fmt::format("it stays banned as a part of {} (jail {}); --covering "
-                                      "lifts that, too",
-                                      text(ban, "ip"), text(ban, "jail"))));
+        print_wrapped("{}\n",
+                      yellow(fmt::format("it stays banned as a part of {} (jail {}); --covering "
+                                         "lifts that, too",
+                                         text(ban, "ip"), text(ban, "jail"))));
     if (bans.size() != 1) print_count(result);
     return over.empty() ? exit_done : exit_said_no;
 }
@@ -60,8 +60,8 @@ int unban_many(const CommonOptions& common, const Options& options, const Bulk& 
         print_count(*done);
     auto not_banned = done->value("not_banned", std::uint64_t{0});
     if (not_banned > 0 && !common.json)
-        fmt::print("{} not banned\n",
-                   std::to_string(not_banned) + (not_banned == 1 ? " was" : " were"));
+        print_wrapped("{} not banned\n",
+                      std::to_string(not_banned) + (not_banned == 1 ? " was" : " were"));
     refuse_bad(refused);
     return refused.empty() && not_banned == 0 ? exit_done : exit_said_no;
 }

@@ -9,9 +9,9 @@ namespace bandd {
 Run version_command(CommandLine&) {
     return [](const CommonOptions& common) {
         // Without a daemon, too.
-        if (!common.json) fmt::print("bandctl {}\n", BANDD_VERSION);
+        if (!common.json) print_wrapped("bandctl {}\n", BANDD_VERSION);
         return call(common, "version", Json::object(), [](const Json& result) -> int {
-            fmt::print("bandd {}\n", text(result, "version"));
+            print_wrapped("bandd {}\n", text(result, "version"));
             return exit_done;
         });
     };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "core/base/ascii.h"
 
@@ -31,6 +32,39 @@ std::string quoted(const Value& value) {
     std::string out = "'";
     for (char c : text) out += c == '\'' ? "''" : std::string(1, c);
     return out + "'";
+}
+
+// Whether everybody on this machine may read the file, and come to it.
+bool may_be_read_by_all(const std::string& file) {
+    namespace fs = std::filesystem;
+    std::error_code fault;
+    auto may = [&](const fs::path& path, fs::perms right) {
+        fs::perms rights = fs::status(path, fault).permissions();
+        return !fault && (rights & right) != fs::perms::none;
+    };
+    fs::path path = fs::canonical(file, fault);
+    if (fault || !may(path, fs::perms::others_read)) return false;
+    while (path.has_relative_path()) {
+        path = path.parent_path();
+        if (!may(path, fs::perms::others_exec)) return false;
+    }
+    return true;
+}
+
+// A program and its arguments. What of them is secret no list of words can say: if the file is not
+// for all eyes, each may be.
+bool is_secret_program(const Entry& entry) {
+    constexpr std::array<std::string_view, 5> keys{"ban", "unban", "run", "action",
+                                                   "ignorecommand"};
+    const std::vector<Value>& words = entry.second.items;
+    return std::ranges::find(keys, entry.first.text) != keys.end() && !words.empty() &&
+           words.front().text.starts_with('/') && !may_be_read_by_all(words.front().where.file);
+}
+std::string flow_of_secret_program(const Value& argv) {
+    std::string out = "[";
+    for (const Value& word : argv.items)
+        out += out.size() == 1 ? to_flow(word) : ", " + std::string(secret_value);
+    return out + "]";
 }
 
 // An argument of a program: `--password=x` and `Authorization: x` keep what comes first. Whole if
@@ -66,6 +100,7 @@ std::string flow_of_entry(const Entry& entry) {
     if (value.kind == Value::Kind::scalar && entry.first.text == "token" &&
         !value.text.starts_with(file_prefix))
         return std::string(secret_value);
+    if (is_secret_program(entry)) return flow_of_secret_program(value);
     return to_flow(value);
 }
 

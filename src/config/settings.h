@@ -14,8 +14,9 @@
 
 namespace bandd {
 
-// "(secret)" in place of what a token, or an argument like `--password=x`, is. The name of a file
-// that holds it is none.
+// "(secret)" in place of what a token, or an argument like `--password=x`, is, and of each argument
+// in a file that not everybody may read: the daemon answers a group, and people send on what they
+// see. The name of a file that holds a secret is none.
 inline constexpr std::string_view secret_value = "(secret)";
 
 // The key's value as its map says it, one setting for each key of maps within.

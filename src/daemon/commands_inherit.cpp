@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What bandctl import takes over from another ban daemon while bandd runs.
+#include <algorithm>
 #include <array>
 #include <expected>
+#include <iterator>
 #include <memory>
 
 #include "control/heritage.h"
@@ -56,16 +58,22 @@ std::expected<Engine::Inherited, Json> read_inherited(const CommandParts& parts,
 // Some of the orders; "done" says how many.
 Json inherit_many(CommandParts& parts, const Json& arguments, const Reply&) {
     std::array<std::size_t, heritages.size()> counts{};
-    Outcome outcome;
+    std::size_t led = 0;
+    Outcome outcome, of_one;
     Instant at = now();
     Json result = in_slice(arguments, [&](const Json& one) -> std::optional<Json> {
         auto past = read_inherited(parts, one);
         if (!past) return past.error();
-        ++counts[static_cast<std::size_t>(parts.engine.inherit(*past, at, outcome))];
+        of_one = {};
+        ++counts[static_cast<std::size_t>(parts.engine.inherit(*past, at, of_one))];
+        led += bans_of_others(of_one, past->jail);
+        std::ranges::move(of_one.events, std::back_inserter(outcome.events));
+        std::ranges::move(of_one.questions, std::back_inserter(outcome.questions));
         return {};
     });
     parts.checkpointer.write_for_good();
     parts.pipeline.put(outcome, at);
+    result[led_to] = led;
     for (std::size_t i = 0; i < counts.size(); ++i) result[heritages[i]] = counts[i];
     return success(std::move(result));
 }

@@ -33,13 +33,10 @@ Json to_json(const CommandParts& parts, const std::vector<Ban>& bans) {
     return list;
 }
 
-// A whole internet that is allowed is a daemon that does nothing.
-constexpr int widest_allowed_v4 = 8, widest_allowed_v6 = 16;
-
 Json allow(CommandParts& parts, const Json& arguments, const Reply&) {
     auto prefix = read_prefix(text_argument(arguments, "ip"));
     if (!prefix) return failure(prefix.error(), exit_usage);
-    if (prefix->length < (prefix->is_v4() ? widest_allowed_v4 : widest_allowed_v6))
+    if (is_too_wide_to_allow(*prefix))
         return failure({"allow " + to_string(*prefix), "it is too wide", "stop jails instead", {}});
     std::string jail = text_argument(arguments, "jail");
     if (!jail.empty() && parts.overrides.loaded_jail(jail) == nullptr)

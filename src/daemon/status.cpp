@@ -3,6 +3,8 @@
 // beside each other.
 #include "daemon/status.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 
@@ -379,6 +381,21 @@ std::vector<LogStatus> logs_of_jail(const StatusSources& from, JailIndex jail) {
     return logs;
 }
 
+// Each has a name of its own, so that what one does is not taken for what another one does.
+std::vector<ActionStatus> actions_of_jail(const StatusSources& from, JailIndex jail) {
+    std::vector<ActionStatus> all;
+    std::map<std::string_view, int> of_kind;
+    for (const TargetStatus& target : from.dispatch.targets()) {
+        if (target.spec.jail != jail) continue;
+        std::string_view kind = action_name(target.spec.action);
+        int number = ++of_kind[kind];
+        all.push_back({number == 1 ? std::string(kind) : fmt::format("{}-{}", kind, number),
+                       target.prepared || !target.error, target.error,
+                       read_rows(of_action, {from.dispatch, target})});
+    }
+    return all;
+}
+
 std::vector<JailStatus> status_of_jails(const StatusSources& from) {
     const BanTable& bans = from.engine.bans();
     std::vector<JailStatus> jails;
@@ -410,11 +427,7 @@ std::vector<JailStatus> status_of_jails(const StatusSources& from) {
             if (const auto* nftables = std::get_if<NftablesAction>(&target.spec.action);
                 nftables != nullptr && target.spec.jail == index)
                 jail.ports.push_back(to_string(nftables->ports));
-        for (const TargetStatus& target : from.dispatch.targets())
-            if (target.spec.jail == index)
-                jail.actions.push_back({action_name(target.spec.action),
-                                        target.prepared || !target.error, target.error,
-                                        read_rows(of_action, {from.dispatch, target})});
+        jail.actions = actions_of_jail(from, index);
         jails.push_back(std::move(jail));
     }
     return jails;

@@ -96,7 +96,7 @@ struct LogStatus {
     std::vector<ClockStatus> clocks;  // whose dates are off
 };
 struct ActionStatus {
-    std::string_view name;
+    std::string name;  // of several of a kind: exec, exec-2
     bool ready = false;
     std::optional<Error> error;
     Numbers numbers;

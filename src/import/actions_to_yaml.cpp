@@ -31,12 +31,11 @@ bool is_firewall(std::string_view name) {
     });
 }
 
-// A tag of fail2ban's, and not an address in angle brackets or the begin of HTML.
-bool is_tag(std::string_view text) {
-    return !text.empty() && std::ranges::all_of(ascii_lower(text), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-    });
-}
+// What fail2ban fills in, and bandd does not. Other text in angle brackets fail2ban, too, leaves as
+// it is.
+constexpr std::array foreign_tags{"ip-rev"sv,         "ip-host"sv,         "raw-ticket"sv,
+                                  "ipjailfailures"sv, "jail.banned"sv,     "jail.banned_total"sv,
+                                  "jail.found"sv,     "jail.found_total"sv};
 
 // What a shell runs at `event`: names that bandd has another for are replaced; where the action
 // tells IPv4 and IPv6 apart, it does so, too.
@@ -49,6 +48,7 @@ std::string script_of(const ActionDefinition& action, const char* event) {
         replace_all(script, "<ipfailures>", "<failures>");
         replace_all(script, "<restored>", "0");
         replace_all(script, "<br>", "\n");
+        replace_all(script, "<sp>", " ");
         replace_all(script, "<fq-hostname>", "$(hostname -f)");
         replace_all(script, "<sh-hostname>", "$(hostname -s)");
         return script;
@@ -81,7 +81,7 @@ std::vector<std::string> argv_of(const ActionDefinition& action, const char* eve
         }
         bool field = tag.starts_with("F-");
         if (tag != "matches" && tag != "reason" && !field) {
-            if (is_tag(tag))
+            if (std::ranges::find(foreign_tags, tag) != foreign_tags.end())
                 tell(Fate::undecided, "action " + action.reference.name + ": <" + tag + "> in " +
                                           event + " is not known to bandd and stays as it is");
             at = end + 1;
@@ -117,14 +117,19 @@ bool writes_files(std::string_view text) {
 std::string rights_to_yaml(const ActionDefinition& action, const Tell& tell) {
     const std::string& name = action.reference.name;
     std::optional<ProgramNeed> need;
-    bool writes = false;
+    bool writes = false, in_etc = false;
     for (const char* event : {"actionban", "actionunban"}) {
         std::string script = script_of(action, event);
         if (auto one = need_of({"/bin/sh", "-c", script}))
             if (!need || one->root) need = one;
         writes = writes || writes_files(script);
+        in_etc = in_etc || (writes_files(script) && script.find("/etc/") != std::string::npos);
     }
     if (writes) need = ProgramNeed{"", true, {}};
+    if (in_etc)
+        tell(Fate::undecided, "action " + name +
+                                  " writes below /etc, which bandd.service may not: systemctl edit "
+                                  "bandd, with [Service] and ReadWritePaths=/etc");
     if (!need) {
         tell(Fate::undecided, "action " + name + " runs as " + std::string(default_program_user) +
                                   ", without root's rights; write \"user: root\" if it needs them");

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <tuple>
 #include <unordered_map>
 
@@ -44,6 +45,14 @@ class DatabaseReader {
 
   private:
     Result<> open() {
+        std::error_code fault;
+        auto kind = std::filesystem::status(path_, fault).type();
+        if (kind != std::filesystem::file_type::regular)
+            return fail("\"" + path_ + "\"",
+                        kind == std::filesystem::file_type::not_found ? "is not there"
+                        : fault                                       ? fault.message()
+                                                                      : "is no file",
+                        "name fail2ban's database with --database FILE");
         sqlite3* raw = nullptr;
         int opened = sqlite3_open_v2(path_.c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
         database_ = Connection(raw);

@@ -177,8 +177,15 @@ void Ini::add_with_includes(const std::string& path, std::vector<std::string> se
         return;
     }
     if (!read_.contains(path)) {
+        std::error_code fault;
+        auto kind = fs::status(path, fault).type();
+        if (kind == fs::file_type::not_found || kind == fs::file_type::directory) return;
+        if (kind != fs::file_type::regular) {  // reading it would never end
+            faults.push_back({"\"" + path + "\"", "is left out: it is no file", {}, {}});
+            return;
+        }
         std::ifstream in(path, std::ios::binary);
-        if (!in || fs::is_directory(path)) return;
+        if (!in) return;
         std::string text{std::istreambuf_iterator<char>(in), {}};
         read_.emplace(path, parse_ini(text, path, faults));
     }

@@ -177,7 +177,7 @@ class JailWriter {
 
     void logs() {
         std::vector<std::string> paths;
-        bool at_end = false;
+        std::size_t at_end = 0;
         std::string_view rest = jail_.options.contains("logpath")
                                     ? std::string_view(jail_.options.find("logpath")->second)
                                     : std::string_view();
@@ -188,7 +188,7 @@ class JailWriter {
             while (path.ends_with(' ')) path.pop_back();
             if (path.ends_with(" tail")) {
                 path.resize(path.size() - 5);
-                at_end = true;
+                ++at_end;
             } else if (path.ends_with(" head")) {
                 path.resize(path.size() - 5);
             }
@@ -197,7 +197,11 @@ class JailWriter {
         if (paths.empty()) return;
         text_ += "  logpath:\n";
         for (const std::string& path : paths) text_ += "    - " + yaml_text(path) + "\n";
-        if (at_end) line("start", "end");
+        if (at_end > 0) line("start", "end");
+        if (at_end > 0 && at_end < paths.size())
+            tell(Fate::changed,
+                 "logpath: one file has \"tail\", and of a jail's files bandd begins with all at "
+                 "their ends, or with none");
     }
 
     void number(const std::string& name) {
@@ -221,8 +225,26 @@ class JailWriter {
         if (value.empty()) return;
         if (value == "-1" || parse_duration(value))
             line(key, value == "-1" ? "forever" : yaml_text(value));
+        else if (auto product = product_of(value))
+            line(key, std::to_string(*product));
         else
-            tell(Fate::undecided, name + " = " + value + " is no duration that bandd takes");
+            tell(Fate::undecided, name + " = " + value +
+                                      " is no duration that bandd takes, so its own default holds");
+    }
+
+    // "3600*24", which fail2ban calculates, in seconds.
+    static std::optional<std::int64_t> product_of(const std::string& value) {
+        std::int64_t product = 1;
+        for (std::string_view rest = value;;) {
+            auto end = std::min(rest.find('*'), rest.size());
+            auto words = words_of(std::string(rest.substr(0, end)));
+            auto factor = words.size() == 1 ? parse_duration(words.front()) : std::nullopt;
+            if (!factor || *factor <= Duration{0} || *factor == forever) return {};
+            product *= std::chrono::duration_cast<std::chrono::seconds>(*factor).count();
+            if (product <= 0 || static_cast<double>(product) > longest_seconds) return {};
+            if (end == rest.size()) return product;
+            rest.remove_prefix(end + 1);
+        }
     }
 
     // fail2ban: bantime * formula(bans before) from the second ban on. bandd: bantime * factor^n.

@@ -2,6 +2,7 @@
 #include "store/database.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <cstring>
@@ -207,12 +208,17 @@ int open_without_links(const char* path, int flags, int mode) {
     return ::open(path, flags | (writes ? O_NOFOLLOW : 0), mode);
 }
 
+// SQLite looks itself where a link leads, and opens what is there. So it hears of none.
+int look_through_links(const char* path, struct stat* status) { return ::stat(path, status); }
+
 // SQLite opens files of several names, some of them later.
 void follow_no_links() {
     sqlite3_vfs* files = sqlite3_vfs_find("unix");
     if (files == nullptr || files->xSetSystemCall == nullptr) return;
     files->xSetSystemCall(files, "open",
                           reinterpret_cast<sqlite3_syscall_ptr>(&open_without_links));
+    files->xSetSystemCall(files, "lstat",
+                          reinterpret_cast<sqlite3_syscall_ptr>(&look_through_links));
 }
 
 }  // namespace

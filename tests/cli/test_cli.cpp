@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // bandctl as a user meets it, where no daemon is needed: messages in full, exit codes.
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -170,6 +172,20 @@ TEST_CASE("without a daemon: exit code 3 and where it was looked for") {
         CHECK(has(ran.out, "cannot reach bandd at \"" + dir / "none" +
                                "\": No such file or directory; is it running?"));
     }
+}
+
+TEST_CASE("state: of a configuration that is not there no state is guessed") {
+    TempDirectory dir;
+    for (const char* words : {"state export", "state import", "state import /dev/null"}) {
+        Ran ran = bandctl("--config " + dir / "none " + words + " < /dev/null");
+        INFO(ran.out);
+        CHECK(ran.code == 2);
+        CHECK(has(ran.out, "configuration \"" + dir / "none" + "\": No such file or directory"));
+    }
+    write_file(dir / "bandd.yaml", "state: own.db\nbroken: {\n");
+    CHECK(bandctl("--config " + dir.path() + " state export").code == 2);
+    write_file(dir / "bandd.yaml", "state: own.db\nbroken: 1\n");
+    CHECK(has(bandctl("--config " + dir.path() + " state export").out, dir / "own.db"));
 }
 
 TEST_CASE("a bad address on the command line is refused before anybody is asked") {
@@ -794,6 +810,15 @@ TEST_CASE_METHOD(Checked, "check: files that bandd passes over because of their 
                            ": \"other.yml\": is passed over: only files that end in .yaml are "
                            "read; name it other.yaml\n"));
     fs::remove(dir / "jails/other.yml");
+    write_file(dir / "jails/other.YAML", "other: {logpath: /l, filter: app}\n");
+    CHECK(has(check().out,
+              "\"other.YAML\": is passed over: only files that end in .yaml are read; "
+              "name it other.yaml\n"));
+    fs::remove(dir / "jails/other.YAML");
+    write_file(mine, "app: {logpath: /etc}\n");
+    CHECK(has(check().out,
+              "jail \"app\", logpath \"/etc\": is a directory; name the files: /etc/*.log"));
+    write_file(mine, "app: {logpath: /l}\n");
     write_file(dir / "filters/other.yml", "");
     CHECK(check().code == 2);
 }
@@ -900,6 +925,7 @@ TEST_CASE_METHOD(Checked, "check: a single file before it is put in place, whate
 }
 
 TEST_CASE_METHOD(Checked, "config: each value, and the file and line that says it; no secrets") {
+    chmod(dir.path().c_str(), 0755);  // its files are for all eyes
     write_file(dir / "token", "0123456789abcdef0\n");
     write_file(yaml,
                "defaults:\n  maxretry: 7\n  ignoreip: [192.0.2.1]\nhttp:\n  listen: "
@@ -957,6 +983,37 @@ TEST_CASE_METHOD(Checked, "config: each value, and the file and line that says i
     Ran unknown = bandctl("--config " + dir.path() + " config --files ap");
     CHECK(unknown.code == 1);
     CHECK(has(unknown.out, "the configuration names no such jail; did you mean \"app\"?"));
+}
+
+TEST_CASE_METHOD(Checked, "config: no argument is shown of a file that not everybody may read") {
+    chmod(dir.path().c_str(), 0755);
+    write_file(yaml,
+               "accounts: {addresses: 2, action: [/bin/echo, -u, 'me:HIDDEN']}\n"
+               "jails: !include jails/*.yaml\n");
+    write_file(mine,
+               "app:\n  logpath: /l\n  ignorecommand: [/bin/echo, 'X-Auth-Key: HIDDEN']\n"
+               "  action:\n    - exec: {ban: [/bin/echo, 'https://x/?key=HIDDEN&ip=<ip>'], unban: "
+               "[/bin/echo, HIDDEN]}\n    - syslog: {ban: 'BAN <ip>'}\n");
+    auto config = [&] {
+        std::string all;
+        for (const char* jail : {"", "app"})
+            all += bandctl("--json --config " + dir.path() + " config --files " + jail).out;
+        INFO(all);
+        CHECK(has(all, "/bin/echo"));
+        CHECK(has(all, "BAN <ip>"));
+        return has(all, "HIDDEN");
+    };
+    CHECK(config());
+    chmod(yaml.c_str(), 0640);
+    CHECK(config());  // the other one
+    chmod(mine.c_str(), 0600);
+    CHECK_FALSE(config());
+    chmod(yaml.c_str(), 0644);
+    chmod(mine.c_str(), 0644);
+    CHECK(config());
+    chmod((dir / "jails").c_str(), 0750);  // where `mine` is
+    chmod(yaml.c_str(), 0600);
+    CHECK_FALSE(config());
 }
 
 namespace {
@@ -1095,6 +1152,77 @@ TEST_CASE_METHOD(Machine, "setup: knows from where its user is logged in") {
            " " + built("bandctl") + " -c " + etc + " setup --json < /dev/null; true'");
     INFO(ran.out);
     CHECK(has(ran.out, "\"admins\":[\"203.0.113.8\"]"));
+}
+
+TEST_CASE_METHOD(Machine,
+                 "setup: what cannot be meant is refused, and what has no effect is said") {
+    Ran wide = setup("--yes --admin 0.0.0.0/0");
+    CHECK(wide.code == 2);
+    CHECK(has(wide.out,
+              "\"0.0.0.0/0\": is a wide block, of which nobody would ever be banned; "
+              "--force takes it\n"));
+    CHECK(setup("--yes --admin ::/0").code == 2);
+    CHECK_FALSE(fs::exists(etc + "/bandd.yaml"));
+    Ran days = setup("--days -1");
+    CHECK(days.code == 2);
+    CHECK(has(days.out, "\"-1\" is no number that counts something"));
+    for (int i = 1; i < 3; ++i)
+        append_file(dir / "shop.log", must("sed -n 3,4p " +
+                                           dir / "shop.log | "
+                                                 "sed 's/203.0.113.9/203.0.113." +
+                                           std::to_string(20 + i) + "/'"));
+    Ran done = setup("--yes --force --admin 0.0.0.0/0 --admin 10.0.0.0/8");
+    INFO(done.out);
+    CHECK(done.code == 0);
+    CHECK(has(read_file(etc + "/bandd.yaml"), "0.0.0.0/0, 10.0.0.0/8"));
+    fs::remove_all(etc);
+    Ran first = setup("--yes");
+    CHECK(has(first.out, " 3 addresses "));
+    Ran again = setup("--yes --simulate");
+    CHECK(again.code == 0);
+    CHECK(has(again.out, "--simulate is for new jails, and changes none that a file names"));
+    // A directory for temporary files is said to be missing, and what to do.
+    Ran none = setup("--yes", "TMPDIR=/no/such");
+    CHECK(none.code == 2);
+    CHECK(has(none.out, "make a directory for temporary files"));
+    CHECK(has(none.out, "TMPDIR=DIRECTORY names one that has room\n"));
+}
+
+TEST_CASE_METHOD(Machine, "setup: several at once take turns, and none loses what another wrote") {
+    std::string all = "for i in 1 2 3 4 5 6; do env BANDD_DATA=" + data.path() + " " +
+                      built("bandctl") + " -c " + etc +
+                      " setup --yes --admin 198.51.100.$i < /dev/null || echo FAILED & done; wait";
+    Ran ran = sh(all);
+    INFO(ran.out);
+    CHECK_FALSE(has(ran.out, "FAILED"));
+    std::string yaml = read_file(etc + "/bandd.yaml");
+    INFO(yaml);
+    for (int i = 1; i <= 6; ++i) CHECK(has(yaml, "198.51.100." + std::to_string(i)));
+    CHECK(must("ls -A " + etc + " " + etc + "/jails") ==
+          etc + ":\nbandd.yaml\njails\n\n" + etc + "/jails:\nsetup.yaml\n");
+}
+
+TEST_CASE_METHOD(Machine, "setup: asks again for a mistyped address, and leaves no directory") {
+    fs::create_directory(dir / "tmp");
+    auto answer = [&](const std::string& keys) {
+        return sh("(" + keys + ") | env -u SSH_CLIENT -u SSH_CONNECTION TMPDIR=" + dir / "tmp" +
+                  " BANDD_DATA=" + data.path() + " timeout 20 script -qec '" + built("bandctl") +
+                  " -c " + etc + " setup' /dev/null");
+    };
+    // ^C at the second question.
+    Ran stopped = answer(
+        "sleep 1; echo 198.51.100; sleep 1; echo 198.51.100.5; sleep 2; printf '\\003'; sleep 1");
+    INFO(stopped.out);
+    CHECK(has(stopped.out, "\"198.51.100\": is no address"));
+    CHECK(has(stopped.out, "Write this? [y/N]"));
+    CHECK(must("ls -A " + dir / "tmp") == "");
+    CHECK_FALSE(fs::exists(etc));
+    // A file that is changed while the question stands is not written over.
+    Ran changed = answer("sleep 1; echo 198.51.100.5; sleep 2; mkdir -p " + etc +
+                         "; echo '# mine' > " + etc + "/bandd.yaml; echo y; sleep 1");
+    INFO(changed.out);
+    CHECK(has(changed.out, "was changed since it was read"));
+    CHECK(read_file(etc + "/bandd.yaml") == "# mine\n");
 }
 
 TEST_CASE_METHOD(Machine,

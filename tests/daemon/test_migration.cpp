@@ -109,6 +109,23 @@ TEST_CASE_METHOD(Migration, "fail2ban's bans go on in a bandd that is started la
     CHECK(bans_become("198.51.100.7 2\n198.51.100.8 3\n203.0.113.9 1\n", {"ip", "offence"}));
 }
 
+TEST_CASE_METHOD(Migration, "bans that fail2ban's lead to at once are told of") {
+    write_file(dir / "jails/again.yaml",
+               "again: {source: bans, maxretry: 2, findtime: 1d, bantime: 1w}\n");
+    ban("app", "198.51.100.7", 9000, 3600, 1);
+    ban("app", "198.51.100.7", 100, 7200, 2);
+    std::string told = "1 ban more at once, by jails that count bans, as recidive does\n";
+    SECTION("bandd runs") {
+        REQUIRE(daemon.start());
+        CHECK(has(import().out, told));
+    }
+    SECTION("it does not") {
+        CHECK(has(import().out, told));
+        REQUIRE(daemon.start());
+    }
+    CHECK(bans_become("198.51.100.7 app\n198.51.100.7 again\n", {"ip", "jail"}));
+}
+
 TEST_CASE_METHOD(Migration, "what is not taken of fail2ban's database is counted and said") {
     ban("app", "bob", 100, 3600, 1);
     ban("app", "198.51.100.7", -900000, 3600, 1);
@@ -197,7 +214,17 @@ TEST_CASE_METHOD(Migration, "bandctl answers to fail2ban-client's name and words
     says("get app banip", "203.0.113.77\n");
     says("reload --unban", "OK\n");
     says("get app banip", "\n");
-    for (const char* words : {"reload --restart", "reload --unban app", "reload nope"}) {
+    says("set app banip 203.0.113.77 203.0.113.78", "2\n");
+    says("set manual banip 203.0.113.79", "1\n");
+    says("restart app", "OK\n");
+    says("get app banip", "203.0.113.77 203.0.113.78\n");
+    says("restart --unban --if-exists nope", "OK\n");
+    says("restart --unban app", "OK\n");
+    says("get app banip", "\n");
+    says("get manual banip", "203.0.113.79\n");
+    says("reload --restart --unban manual", "OK\n");
+    says("get manual banip", "\n");
+    for (const char* words : {"restart", "restart --unban", "reload --bogus", "reload nope"}) {
         INFO(words);
         CHECK(client(words).code == 255);
     }

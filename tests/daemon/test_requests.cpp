@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstring>
 #include <regex>
+#include <set>
 
 #include "os/fd.h"
 #include "os/socket_address.h"
@@ -376,19 +377,36 @@ TEST_CASE_METHOD(AskedSetup, "http: numbers for Prometheus are well formed") {
                "description: test\nfailregex:\n  - {id: denied, regex: '^denied <HOST>$'}\n");
     configure(
         "http: {listen: tcp://127.0.0.1:10041}\n"
-        "jails:\n  app: {logpath: app.log, maxretry: 1}\n");
+        "jails:\n  app:\n    logpath: app.log\n    maxretry: 1\n    action:\n      - nftables\n"
+        "      - exec: {ban: [/bin/true, one]}\n      - exec: {ban: [/bin/false]}\n");
     start();
     append_file(dir / "app.log", "denied 203.0.113.9\nfine\n");
     REQUIRE(wait_for([&] { return bans() == "203.0.113.9 app\n"; }));
     postfix_asks("joe", "8.1.0.1");
-    std::string page = must("curl -s http://127.0.0.1:10041/metrics");
+    auto read_page = [] { return must("curl -s http://127.0.0.1:10041/metrics"); };
+    // Of two programs one fails, and it is told which; its run is none that was carried out.
+    for (const char* line : {"bandd_action_failures_total{jail=\"app\",action=\"exec\"} 0\n",
+                             "bandd_action_applied_total{jail=\"app\",action=\"exec\"} 1\n",
+                             "bandd_action_failures_total{jail=\"app\",action=\"exec-2\"} 1\n",
+                             "bandd_action_applied_total{jail=\"app\",action=\"exec-2\"} 0\n"}) {
+        INFO(line);
+        CHECK(wait_for([&] { return has(read_page(), line); }));
+    }
+    std::string page = read_page();
+    write_file(dir / "page", page);
+    if (sh("command -v promtool").code == 0)
+        CHECK(sh("promtool check metrics < " + dir / "page").out == "");
+    else
+        WARN("promtool is not installed (prometheus), so the page was not shown to it");
     std::istringstream lines(page);
+    std::set<std::string> series;
     const std::regex comment("# (HELP|TYPE) bandd_[a-z_]+ .+");
     const std::regex sample(
         "bandd_[a-z_]+(\\{[a-z]+=\"[^\"]*\"(,[a-z]+=\"[^\"]*\")*\\})? [0-9.e+-]+");
     for (std::string line; std::getline(lines, line);) {
         INFO(line);
         CHECK((std::regex_match(line, comment) || std::regex_match(line, sample)));
+        if (!line.starts_with('#')) CHECK(series.insert(line.substr(0, line.rfind(' '))).second);
     }
     for (const char* line :
          {"bandd_lines_total 2\n", "bandd_hits_total{jail=\"app\"} 1\n",

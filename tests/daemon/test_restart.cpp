@@ -306,6 +306,16 @@ TEST_CASE_METHOD(AppSetup,
     std::string file = dir / "state.json";
     CHECK(wait_for([&] { return has(daemon.ctl("state export").out, "\"why\":1"); }));
     CHECK(daemon.ctl("state export " + file).code == 0);
+    // A backup is whole or not there, for its owner, and nobody else's file.
+    CHECK(must("stat -c %a " + file) == "600\n");
+    must("chmod 644 " + file + "; echo precious > " + dir / "precious; ln -s " + dir / "precious " +
+         dir / "link; ls -A " + dir.path() + " > " + dir / "before");
+    CHECK(daemon.ctl("state export " + file).code == 0);
+    CHECK(daemon.ctl("state export " + dir / "link").code == 0);
+    CHECK(must("stat -c %a " + file + " " + dir / "link") == "600\n600\n");
+    CHECK(read_file(dir / "precious") == "precious\n");
+    CHECK(has(daemon.ctl("state export " + dir / "run/state.db").out, "it is the state itself"));
+    CHECK(must("ls -A " + dir.path()) == read_file(dir / "before"));
     Ran busy = daemon.ctl("state import " + file);
     CHECK(busy.code == 2);
     CHECK(has(busy.out, "is using it; stop that one first"));
@@ -316,6 +326,11 @@ TEST_CASE_METHOD(AppSetup,
     CHECK(bad.code == 2);
     CHECK(bad.out ==
           "-:1: \"ban\": \"prefix\": must be an address or a CIDR block; nothing was imported\n");
+    must("head -n 3 " + file + " > " + dir / "cut; sed 2d " + file + " > " + dir / "short; : > " +
+         dir / "empty");
+    CHECK(has(daemon.ctl("state import " + dir / "cut").out, "ends too early: it is cut"));
+    CHECK(has(daemon.ctl("state import " + dir / "short").out, "nothing was imported"));
+    CHECK(has(daemon.ctl("state import " + dir / "empty").out, "is no export of a state"));
     Ran done = daemon.ctl("state import " + file);
     CHECK(done.out == "imported 2 bans and 1 earlier ban into " + dir / "run/state.db" + "\n");
     REQUIRE(daemon.start());

@@ -2,8 +2,10 @@
 // A hand-made tree with what people do in fail2ban's files, and what becomes of each line of it.
 #include "config/compile.h"
 #include "config/load.h"
+#include "import/fail2ban_database.h"
 #include "import/to_yaml.h"
 #include "support/common.h"
+#include "support/machine.h"
 
 using namespace bandd;
 using namespace bandd::fail2ban;
@@ -164,6 +166,15 @@ TEST_CASE_METHOD(Tree, "import: times, numbers, logs, encodings, zones") {
         CHECK(has(text, line));
 }
 
+TEST_CASE_METHOD(Tree, "import: times that fail2ban calculates") {
+    CHECK(has(jail("bantime = 3600*24\n"), "  bantime: 86400\n"));
+    CHECK(has(jail("findtime = 60 * 1m\n"), "  findtime: 3600\n"));
+    for (const char* odd : {"3600+1", "*", "60*", "60*-1", "999999999*999999999"}) {
+        jail(std::string("bantime = ") + odd + "\n");
+        CHECK(noted("is no duration that bandd takes, so its own default holds"));
+    }
+}
+
 TEST_CASE_METHOD(Tree, "import: jails that read the journal") {
     CHECK(has(jail("backend = systemd\njournalmatch = _SYSTEMD_UNIT=app.service + _COMM=app\n"),
               "  journal:\n    match:\n      - '_SYSTEMD_UNIT=app.service + _COMM=app'\n"));
@@ -286,6 +297,31 @@ TEST_CASE_METHOD(Tree, "import: a note is told once, of all jails that it is tru
               "\"user: root\" if it needs them"});
 }
 
+TEST_CASE_METHOD(Tree, "import: what fail2ban would leave in angle brackets is no tag") {
+    write_file(
+        dir / "action.d/whois.conf",
+        "[Definition]\nactionban = printf %%b \"From: Fail2Ban <<sender>>\\n<ip-rev>\" | mail\n"
+        "[Init]\nsender = fail2ban\n");
+    std::string text = jail("action = whois\n");
+    CHECK(has(text, "From: Fail2Ban <fail2ban>"));
+    CHECK(noted("action whois: <ip-rev> in actionban is not known to bandd and stays as it is"));
+    CHECK_FALSE(noted("<fail2ban>"));
+}
+
+TEST_CASE_METHOD(Tree, "import: what has no end is no file, and is left out") {
+    must("mkdir " + dir / "jail.d; mkfifo " + dir / "jail.d/pipe.conf");
+    local("[app]\nenabled = true\nlogpath = /var/log/a tail\n  /var/log/b\n");
+    std::vector<Error> faults;
+    imported = import();
+    CHECK(noted("pipe.conf\": is left out: it is no file"));
+    CHECK(noted("changed: app: logpath: one file has \"tail\""));
+    must("mkfifo " + dir / "pipe");
+    auto database = read_database(dir / "pipe", Instant{}, [](std::uint64_t, std::uint64_t) {});
+    REQUIRE_FALSE(database);
+    CHECK(has(to_line(database.error()),
+              "pipe\": is no file; name fail2ban's database with --database FILE"));
+}
+
 TEST_CASE_METHOD(Tree, "import: nothing is dropped in silence") {
     jail("action = gone[x=1]\n         smtp.py[dest=\"a\"]\n         iptables[blocktype=RETURN]\n");
     CHECK(noted("action \"gone\": there is no "));
@@ -326,6 +362,9 @@ TEST_CASE_METHOD(Tree,
     CHECK(has(jail("action = own\n"),
               "'own'\n        user: root\n        capabilities: [net_admin, net_raw]\n"));
     CHECK(has(jail("action = deny\n"), "'deny'\n        user: root\n"));
+    CHECK(
+        noted("action deny writes below /etc, which bandd.service may not: systemctl edit bandd, "
+              "with [Service] and ReadWritePaths=/etc"));
     std::string text = jail("action = fw\nignorecommand = /bin/friend <ip>\n");
     CHECK_FALSE(has(text, "user:"));
     CHECK(

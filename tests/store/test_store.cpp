@@ -320,6 +320,8 @@ TEST_CASE("store: links in its directory, which others may write to, are not fol
         INFO(ending);
         CHECK(read_file(victim) == "precious");
         std::filesystem::remove(victim);
+        std::filesystem::remove(path + ending);
+        std::filesystem::create_symlink(victim, path + ending);
         auto dangling = Store::open(path, warning);
         CHECK_FALSE(std::filesystem::exists(victim));
         std::filesystem::remove_all(path);

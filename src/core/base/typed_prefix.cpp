@@ -15,4 +15,9 @@ Result<Prefix> read_prefix(std::string_view text) {
                 "write " + to_string(*prefix) + " if that is meant");
 }
 
+bool is_too_wide_to_allow(const Prefix& prefix) {
+    constexpr int widest_v4 = 8, widest_v6 = 16;
+    return prefix.length < (prefix.is_v4() ? widest_v4 : widest_v6);
+}
+
 }  // namespace bandd

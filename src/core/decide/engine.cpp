@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/base/count_of.h"
 #include "core/base/hash.h"
 #include "core/base/reserved.h"
 
@@ -343,11 +344,8 @@ std::string Engine::reason_of(JailIndex index, const Counted& hit, std::uint32_t
                               std::optional<std::uint32_t> lines) const {
     std::string reason(hit.pattern);
     if (jails_[index].rules.weights.empty() && lines.value_or(failures) == failures) return reason;
-    auto count = [](std::uint32_t number, std::string_view thing) {
-        return fmt::format("{} {}{}", number, thing, number == 1 ? "" : "s");
-    };
-    reason += ": " + count(failures, "failure");
-    if (lines) reason += " by " + count(*lines, "line");
+    reason += ": " + count_of(failures, "failure");
+    if (lines) reason += " by " + count_of(*lines, "line");
     return reason;
 }
 
