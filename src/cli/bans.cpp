@@ -159,8 +159,7 @@ int bans(const CommonOptions& common, const Options& options) {
 Run bans_command(CommandLine& line) {
     auto options = std::make_shared<Options>();
     line.text("-j,--jail", options->jail, "only of this jail");
-    line.text("-p,--prefix,--within", options->within,
-              "only within this CIDR block, or over this address");
+    line.text("-p,--prefix,--within", options->within, "only within this CIDR block");
     line.text("--country", options->country, "only of this country: DE (needs geoip)");
     line.text("--since", options->since, "only since: 2d, 12h, or 2026-11-21[ 03:05:50]");
     line.text("--reason", options->reason, "only with this text in their reason");

@@ -112,20 +112,10 @@ class Reader {
         Json json = Json::parse(text, nullptr, false);
         if (!json.is_object()) return bulk_.bad.push_back({"the line", "is no JSON", {}, where});
         if (!json.contains("bans")) return take_ban(json, where);
-        if (!json["bans"].is_array()) return bulk_.bad.push_back({"bans", "is no list", {}, where});
         for (const Json& ban : list(json, "bans")) take_ban(ban, where);
     }
 
     void take_ban(const Json& ban, const Place& where) {
-        // None of another kind is taken for one that is not there.
-        for (const char* key : {"ip", "jail", "reason", "until"})
-            if (auto value = ban.is_object() ? ban.find(key) : ban.end();
-                value != ban.end() && !value->is_string() &&
-                !(value->is_null() && std::string_view(key) == "until"))
-                return bulk_.bad.push_back(
-                    {std::string("\"") + key + "\"", "must be a text", {}, where});
-        if (ban.is_object() && ban.value("until", Json()) == "")
-            return bulk_.bad.push_back({"\"until\"", "is no date", {}, where});
         BulkOrder order;
         order.where = where;
         if (ban.is_object()) {

@@ -25,13 +25,6 @@ const std::string& jail_name(const CommandParts& parts, const Ban& ban) {
     return parts.engine.rules(ban.key.jail).name;
 }
 
-// Of a block, all that is in it, and nothing that is wider: the list may go to `unban -`. An
-// address is within each ban that holds it.
-bool is_within(const Prefix& ban, const Prefix& wanted) {
-    if (wanted.is_single() && contains(ban, wanted.network)) return true;
-    return contains(wanted, ban.network) && ban.length >= wanted.length;
-}
-
 // What `bandctl bans` asks for.
 struct Wanted {
     std::optional<JailIndex> jail;
@@ -42,7 +35,9 @@ struct Wanted {
     bool takes(const Ban& ban, const GeoDatabases& facts) const {
         if (jail && ban.key.jail != *jail) return false;
         if (ban.from < since) return false;
-        if (within && !is_within(ban.key.prefix, *within)) return false;
+        if (within && !contains(*within, ban.key.prefix.network) &&
+            !contains(ban.key.prefix, within->network))
+            return false;
         if (!reason.empty() && (!ban.story || ban.story->reason.find(reason) == std::string::npos))
             return false;
         return country.empty() || facts.origin(ban.key.prefix.network).country == country;
@@ -257,15 +252,8 @@ std::expected<Engine::BanOrder, Json> read_order(const CommandParts& parts, cons
     std::string name = text_of("jail");
     auto jail = find_jail(parts, name.empty() ? std::string(manual_jail) : name);
     if (!jail) return std::unexpected(failure(jail.error()));
-    bool force = for_all.value("force", Json(false)) == true;
-    // What `bans --json` listed holds again as it held before.
-    bool again = arguments.value("again", Json(false)) == true;
     Engine::BanOrder order{
-        *jail,
-        *prefix,
-        {},
-        text_of("reason"),
-        force && (!again || arguments.value("even_if_ignored", Json(false)) == true)};
+        *jail, *prefix, {}, text_of("reason"), for_all.value("force", Json(false)) == true};
     if (std::string span = text_of("for"); !span.empty()) {
         order.bantime = parse_duration(span);
         if (!order.bantime || *order.bantime <= Duration{0})
@@ -278,9 +266,12 @@ std::expected<Engine::BanOrder, Json> read_order(const CommandParts& parts, cons
             return std::unexpected(
                 failure({"ban " + to_string(*prefix), "its time is over already", {}, {}}));
     }
-    // A list may be another one's: nothing in it is as good as --force.
-    if (!force) {
-        if (auto wide = refuse_if_wide(parts.engine, *jail, *prefix))
+    // What `bans --json` listed, to be banned again: it was meant.
+    bool again = arguments.value("again", Json(false)) == true;
+    if (again && arguments.value("even_if_ignored", Json(false)) == true)
+        order.even_if_ignored = true;
+    if (!order.even_if_ignored) {
+        if (auto wide = refuse_if_wide(parts.engine, *jail, *prefix); wide && !again)
             return std::unexpected(failure(*wide));
         const JailRules& rules = parts.engine.rules(*jail);
         if (rules.ignoreip.overlaps(*prefix) && parts.overrides.allows(*prefix, rules.name))

@@ -499,7 +499,6 @@ void Daemon::take(Prepared prepared, Instant at) {
     for (const Error& warning : prepared.configuration.compiled.warnings)
         log_.put(Severity::warning, to_line(warning));
     Outcome outcome;
-    engine_->set_limits(engine_limits(prepared.configuration.config));
     engine_->set_own_addresses(PrefixSet(own_addresses()));
     engine_->set_rules(std::move(prepared.rules), at, outcome);
     engine_->lift_exempt(at, outcome);

@@ -208,11 +208,9 @@ std::vector<std::size_t> Watch::set_logs(std::vector<WatchedLog> wanted,
     ++version_;
     for (auto it = readers_.begin(); it != readers_.end();) {
         Reader& reader = *it++;
-        if (reader.logs.empty()) {
-            reader.tail.look();
-            note(reader);
+        if (reader.logs.empty())
             drop(reader);
-        } else if (reader.names == 0)
+        else if (reader.names == 0)
             mark_finished(reader, now);
     }
     for (auto& [watch, directory] : directories_) directory.wishes.clear();

@@ -58,31 +58,20 @@ void Watch::resume(std::vector<FilePosition> saved, Instant now) {
     }
 }
 
-// Logs that nobody wants, or that were wanted until now. Where they were read up to is kept, here
-// and in the state: a jail that is started again counts no line twice.
+// What a checkpoint told of logs that nobody wants, or that were wanted until now.
 void Watch::forget_unwanted() {
-    constexpr std::size_t most_unwanted = 1000;
-    std::size_t unwanted = 0;
-    for (auto at = followed_.begin(); at != followed_.end();) {
-        Followed& followed = at->second;
+    std::erase_if(followed_, [&](const auto& entry) {
+        const Followed& followed = entry.second;
         bool used = std::ranges::any_of(
             readers_, [&](const Reader& reader) { return reader.chain == &followed.chain; });
-        if (!followed.logs.empty() || used) {
-            ++at;
-        } else if (++unwanted <= most_unwanted) {
-            followed.resumed = true;  // as it will be, should it be wanted again
-            ++at;
-        } else {
-            // The state keeps what was never asked for in this run.
-            if (!followed.resumed) {
-                forgotten_gone_ += followed.chain.forgotten();
-                for (const Chain::File& file : followed.chain.files())
-                    gone_.push_back(file.at.file);
-                gone_.push_back({followed.chain.log(), 0});
-            }
-            at = followed_.erase(at);
-        }
-    }
+        if (!followed.logs.empty() || used) return false;
+        // The state keeps what was never asked for in this run.
+        if (followed.resumed) return true;
+        forgotten_gone_ += followed.chain.forgotten();
+        for (const Chain::File& file : followed.chain.files()) gone_.push_back(file.at.file);
+        gone_.push_back({followed.chain.log(), 0});
+        return true;
+    });
 }
 
 Watch::Followed* Watch::find_followed(std::size_t log, const std::string& path) {

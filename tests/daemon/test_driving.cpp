@@ -226,64 +226,6 @@ TEST_CASE_METHOD(AppSetup, "many at once: all, or a list of what is bad, and in 
     }
 }
 
-TEST_CASE_METHOD(AppSetup, "a jail that is started again, or comes back, counts no line twice") {
-    configure_app();
-    REQUIRE(daemon.start());
-    denied("203.0.113.9");
-    denied("203.0.113.9");
-    REQUIRE(bans_become("203.0.113.9 app active\n"));
-    auto meanwhile = [&](const std::string& ip, const std::function<void()>& leave,
-                         const std::function<void()>& come_back) {
-        leave();
-        denied(ip);
-        denied(ip);
-        come_back();
-        CHECK(bans_become(ip + " app 1\n", {"ip", "jail", "offence"}));
-    };
-    auto ctl = [&](const char* words) {
-        return [&, words] { CHECK(daemon.ctl(words).code == 0); };
-    };
-    meanwhile("203.0.113.10", ctl("stop app"), ctl("start app"));
-    meanwhile("203.0.113.11", ctl("stop app"), [&] {
-        CHECK(daemon.ctl("reload").code == 0);
-        CHECK(daemon.ctl("start app").code == 0);
-    });
-    meanwhile("203.0.113.12", ctl("stop app"), [&] {
-        daemon.stop(SIGKILL);
-        REQUIRE(daemon.start());
-        CHECK(daemon.ctl("start app").code == 0);
-    });
-    meanwhile(
-        "203.0.113.13",
-        [&] {
-            configure("  other: {logpath: other.log, filter: app}\n");
-            CHECK(daemon.ctl("reload").code == 0);
-        },
-        [&] {
-            configure_app();
-            CHECK(daemon.ctl("reload").code == 0);
-        });
-    CHECK(daemon.ctl("unban 203.0.113.13").code == 0);
-    ctl("stop app")();
-    ctl("start app")();
-    meanwhile("203.0.113.14", ctl("stop app"), ctl("start app"));
-}
-
-TEST_CASE_METHOD(AppSetup, "ban_limit: a reload raises and lowers it; what is there stays") {
-    configure_app("", "ban_limit: 2\n");
-    REQUIRE(daemon.start());
-    must(built("bandctl") + " -c " + dir.path() + " ban 203.0.113.1 203.0.113.2");
-    CHECK(has(daemon.ctl("ban 203.0.113.3").out, "2 bans are active, which is the limit"));
-    configure_app("", "ban_limit: 3\n");
-    CHECK(daemon.ctl("reload").code == 0);
-    CHECK(daemon.ctl("ban 203.0.113.3").code == 0);
-    configure_app("", "ban_limit: 1\n");
-    CHECK(daemon.ctl("reload").code == 0);
-    CHECK(daemon.ctl("ban 203.0.113.4").code == 1);
-    CHECK(bans_become(
-        "203.0.113.1 manual active\n203.0.113.2 manual active\n203.0.113.3 manual active\n"));
-}
-
 TEST_CASE_METHOD(AppSetup, "what `bans` lists for programs is all, and can be banned again") {
     configure_app("    ignoreip: [198.51.100.0/24]\n");
     REQUIRE(daemon.start());
@@ -308,25 +250,8 @@ TEST_CASE_METHOD(AppSetup, "what `bans` lists for programs is all, and can be ba
     CHECK(daemon.ctl("bans --limit -1").code == 2);
     must(with_path + ctl + "--json bans > " + dir / "saved");
     CHECK(daemon.ctl("flush").code == 0);
-    // The list alone bans nobody who is exempt, and no half of the internet.
-    for (const char* line : {R"({"ip":"198.51.100.7","jail":"app","even_if_ignored":true})",
-                             R"({"ip":"172.0.0.0/8"})", R"({"ip":"10.0.0.0/8","force":true})"}) {
-        Ran ran = sh("echo '" + std::string(line) + "' | " + with_path + ctl + "ban -");
-        INFO(line << ran.out);
-        CHECK(ran.code == 1);
-        CHECK(has(ran.out, "use --force to ban it all the same"));
-    }
-    for (const char* line :
-         {R"({"ip":"203.0.113.1","until":1796200000})", R"({"ip":"203.0.113.1","jail":5})",
-          R"({"ip":"203.0.113.1","until":""})", R"({"bans":5})"})
-        CHECK(sh("echo '" + std::string(line) + "' | " + with_path + ctl + "ban -").code == 2);
-    CHECK(count_of("bans --format list") == 0);
-    CHECK(sh(with_path + ctl + "ban - < " + dir / "saved").code == 1);
-    must(with_path + ctl + "ban --force - < " + dir / "saved");
+    must(with_path + ctl + "ban - < " + dir / "saved");
     CHECK(count_of("bans --format list") == 12'003);
-    CHECK(count_of("bans --format list --within 172.16.0.0/16") == 0);
-    CHECK(count_of("bans --format list --within 172.16.0.1") == 1);
-    CHECK(count_of("bans --format list --within 172.0.0.0/8") == 1);
     // As they were made: one holds against ignoreip, the others do not.
     auto of = [&](const std::string& block) {
         return json("bans --within " + block)["bans"][0].value("even_if_ignored", false);

@@ -35,10 +35,6 @@ class BanLedger {
 
     explicit BanLedger(LedgerLimits limits = {}) : limits_(limits), offences_(limits.offences) {}
     const LedgerLimits& limits() const { return limits_; }
-    void set_limits(std::size_t bans, Duration offence_memory) {
-        limits_.bans = bans;
-        limits_.offence_memory = offence_memory;
-    }
 
     const BanTable& bans() const { return bans_; }
     bool full() const { return bans_.size() + expected_ >= limits_.bans; }

@@ -46,10 +46,6 @@ class Engine {
           ledger_({limits.bans, limits.offences, limits.offence_memory}),
           lines_(limits.kept_lines) {}
 
-    // Those that a reload may change: what is there already stays, whatever they are.
-    void set_limits(const EngineLimits& limits) {
-        ledger_.set_limits(limits.bans, limits.offence_memory);
-    }
     // An error if not all of these jails can get a number: see JailNumbers::most.
     Result<> check_room(const std::vector<JailRules>& rules) const;
     // Replaces the rules, for which there must be room. A jail keeps its number, and with it all
