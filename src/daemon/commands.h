@@ -40,7 +40,8 @@ struct CommandParts {
     Overrides& overrides;
     Slices& slices;
     std::function<Status()> status;
-    std::function<Result<>()> reload;
+    // The keys whose new values wait for a restart.
+    std::function<Result<std::vector<std::string>>()> reload;
     // Puts `overrides`, of which limits or allowed addresses have changed, into force. Gives the
     // bans that were lifted for it.
     std::function<std::vector<Ban>()> renew_rules;
