@@ -77,21 +77,22 @@ void print_sums(const Json& sums) {
     print("pending", "pending: see bandctl status");
 }
 
+int refuse_all(const std::vector<Error>& refused) {
+    refuse_bad(refused);
+    print_error({"ban", "nobody was banned", "take these lines out, or mend them", {}});
+    return exit_said_no;
+}
+
 // All, or nobody: what would be refused is looked for first.
 int ban_many(const CommonOptions& common, const Options& options, const Bulk& bulk) {
     if (int bad = refuse_bad(bulk.bad); bad != exit_done) return bad;
+    if (!options.force)
+        if (auto refused = unforced(bulk); !refused.empty()) return refuse_all(refused);
     Json for_all = common_part(options);
-    for_all["check"] = true;
-    std::vector<Error> refused;
-    auto checked = send_orders(common, "ban many", bulk.orders, for_all, refused);
-    if (!checked) return checked.error();
-    if (!refused.empty()) {
-        refuse_bad(refused);
-        print_error({"ban", "nobody was banned", "take these lines out, or mend them", {}});
-        return exit_said_no;
-    }
-    for_all["check"] = false;
-    auto done = send_orders(common, "ban many", bulk.orders, for_all, refused);
+    auto refused = find_refused(common, bulk.orders, for_all);
+    if (!refused) return refused.error();
+    if (!refused->empty()) return refuse_all(*refused);
+    auto done = send_orders(common, "ban many", bulk.orders, for_all, *refused);
     if (!done) return done.error();
     auto pending = wait_until_in_force(common);
     if (!pending) return pending.error();
@@ -101,11 +102,15 @@ int ban_many(const CommonOptions& common, const Options& options, const Bulk& bu
         print_json(*done);
     else
         print_sums(*done);
-    return refuse_bad(refused) != exit_done || *pending > 0 ? exit_said_no : exit_done;
+    return refuse_bad(*refused) != exit_done || *pending > 0 ? exit_said_no : exit_done;
 }
 
 int ban(const CommonOptions& common, const Options& options) {
     if (!is_duration(options.bantime)) return exit_usage;
+    if (options.reason.size() > longest_reason) {
+        print_error({"--reason", fmt::format("is longer than {} bytes", longest_reason), {}, {}});
+        return exit_usage;
+    }
     if (!common.remote.host.empty()) return ban_there(common, options);
     if (options.ips.size() != 1 || options.ips.front() == "-")
         return ban_many(common, options, read_bulk(options.ips, now()));

@@ -18,7 +18,7 @@ namespace {
 struct Options {
     std::string jail, within, sort = "from", country, since, reason, format = "table", limit;
     std::size_t skip = 0;
-    bool reverse = false;
+    bool reverse = false, covering = false;
 };
 
 constexpr std::size_t longest_table = 10'000;  // unless more is asked for
@@ -69,9 +69,10 @@ int print_bans(const Json& result, bool filtered) {
 }
 
 Json to_arguments(const Options& options) {
-    return {{"jail", options.jail},       {"within", options.within}, {"country", options.country},
-            {"since", options.since},     {"reason", options.reason}, {"sort", options.sort},
-            {"reverse", options.reverse}, {"skip", options.skip}};
+    return {
+        {"jail", options.jail},       {"within", options.within}, {"country", options.country},
+        {"since", options.since},     {"reason", options.reason}, {"sort", options.sort},
+        {"reverse", options.reverse}, {"skip", options.skip},     {"covering", options.covering}};
 }
 
 // Before another one, as the daemon sorts them; but jails come by name.
@@ -137,6 +138,10 @@ int print(const Json& result, const Options& options) {
 
 int bans(const CommonOptions& common, const Options& options) {
     if (!is_prefix(options.within)) return exit_usage;
+    if (options.covering && options.within.empty()) {
+        print_error({"--covering", "says nothing without --within", {}, {}});
+        return exit_usage;
+    }
     bool for_programs = common.json || options.format != "table";
     if (for_programs && options.limit.empty() && options.skip == 0) {
         auto all = all_bans(common, options);
@@ -159,7 +164,8 @@ int bans(const CommonOptions& common, const Options& options) {
 Run bans_command(CommandLine& line) {
     auto options = std::make_shared<Options>();
     line.text("-j,--jail", options->jail, "only of this jail");
-    line.text("-p,--prefix,--within", options->within, "only within this CIDR block");
+    line.text("-p,--prefix,--within", options->within, "only what lies within this CIDR block");
+    line.flag("--covering", options->covering, "with --within: and blocks that hold it");
     line.text("--country", options->country, "only of this country: DE (needs geoip)");
     line.text("--since", options->since, "only since: 2d, 12h, or 2026-11-21[ 03:05:50]");
     line.text("--reason", options->reason, "only with this text in their reason");

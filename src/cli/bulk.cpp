@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iostream>
 #include <optional>
+#include <set>
 
 #include "cli/call.h"
 #include "cli/output.h"
@@ -21,8 +22,8 @@ constexpr std::size_t most_shown = 100;        // bad lines
 constexpr std::size_t slice_bytes = 48 << 10;  // well below largest_request
 constexpr std::size_t most_in_a_slice = 1000;  // orders
 constexpr std::size_t least_in_a_slice = 32;
-constexpr std::size_t most_quoted = 100;                // bytes of a word; no address has as many
-constexpr std::string_view by_hand_head = "by hand: ";  // bandd puts it before a reason
+constexpr std::size_t most_quoted = 100;  // bytes of a word; no address has as many
+constexpr std::string_view by_hand = "by hand", by_hand_head = "by hand: ";  // bandd's own words
 
 std::string next_word(std::string_view& rest) {
     auto begin = std::min(rest.find_first_not_of(" \t\r"), rest.size());
@@ -38,7 +39,10 @@ std::string shortened(std::string word) {
 }
 
 std::optional<Instant> parse_date(const std::string& text, Instant now) {
-    std::string stamp = text.size() == 10 ? text + " 00:00:00" : text;
+    constexpr std::size_t day = 10, minute = 16;  // 2026-12-01, 2026-12-01 12:30
+    std::string stamp = text;
+    if (text.size() == day) stamp += " 00:00:00";
+    if (text.size() == minute) stamp += ":00";
     auto date = scan_iso_date(stamp);
     if (!date || date->length != stamp.size()) return {};
     return resolve(*date, read_zone("").value_or(Zone{}), now);
@@ -96,9 +100,9 @@ class Reader {
             bulk_.bad.push_back(std::move(error));
         };
         if (auto prefix = read_prefix(order.ip); !prefix) return bad(prefix.error());
-        if (order.reason.size() > longest_reason)
-            return bad(
-                {"the reason", fmt::format("is longer than {} bytes", longest_reason), {}, {}});
+        std::size_t longest = order.listed ? longest_listed_reason : longest_reason;
+        if (order.reason.size() > longest)
+            return bad({"the reason", fmt::format("is longer than {} bytes", longest), {}, {}});
         if (bulk_.orders.size() >= most_orders)
             return bad({"\"" + order.ip + "\"",
                         fmt::format("it is more than {} addresses", most_orders),
@@ -108,34 +112,89 @@ class Reader {
     }
 
   private:
+    void bad(std::string what, std::string why, std::string hint, const Place& where) {
+        bulk_.bad.push_back({std::move(what), std::move(why), std::move(hint), where});
+    }
+
     void take_json(std::string_view text, const Place& where) {
         Json json = Json::parse(text, nullptr, false);
-        if (!json.is_object()) return bulk_.bad.push_back({"the line", "is no JSON", {}, where});
+        if (!json.is_object()) return bad("the line", "is no JSON", {}, where);
         if (!json.contains("bans")) return take_ban(json, where);
-        for (const Json& ban : list(json, "bans")) take_ban(ban, where);
+        if (!json["bans"].is_array()) return bad("\"bans\"", "is no list", {}, where);
+        for (const Json& ban : json["bans"]) take_ban(ban, where);
+    }
+
+    // A value of another type is not taken for none: that would be another ban than was meant.
+    bool has_types(const Json& ban, const Place& where) {
+        auto is = [&](const char* key, auto is_type, const char* otherwise) {
+            auto value = ban.find(key);
+            if (value == ban.end() || is_type(*value)) return true;
+            bad(fmt::format("\"{}\": {}", key, shortened(value->dump())), otherwise, {}, where);
+            return false;
+        };
+        auto is_text = [](const Json& value) { return value.is_string() || value.is_null(); };
+        auto is_yes_or_no = [](const Json& value) { return value.is_boolean(); };
+        auto is_count = [](const Json& value) {
+            return value.is_number_integer() && value.get<std::int64_t>() >= 0;
+        };
+        return is("ip", is_text, "is no text") && is("jail", is_text, "is no text") &&
+               is("reason", is_text, "is no text") && is("from", is_text, "is no text") &&
+               is("by_hand", is_yes_or_no, "is neither true nor false") &&
+               is("force", is_yes_or_no, "is neither true nor false") &&
+               is("even_if_ignored", is_yes_or_no, "is neither true nor false") &&
+               is("offence", is_count, "is no number") && is("hits", is_count, "is no number");
+    }
+
+    // Since 1970.
+    static std::optional<Instant> parse_seconds(const Json& number) {
+        constexpr double latest = 253'402'300'800;  // the year 10,000
+        constexpr double microseconds = 1e6;
+        double seconds = number.get<double>();
+        if (!(seconds >= 0 && seconds < latest)) return {};
+        if (number.is_number_integer()) return Instant::from_seconds(number.get<std::int64_t>());
+        return Instant{static_cast<std::int64_t>(seconds * microseconds)};
+    }
+
+    // False: it is no end, which was said, or it is over, which was counted.
+    bool take_end(const Json& ban, BulkOrder& order) {
+        auto until = ban.find("until");
+        if (until == ban.end()) return true;
+        if (until->is_null()) {
+            order.span = "forever";
+            return true;
+        }
+        std::optional<Instant> end;
+        if (until->is_number()) end = parse_seconds(*until);
+        if (until->is_string()) end = parse_date(until->get<std::string>(), now_);
+        if (!end)
+            bad("until " + shortened(until->dump()), "is no date, and no second since 1970",
+                "write \"2026-12-01T12:30:00Z\", 1796128200, or null for ever", order.where);
+        else if (*end <= now_)
+            ++bulk_.over;
+        else
+            order.until = *end;
+        return order.until.has_value();
     }
 
     void take_ban(const Json& ban, const Place& where) {
+        if (!ban.is_object())
+            return bad(shortened(ban.dump()), "is no ban", "write {\"ip\": \"203.0.113.9\"}",
+                       where);
+        if (!has_types(ban, where)) return;
         BulkOrder order;
         order.where = where;
-        if (ban.is_object()) {
-            order.ip = shortened(text_argument(ban, "ip"));
-            order.jail = text_argument(ban, "jail");
-            order.reason = text_argument(ban, "reason");
-            order.again = true;
-            order.even_if_ignored = ban.value("even_if_ignored", Json(false)) == true;
-        }
-        if (order.reason == "by hand") order.reason.clear();
-        if (order.reason.starts_with(by_hand_head)) order.reason.erase(0, by_hand_head.size());
-        order.reason.resize(std::min(order.reason.size(), longest_reason));
-        if (ban.contains("until") && ban["until"].is_null()) order.span = "forever";
-        if (std::string until = text_argument(ban, "until"); !until.empty()) {
-            auto end = parse_date(until, now_);
-            if (!end)
-                return bulk_.bad.push_back(
-                    {"until \"" + shortened(until) + "\"", "is no date", {}, where});
-            if (*end <= now_) return void(++bulk_.over);
-            order.until = *end;
+        order.ip = shortened(text_argument(ban, "ip"));
+        order.jail = text_argument(ban, "jail");
+        order.reason = text_argument(ban, "reason");
+        order.even_if_ignored = ban.value("even_if_ignored", false) || ban.value("force", false);
+        if (!take_end(ban, order)) return;
+        if (ban.contains("by_hand")) {
+            order.listed = {parse_date(text_argument(ban, "from"), now_),
+                            ban.value("offence", std::int64_t{1}),
+                            ban.value("hits", std::int64_t{0}), ban.value("by_hand", true)};
+        } else {
+            if (order.reason == by_hand) order.reason.clear();
+            if (order.reason.starts_with(by_hand_head)) order.reason.erase(0, by_hand_head.size());
         }
         add(std::move(order));
     }
@@ -149,7 +208,12 @@ Json to_json(const BulkOrder& order, const Json& for_all) {
     if (!order.span.empty()) json["for"] = order.span;
     if (order.until) json["until"] = order.until->us;
     if (!order.reason.empty()) json["reason"] = order.reason;
-    if (order.again) json["again"] = true;
+    if (order.listed) {
+        json["again"] = {{"offence", order.listed->offence},
+                         {"hits", order.listed->hits},
+                         {"by_hand", order.listed->by_hand}};
+        json["again"]["from"] = order.listed->from.value_or(never).us;
+    }
     if (order.even_if_ignored) json["even_if_ignored"] = true;
     // A jail that is named on the command line is that of all.
     if (!order.jail.empty() && text_argument(for_all, "jail").empty()) json["jail"] = order.jail;
@@ -172,7 +236,7 @@ Json slice_of(std::size_t begin, std::size_t end, std::size_t most,
 
 void add_up(Json& sums, const Json& result) {
     for (const auto& [name, value] : result.items())
-        if (value.is_number() && name != "done")
+        if (value.is_number() && name != "done" && name != "room")
             sums[name] = sums.value(name, std::uint64_t{0}) + value.get<std::uint64_t>();
 }
 
@@ -195,6 +259,15 @@ Bulk read_bulk(const std::vector<std::string>& words, Instant now) {
     return bulk;
 }
 
+std::vector<Error> unforced(const Bulk& bulk) {
+    std::vector<Error> unforced;
+    for (const BulkOrder& order : bulk.orders)
+        if (order.even_if_ignored)
+            unforced.push_back({"ban " + order.ip, "the line wants it even if ignoreip holds it",
+                                "use --force if that is meant", order.where});
+    return unforced;
+}
+
 int refuse_bad(const std::vector<Error>& bad) {
     if (bad.empty()) return exit_done;
     for (std::size_t i = 0; i < std::min(bad.size(), most_shown); ++i) print_error(bad[i]);
@@ -206,7 +279,8 @@ int refuse_bad(const std::vector<Error>& bad) {
 std::expected<Json, int> send_slices(
     const CommonOptions& common, const std::string& command, std::size_t count,
     const std::function<Json(std::size_t number)>& order_at, const Json& for_all,
-    const std::function<void(std::size_t number, Error error)>& refuse) {
+    const std::function<void(std::size_t number, Error error)>& refuse,
+    const std::function<void(std::size_t done, const Json& result)>& each) {
     Json sums = Json::object();
     Progress progress(count, !common.json);
     auto begun = begin_call(common, "version", Json::object());
@@ -223,6 +297,7 @@ std::expected<Json, int> send_slices(
         for (const Json& one : list(*result, "refused"))
             refuse(done + one.value("at", std::size_t{0}),
                    error_from_json(one.value("error", Json::object())));
+        if (each) each(done, *result);
         add_up(sums, *result);
         done += taken;
         most = std::clamp(2 * taken, least_in_a_slice, most_in_a_slice);
@@ -241,6 +316,41 @@ std::expected<Json, int> send_orders(const CommonOptions& common, const std::str
             if (number < orders.size()) error.where = orders[number].where;
             refused.push_back(std::move(error));
         });
+}
+
+std::expected<std::vector<Error>, int> find_refused(const CommonOptions& common,
+                                                    const std::vector<BulkOrder>& orders,
+                                                    Json for_all) {
+    std::vector<Error> refused;
+    std::set<std::string> fresh;  // bans that would take a place; two orders may be one
+    std::vector<std::size_t> over;
+    for_all["check"] = true;
+    for_all["count"] = orders.size();
+    auto checked = send_slices(
+        common, "ban many", orders.size(),
+        [&](std::size_t number) { return to_json(orders[number], for_all); }, for_all,
+        [&](std::size_t number, Error error) {
+            if (number < orders.size()) error.where = orders[number].where;
+            refused.push_back(std::move(error));
+        },
+        [&](std::size_t done, const Json& result) {
+            auto room = result.value("room", std::size_t{0});
+            for (const Json& one : list(result, "fresh")) {
+                std::string ban = text_argument(one, "ban");
+                if (fresh.contains(ban)) continue;
+                if (fresh.size() < room)
+                    fresh.insert(std::move(ban));
+                else
+                    over.push_back(done + one.value("at", std::size_t{0}));
+            }
+        });
+    if (!checked) return std::unexpected(checked.error());
+    for (std::size_t number : over)
+        if (number < orders.size())
+            refused.push_back({"ban " + orders[number].ip,
+                               fmt::format("there is room for {} more bans only", fresh.size()),
+                               "raise \"ban_limit\" in bandd.yaml", orders[number].where});
+    return refused;
 }
 
 }  // namespace bandd

@@ -16,6 +16,14 @@ namespace bandd {
 
 inline constexpr std::size_t most_orders = 2'000'000;
 inline constexpr std::size_t longest_reason = 1000;
+inline constexpr std::size_t longest_listed_reason = 32'768;  // of a ban that was listed
+
+// What `bandctl bans --json` tells of a ban, besides where it holds and until when.
+struct ListedBan {
+    std::optional<Instant> from = {};
+    std::int64_t offence = 1, hits = 0;
+    bool by_hand = true;
+};
 
 struct BulkOrder {
     std::string ip;
@@ -24,8 +32,8 @@ struct BulkOrder {
     std::string reason;                 // may be empty
     std::string jail;                   // may be empty
     Place where;
-    bool again = false;  // it was a ban, and `even_if_ignored` says how it was made
-    bool even_if_ignored = false;
+    std::optional<ListedBan> listed = {};
+    bool even_if_ignored = false;  // only a command with --force may have it so
 };
 
 struct Bulk {
@@ -36,7 +44,10 @@ struct Bulk {
 
 // Lines of ADDRESS [END] [REASON], or what `bandctl bans --json` writes. END is a time (2h,
 // forever) or a date (2026-12-01, 2026-12-01T10:00:00Z). Empty lines and those with # are nothing.
+// In JSON, `until` may be in seconds since 1970, too; what else such a line says is left out.
 Bulk read_bulk(std::istream& in, Instant now);
+// Those that want what only --force may give.
+std::vector<Error> unforced(const Bulk& bulk);
 // The words of a command line; `-` is standard input.
 Bulk read_bulk(const std::vector<std::string>& words, Instant now);
 
@@ -49,7 +60,8 @@ int refuse_bad(const std::vector<Error>& bad);
 std::expected<Json, int> send_slices(
     const CommonOptions& common, const std::string& command, std::size_t count,
     const std::function<Json(std::size_t number)>& order_at, const Json& for_all,
-    const std::function<void(std::size_t number, Error error)>& refuse);
+    const std::function<void(std::size_t number, Error error)>& refuse,
+    const std::function<void(std::size_t done, const Json& result)>& each = {});
 
 // Sends `orders` in slices, with `for_all` where an order says nothing else, and adds up what is
 // answered: "banned", "unbanned" and so on. Orders that are refused go to `refused`. The error is
@@ -57,5 +69,9 @@ std::expected<Json, int> send_slices(
 std::expected<Json, int> send_orders(const CommonOptions& common, const std::string& command,
                                      const std::vector<BulkOrder>& orders, const Json& for_all,
                                      std::vector<Error>& refused);
+// Asks bandd which of `orders` it would refuse, and carries out none.
+std::expected<std::vector<Error>, int> find_refused(const CommonOptions& common,
+                                                    const std::vector<BulkOrder>& orders,
+                                                    Json for_all);
 
 }  // namespace bandd

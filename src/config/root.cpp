@@ -77,12 +77,14 @@ const Table<RootDraft>& root_keys() {
             key::special("jails", keep_jails, "map of jails", "the files in jails/",
                          "jails by name; `!include GLOB` takes them from files"),
             key::path("state", &Config::state, "path",
-                      "SQLite file with log positions, windows and bans"),
-            key::path("socket", &Config::socket, "path", "where bandctl finds the daemon"),
+                      "SQLite file with log positions, windows and bans; read when bandd starts"),
+            key::path("socket", &Config::socket, "path",
+                      "where bandctl finds the daemon; read when bandd starts"),
             key::text("user", &Config::user, "user name",
                       "whom the daemon becomes once it has started as root; it must exist; `root`: "
-                      "nobody else"),
-            key::text("group", &Config::group, "group name", "who, besides root, may use bandctl"),
+                      "nobody else; read when bandd starts"),
+            key::text("group", &Config::group, "group name",
+                      "who, besides root, may use bandctl; read when bandd starts"),
             key::choice("stop", &Config::flush_on_stop, {{"keep", false}, {"flush", true}},
                         "whether bans stay in the kernel when the daemon stops"),
             key::special("dns_servers", read_dns_servers, "list of addresses", "the machine's",
@@ -109,11 +111,10 @@ const Table<RootDraft>& root_keys() {
             key::number("memory_limit", &Config::memory_limit, {1, 1'000'000},
                         "MiB; most memory for the addresses that all jails count and have not "
                         "banned, some 60 bytes each and 16 a further hit; over it, of the jail "
-                        "that counts most those furthest from a ban are forgotten; read when bandd "
-                        "starts"),
+                        "that counts most those furthest from a ban are forgotten"),
             key::number("line_limit", &Config::line_limit, {512, 16 << 20},
                         "bytes; longer lines are cut there and counted; of logs of a filter with "
-                        "`json` not less than 8 MiB"),
+                        "`json` not less than 8 MiB; read when bandd starts"),
             key::special("matchers", read_matchers, "auto | 1 to 16", "auto",
                          "threads that match a backlog or busy logs; auto: as many as processors, "
                          "at most 4, while that is faster"),

@@ -61,8 +61,11 @@ Json version(CommandParts& parts, const Json&, const Reply&) {
 Json watch(CommandParts&, const Json&, const Reply&) { return success("watching"); }
 
 Json reload(CommandParts& parts, const Json&, const Reply&) {
-    if (auto done = parts.reload(); !done) return failure(done.error(), exit_usage);
-    return success({{"jails", parts.config.jails.size()}});
+    auto done = parts.reload();
+    if (!done) return failure(done.error(), exit_usage);
+    Json result{{"jails", parts.config.jails.size()}};
+    if (!done->empty()) result["needs_restart"] = *done;
+    return success(std::move(result));
 }
 
 const std::array daemon_commands{

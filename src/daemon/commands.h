@@ -42,7 +42,8 @@ struct CommandParts {
     Slices& slices;
     const Fleet* fleet;  // null: this machine is in none
     std::function<Status()> status;
-    std::function<Result<>()> reload;
+    // The keys whose new values wait for a restart.
+    std::function<Result<std::vector<std::string>>()> reload;
     // Puts `overrides`, of which limits or allowed addresses have changed, into force. Gives the
     // bans that were lifted for it.
     std::function<std::vector<Ban>()> renew_rules;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // bandctl bans, ban, unban, flush.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -29,15 +31,19 @@ const std::string& jail_name(const CommandParts& parts, const Ban& ban) {
 struct Wanted {
     std::optional<JailIndex> jail;
     std::optional<Prefix> within;
+    bool covering = false;  // and what holds `within`
     std::string country, reason;
     Instant since{INT64_MIN};
+
+    bool is_within(const Prefix& prefix) const {
+        if (prefix.length >= within->length) return contains(*within, prefix.network);
+        return covering && contains(prefix, within->network);
+    }
 
     bool takes(const Ban& ban, const GeoDatabases& facts) const {
         if (jail && ban.key.jail != *jail) return false;
         if (ban.from < since) return false;
-        if (within && !contains(*within, ban.key.prefix.network) &&
-            !contains(ban.key.prefix, within->network))
-            return false;
+        if (within && !is_within(ban.key.prefix)) return false;
         if (!reason.empty() && (!ban.story || ban.story->reason.find(reason) == std::string::npos))
             return false;
         return country.empty() || facts.origin(ban.key.prefix.network).country == country;
@@ -56,6 +62,7 @@ std::expected<Wanted, Json> read_wanted(const CommandParts& parts, const Json& a
         if (!prefix) return std::unexpected(failure(prefix.error(), exit_usage));
         wanted.within = *prefix;
     }
+    wanted.covering = arguments.value("covering", Json(false)) == true;
     if (std::string text = text_argument(arguments, "since"); !text.empty()) {
         auto since = since_when(text, now());
         if (!since) return std::unexpected(failure(since.error(), exit_usage));
@@ -238,6 +245,23 @@ std::optional<Error> refuse_if_wide(const Engine& engine, JailIndex jail, const 
     return Error{"ban " + to_string(prefix), reason, "use --force to ban it all the same", {}};
 }
 
+// Of a ban that `bandctl bans` listed.
+std::optional<Engine::BanOrder::Past> read_past(const Json& arguments) {
+    auto listed = arguments.find("again");
+    if (listed == arguments.end() || !listed->is_object()) return {};
+    auto number = [&](const char* name, std::int64_t least, std::int64_t most) {
+        auto found = listed->find(name);
+        bool is_number = found != listed->end() && found->is_number_integer();
+        return std::clamp(is_number ? found->get<std::int64_t>() : least, least, most);
+    };
+    Engine::BanOrder::Past past;
+    past.from = Instant{number("from", 0, INT64_MAX)};
+    past.offence = static_cast<std::uint32_t>(number("offence", 1, UINT32_MAX));
+    past.hits = static_cast<std::uint32_t>(number("hits", 0, UINT32_MAX));
+    past.by_hand = listed->value("by_hand", Json(true)) == true;
+    return past;
+}
+
 // The order that these arguments are, or why it cannot be given. What is the same for many orders
 // is in `for_all`.
 std::expected<Engine::BanOrder, Json> read_order(const CommandParts& parts, const Json& arguments,
@@ -266,12 +290,13 @@ std::expected<Engine::BanOrder, Json> read_order(const CommandParts& parts, cons
             return std::unexpected(
                 failure({"ban " + to_string(*prefix), "its time is over already", {}, {}}));
     }
-    // What `bans --json` listed, to be banned again: it was meant.
-    bool again = arguments.value("again", Json(false)) == true;
-    if (again && arguments.value("even_if_ignored", Json(false)) == true)
-        order.even_if_ignored = true;
+    bool forced = order.even_if_ignored;
+    order.past = read_past(arguments);
+    // With --force a list of bans says of each whether it was forced.
+    if (order.past && arguments.value("even_if_ignored", Json(false)) != true)
+        order.even_if_ignored = false;
     if (!order.even_if_ignored) {
-        if (auto wide = refuse_if_wide(parts.engine, *jail, *prefix); wide && !again)
+        if (auto wide = refuse_if_wide(parts.engine, *jail, *prefix); wide && !forced)
             return std::unexpected(failure(*wide));
         const JailRules& rules = parts.engine.rules(*jail);
         if (rules.ignoreip.overlaps(*prefix) && parts.overrides.allows(*prefix, rules.name))
@@ -324,17 +349,28 @@ Error nothing_lifted(const CommandParts& parts, const Prefix& prefix,
         {}};
 }
 
-// With "check" nobody is banned, and only what would be refused is told.
+// With "check" nobody is banned, and only what would be refused is told. If there is not room for
+// `count` bans, also for how many there is, and which of these would take it.
 Json ban_many(CommandParts& parts, const Json& arguments, const Reply&) {
     bool only_check = arguments.value("check", Json(false)) == true;
     Outcome outcome;
     Instant at = now();
-    std::size_t made = 0, renewed = 0;
+    std::size_t made = 0, renewed = 0, number = 0;
+    std::size_t room = parts.engine.room_for_bans();
+    bool scarce = only_check && room < number_argument(arguments, "count", 0);
+    Json fresh = Json::array();
     Json result = in_slice(arguments, [&](const Json& one) -> std::optional<Json> {
+        std::size_t place = number++;
         auto order = read_order(parts, one, arguments, at);
         if (!order) return order.error();
-        if (only_check) return {};
         bool there = parts.engine.bans().find({order->jail, order->prefix}) != nullptr;
+        if (only_check) {
+            if (scarce && !there)
+                fresh.push_back(
+                    {{"at", place},
+                     {"ban", fmt::format("{} {}", order->jail, to_string(order->prefix))}});
+            return {};
+        }
         if (auto done = parts.engine.ban_by_hand(*order, at, outcome); !done)
             return failure(done.error());
         ++(there ? renewed : made);
@@ -344,6 +380,10 @@ Json ban_many(CommandParts& parts, const Json& arguments, const Reply&) {
     parts.pipeline.put(outcome, at);
     result["banned"] = made;
     result["renewed"] = renewed;
+    if (scarce) {
+        result["fresh"] = std::move(fresh);
+        result["room"] = room;
+    }
     return success(std::move(result));
 }
 

@@ -31,6 +31,31 @@ std::expected<Configuration, Errors> load_configuration(const std::string& path,
     return made;
 }
 
+std::vector<std::string> keep_until_restart(Config& fresh, const Config& held) {
+    std::vector<std::string> waiting;
+    auto keep = [&](const std::string& key, auto member) {
+        if (fresh.*member == held.*member) return;
+        fresh.*member = held.*member;
+        waiting.push_back(key);
+        auto& settings = fresh.settings;
+        auto place = std::ranges::find(settings, key, &Setting::key) - settings.begin();
+        std::erase_if(settings, [&](const Setting& one) { return one.key == key; });
+        std::ranges::copy_if(held.settings, std::inserter(settings, settings.begin() + place),
+                             [&](const Setting& one) { return one.key == key; });
+    };
+    keep("state", &Config::state);
+    keep("socket", &Config::socket);
+    keep("user", &Config::user);
+    keep("group", &Config::group);
+    keep("dns_servers", &Config::dns_servers);
+    keep("line_limit", &Config::line_limit);
+    if (fresh.fleet.join != held.fleet.join) {
+        fresh.fleet.join = held.fleet.join;
+        waiting.emplace_back("fleet");
+    }
+    return waiting;
+}
+
 std::optional<Error> written_by_others(const std::string& path) {
     if (geteuid() != 0) return {};
     namespace fs = std::filesystem;

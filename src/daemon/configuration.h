@@ -26,6 +26,10 @@ struct Configuration {
 // and refuses what check refuses. A start does not: it protects with what there is.
 std::expected<Configuration, Errors> load_configuration(const std::string& path, Samples samples);
 
+// Keys of bandd.yaml that a running daemon cannot change stay in `fresh` as they are in `held`, and
+// what `bandctl config` shows of them, too. Those that wait for a restart are returned.
+std::vector<std::string> keep_until_restart(Config& fresh, const Config& held);
+
 // As root: why bandd.yaml, or a directory on the way to it, is not root's alone. Nothing if it is.
 std::optional<Error> written_by_others(const std::string& path);
 

@@ -3,6 +3,8 @@
 
 #include <sys/epoll.h>
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <csignal>
 
@@ -99,12 +101,6 @@ Result<ListeningSockets> new_sockets(Roles& roles, const Config& fresh, const Co
     });
     if (all_known) return ListeningSockets{};
     return ask_for_sockets(roles, known);
-}
-
-bool needs_restart(const Config& fresh, const Config& config) {
-    return fresh.state != config.state || fresh.socket != config.socket ||
-           fresh.user != config.user || fresh.group != config.group ||
-           fresh.fleet.join != config.fleet.join;
 }
 
 // Each kind of sets has a bandd-kernel of its own.
@@ -448,7 +444,8 @@ struct Daemon::Prepared {
     Configuration configuration;  // with what bandctl changed
     GeoDatabases databases;
     std::vector<JailRules> rules;
-    ListeningSockets sockets;  // that are new
+    ListeningSockets sockets;          // that are new
+    std::vector<std::string> waiting;  // keys whose new values need a restart
 };
 
 std::expected<Daemon::Prepared, Errors> Daemon::prepare() {
@@ -462,15 +459,11 @@ std::expected<Daemon::Prepared, Errors> Daemon::prepare_for(Configuration config
                       std::move(configuration),
                       {},
                       {},
+                      {},
                       {}};
     overrides_->put_over(prepared.loaded, prepared.configuration);
     Config& fresh = prepared.configuration.config;
-    bool restart = needs_restart(fresh, config());
-    fresh.state = config().state;
-    fresh.socket = config().socket;
-    fresh.user = config().user;
-    fresh.group = config().group;
-    fresh.fleet.join = config().fleet.join;
+    prepared.waiting = keep_until_restart(fresh, config());
     auto refuse = [](const Error& error) { return std::unexpected(Errors{error}); };
     if (auto good = check_tls(fresh); !good) return refuse(good.error());
     if (auto claimed = opened_.claims.take(fresh, opened_.account.user.uid); !claimed)
@@ -489,9 +482,9 @@ std::expected<Daemon::Prepared, Errors> Daemon::prepare_for(Configuration config
     // The last, as it changes something. The log may have been rotated: it is opened anew even if
     // its name is the same.
     if (auto opened = open_log(log_, fresh.log); !opened) return refuse(opened.error());
-    if (restart)
-        log_.write(Severity::warning,
-                   "state, socket, user, group and the fleet change only when bandd is restarted");
+    if (!prepared.waiting.empty())
+        log_.write(Severity::warning, "{}: new values hold only when bandd is restarted",
+                   fmt::join(prepared.waiting, ", "));
     return prepared;
 }
 
@@ -505,6 +498,7 @@ void Daemon::take(Prepared prepared, Instant at) {
     // What ends here is lifted by the actions that it was made with.
     pipeline_->put_at_once(outcome, at);
     opened_.configuration = std::move(prepared.configuration);
+    engine_->set_limits(engine_limits(config()));
     opened_.claims.keep_only(config());
     overrides_->set_loaded(std::move(prepared.loaded));
     programs_->take(config());
@@ -519,18 +513,19 @@ void Daemon::take(Prepared prepared, Instant at) {
     checkpointer_->changed();
 }
 
-Result<> Daemon::reload() {
+Result<std::vector<std::string>> Daemon::reload() {
     auto prepared = prepare();
     if (!prepared) {
         for (const Error& error : prepared.error()) say(error);
         log_.write(Severity::error, "the configuration was not changed");
         return std::unexpected(summary_of(prepared.error()));
     }
+    std::vector<std::string> waiting = prepared->waiting;
     take(std::move(*prepared), now());
     log_.write(Severity::notice, "configuration loaded: {} jails, {} bans", config().jails.size(),
                engine_->bans().size());
     say_what_is_watched();
-    return {};
+    return waiting;
 }
 
 // Before the state is loaded: windows are restored by the limits that they were counted with.

@@ -77,7 +77,8 @@ class Daemon {
     std::expected<Prepared, Errors> prepare();
     std::expected<Prepared, Errors> prepare_for(Configuration configuration);
     void take(Prepared prepared, Instant now);
-    Result<> reload();
+    // The keys whose new values wait for a restart.
+    Result<std::vector<std::string>> reload();
     // What bandctl changed of the configuration.
     void restore_overrides();
     std::vector<Ban> renew_rules(Instant now);

@@ -63,7 +63,7 @@ void Pipeline::observe_clock(const Ruleset& ruleset, const Lines& lines, Instant
 // Nothing: its lines arrive now.
 LogTime* Pipeline::time_of(const Lines& lines, Instant now) {
     if (lines.backlog != nullptr) {
-        lines.backlog->time.since = resumed_;
+        lines.backlog->time.since = std::max(lines.backlog->time.since, resumed_);
         return &lines.backlog->time;
     }
     if (now - *caught_up_ <= prompt) return nullptr;

@@ -82,6 +82,13 @@ void Chain::restore(const FilePosition& saved) {
     files_.insert(after, std::move(file));
 }
 
+void Chain::leave() {
+    for (File& file : files_) {
+        if (file.state != State::gone) file.state = State::known;
+        file.restored = true;
+    }
+}
+
 Chain Chain::under(std::string log) const {
     Chain chain = *this;
     chain.log_ = std::move(log);

@@ -90,6 +90,8 @@ class Chain {
 
     // From a checkpoint: what `take_changes` gave.
     void restore(const FilePosition& saved);
+    // Nobody reads it from now on: it is as a checkpoint would tell of it.
+    void leave();
     // False before the first look: all but the log itself is then old. Of that no more than the
     // newest `most_old` + 1 files need be shown.
     bool has_begun() const { return begun_.has_value(); }

@@ -208,11 +208,15 @@ std::vector<std::size_t> Watch::set_logs(std::vector<WatchedLog> wanted,
     ++version_;
     for (auto it = readers_.begin(); it != readers_.end();) {
         Reader& reader = *it++;
-        if (reader.logs.empty())
+        if (reader.logs.empty()) {
+            reader.tail.look();
+            note(reader);
             drop(reader);
-        else if (reader.names == 0)
+        } else if (reader.names == 0) {
             mark_finished(reader, now);
+        }
     }
+    leave_unwanted(now);
     for (auto& [watch, directory] : directories_) directory.wishes.clear();
     errors_.assign(logs_.size(), std::nullopt);
     paths_.resize(logs_.size());
@@ -222,7 +226,7 @@ std::vector<std::size_t> Watch::set_logs(std::vector<WatchedLog> wanted,
     rescan_all(now);
     // A log that is just being rotated has no file of its name, but what it was has lines left.
     for (auto& [key, followed] : followed_) {
-        if (!followed.resumed) continue;
+        if (!followed.resumed || followed.adopted) continue;
         for (std::size_t log = 0; log < logs_.size(); ++log)
             if (fnmatch(logs_[log].spec.path.c_str(), followed.path.c_str(), FNM_PATHNAME) == 0) {
                 followed.logs.insert(log);

@@ -65,14 +65,18 @@ class Watch {
         // is only unpacked to get past it, counts, too.
         std::uint64_t unpacked_a_day = std::uint64_t{16} << 30;
     };
+    // Logs that nobody wants, and how far they were read: a jail may be stopped, and started again.
+    // Of more, those that were left first are forgotten.
+    static constexpr std::size_t most_unwanted = 4096;
     static Result<Watch> create(Limits limits);
 
     int fd() const { return inotify_.fd(); }
 
     // The whole wish list. A log that was watched before, with the same spec, keeps its number, and
     // its files are read on where they are; a new one gets a number that is free. The numbers are
-    // returned in the order of `wanted`. `saved`: of a checkpoint. `forbidden` is never read (our
-    // own log).
+    // returned in the order of `wanted`. One that was watched once, and is wanted again, is read on
+    // where it was left: what was written meanwhile is a backlog. `saved`: of a checkpoint.
+    // `forbidden` is never read (our own log).
     std::vector<std::size_t> set_logs(std::vector<WatchedLog> wanted,
                                       std::vector<FilePosition> saved,
                                       std::optional<FileId> forbidden, Instant now);
@@ -113,7 +117,8 @@ class Watch {
     std::uint64_t cut_lines() const;     // over line_limit, so far
     std::uint64_t cut_archives() const;  // that held too much, so far
     std::uint64_t overflows() const { return overflows_; }
-    // Rotated files that are not known any more, as there were too many of one log.
+    // Files that are not known any more, as there were too many of one log, or too many logs that
+    // nobody wants.
     std::uint64_t forgotten() const;
     // Looks at a log that changed again and again meanwhile, and were made do with.
     std::uint64_t unsettled() const { return unsettled_; }
@@ -137,7 +142,9 @@ class Watch {
         LogSpec reading;             // how its files are read
         std::string path;            // the log's name
         std::set<std::size_t> logs;  // that have it
-        bool resumed = false;        // from a checkpoint, and not yet looked at
+        bool resumed = false;        // not looked at since a checkpoint told of it, or it was left
+        Instant left{INT64_MIN};     // when nobody wanted it any more, in this run
+        bool adopted = false;        // it is read in another way, under another key
         std::set<FileId> sighted;    // while starting: by looks at it
     };
     // What a look found, in the order of its sightings: files that are not open yet are opened.
@@ -180,6 +187,9 @@ class Watch {
 
     // watch_chains.cpp
     void resume(std::vector<FilePosition> saved, Instant now);
+    bool is_unwanted(const Followed& followed) const;
+    void leave_unwanted(Instant now);
+    void forget(const Followed& followed);
     void forget_unwanted();
     void sight(std::size_t log, const std::string& path, Instant now);
     void sight_new(std::size_t log, const std::string& path, FileId id, Instant now);

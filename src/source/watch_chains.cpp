@@ -58,30 +58,58 @@ void Watch::resume(std::vector<FilePosition> saved, Instant now) {
     }
 }
 
-// What a checkpoint told of logs that nobody wants, or that were wanted until now.
+bool Watch::is_unwanted(const Followed& followed) const {
+    return followed.logs.empty() && std::ranges::none_of(readers_, [&](const Reader& reader) {
+               return reader.chain == &followed.chain;
+           });
+}
+
+// They stay known: as after a restart, nothing is read twice when they are wanted again.
+void Watch::leave_unwanted(Instant now) {
+    for (auto& [key, followed] : followed_) {
+        if (followed.resumed || !is_unwanted(followed)) continue;
+        followed.chain.leave();
+        followed.resumed = true;
+        followed.left = now;
+    }
+}
+
+void Watch::forget(const Followed& followed) {
+    for (const Chain::File& file : followed.chain.files()) gone_.push_back(file.at.file);
+    gone_.push_back({followed.chain.log(), 0});
+    forgotten_gone_ += followed.chain.forgotten();
+    followed_.erase(followed.chain.log());
+}
+
+// What is known under another key now, and of logs that nobody wants those that are too many.
 void Watch::forget_unwanted() {
-    std::erase_if(followed_, [&](const auto& entry) {
-        const Followed& followed = entry.second;
-        bool used = std::ranges::any_of(
-            readers_, [&](const Reader& reader) { return reader.chain == &followed.chain; });
-        if (!followed.logs.empty() || used) return false;
-        // The state keeps what was never asked for in this run.
-        if (followed.resumed) return true;
-        forgotten_gone_ += followed.chain.forgotten();
-        for (const Chain::File& file : followed.chain.files()) gone_.push_back(file.at.file);
-        gone_.push_back({followed.chain.log(), 0});
-        return true;
-    });
+    std::vector<const Followed*> unwanted;
+    for (auto at = followed_.begin(); at != followed_.end();) {
+        Followed& followed = (at++)->second;
+        bool adopted = std::exchange(followed.adopted, false);
+        if (!is_unwanted(followed)) continue;
+        if (adopted)
+            forget(followed);
+        else
+            unwanted.push_back(&followed);
+    }
+    std::ranges::stable_sort(unwanted, std::ranges::greater{}, &Followed::left);
+    for (std::size_t i = most_unwanted; i < unwanted.size(); ++i) {
+        ++forgotten_gone_;
+        forget(*unwanted[i]);
+    }
 }
 
 Watch::Followed* Watch::find_followed(std::size_t log, const std::string& path) {
     std::string key = key_of(logs_[log].spec, path);
     if (auto found = followed_.find(key); found != followed_.end()) return &found->second;
-    // Before the restart it was read in another way.
+    // Before, it was read in another way.
     for (auto& [other, followed] : followed_)
         if (followed.resumed && followed.path == path) {
+            followed.adopted = true;
             auto [adopted, is_new] = followed_.try_emplace(
                 key, Followed{followed.chain.under(key), logs_[log].spec, path, {}, true});
+            adopted->second.left = followed.left;
             return &adopted->second;
         }
     return nullptr;
@@ -348,8 +376,9 @@ bool Watch::find_beside(Followed& followed, std::size_t log, const std::string& 
         if (std::ranges::find(found.seen, one.id, &Sighting::id) != found.seen.end()) return;
         Reader* reader = find_reader(one.id, followed.reading);
         if (reader != nullptr) return;  // of another log
-        bool other_log = !is_own || paths_[log].contains(one.path) ||
-                         followed_.contains(key_of(followed.reading, one.path));
+        auto known = followed_.find(key_of(followed.reading, one.path));
+        bool is_log = known != followed_.end() && (starting_ || !known->second.logs.empty());
+        bool other_log = !is_own || is_log || paths_[log].contains(one.path);
         // Nothing is known yet that it could be; and what is older is old, too.
         if (first && (other_log || ++old > Chain::most_old + 1)) return;
         auto tail = open_rotated(one, followed.reading.encoding, limits_.line_limit);
@@ -520,7 +549,7 @@ void Watch::carry_out(const Chain::Step& step, Followed& followed, Found& found,
         tail.set_path(followed.path);
         reader = &add_reader(std::move(tail), followed, step.number);
         reader->base = found.seen[step.seen].base;
-        if (backlog || step.resumed) reader->backlog.emplace();
+        if (backlog || step.resumed) reader->backlog.emplace(LogTime{.since = followed.left});
         set_ready(*reader, true);
         if (!reader->tail.is_archive()) watch_file(*reader);
     }

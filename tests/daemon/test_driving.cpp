@@ -250,7 +250,15 @@ TEST_CASE_METHOD(AppSetup, "what `bans` lists for programs is all, and can be ba
     CHECK(daemon.ctl("bans --limit -1").code == 2);
     must(with_path + ctl + "--json bans > " + dir / "saved");
     CHECK(daemon.ctl("flush").code == 0);
-    must(with_path + ctl + "ban - < " + dir / "saved");
+    // A list alone must not ban what only --force does.
+    Ran unforced = sh(with_path + ctl + "ban - < " + dir / "saved" + " 2>&1");
+    INFO(unforced.out);
+    CHECK(unforced.code == 1);
+    CHECK(has(unforced.out,
+              "ban 198.51.100.7: the line wants it even if ignoreip holds it; use "
+              "--force if that is meant\n"));
+    CHECK(bans().empty());
+    must(with_path + ctl + "ban - --force < " + dir / "saved");
     CHECK(count_of("bans --format list") == 12'003);
     // As they were made: one holds against ignoreip, the others do not.
     auto of = [&](const std::string& block) {
@@ -271,6 +279,149 @@ TEST_CASE_METHOD(AppSetup, "what `bans` lists for programs is all, and can be ba
     CHECK(has(json("bans --within 203.0.113.11").dump(), "\"reason\":\"by hand\""));
     must("echo 203.0.113.12 3 failures | " + with_path + ctl + "ban -");
     CHECK(has(json("bans --within 203.0.113.12").dump(), "by hand: 3 failures"));
+}
+
+TEST_CASE_METHOD(AppSetup, "a list of bans is understood, or refused: it is never another ban") {
+    configure_app("    ignoreip: [198.51.100.0/24]\n", "ban_limit: 5\n");
+    REQUIRE(daemon.start());
+    auto feed = [&](const std::string& lines, const std::string& options = "") {
+        write_file(dir / "list", lines);
+        Ran ran = sh(built("bandctl") + " -c " + dir.path() + " ban - " + options + " < " +
+                     dir / "list" + " 2>&1");
+        UNSCOPED_INFO(ran.out);
+        return ran;
+    };
+    // Its lines may not switch off what the command has not.
+    for (const char* line :
+         {R"({"ip":"198.51.100.5","jail":"app","even_if_ignored":true})",
+          R"({"ip":"198.51.100.5","jail":"app","force":true})",
+          R"({"ip":"0.0.0.0/0","even_if_ignored":true})", R"({"ip":"10.0.0.0/8","force":true})",
+          R"({"ip":"10.0.0.0/8"})", R"({"ip":"10.0.0.0/8","by_hand":true})"}) {
+        Ran ran = feed(line);
+        CHECK(ran.code == 1);
+        CHECK(has(ran.out, "use --force"));
+        CHECK(has(ran.out, "nobody was banned"));
+    }
+    CHECK(feed(R"({"ip":"198.51.100.5","jail":"app","even_if_ignored":true})", "--force").code ==
+          0);
+    CHECK(json("bans")["bans"][0]["even_if_ignored"] == true);
+    CHECK(daemon.ctl("flush").code == 0);
+    // Each value is of the type that it has.
+    for (const char* bad :
+         {R"({"ip":"203.0.113.1","until":""})", R"({"ip":"203.0.113.1","until":true})",
+          R"({"ip":"203.0.113.1","until":1930000000000})", R"({"ip":"203.0.113.1","jail":5})",
+          R"({"ip":"203.0.113.1","reason":[1]})", R"({"ip":"203.0.113.1","force":1})",
+          R"({"ip":"203.0.113.1","by_hand":true,"offence":"2"})", R"({"bans":5})",
+          R"({"bans":[7]})", R"({"ip":7})"}) {
+        Ran ran = feed(bad);
+        CHECK(ran.code == 2);
+        CHECK(has(ran.out, "standard input:1: "));
+    }
+    CHECK(feed(R"({"ip":"203.0.113.1","until":1930000000})"
+               "\n"
+               R"({"ip":"203.0.113.2","until":"2031-02-28T01:06:40+02:00"})"
+               "\n203.0.113.3 2031-12-09 10:00 then\n"
+               R"({"ip":"203.0.113.4","until":null})")
+              .code == 0);
+    CHECK(has(bans({"ip", "until"}), "203.0.113.1 2031-02-27T23:06:40Z\n"));
+    CHECK(has(bans({"ip", "until"}), "203.0.113.2 2031-02-27T23:06:40Z\n"));
+    CHECK(has(json("bans --within 203.0.113.3").dump(), "\"reason\":\"by hand: then\""));
+    CHECK(daemon.ctl("ban 203.0.113.9 -r " + std::string(1001, 'x')).code == 2);
+    // All, or none: there is room for one more.
+    Ran ran = feed("203.0.113.1\n203.0.113.11\n203.0.113.11\n203.0.113.12\n203.0.113.13\n");
+    CHECK(ran.code == 1);
+    CHECK_FALSE(has(ran.out, "203.0.113.11:"));
+    CHECK(has(ran.out,
+              "standard input:4: ban 203.0.113.12: there is room for 1 more bans only; "
+              "raise \"ban_limit\" in bandd.yaml\n"));
+    CHECK(has(ran.out, "standard input:5: ban 203.0.113.13"));
+    CHECK(has(ran.out, "nobody was banned"));
+    CHECK(json("bans")["total"] == 4);
+    CHECK(feed("203.0.113.1\n203.0.113.11\n203.0.113.11\n").code == 0);
+    // What is there needs no room.
+    CHECK(feed("203.0.113.1 2h\n").code == 0);
+    CHECK(daemon.ctl("ban 203.0.113.1 --for 3h").code == 0);
+    CHECK(daemon.ctl("ban 203.0.113.12").code == 1);
+}
+
+TEST_CASE_METHOD(AppSetup, "a list of bans comes back as it was, those of logs, too") {
+    configure_app("    bantime.increment: {factor: 2}\n");
+    REQUIRE(daemon.start());
+    for (int i = 0; i < 2; ++i) {
+        denied("203.0.113.9");
+        denied("203.0.113.9");
+        REQUIRE(bans_become("203.0.113.9 app active\n"));
+        if (i == 0) REQUIRE(daemon.ctl("unban 203.0.113.9").code == 0);
+    }
+    REQUIRE(daemon.ctl("ban 203.0.113.1 -r 'by hand: twice'").code == 0);
+    REQUIRE(daemon.ctl("ban 203.0.113.2 --for forever").code == 0);
+    REQUIRE(daemon.ctl("ban 2001:db8::1 -j app").code == 0);
+    std::string list = built("bandctl") + " -c " + dir.path() + " --json bans --sort ip";
+    std::string before = must(list + " | tee " + dir / "saved");
+    auto again = [&] {
+        must(built("bandctl") + " -c " + dir.path() + " ban - < " + dir / "saved");
+    };
+    REQUIRE(daemon.ctl("flush").code == 0);
+    again();
+    CHECK(must(list) == before);
+    again();  // of bans that are there
+    CHECK(must(list) == before);
+    CHECK(has(daemon.ctl("explain 203.0.113.9").out, "ban number 2"));
+    // Elsewhere the next one is a further one, too.
+    daemon.stop(SIGTERM);
+    must("rm -r " + dir / "run/state.db*");
+    must("nft delete table inet bandd");
+    write_file(log, "");
+    REQUIRE(daemon.start());
+    again();
+    CHECK(must(list) == before);
+    REQUIRE(daemon.ctl("unban 203.0.113.9").code == 0);
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    REQUIRE(wait_for([&] { return has(daemon.ctl("explain 203.0.113.9").out, "ban number 3"); }));
+}
+
+TEST_CASE_METHOD(AppSetup, "bans within a block are not those around it, unless asked for") {
+    configure_app();
+    REQUIRE(daemon.start());
+    for (const char* who : {"203.0.0.0/16", "203.0.113.0/24", "203.0.113.9", "203.0.114.1"})
+        REQUIRE(daemon.ctl(std::string("ban ") + who).code == 0);
+    auto within = [&](const std::string& what) {
+        return daemon.ctl("bans --format list --sort ip --within " + what).out;
+    };
+    CHECK(within("203.0.113.0/24") == "203.0.113.0/24\n203.0.113.9\n");
+    CHECK(within("203.0.113.9") == "203.0.113.9\n");
+    CHECK(within("203.0.113.10").empty());
+    CHECK(within("203.0.113.10 --covering") == "203.0.0.0/16\n203.0.113.0/24\n");
+    CHECK(within("203.0.113.0/25 --covering") == "203.0.0.0/16\n203.0.113.0/24\n203.0.113.9\n");
+    CHECK(daemon.ctl("bans --covering").code == 2);
+}
+
+TEST_CASE_METHOD(AppSetup, "a reload puts limits into force, or says that it needs a restart") {
+    configure_app("", "ban_limit: 2\n");
+    start();
+    auto ban = [&](const std::string& ip) { return daemon.ctl("ban " + ip).code; };
+    CHECK(ban("203.0.113.1") == 0);
+    CHECK(ban("203.0.113.2") == 0);
+    CHECK(ban("203.0.113.3") == 1);
+    configure_app("",
+                  "ban_limit: 3\nmemory_limit: 1\ndbpurgeage: 1d\nline_limit: 1000\n"
+                  "dns_servers: [127.0.0.1]\n");
+    CHECK(daemon.ctl("reload").out ==
+          "loaded: 2 jails\ndns_servers, line_limit: restart bandd to have the new values\n");
+    CHECK(daemon.said("dns_servers, line_limit: new values hold only when bandd is restarted"));
+    std::string config = daemon.ctl("config").out;
+    INFO(config);
+    CHECK(has(config, "65536"));
+    CHECK_FALSE(has(config, "127.0.0.1"));
+    CHECK(ban("203.0.113.3") == 0);
+    CHECK(ban("203.0.113.4") == 1);
+    // Nobody is freed by a lower one.
+    configure_app("", "ban_limit: 1\n");
+    CHECK(daemon.ctl("reload").code == 0);
+    CHECK(json("bans")["total"] == 3);
+    CHECK(ban("203.0.113.4") == 1);
+    CHECK(has(daemon.ctl("ban 203.0.113.4").out, "which is the limit"));
 }
 
 TEST_CASE_METHOD(AppSetup, "bans: filters, order, pages, and formats for programs") {
@@ -415,6 +566,8 @@ TEST_CASE_METHOD(AppSetup, "a jail is stopped, started and changed at run time, 
     CHECK(has(daemon.log(), "warning: jail \"app\": it is stopped by hand; bandctl start app\n"));
     CHECK(daemon.ctl("status app").out == "jail app is stopped: bandctl start app\n");
     CHECK(daemon.ctl("start app").out == "jail app is started\n");
+    REQUIRE(bans_become("203.0.113.9 app active\n"));  // what was written meanwhile
+    CHECK(daemon.ctl("unban 203.0.113.9").code == 0);
     CHECK(daemon.ctl("set app maxretry 4").out == "jail app bans after 4 hits in 10m for 1h\n");
     CHECK(daemon.ctl("set app bantime 2h").out == "jail app bans after 4 hits in 10m for 2h\n");
     CHECK(daemon.ctl("set app findtime 1d").out == "jail app bans after 4 hits in 1d for 2h\n");
@@ -442,6 +595,53 @@ TEST_CASE_METHOD(AppSetup, "a jail is stopped, started and changed at run time, 
     CHECK(daemon.ctl("set app addignoreip 192.0.2.8").code == 0);
     CHECK(bans() == "203.0.113.20 app active\n");
     CHECK(daemon.ctl("set app delignoreip 192.0.2.8").code == 0);
+}
+
+TEST_CASE_METHOD(AppSetup, "a jail that comes back counts nothing twice, and nothing is lost") {
+    std::string more =
+        "    bantime.increment: {factor: 2}\n"
+        "  own: {logpath: other.log, filter: app, maxretry: 3}\n"
+        "  recidive: {source: bans, maxretry: 3, findtime: 1d, bantime: 1w}\n";
+    configure_app(more);
+    REQUIRE(daemon.start());
+    denied("203.0.113.9");
+    denied("203.0.113.9");
+    denied("203.0.113.8");
+    denied("203.0.113.7");
+    denied("203.0.113.7");
+    REQUIRE(bans_become("203.0.113.7 app active\n203.0.113.9 app active\n"));
+    CHECK(daemon.ctl("unban 203.0.113.7").code == 0);
+    auto away_and_back = [&] {
+        for (bool by_reload : {false, true}) {
+            if (by_reload) {
+                configure_app("    enabled: false\n" + more);
+                CHECK(daemon.ctl("reload").code == 0);
+                configure_app(more);
+                CHECK(daemon.ctl("reload").code == 0);
+            } else {
+                CHECK(daemon.ctl("stop app").code == 0);
+                CHECK(daemon.ctl("start app").code == 0);
+            }
+        }
+    };
+    for (int i = 0; i < 2; ++i) away_and_back();
+    // Its other line, and the ban of who was not banned: what came before was counted once.
+    denied("203.0.113.8");
+    REQUIRE(bans_become("203.0.113.8 app active\n"));
+    CHECK(has(daemon.ctl("explain 203.0.113.8").out, "ban number 1"));
+    // While it is stopped.
+    CHECK(daemon.ctl("stop app").code == 0);
+    denied("203.0.113.20");
+    denied("203.0.113.20");
+    CHECK(daemon.ctl("start app").code == 0);
+    REQUIRE(bans_become("203.0.113.20 app active\n"));
+    CHECK(daemon.ctl("stop app").code == 0);
+    daemon.stop(SIGTERM);
+    REQUIRE(daemon.start());
+    CHECK(daemon.ctl("start app").code == 0);
+    denied("203.0.113.21");
+    denied("203.0.113.21");
+    REQUIRE(bans_become("203.0.113.21 app active\n"));
 }
 
 TEST_CASE_METHOD(AppSetup, "bash completes IPv6 addresses and jails, which the daemon knows") {

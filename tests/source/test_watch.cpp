@@ -643,6 +643,99 @@ TEST_CASE("watch: a reload keeps files where they are and lets go of the others"
     CHECK(f.watch.readers().size() == 2);
 }
 
+TEST_CASE("watch: a log that is wanted again is read on where it was left") {
+    TempDirectory dir;
+    std::string log = dir / "log";
+    write_file(log, "a first line that tells this file from others\n");
+    write_file(dir / "other", "o1\n");
+    auto f = Follower::make();
+    f.follow({log});
+    CHECK(f.got().size() == 1);
+    Start start = GENERATE(Start::findtime, Start::beginning);
+    std::vector<FilePosition> state;
+    auto checkpoint = [&] {
+        std::vector<FilePosition> changed;
+        std::vector<FileNumber> gone;
+        f.watch.take_changes(changed, gone, f.now);
+        for (const FilePosition& one : changed) {
+            std::erase_if(state, [&](const FilePosition& old) { return old.file == one.file; });
+            state.push_back(one);
+        }
+        for (const FileNumber& file : gone)
+            std::erase_if(state, [&](const FilePosition& old) { return old.file == file; });
+    };
+    SECTION("nothing was written meanwhile") {
+        f.follow({dir / "other"});
+        CHECK(f.got() == Texts{"0:o1"});
+        f.follow({log}, start);
+        CHECK(f.got().empty());
+        f.follow({});
+        f.follow({log, dir / "other"}, start);
+        CHECK(f.got().empty());
+    }
+    SECTION("what was written meanwhile is a backlog") {
+        append_file(log, "not read yet\n");
+        f.look = false;
+        f.follow({});
+        append_file(log, "two\n");
+        f.follow({log}, start);
+        REQUIRE(f.watch.readers().front().backlog);
+        CHECK(f.watch.readers().front().backlog->time.since == f.now);
+        CHECK(f.got() == Texts{"0:not read yet", "0:two"});
+        append_file(log, "three\n");
+        CHECK(f.got() == Texts{"0:three"});
+    }
+    SECTION("it was rotated meanwhile") {
+        f.follow({});
+        append_file(log, "two\n");
+        fs::rename(log, log + ".1");
+        write_file(log, "three\n");
+        f.follow({log}, start);
+        CHECK(f.got() == Texts{"0:two", "0:three"});
+    }
+    SECTION("it is read in another way, and back") {
+        WatchedLog other;
+        other.spec.path = log;
+        other.spec.encoding = Encoding::latin1;
+        f.watch.set_logs({other}, {}, {}, f.now);
+        CHECK(f.got().empty());
+        append_file(log, "two\n");
+        CHECK(f.got() == Texts{"0:two"});
+        f.follow({log}, start);
+        CHECK(f.got().empty());
+        f.follow({dir / "*o*"});
+        CHECK(f.got() == Texts{"0:o1"});
+    }
+    SECTION("bandd was restarted meanwhile, more than once") {
+        for (int i = 0; i < 2; ++i) {
+            f.follow({});
+            checkpoint();
+            f = Follower::make();
+            f.watch.set_logs({}, state, {}, f.now);
+        }
+        checkpoint();
+        append_file(log, "two\n");
+        f.follow({log}, start);
+        CHECK(f.got() == Texts{"0:two"});
+    }
+    SECTION("too many are left: the one that was left first is not known any more") {
+        std::vector<std::string> paths;
+        for (std::size_t i = 0; i < Watch::most_unwanted; ++i)
+            paths.push_back(dir / ("log-of-" + std::to_string(i)));
+        f.follow({});
+        checkpoint();
+        CHECK_FALSE(state.empty());
+        f.now = at(1);
+        f.follow(paths);
+        f.follow({});
+        CHECK(f.watch.forgotten() == 1);
+        checkpoint();
+        CHECK(std::ranges::none_of(state,
+                                   [&](const FilePosition& one) { return one.file.log == log; }));
+        CHECK(state.size() == Watch::most_unwanted);
+    }
+}
+
 TEST_CASE("watch: our own log, an unreadable or impossible one: said, and the others go on") {
     TempDirectory dir;
     write_file(dir / "own", "x\n");

@@ -41,9 +41,12 @@ void BanLedger::adopt(std::uint32_t slot, const Ban& told) {
 
 void BanLedger::take_over(std::uint32_t slot, const Ban& by_hand) {
     Ban& ban = *bans_.at(slot);
-    ban.by_hand = true;
     ban.even_if_ignored = ban.even_if_ignored || by_hand.even_if_ignored;
-    ban.story = by_hand.story;
+    // What led to a ban of its own accord is known better than a list of bans tells.
+    if (by_hand.by_hand) {
+        ban.by_hand = true;
+        ban.story = by_hand.story;
+    }
     extend(slot, by_hand.until);
 }
 

@@ -35,9 +35,17 @@ class BanLedger {
 
     explicit BanLedger(LedgerLimits limits = {}) : limits_(limits), offences_(limits.offences) {}
     const LedgerLimits& limits() const { return limits_; }
+    // Bans that are more than that stay.
+    void set_limits(std::size_t bans, Duration offence_memory) {
+        limits_.bans = bans;
+        limits_.offence_memory = offence_memory;
+    }
 
     const BanTable& bans() const { return bans_; }
-    bool full() const { return bans_.size() + expected_ >= limits_.bans; }
+    std::size_t room() const {
+        return limits_.bans - std::min(limits_.bans, bans_.size() + expected_);
+    }
+    bool full() const { return room() == 0; }
     // Null if the ledger is full: then it is counted as refused.
     const Ban* begin(Ban ban);
     std::uint64_t refused() const { return refused_; }

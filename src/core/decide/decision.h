@@ -60,7 +60,7 @@ struct Ban {
     std::uint32_t hits = 0;
     BanState state = BanState::pending;
     bool by_hand = false;
-    bool even_if_ignored = false;  // by hand, and meant to hold against ignoreip
+    bool even_if_ignored = false;     // by hand, and meant to hold against ignoreip
     Decider decider = Decider::here;  // not kept over a restart: nothing depends on it then
     std::shared_ptr<const Story> story;
 };

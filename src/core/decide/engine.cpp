@@ -64,6 +64,11 @@ Result<> Engine::check_room(const std::vector<JailRules>& rules) const {
                 "restart bandd");
 }
 
+void Engine::set_limits(const EngineLimits& limits) {
+    memory_->set_limit(limits.windows_memory);
+    ledger_.set_limits(limits.bans, limits.offence_memory);
+}
+
 void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outcome) {
     // Else a vector would copy them, and AccountTable's lists point into itself.
     static_assert(std::is_nothrow_move_constructible_v<Jail>);
@@ -79,7 +84,6 @@ void Engine::set_rules(std::vector<JailRules> rules, Instant now, Outcome& outco
     for (JailIndex jail : before) {
         if (std::ranges::find(order_, jail) != order_.end()) continue;
         unban_all(jail, Unbanned::Why::jail_gone, now, outcome);
-        jails_[jail].forget_hits();
         jails_[jail].configured = false;
     }
 }
@@ -481,7 +485,7 @@ Result<> Engine::check_ban(const BanOrder& order) const {
             return fail(what, "it is an address of this machine",
                         "use --force to ban it all the same");
     }
-    if (ledger_.full())
+    if (ledger_.full() && bans().find({order.jail, order.prefix}) == nullptr)
         return fail(what,
                     fmt::format("{} bans are active, which is the limit", ledger_.limits().bans),
                     "raise \"ban_limit\" in bandd.yaml");
@@ -499,11 +503,19 @@ Result<> Engine::ban_by_hand(const BanOrder& order, Instant now, Outcome& outcom
     ban.from = now;
     ban.by_hand = true;
     ban.even_if_ignored = order.even_if_ignored;
-    ban.story =
-        ledger_.story_of_reason(order.reason.empty() ? "by hand" : "by hand: " + order.reason);
-    ban.offence = 1;
+    std::string reason = order.reason.empty() ? "by hand" : "by hand: " + order.reason;
+    if (order.past) {
+        ban.from = std::min(order.past->from, now);
+        ban.offence = order.past->offence;
+        ban.hits = order.past->hits;
+        ban.by_hand = order.past->by_hand;
+        reason = order.reason;
+    }
+    ban.story = ledger_.story_of_reason(reason);
     ban.until = now + order.bantime.value_or(rules.bantime.base);
     jails_[order.jail].windows.erase(order.prefix);
+    // The next one is a further one.
+    if (order.past && !ban.by_hand) ledger_.raise_offences(ban.key, ban.offence, ban.until);
     if (std::uint32_t slot = bans().slot_of(ban.key); slot != BanTable::none) {
         ledger_.take_over(slot, ban);
         outcome.events.emplace_back(Extended{*bans().at(slot)});

@@ -48,12 +48,16 @@ class Engine {
 
     // An error if not all of these jails can get a number: see JailNumbers::most.
     Result<> check_room(const std::vector<JailRules>& rules) const;
+    // Of bans and windows there may be more than new limits allow: bans hold until they end,
+    // windows make room as others are counted. `offences` and `kept_lines` stay as they were at
+    // first.
+    void set_limits(const EngineLimits& limits);
     // Replaces the rules, for which there must be room. A jail keeps its number, and with it all
     // that is known of it; where maxretry, findtime or track_limit changed, windows are counted
     // anew from the kept times; where ban_prefix or `count` changed, they are forgotten. What a hit
     // weighed when it came it weighs on. Of a jail
-    // that is gone the bans end and the windows are forgotten; offences and counts stay, in case it
-    // comes back.
+    // that is gone the bans end; all else stays, in case it comes back: what its logs said before
+    // is not read again.
     void set_rules(std::vector<JailRules> rules, Instant now, Outcome& outcome);
     // `facts` must outlive the engine, or live until `set_facts` is called again. Null: nothing is
     // known of any address.
@@ -103,7 +107,16 @@ class Engine {
         std::optional<Duration> bantime;  // the jail's own if absent
         std::string reason;
         bool even_if_ignored = false;
+        // What is known of a ban that was listed, and is to be made again as it was.
+        struct Past {
+            Instant from;
+            std::uint32_t offence = 1, hits = 0;
+            bool by_hand = false;
+        };
+        std::optional<Past> past = {};
     };
+    // How many more bans there may be.
+    std::size_t room_for_bans() const { return ledger_.room(); }
     // Whether ban_by_hand would take it.
     Result<> check_ban(const BanOrder& order) const;
     Result<> ban_by_hand(const BanOrder& order, Instant now, Outcome& outcome);

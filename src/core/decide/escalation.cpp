@@ -79,10 +79,6 @@ void Escalation::set_rules(const JailRules& rules) {
     }
 }
 
-void Escalation::forget_hits() {
-    for (Step& step : steps_) step.windows.clear();
-}
-
 std::vector<Escalation::Reached> Escalation::add(const Prefix& key, Instant at,
                                                  std::optional<Instant> from, std::uint64_t note) {
     std::vector<Reached> reached;

@@ -31,7 +31,6 @@ class Escalation {
     // only jails that count by /64 escalate, and a prefix is never banned for fewer hits than
     // maxretry.
     void set_rules(const JailRules& rules);
-    void forget_hits();
 
     // Whether hits of this key count to wider prefixes: it is IPv6, and has the length that the
     // jail counts by. (A key is a single address if its /64 holds an ignored address: then not.)

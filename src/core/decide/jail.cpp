@@ -39,12 +39,6 @@ void Jail::set_rules(JailRules fresh) {
     configured = true;
 }
 
-void Jail::forget_hits() {
-    windows.clear();
-    escalation.forget_hits();
-    attacked.clear();
-}
-
 Instant Jail::window_start(Instant at) const {
     if (!rules.today) return at - rules.findtime;
     CivilTime midnight = rules.today->to_civil(at);

@@ -19,7 +19,6 @@ struct Jail {
     Jail(const JailRules& rules, const std::shared_ptr<WindowMemory>& memory);
     // See Engine::set_rules.
     void set_rules(JailRules fresh);
-    void forget_hits();
 
     // Hits before it do not count together with one at `at`: findtime before, or midnight.
     Instant window_start(Instant at) const;

@@ -70,6 +70,7 @@ class WindowMemory {
     }
     std::size_t used() const { return used_; }
     std::size_t limit() const { return limit_; }
+    void set_limit(std::size_t limit) { limit_ = limit; }
 
   private:
     void refit(Slot& slot, std::size_t count);
