@@ -136,7 +136,7 @@ TEST_CASE("fail2ban's database: another one, a newer one, a damaged one are refu
         Database none;
         none.path = none.dir / "nothing";
         CHECK(none.refused() == "\"" + none.path +
-                                    "\": cannot be opened: unable to open database file; name "
+                                    "\": is not there; name "
                                     "fail2ban's database with --database FILE");
     }
     SECTION("no database") {
