@@ -37,6 +37,15 @@ std::uint64_t random_number() {
     return number;
 }
 
+// "mx1, mx2 and 3 others"
+std::string some_of(const std::vector<std::string>& names) {
+    constexpr std::size_t most = 4;
+    std::size_t shown = std::min(names.size(), most);
+    std::string text = fmt::format("{}", fmt::join(names.begin(), names.begin() + shown, ", "));
+    if (names.size() > shown) text += fmt::format(" and {} more", names.size() - shown);
+    return text;
+}
+
 std::string text_of(const Json& object, const char* key, std::size_t longest) {
     auto found = object.find(key);
     if (found == object.end() || !found->is_string()) return {};
@@ -248,7 +257,9 @@ void Fleet::drop_oldest_hits(std::vector<FleetRow>& rows) {
 
 // Bans that the hits of all lead to.
 void Fleet::say_counted(Instant now) {
-    for (FleetCounter::Counted& one : counter_.take_changes()) {
+    auto changes = counter_.take_changes(FleetCounter::most_read);
+    if (counter_.waits()) parts_.loop.again();
+    for (FleetCounter::Counted& one : changes) {
         Key key{one.jail, one.ban.prefix};
         Instant until = one.gone ? one.ban.from : one.ban.until;
         const BanWord* before = member_.words().word_of(key, member_.node(), true);
@@ -256,11 +267,14 @@ void Fleet::say_counted(Instant now) {
         bool told = before != nullptr && before->from == one.ban.from && before->until == until &&
                     before->offence == one.ban.offence && before->makers == one.makers;
         if (told) continue;
-        std::string reason = fmt::format("{} hits on {} machine{}", one.ban.hits, one.makers.size(),
-                                         one.makers.size() == 1 ? "" : "s");
-        member_.counted(key,
-                        {one.ban.from, until, one.ban.offence, one.ban.hits, std::move(reason)},
-                        std::move(one.makers), now);
+        std::string reason = fmt::format("{} hit{} on {}", one.ban.hits,
+                                         one.ban.hits == 1 ? "" : "s", some_of(one.makers));
+        if (auto refused = member_.counted(
+                key, {one.ban.from, until, one.ban.offence, one.ban.hits, std::move(reason)},
+                std::move(one.makers), now)) {
+            say_refusal(*refused, "hits on " + to_string(key.prefix) + " in jail " + key.jail, now);
+            continue;
+        }
         to_refresh_.push_back(std::move(key));
         parts_.changed();
     }
@@ -311,6 +325,17 @@ std::vector<Fleet::Told> Fleet::all_told_of(const Prefix& prefix, Instant now) c
     return all;
 }
 
+// Others may make the next ban here no longer than their own may be.
+std::uint32_t Fleet::most_offences(JailIndex jail) const {
+    constexpr std::uint32_t enough = 64;  // doublings
+    const BantimePolicy& policy = parts_.engine.rules(jail).bantime;
+    Duration longest = parts_.config.fleet.trust.longest;
+    if (!policy.increment || longest == forever) return UINT32_MAX;
+    std::uint32_t most = 1;
+    while (most < enough && bantime_of(policy, Prefix{}, Instant{}, most + 1) <= longest) ++most;
+    return most < enough ? std::max<std::uint32_t>(most, 2) - 1 : UINT32_MAX;
+}
+
 void Fleet::refresh_at(JailIndex jail, const Prefix& prefix, Instant now, Outcome& outcome) {
     Engine& engine = parts_.engine;
     BanKey key{jail, prefix};
@@ -332,12 +357,23 @@ void Fleet::refresh_at(JailIndex jail, const Prefix& prefix, Instant now, Outcom
         return;
     }
     FleetBan& ban = told->ban;
+    // Whoever is cut off from the server hears nothing more, not even that this was wrong.
+    if (!own &&
+        std::ranges::any_of(servers_, [&](const Address& one) { return contains(prefix, one); })) {
+        ++counts_.exempt;
+        return;
+    }
     std::string reason = own && ban.said_by == member_.node()
                              ? ban.reason
                              : fmt::format("{} ({}{})", ban.reason, ban.said_by,
                                            told->jail == engine.rules(jail).name
                                                ? std::string()
                                                : ", jail " + printable(told->jail));
+    if (!own) ban.offence = std::min(ban.offence, most_offences(jail));
+    const Ban* there = engine.bans().find(key);
+    // It simulated, and does not any more.
+    if (there != nullptr && there->state == BanState::simulated && !engine.rules(jail).simulate)
+        engine.drop(key, now, outcome);
     switch (engine.adopt({key, ban.from, ban.until, ban.offence, ban.hits, std::move(reason)},
                          outcome)) {
         case Engine::Adoption::begun:
@@ -415,10 +451,18 @@ void Fleet::on(const FleetRefused& refused, Instant now) {
         out->second.under_way = false;
 }
 
-void Fleet::on(const FleetState& state, Instant) {
+void Fleet::on(const FleetState& state, Instant now) {
     state_ = state;
-    if (state.connected == was_connected_) return;
-    was_connected_ = state.connected;
+    std::vector<Address> servers;
+    for (const std::string& text : state.addresses)
+        if (auto address = parse_address(text)) servers.push_back(*address);
+    if (!servers.empty() && servers != servers_) {
+        servers_ = std::move(servers);
+        lift_servers(now);
+    }
+    if (state.connected == said_connected_) return;
+    if (!state.connected && state.why_not == not_connected_yet) return;
+    said_connected_ = state.connected;
     if (state.connected) {
         parts_.log.write(Severity::notice, "fleet \"{}\": connected to {}",
                          membership_.access.fleet, state.server);
@@ -428,6 +472,19 @@ void Fleet::on(const FleetState& state, Instant) {
                          "fleet \"{}\": not connected ({}); this machine bans alone until it is",
                          membership_.access.fleet, printable(state.why_not));
     }
+}
+
+// What was adopted before it was known where the servers are.
+void Fleet::lift_servers(Instant now) {
+    Outcome outcome;
+    for (const Address& server : servers_)
+        for (const Ban* ban : parts_.engine.bans_over(make_prefix(server, server.bits()))) {
+            auto told = told_of(ban->key, now);
+            if (told &&
+                std::ranges::find(told->ban.makers, member_.node()) == told->ban.makers.end())
+                parts_.engine.drop(BanKey(ban->key), now, outcome);
+        }
+    parts_.pipeline.put(outcome, now);
 }
 
 void Fleet::on(const FleetProgress& progress, Instant) {
@@ -492,10 +549,10 @@ void Fleet::on_node(const FleetMessage& message, Instant now) {
         if (all.size() > most_instances) all.erase(all.begin());
         changed_instances_.insert(*name);
     }
+    // One may have waited for its stream.
     bool is_away = node.clock > clock_tolerance || node.clock < -clock_tolerance;
-    bool was_away = known != nodes_.end() && (known->second.clock > clock_tolerance ||
-                                              known->second.clock < -clock_tolerance);
-    if (is_away && !was_away && message.stored > now - heartbeat * 2)
+    if (is_away) node.times_away = known == nodes_.end() ? 1 : known->second.times_away + 1;
+    if (node.times_away == 2 && message.stored > now - heartbeat * 2)
         parts_.log.write(Severity::warning,
                          "fleet: the clock of {} is {} s off the server's; bans end when each "
                          "machine's own clock says so",
@@ -529,14 +586,15 @@ void Fleet::say_unsaid(Instant now) {
 
 void Fleet::read_packets(Instant now) {
     if (!readable_) return;
-    for (std::size_t i = 0; i < packets_a_turn; ++i) {
+    double begun = stopwatch();
+    for (std::size_t i = 0; i < packets_a_turn && stopwatch() - begun < longest_reading; ++i) {
         auto packet = process_.receive(largest_fleet_packet, now);
         if (!packet) {
             readable_ = false;
             if (!process_.is_running()) {
                 state_.connected = false;
                 state_.why_not = "bandd-fleet has ended";
-                was_connected_ = false;
+                said_connected_.reset();
                 pending_.clear();
             }
             return;

@@ -41,6 +41,7 @@ struct FleetNodeStatus {
     Instant said;          // when the server had it
     Duration clock{0};     // its clock is so much ahead of the server's
     std::uint64_t unpublished = 0;
+    unsigned times_away = 0;  // words one after the other by which its clock is off
 };
 
 class Fleet {
@@ -58,6 +59,7 @@ class Fleet {
     Fleet(Parts parts, Membership membership);
 
     static constexpr std::size_t packets_a_turn = 128;
+    static constexpr double longest_reading = 0.002;  // seconds a turn; the packet then is the last
     static constexpr std::size_t keys_a_turn = 1024;
     // How often a node says that it is there.
     static constexpr Duration heartbeat = std::chrono::seconds(60);
@@ -126,6 +128,7 @@ class Fleet {
     bool shares(JailIndex jail) const;
     std::optional<JailIndex> target_of(const std::string& jail) const;
     void refresh(const Key& key, Instant now, Outcome& outcome);
+    std::uint32_t most_offences(JailIndex jail) const;
     void say_unsaid(Instant now);
     void refresh_at(JailIndex jail, const Prefix& prefix, Instant now, Outcome& outcome);
     void read_packets(Instant now);
@@ -134,6 +137,7 @@ class Fleet {
     void on(const FleetRefused& refused, Instant now);
     void on(const FleetState& state, Instant now);
     void on(const FleetProgress& progress, Instant now);
+    void lift_servers(Instant now);
     void on_node(const FleetMessage& message, Instant now);
     void write_packets(Instant now);
     void write_hits(Instant now);
@@ -176,7 +180,8 @@ class Fleet {
     bool is_new_instance_ = false, lost_state_ = false;
     std::uint64_t ticket_ = 0;
     FleetState state_;
-    bool was_connected_ = false;
+    std::vector<Address> servers_;  // where they are: nobody else may have them banned here
+    std::optional<bool> said_connected_;
     std::map<std::string, std::uint64_t> pending_;  // by stream
     std::map<std::string, FleetNodeStatus> nodes_;
     // By node: its states, the newest last.

@@ -2,6 +2,7 @@
 #include "daemon/start.h"
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -155,12 +156,18 @@ void warn_of_missing_users(const Config& config, const Account& account, Log& lo
 }
 
 // As root: the file is nobody else's.
-Result<> read_membership(Opened& opened) {
+Result<> read_membership(Opened& opened, Log& log) {
     const FleetConfig& fleet = opened.configuration.config.fleet;
     if (fleet.join.empty()) return {};
     if (::access(find_own_program(role_program(Role::fleet)).c_str(), X_OK) != 0)
         return fail("fleet", std::string(role_program(Role::fleet)) + " is not installed",
                     "apt install bandd-fleet");
+    struct stat file{};
+    if (::stat(fleet.join.c_str(), &file) == 0 && (file.st_mode & 0077U) != 0)
+        log.put(Severity::warning, to_line({"fleet: " + fleet.join,
+                                            "others than its owner may open it, and it is secret",
+                                            "chmod 0600 " + fleet.join,
+                                            {}}));
     auto text = read_text(fleet.join);
     if (!text)
         return fail("fleet: " + text.error().what, text.error().reason,
@@ -199,7 +206,7 @@ Result<> open_in_order(Opened& opened, const std::string& configuration, Log& lo
     auto account = find_account(config);
     if (!account) return std::unexpected(account.error());
     opened.account = *account;
-    if (auto read = read_membership(opened); !read) return read;
+    if (auto read = read_membership(opened, log); !read) return read;
     if (auto started = start_roles(opened, configuration); !started) return started;
     allow_many_files();
     std::string warning;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <nats/nats.h>
+#include <netdb.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include <thread>
 
 #include "fleet/certificate.h"
+#include "fleet/membership.h"
 #include "fleet/nkey.h"
 #include "os/fd.h"
 
@@ -135,6 +137,9 @@ struct Opened {
 struct Closed {
     std::string why;
 };
+struct Resolved {
+    std::vector<std::string> addresses;
+};
 struct Forbidden {
     std::string text;
 };
@@ -142,7 +147,7 @@ struct Heard {
     bool live = false;  // by the subscription of bans
     std::string subject, reply, payload, status;
 };
-using Told = std::variant<Opened, Closed, Forbidden, Heard>;
+using Told = std::variant<Opened, Closed, Resolved, Forbidden, Heard>;
 
 }  // namespace
 
@@ -347,11 +352,37 @@ class FleetConnection::Wire {
         return why.empty() ? "the connection ended" : why;
     }
 
+    // Where the servers are. It waits for the name servers, as connecting does.
+    std::vector<std::string> addresses_of_servers() const {
+        std::vector<std::string> all;
+        for (const std::string& text : access_.servers) {
+            auto server = parse_fleet_server(text);
+            if (!server) continue;
+            addrinfo hints{};
+            hints.ai_socktype = SOCK_STREAM;
+            addrinfo* found = nullptr;
+            if (::getaddrinfo(server->host.c_str(), nullptr, &hints, &found) != 0) continue;
+            for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+                std::array<char, NI_MAXHOST> name{};
+                if (all.size() < most_fleet_addresses &&
+                    ::getnameinfo(one->ai_addr, one->ai_addrlen, name.data(), name.size(), nullptr,
+                                  0, NI_NUMERICHOST) == 0)
+                    all.emplace_back(name.data());
+            }
+            ::freeaddrinfo(found);
+        }
+        std::ranges::sort(all);
+        auto doubles = std::ranges::unique(all);
+        all.erase(doubles.begin(), doubles.end());
+        return all;
+    }
+
     void keep_connected() {
         std::minstd_rand random(std::random_device{}());
         milliseconds wait = shortest_wait;
         while (true) {
             bool was_open = false;
+            tell(Resolved{addresses_of_servers()});
             std::string why = connect_once(was_open);
             tell(Closed{why});
             if (was_open) wait = shortest_wait;
@@ -496,9 +527,16 @@ class FleetConnection::Work {
         wants_keeping_ = access_.counts();
         for (auto& [number, sent] : sent_) sent.again = now_;
     }
+    void on(const Resolved& resolved) {
+        if (!resolved.addresses.empty()) addresses_ = resolved.addresses;
+    }
     void on(const Closed& closed) {
         connected_ = false;
-        why_not_ = closed.why;
+        // libnats tells where in its source that was.
+        std::string_view why = closed.why;
+        if (auto end = why.find("): "); why.starts_with('(') && end != std::string_view::npos)
+            why.remove_prefix(end + 3);
+        why_not_ = fmt::format("{}: {}", fmt::join(access_.servers, ", "), why);
     }
 
     // "Permissions Violation for Publish to "SUBJECT"".
@@ -696,7 +734,8 @@ class FleetConnection::Work {
                      R"("max_msgs_per_subject":{4},"max_msg_size":{5},"max_consumers":-1,)"
                      R"("num_replicas":1,"deny_delete":true,"deny_purge":true}})",
                      stream.name, stream.subjects, stream.most_seconds * 1'000'000'000,
-                     stream.most_bytes, stream.last_only ? 1 : -1, largest_fleet_payload),
+                     stream.most_bytes, stream.last_only ? 1 : -1,
+                     stream.last_only ? largest_fleet_word : largest_fleet_payload),
                  &stream,
                  {}});
     }
@@ -760,7 +799,8 @@ class FleetConnection::Work {
     // ---- what the daemon is told of it
 
     void tell_state() {
-        FleetState state{connected_, connected_ ? server_ : "", why_not_, wire_.lost(), foreign_};
+        FleetState state{connected_, connected_ ? server_ : "", why_not_, addresses_, wire_.lost(),
+                         foreign_};
         if (connected_) {
             if (now_ < trouble_until_) state.why_not = trouble_;
             for (const Reader& reader : readers_)
@@ -779,7 +819,8 @@ class FleetConnection::Work {
     Clock::time_point now_ = Clock::now();
     std::vector<FromFleet> out_;
     bool connected_ = false, has_told_ = false;
-    std::string server_, why_not_ = "not connected yet", trouble_;
+    std::string server_, why_not_{not_connected_yet}, trouble_;
+    std::vector<std::string> addresses_;
     Clock::time_point trouble_until_;
     FleetState told_;
     std::uint64_t number_ = 0;  // of the last request, for its answer

@@ -92,12 +92,21 @@ void FleetCounter::on_time(Instant now) {
     for (auto& [text, counting] : jails_) counting.jail.on_time(now_, settled_a_time);
 }
 
-std::vector<FleetCounter::Counted> FleetCounter::take_changes() {
+bool FleetCounter::waits() const {
+    return std::ranges::any_of(jails_, [](const auto& one) { return one.second.jail.waits(); });
+}
+
+std::vector<FleetCounter::Counted> FleetCounter::take_changes(std::size_t most) {
     std::map<std::pair<std::string, Prefix>, SharedBan> changed;
-    for (auto& [text, counting] : jails_)
-        for (SharedJail::Change& change : counting.jail.take_changes())
+    bool read = false;
+    for (auto& [text, counting] : jails_) {
+        // One that has much to read takes the turn.
+        if (read && most != SIZE_MAX && counting.jail.waits()) continue;
+        read = read || counting.jail.waits();
+        for (SharedJail::Change& change : counting.jail.take_changes(most))
             changed.insert_or_assign({counting.jail.rules().name, change.ban.prefix},
                                      std::move(change.ban));
+    }
     std::vector<Counted> all;
     for (auto& [key, ban] : changed) {
         const auto& [jail, prefix] = key;

@@ -49,7 +49,10 @@ class FleetCounter {
         std::vector<std::string> makers;
         bool gone = false;
     };
-    std::vector<Counted> take_changes();
+    // Reads at most so many hits, of one address at least. `waits`: there is more to be done.
+    static constexpr std::size_t most_read = 10'000;
+    std::vector<Counted> take_changes(std::size_t most = SIZE_MAX);
+    bool waits() const;
 
     const Counts& counts() const { return counts_; }
     // Of jails whose rules differ between machines: how many sets of them are in use.

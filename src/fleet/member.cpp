@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/base/printable.h"
+#include "core/base/reserved.h"
 #include "fleet/word_text.h"
 
 namespace bandd {
@@ -82,8 +83,9 @@ void FleetMember::lifted(const Key& key, Instant now) {
     say(which, std::move(word), unsaid || (before != nullptr && !is_over(*before, now)));
 }
 
-void FleetMember::counted(const Key& key, const Decision& decision, std::vector<std::string> makers,
-                          Instant now) {
+std::optional<FleetMember::Refusal> FleetMember::counted(const Key& key, const Decision& decision,
+                                                         std::vector<std::string> makers,
+                                                         Instant now) {
     BanWord word;
     word.kind = BanWord::Kind::counted;
     word.stamp = clock_.next(now);
@@ -93,7 +95,15 @@ void FleetMember::counted(const Key& key, const Decision& decision, std::vector<
     word.hits = decision.hits;
     word.makers = std::move(makers);
     word.reason = printable(decision.reason.substr(0, longest_word_reason));
-    say({key, node_, true}, std::move(word), true);
+    WordKey which{key, node_, true};
+    // A withdrawal bans nobody. Of its own hits alone a node judges as of any jail of its own.
+    bool others = word.until > word.from && word.makers != std::vector{node_};
+    if (auto over = others ? within_limits(which, word, now) : std::nullopt) {
+        ++refused_[static_cast<std::size_t>(*over)];
+        return over;
+    }
+    say(which, std::move(word), true);
+    return {};
 }
 
 void FleetMember::say(const WordKey& which, BanWord word, bool to_others) {
@@ -216,12 +226,14 @@ std::optional<FleetMember::Refusal> FleetMember::within_limits(const WordKey& wh
         return Refusal::jail;
     if (prefix.length < (prefix.is_v4() ? trust_.widest_v4 : trust_.widest_v6))
         return Refusal::too_wide;
+    // All of IPv4, behind a translator.
+    if (auto meant = untranslated(prefix); meant && meant->length < trust_.widest_v4)
+        return Refusal::too_wide;
     if (word.until == never ? trust_.longest != forever : word.from + trust_.longest < word.until)
         return Refusal::too_long;
     bool known = find(which) != nullptr;
     std::int64_t minute = at.us / 60'000'000;
     for (const std::string& maker : word.makers) {
-        if (maker == node_) continue;
         Node& node = nodes_[maker];
         auto counted = node.minutes.find(minute);
         if (counted != node.minutes.end() && counted->second >= trust_.rate)
@@ -261,7 +273,7 @@ FleetMember::Heard FleetMember::hear(const FleetMessage& message, Instant now) {
     auto subject = parse_ban_subject(message.subject);
     auto prefix = subject ? parse_prefix(subject->prefix) : std::nullopt;
     if (!subject || !prefix || to_string(*prefix) != subject->prefix)
-        return refuse(Refusal::malformed);
+        return refuse(Refusal::malformed, message.ticket == 0);
     WordKey which{{subject->jail, *prefix}, subject->node, subject->counted};
     auto word = parse_ban_word(message.payload, subject->node);
     bool is_own = subject->node == node_;
@@ -275,17 +287,25 @@ FleetMember::Heard FleetMember::hear(const FleetMessage& message, Instant now) {
         }
         return {};
     }
-    if (wrong) return refuse(*wrong);
+    // It comes by the stream, too.
     bool live = message.ticket == 0;
+    if (wrong) return refuse(*wrong, live);
     if (live && word->stamp.time > now + most_ahead) return {};  // the stream says when it was
     if (!live) word->stamp = cut_to(word->stamp, message.stored);
+    const BanWord* known = find(which);
+    bool is_later = known == nullptr || word->stamp > known->stamp;
+    if (is_own && !is_later) {
+        take_own(which, std::move(*word), *subject);
+        return {which.key, {}};
+    }
+    if (!is_later) return {};
+    // Of its own, too: somebody may have spoken with its file while it was away.
+    if (auto over = within_limits(which, *word, live ? now : message.stored))
+        return refuse(*over, live);
     if (is_own) {
         take_own(which, std::move(*word), *subject);
         return {which.key, {}};
     }
-    const BanWord* known = find(which);
-    if (known != nullptr && word->stamp <= known->stamp) return {};
-    if (auto over = within_limits(which, *word, live ? now : message.stored)) return refuse(*over);
     switch (keep(which, std::move(*word))) {
         case BanWords::Taken::later:
             return {which.key, {}};
@@ -294,7 +314,7 @@ FleetMember::Heard FleetMember::hear(const FleetMessage& message, Instant now) {
         case BanWords::Taken::no_room:
             break;
     }
-    return refuse(Refusal::no_room);
+    return refuse(Refusal::no_room, live);
 }
 
 // Its own words come back. Those of a state that was lost are known again so.

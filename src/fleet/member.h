@@ -35,6 +35,17 @@ class FleetMember {
     void set_trust(FleetTrust trust) { trust_ = std::move(trust); }
     const std::string& node() const { return node_; }
 
+    // Why a word on a ban is not taken.
+    enum class Refusal : std::uint8_t {
+        malformed,
+        not_his,  // only counting nodes count, the operator only lifts
+        jail,     // `FleetTrust`, from here on
+        too_long,
+        too_wide,
+        too_often,
+        too_many,
+        no_room,  // for more words
+    };
     // What this node decided.
     struct Decision {
         Instant from, until;
@@ -46,20 +57,11 @@ class FleetMember {
     // It takes back what it decided, and does not want what others have decided so far.
     void lifted(const Key& key, Instant now);
     // What the hits of `makers` come to, as a counting node knows; over if it ends as it begins.
-    void counted(const Key& key, const Decision& decision, std::vector<std::string> makers,
-                 Instant now);
+    // The limits are those of the makers here, too: more than they may is not said.
+    std::optional<Refusal> counted(const Key& key, const Decision& decision,
+                                   std::vector<std::string> makers, Instant now);
 
     // A message about a ban.
-    enum class Refusal : std::uint8_t {
-        malformed,
-        not_his,  // only counting nodes count, the operator only lifts
-        jail,     // `FleetTrust`, from here on
-        too_long,
-        too_wide,
-        too_often,
-        too_many,
-        no_room,  // for more words
-    };
     static constexpr std::size_t refusals = 8;
     struct Heard {
         std::optional<Key> key;  // of which `ban_of` may say another thing now
@@ -140,8 +142,8 @@ class FleetMember {
     BanWords::Taken keep(const WordKey& which, BanWord word);
     void count_live(const BanWord& word, int by);
     void change(const WordKey& which);
-    Heard refuse(Refusal why) {
-        ++refused_[static_cast<std::size_t>(why)];
+    Heard refuse(Refusal why, bool live) {
+        if (!live) ++refused_[static_cast<std::size_t>(why)];
         return {{}, why};
     }
 

@@ -113,6 +113,7 @@ struct Write {
             .number(said.connected ? 1 : 0)
             .text(said.server)
             .text(said.why_not.substr(0, longest_why))
+            .texts(said.addresses)
             .number(said.lost)
             .number(said.foreign)
             .done();
@@ -188,6 +189,7 @@ std::optional<FromFleet> parse_from_fleet(std::string_view packet) {
         said.connected = reader.number() == 1;
         said.server = reader.text(longest_fleet_name + 8);
         said.why_not = reader.text(longest_why);
+        said.addresses = reader.texts(most_fleet_addresses, longest_fleet_name);
         said.lost = reader.number();
         said.foreign = reader.number();
         return if_whole<FromFleet>(reader, std::move(said));

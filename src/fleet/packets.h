@@ -70,10 +70,12 @@ struct FleetRefused {  // for good
     std::string why;
     bool operator==(const FleetRefused&) const = default;
 };
+inline constexpr std::string_view not_connected_yet = "not connected yet";
 struct FleetState {
     bool connected = false;
-    std::string server;         // HOST:PORT, if connected
-    std::string why_not;        // or what is missing though it is connected
+    std::string server;                  // HOST:PORT, if connected
+    std::string why_not;                 // or what is missing though it is connected
+    std::vector<std::string> addresses;  // of the servers, as their names said last
     std::uint64_t lost = 0;     // heard at once, but not handed on, as the daemon was behind
     std::uint64_t foreign = 0;  // came by a way that no server of the fleet should let it come
     bool operator==(const FleetState&) const = default;
@@ -96,6 +98,7 @@ std::optional<FromFleet> parse_from_fleet(std::string_view packet);
 
 inline constexpr std::size_t largest_fleet_packet = 256 << 10;
 inline constexpr std::size_t most_fleet_servers = 16, most_counting_nodes = 16;
+inline constexpr std::size_t most_fleet_addresses = 64;
 inline constexpr std::size_t longest_fleet_name = 253;  // of a fleet, a node, a server
 inline constexpr std::size_t largest_authority = 64 << 10;
 // Messages of streams that are not settled. Then no more are fetched.

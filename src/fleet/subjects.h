@@ -65,10 +65,13 @@ inline constexpr std::array fleet_streams{
     FleetStream{"HITS", "hit.>", 24 * hours, 2048 * mebibytes, false, true},
     FleetStream{"LOGINS", "login.>", 24 * hours, 1024 * mebibytes, false, true}};
 // That the server must have for all of them.
-inline constexpr std::int64_t fleet_storage = 6144 * mebibytes;
+// A stream that is there needs its room once more to be asked for again (nats-server 2.9).
+inline constexpr std::int64_t fleet_storage = 8192 * mebibytes;
 
 // Of a message.
 inline constexpr std::size_t largest_fleet_payload = 64 << 10;
+// Of one of which the last is kept: long ones would push others' out.
+inline constexpr std::size_t largest_fleet_word = 4 << 10;
 inline constexpr std::size_t longest_fleet_subject = 1024;
 
 // The words between the dots.

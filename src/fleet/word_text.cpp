@@ -56,8 +56,12 @@ std::string to_text(const BanWord& word) {
         object["offence"] = word.offence;
         object["hits"] = word.hits;
         object["makers"] = Json::array();
-        for (std::size_t i = 0; i < std::min(word.makers.size(), most_makers); ++i)
-            object["makers"].push_back(word.makers[i]);
+        std::size_t bytes = 0;
+        for (const std::string& maker : word.makers) {
+            bytes += maker.size() + 3;  // quotes and a comma
+            if (object["makers"].size() >= most_makers || bytes > longest_makers) break;
+            object["makers"].push_back(maker);
+        }
         object["reason"] = word.reason.substr(0, longest_word_reason);
     }
     return object.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -25,6 +25,7 @@ std::string to_text(const BanWord& word);
 std::optional<BanWord> parse_ban_word(std::string_view text, std::string_view node);
 
 inline constexpr std::size_t longest_word_reason = 256;
-inline constexpr std::size_t most_makers = 64;  // further ones are left out
+inline constexpr std::size_t most_makers = 64;        // further ones are left out
+inline constexpr std::size_t longest_makers = 2'000;  // bytes, of all names: the same
 
 }  // namespace bandd

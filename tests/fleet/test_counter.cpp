@@ -147,6 +147,34 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("hits of one address that come newest first are read once, not once for each") {
+    FleetCounter counter;
+    JailRules three = rules(3);
+    std::uint64_t number = 0;
+    for (int message = 0; message < 100; ++message) {
+        std::vector<std::pair<int, std::string>> written;
+        for (int i = 0; i < 64; ++i)
+            written.emplace_back(
+                3000 - static_cast<int>(number + static_cast<std::uint64_t>(i)) / 3, "192.0.2.1");
+        counter.hear(hits("mx1", three, number, written, 3000));
+        number += 64;
+    }
+    CHECK(counter.counts().counted == 6400);
+    CHECK(counter.waits());
+    auto changes = counter.take_changes(FleetCounter::most_read);
+    REQUIRE(changes.size() == 1);
+    CHECK_FALSE(counter.waits());
+    // More than a group may hold are refused.
+    for (int message = 0; message < 100; ++message) {
+        std::vector<std::pair<int, std::string>> written;
+        for (int i = 0; i < 64; ++i) written.emplace_back(500 + i, "192.0.2.1");
+        counter.hear(hits("mx1", three, number, written, 3000));
+        number += 64;
+    }
+    CHECK(counter.counts().no_room > 0);
+    CHECK(counter.counts().counted <= 10'000);
+}
+
 TEST_CASE("a counting node that is killed at any moment counts on as if it had not been") {
     for (unsigned seed = 1; seed <= 60; ++seed) {
         std::mt19937 random(seed);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Three machines with bandd, each in a network namespace of its own, and a real nats-server.
 #include "fleet/site.h"
+#include "fleet/word_text.h"
+#include "os/clock.h"
 #include "support/catch.h"
 
 namespace bandd {
@@ -119,8 +121,7 @@ TEST_CASE("hits on several machines are counted together, however they are kille
     CHECK((*site)["mx1"].json("bans")["bans"].empty());
     site->hit("mx2", "198.51.100.7", 1);
     CHECK(site->all_get("198.51.100.7"));
-    CHECK(
-        (*site)["mx1"].bans_become("198.51.100.7 4 hits on 2 machines (gate)\n", {"ip", "reason"}));
+    CHECK((*site)["mx1"].bans_become("198.51.100.7 4 hits on mx1, mx2 (gate)\n", {"ip", "reason"}));
     CHECK_FALSE((*site)["mx1"].holds("198.51.100.8"));
     CHECK((*site)["gate"].daemon.log().find("violation") == std::string::npos);
 }
@@ -179,6 +180,37 @@ TEST_CASE("who loses its state gets all bans again") {
     mx2.start();
     CHECK(mx2.gets("198.51.100.1", 60));
     CHECK(mx2.gets("198.51.100.2"));
+}
+
+TEST_CASE("nobody has the server's address banned on others") {
+    auto site = Site::make();
+    if (!site) return;
+    site->fleet.start();
+    for (const char* name : {"gate", "mx1"}) {
+        site->configure(name);
+        (*site)[name].start();
+    }
+    // With the file of mx2, which does not run.
+    FleetPeer stolen(site->fleet.membership("mx2").access);
+    auto ban = [&](const std::string& prefix) {
+        BanWord word;
+        word.from = now();
+        word.until = word.from + std::chrono::hours(1);
+        word.stamp.time = word.from;
+        word.makers = {"mx2"};
+        REQUIRE(stolen.publish(to_subject(BanSubject{BanClass::hour, "mx2", "app", prefix}),
+                               to_text(word)));
+    };
+    REQUIRE(stolen.until([&] { return stolen.state.connected; }, 30));
+    ban("10.9.0.1");
+    ban("10.9.0.0/24");
+    ban("198.51.100.9");
+    CHECK((*site)["gate"].gets("198.51.100.9"));
+    CHECK((*site)["mx1"].gets("198.51.100.9"));
+    for (const char* name : {"gate", "mx1"}) {
+        CHECK((*site)[name].bans({"ip"}) == "198.51.100.9\n");
+        CHECK((*site)[name].json("fleet status")["exempt"] >= 2);
+    }
 }
 
 TEST_CASE("what a machine ignores, and a jail that shares nothing, are not banned there") {

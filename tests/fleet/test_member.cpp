@@ -226,6 +226,8 @@ TEST_CASE("nobody says more than he may") {
         CHECK_FALSE(refused(message("mx1", "198.50.0.0/16", good, 1)));
         CHECK(refused(message("mx1", "2001:db8::/31", good, 1)) == Refusal::too_wide);
         CHECK(refused(message("mx1", "2000::/20", good, 1)) == Refusal::too_wide);
+        CHECK(refused(message("mx1", "64:ff9b::/96", good, 1)) == Refusal::too_wide);
+        CHECK_FALSE(refused(message("mx1", "64:ff9b::c633:6400/120", good, 1)));
         CHECK(refused(message("mx1", "198.51.100.7", good, 1, "web")) == Refusal::jail);
         BanWord for_ever = good;
         for_ever.until = never;
@@ -263,6 +265,32 @@ TEST_CASE("nobody says more than he may") {
         CHECK_FALSE(refused(message("mx1", "198.51.100.7", word_of("mx1", 61, 0, 900), 61)));
         CHECK(mx2.ban_of(key, at(62))->until == at(900));
     }
+}
+
+TEST_CASE("bounds hold for what hits make, and for what was said in a node's own name") {
+    using Refusal = FleetMember::Refusal;
+    FleetTrust trust;
+    trust.rate = 3;
+    FleetMember gate{"gate", {"gate"}, trust};
+    FleetMember::Decision long_one = ban(0, 600);
+    CHECK(gate.counted(key_of("198.0.0.0/8"), long_one, {"mx1"}, at(0)) == Refusal::too_wide);
+    CHECK_FALSE(gate.next_publication());
+    CHECK_FALSE(gate.counted(key_of("198.51.100.7"), long_one, {"gate", "mx1"}, at(0)));
+    CHECK(gate.next_publication());
+    // While mx1 was away, somebody spoke with its file.
+    FleetMember mx1{"mx1", {"gate"}, trust};
+    for (int i = 0; i < 10; ++i)
+        mx1.hear(message("mx1", fmt::format("198.51.100.{}", i), word_of("mx1", 0, 0, 600), 1),
+                 at(10));
+    CHECK(mx1.words().size() == 3);
+    CHECK(mx1.refused(Refusal::too_often) == 7);
+    CHECK(mx1.hear(message("mx1", "0.0.0.0/0", word_of("mx1", 0, 0, 600), 100), at(100)).refused ==
+          Refusal::too_wide);
+    // What comes at once and by the stream is refused once.
+    FleetMessage twice = message("mx1", "0.0.0.0/0", word_of("mx1", 0, 0, 600), 100);
+    twice.ticket = 0;
+    CHECK(mx1.hear(twice, at(100)).refused == Refusal::too_wide);
+    CHECK(mx1.refused(Refusal::too_wide) == 1);
 }
 
 // Nodes, a stream of last words, and everything that a network and kill -9 do.

@@ -55,7 +55,7 @@ TEST_CASE("what the daemon and bandd-fleet say arrives as it was said") {
     }
     for (const FromFleet& said : std::vector<FromFleet>{
              FleetMessage{3, "ban.h.a.b.c", "BANS_H", 8, at(1), "payload"}, FleetPublished{7},
-             FleetRefused{7, "why"}, FleetState{true, "a:1", "", 1, 2},
+             FleetRefused{7, "why"}, FleetState{true, "a:1", "", {"192.0.2.1"}, 1, 2},
              FleetProgress{"BANS_H", "2026", 12}}) {
         CHECK(parse_from_fleet(to_packet(said)) == said);
         CHECK(!parse_from_fleet(to_packet(said) + "x"));

@@ -591,7 +591,7 @@ Target target_of_this_program() {
              to_packet(ToFleet{FleetSettled{1}}), to_packet(ToFleet{FleetKeep{"mx1"}}),
              to_packet(FromFleet{FleetMessage{1, "hit.mx1", "HITS", 2, Instant{3}, "x"}}),
              to_packet(FromFleet{FleetPublished{1}}), to_packet(FromFleet{FleetRefused{1, "why"}}),
-             to_packet(FromFleet{FleetState{true, "gate:4222", "", 1, 2}}),
+             to_packet(FromFleet{FleetState{true, "gate:4222", "", {"192.0.2.1"}, 1, 2}}),
              to_packet(FromFleet{FleetProgress{"HITS", "2026", 1}}),
              to_subject({BanClass::hour, "mx1", "sshd", "203.0.113.9/32"}), "[2001:db8::1]:4222",
              to_join_file({access, "00"}), to_text(plan)},

@@ -43,4 +43,17 @@ bool is_public(const Address& address) {
     return given_out && !set.contains(meant);
 }
 
+std::optional<Prefix> untranslated(const Prefix& prefix) {
+    constexpr int head = 96;  // bits of the well-known prefix
+    Address first{};
+    first.bytes = {0, 0x64, 0xff, 0x9b};
+    Prefix all = make_prefix(first, head);
+    Address v4{};
+    v4.bytes[10] = v4.bytes[11] = 0xff;
+    if (prefix.length >= head && contains(all, prefix.network))
+        return make_prefix(untranslated(prefix.network), prefix.length - head);
+    if (prefix.length < head && contains(prefix, first)) return make_prefix(v4, 0);
+    return {};
+}
+
 }  // namespace bandd

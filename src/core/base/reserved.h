@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "core/base/address.h"
@@ -15,5 +16,9 @@ std::vector<Prefix> reserved_prefixes();
 bool is_private(const Address& address);
 // This machine's own: 127.0.0.0/8, ::1.
 bool is_loopback(const Address& address);
+
+// The IPv4 hosts that a block of NAT64's well-known prefix stands for, or that it holds; nothing if
+// there are none. 64:ff9b::c633:c800/120 → 198.51.200.0/24, 64:ff9b::/64 → 0.0.0.0/0
+std::optional<Prefix> untranslated(const Prefix& prefix);
 
 }  // namespace bandd

@@ -11,6 +11,16 @@
 
 namespace bandd {
 
+namespace {
+
+// An IPv4 host is ignored in whichever form it comes.
+bool ignores_some_of(const JailRules& rules, const Prefix& prefix) {
+    auto meant = untranslated(prefix);
+    return rules.ignoreip.overlaps(prefix) || (meant && rules.ignoreip.overlaps(*meant));
+}
+
+}  // namespace
+
 std::optional<JailIndex> Engine::find_jail(std::string_view name) const {
     auto jail = numbers_.find(name);
     if (!jail || !jails_[*jail].configured) return {};
@@ -29,8 +39,7 @@ bool Engine::is_ignored(JailIndex jail, const Address& address) const {
 
 bool Engine::holds_exempt(JailIndex jail, const Prefix& prefix) const {
     const JailRules& rules = jails_[jail].rules;
-    if (prefix.is_single() && is_ignored(jail, prefix.network)) return true;
-    return rules.ignoreip.overlaps(prefix) || (rules.ignoreself && own_addresses_.overlaps(prefix));
+    return ignores_some_of(rules, prefix) || (rules.ignoreself && own_addresses_.overlaps(prefix));
 }
 
 std::vector<const Ban*> Engine::bans_over(const Prefix& prefix) const {
@@ -478,7 +487,7 @@ Result<> Engine::check_ban(const BanOrder& order) const {
     const JailRules& rules = jails_[order.jail].rules;
     std::string what = "ban " + to_string(order.prefix);
     if (!order.even_if_ignored) {
-        if (rules.ignoreip.overlaps(order.prefix))
+        if (ignores_some_of(rules, order.prefix))
             return fail(what, "ignoreip of jail \"" + rules.name + "\" holds it",
                         "use --force to ban it all the same");
         if (rules.ignoreself && own_addresses_.overlaps(order.prefix))
@@ -540,7 +549,7 @@ Engine::Heritage Engine::inherit(const Inherited& past, Instant now, Outcome& ou
     ban.story = past.story;
     Instant remembered = past.from;
     for (std::uint32_t i = 0; i < past.remembered_times; ++i) remembered = remembered + bantime;
-    if (rules.ignoreip.overlaps(ban.key.prefix) ||
+    if (ignores_some_of(rules, ban.key.prefix) ||
         (rules.ignoreself && own_addresses_.overlaps(ban.key.prefix)))
         return Heritage::exempt;
     const Ban* there = bans().find(ban.key);

@@ -225,7 +225,8 @@ SharedJail::Taken SharedJail::add(const SharedHit& hit, Instant now) {
     group.weight += hit.weight;
     ++hits_;
     bool can_ban = group.decided || group.weight >= fewest_;
-    if (can_ban && !(last && only_lengthens(group, hit))) decide(name, group);
+    if (can_ban && !(last && !group.undecided && only_lengthens(group, hit)))
+        decide_later(name, group);
     plan(name, group);
     return Taken::counted;
 }
@@ -290,7 +291,29 @@ std::vector<Pardon> SharedJail::pardons_of(const Prefix& group) const {
     return some;
 }
 
+void SharedJail::decide_later(const Prefix& name, Group& group) {
+    if (!std::exchange(group.undecided, true)) undecided_.push_back(name);
+}
+
+void SharedJail::decide_waiting(std::size_t most_read) {
+    while (!undecided_.empty() && most_read > 0) {
+        Prefix name = undecided_.back();
+        undecided_.pop_back();
+        auto found = groups_.find(name);
+        if (found == groups_.end() || !found->second.undecided) continue;
+        most_read -= std::min(most_read, found->second.hits.size());
+        decide(name, found->second);
+        plan(name, found->second);
+    }
+}
+
+std::vector<SharedJail::Change> SharedJail::take_changes(std::size_t most_read) {
+    decide_waiting(most_read);
+    return std::exchange(changes_, {});
+}
+
 void SharedJail::decide(const Prefix& name, Group& group) {
+    group.undecided = false;
     auto decided = group.decided ? std::move(group.decided) : std::make_unique<Decided>();
     std::vector<SharedBan> fresh =
         decide_group(rules_, decided->settled, group.hits, pardons_of(name));
@@ -323,6 +346,7 @@ void SharedJail::erase_hits(Group& group, std::size_t count) {
 void SharedJail::settle(const Prefix& name, Instant now) {
     Group& group = groups_.at(name);
     changed_.insert(name);
+    if (group.undecided) decide(name, group);
     Instant horizon = now - lateness_;
     auto before = [&](Instant time) {
         auto at = std::ranges::lower_bound(group.hits, time, {}, &SharedHit::time);
@@ -395,7 +419,7 @@ bool SharedJail::make_room() {
     std::size_t looks = 0;
     for (auto row = due_.begin(); row != due_.end() && looks < most_looks; ++looks) {
         auto group = groups_.find(row->second);
-        if (group->second.decided) {
+        if (group->second.decided || group->second.undecided) {
             ++row;
             continue;
         }
@@ -610,6 +634,7 @@ bool SharedJail::restore(const Prefix& name, std::string_view bytes) {
             decide_group(rules_, group.decided->settled, group.hits, pardons_of(name));
     hits_ += group.hits.size();
     Group& there = groups_.emplace(name, std::move(group)).first->second;
+    if (!there.decided && there.weight >= fewest_) decide_later(name, there);
     plan(name, there);
     return true;
 }
@@ -623,7 +648,8 @@ const SharedBan* SharedJail::last_of(const Prefix& prefix) const {
     return last;
 }
 
-std::vector<SharedBan> SharedJail::bans() const {
+std::vector<SharedBan> SharedJail::bans() {
+    decide_waiting(SIZE_MAX);
     std::vector<SharedBan> all;
     for (const auto& [name, group] : groups_)
         if (group.decided)

@@ -71,8 +71,8 @@ Settled settle_group(const JailRules& rules, const Settled& settled,
 class SharedJail {
   public:
     struct Limits {
-        std::size_t hits = 2'000'000;        // kept, of all groups
-        std::size_t hits_of_group = 20'000;  // further ones are refused until some have settled
+        std::size_t hits = 2'000'000;       // kept, of all groups
+        std::size_t hits_of_group = 10'000;  // further ones are refused until some have settled
         std::size_t pardons = 10'000;
     };
     static constexpr Duration usual_lateness = std::chrono::hours(1);
@@ -105,10 +105,13 @@ class SharedJail {
         SharedBan ban;
         bool gone = false;
     };
-    std::vector<Change> take_changes() { return std::exchange(changes_, {}); }
+    // A group is read again once for all of its hits that came since; at most so many hits are read
+    // in a call, of one group at least. `waits`: there are more.
+    std::vector<Change> take_changes(std::size_t most_read = SIZE_MAX);
+    bool waits() const { return !undecided_.empty(); }
 
-    // For a checkpoint: groups that changed since the last call, about `most`; opaque bytes, nothing
-    // if a group is gone. Pardons are a thing of their own, to be restored first.
+    // For a checkpoint: groups that changed since the last call, about `most`; opaque bytes,
+    // nothing if a group is gone. Pardons are a thing of their own, to be restored first.
     struct Row {
         Prefix group;
         std::optional<std::string> bytes;
@@ -124,7 +127,7 @@ class SharedJail {
     // The last one of a prefix that is known; null: none is.
     const SharedBan* last_of(const Prefix& prefix) const;
     // Those that are in force, or may change yet.
-    std::vector<SharedBan> bans() const;
+    std::vector<SharedBan> bans();
     const JailRules& rules() const { return rules_; }
     std::size_t hits() const { return hits_; }
     std::size_t groups() const { return groups_.size(); }
@@ -140,6 +143,7 @@ class SharedJail {
         std::vector<SharedHit> hits;  // in their order
         std::uint64_t weight = 0;     // of these
         std::optional<Instant> due;   // when it is to be looked at; a row of due_ says the same
+        bool undecided = false;       // hits came that may change something
         // Most groups have none: of no address that is banned.
         std::unique_ptr<Decided> decided;
     };
@@ -147,6 +151,8 @@ class SharedJail {
 
     Prefix group_of(const Address& address) const;
     void decide(const Prefix& name, Group& group);
+    void decide_waiting(std::size_t most_read);
+    void decide_later(const Prefix& name, Group& group);
     bool only_lengthens(Group& group, const SharedHit& hit) const;
     void settle(const Prefix& name, Instant now);
     void erase_hits(Group& group, std::size_t count);
@@ -167,6 +173,7 @@ class SharedJail {
     std::vector<Pardon> pardons_;  // in the order of time
     std::multimap<Instant, Prefix> due_;
     std::vector<Change> changes_;
+    std::vector<Prefix> undecided_;                   // groups; some may be gone, or decided since
     std::unordered_set<Prefix, PrefixHash> changed_;  // groups
     std::uint64_t evicted_ = 0;
 };

@@ -201,6 +201,16 @@ TEST_CASE("an IPv4 host that came through a translator is one attacker, not all 
     for (int i = 10; i < 200; ++i)
         CHECK(machine.hit("64:ff9b::198.51.100." + std::to_string(i), i, i) == Said{});
     CHECK(machine.hit("64:ff9b::192.0.2.7", 300, 300) == Said{"ignored 0"});
+    // Nor is a block of them, or around them, banned in which an ignored one is.
+    auto exempt = [&](const char* block) { return machine.engine.holds_exempt(0, prefix(block)); };
+    CHECK(exempt("64:ff9b::192.0.2.7"));
+    CHECK(exempt("64:ff9b::192.0.2.0/120"));
+    CHECK(exempt("64:ff9b::192.0.0.0/112"));
+    CHECK(exempt("64:ff9b::/96"));
+    CHECK(exempt("64:ff9b::/64"));
+    CHECK(exempt("64::/16"));
+    CHECK_FALSE(exempt("64:ff9b::192.0.3.0/120"));
+    CHECK_FALSE(exempt("2001:db8::/32"));
 }
 
 TEST_CASE("ignored and own addresses are never counted, nor banned with their block") {
