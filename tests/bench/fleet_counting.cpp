@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// How many hits a second a counting node's engine takes, on one core, and what it holds for them: by
-// how many hits an address has within `findtime`, and how many come later than others that were
+// How many hits a second a counting node's engine takes, on one core, and what it holds for them:
+// by how many hits an address has within `findtime`, and how many come later than others that were
 // written after them. Time goes on as fast as hits come: what has settled is let go.
 //
 //   build/release/bench_fleet_counting      (HITS=1000000 by default)

@@ -44,7 +44,9 @@ double mebibytes(pid_t pid, const std::string& field) {
 // Seconds of processor time.
 double processor_time(pid_t pid) {
     std::string stat = read_file("/proc/" + std::to_string(pid) + "/stat");
-    std::istringstream fields(stat.substr(stat.rfind(')') + 2));
+    auto name_ends = stat.rfind(')');
+    if (name_ends == std::string::npos) return 0;  // it has ended
+    std::istringstream fields(stat.substr(name_ends + 2));
     std::string field;
     double ticks = 0;
     for (int number = 3; number <= 15 && fields >> field; ++number)

@@ -1206,12 +1206,12 @@ TEST_CASE_METHOD(Machine, "setup: asks again for a mistyped address, and leaves 
     fs::create_directory(dir / "tmp");
     auto answer = [&](const std::string& keys) {
         return sh("(" + keys + ") | env -u SSH_CLIENT -u SSH_CONNECTION TMPDIR=" + dir / "tmp" +
-                  " BANDD_DATA=" + data.path() + " timeout 20 script -qec '" + built("bandctl") +
+                  " BANDD_DATA=" + data.path() + " timeout 60 script -qec '" + built("bandctl") +
                   " -c " + etc + " setup' /dev/null");
     };
     // ^C at the second question.
     Ran stopped = answer(
-        "sleep 1; echo 198.51.100; sleep 1; echo 198.51.100.5; sleep 2; printf '\\003'; sleep 1");
+        "sleep 2; echo 198.51.100; sleep 2; echo 198.51.100.5; sleep 12; printf '\\003'; sleep 1");
     INFO(stopped.out);
     CHECK(has(stopped.out, "\"198.51.100\": is no address"));
     CHECK(has(stopped.out, "Write this? [y/N]"));
