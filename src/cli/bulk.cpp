@@ -306,16 +306,26 @@ std::expected<Json, int> send_slices(
     return sums;
 }
 
+namespace {
+
+// Where the refused order came from is known here only.
+std::function<void(std::size_t, Error)> noting(const std::vector<BulkOrder>& orders,
+                                               std::vector<Error>& refused) {
+    return [&](std::size_t number, Error error) {
+        if (number < orders.size()) error.where = orders[number].where;
+        refused.push_back(std::move(error));
+    };
+}
+
+}  // namespace
+
 std::expected<Json, int> send_orders(const CommonOptions& common, const std::string& command,
                                      const std::vector<BulkOrder>& orders, const Json& for_all,
                                      std::vector<Error>& refused) {
     return send_slices(
         common, command, orders.size(),
         [&](std::size_t number) { return to_json(orders[number], for_all); }, for_all,
-        [&](std::size_t number, Error error) {
-            if (number < orders.size()) error.where = orders[number].where;
-            refused.push_back(std::move(error));
-        });
+        noting(orders, refused));
 }
 
 std::expected<std::vector<Error>, int> find_refused(const CommonOptions& common,
@@ -329,10 +339,7 @@ std::expected<std::vector<Error>, int> find_refused(const CommonOptions& common,
     auto checked = send_slices(
         common, "ban many", orders.size(),
         [&](std::size_t number) { return to_json(orders[number], for_all); }, for_all,
-        [&](std::size_t number, Error error) {
-            if (number < orders.size()) error.where = orders[number].where;
-            refused.push_back(std::move(error));
-        },
+        noting(orders, refused),
         [&](std::size_t done, const Json& result) {
             auto room = result.value("room", std::size_t{0});
             for (const Json& one : list(result, "fresh")) {

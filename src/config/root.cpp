@@ -52,7 +52,6 @@ void read_accounts(const Field& field, Config& config) {
 }
 
 void read_fleet(const Field& field, Config& config) {
-    config.fleet.where = field.value().where;
     if (!built_with_fleet) return field.error(needs_fleet, "take it out, or install bandd-fleet");
     fleet_keys().read(field.value(), "fleet", field.reading(), config.fleet);
 }

@@ -324,7 +324,6 @@ struct FleetConfig {
     std::string join;  // file; empty: there is no fleet
     FleetTrust trust;
     std::size_t outbox = 64;  // MiB of hits that no server has
-    Place where;
 };
 // Bans of jails that this machine does not have belong here. It exists if there is a fleet.
 inline constexpr std::string_view fleet_jail = "fleet";

@@ -37,7 +37,7 @@ std::uint64_t random_number() {
     return number;
 }
 
-// "mx1, mx2 and 3 others"
+// "mx1, mx2, mx3, mx4 and 3 more"
 std::string some_of(const std::vector<std::string>& names) {
     constexpr std::size_t most = 4;
     std::size_t shown = std::min(names.size(), most);
@@ -163,27 +163,27 @@ bool Fleet::shares(JailIndex jail) const {
     return jail < share_.size() && share_[jail] != Share::nothing;
 }
 
-std::optional<JailIndex> Fleet::target_of(const std::string& jail) const {
-    if (auto own = parts_.engine.find_jail(jail)) return own;
-    return parts_.engine.find_jail(fleet_jail);
-}
-
 // ---- what the engine decided
 
+bool Fleet::is_told(const Ban& ban) const {
+    return ban.state != BanState::simulated && shares(ban.key.jail);
+}
+
+Fleet::Key Fleet::say(const Ban& ban, Instant now) {
+    Key key{parts_.engine.rules(ban.key.jail).name, ban.key.prefix};
+    member_.decided(
+        key,
+        {ban.from, ban.until, ban.offence, ban.hits, ban.story ? ban.story->reason : std::string()},
+        now);
+    return key;
+}
+
 void Fleet::on_event(const Event& event) {
-    auto said = [&](const Ban& ban) {
-        if (ban.decider != Decider::here || ban.state == BanState::simulated ||
-            !shares(ban.key.jail))
-            return;
-        Key key{parts_.engine.rules(ban.key.jail).name, ban.key.prefix};
-        member_.decided(key,
-                        {ban.from, ban.until, ban.offence, ban.hits,
-                         ban.story ? ban.story->reason : std::string()},
-                        now());
-        to_refresh_.push_back(std::move(key));
+    auto on_ban = [&](const Ban& ban) {
+        if (ban.decider == Decider::here && is_told(ban)) to_refresh_.push_back(say(ban, now()));
     };
-    if (const auto* banned = std::get_if<Banned>(&event)) return said(banned->ban);
-    if (const auto* extended = std::get_if<Extended>(&event)) return said(extended->ban);
+    if (const auto* banned = std::get_if<Banned>(&event)) return on_ban(banned->ban);
+    if (const auto* extended = std::get_if<Extended>(&event)) return on_ban(extended->ban);
     const auto* ended = std::get_if<Unbanned>(&event);
     if (ended == nullptr || ended->why == Unbanned::Why::expired ||
         ended->why == Unbanned::Why::fleet || !shares(ended->ban.key.jail))
@@ -287,8 +287,9 @@ void Fleet::refresh(const Key& key, Instant now, Outcome& outcome) {
     auto fallback = parts_.engine.find_jail(fleet_jail);
     auto listed = elsewhere_.find(key.prefix);
     if (own) {
-        if (listed != elsewhere_.end() && std::erase(listed->second, key.jail) > 0 && fallback) {
-            if (listed->second.empty()) elsewhere_.erase(listed);
+        if (listed != elsewhere_.end() && fallback &&
+            std::ranges::find(listed->second, key.jail) != listed->second.end()) {
+            forget(key);
             refresh_at(*fallback, key.prefix, now, outcome);
         }
         refresh_at(*own, key.prefix, now, outcome);
@@ -298,6 +299,11 @@ void Fleet::refresh(const Key& key, Instant now, Outcome& outcome) {
     auto& names = elsewhere_[key.prefix];
     if (std::ranges::find(names, key.jail) == names.end()) names.push_back(key.jail);
     refresh_at(*fallback, key.prefix, now, outcome);
+}
+
+// This node's hits, or its people, are among those who made it.
+bool Fleet::is_own(const FleetBan& ban) const {
+    return std::ranges::find(ban.makers, member_.node()) != ban.makers.end();
 }
 
 std::optional<Fleet::Told> Fleet::told_of(const BanKey& ban, Instant now) const {
@@ -340,8 +346,7 @@ void Fleet::refresh_at(JailIndex jail, const Prefix& prefix, Instant now, Outcom
     Engine& engine = parts_.engine;
     BanKey key{jail, prefix};
     auto told = told_of(key, now);
-    bool own =
-        told && std::ranges::find(told->ban.makers, member_.node()) != told->ban.makers.end();
+    bool own = told && is_own(told->ban);
     if (told && !shares(jail)) {
         ++counts_.not_shared;
         return;
@@ -408,7 +413,6 @@ void Fleet::on(const FleetMessage& message, Instant now) {
     if (message.subject.starts_with("hit.")) {
         if (!membership_.access.counts() || message.ticket == 0) return;
         counter_.hear(message);
-        last_hits_ = message.stored;
         return;
     }
     if (!message.subject.starts_with("ban.")) return;
@@ -444,7 +448,7 @@ void Fleet::on(const FleetPublished& published, Instant) {
 void Fleet::on(const FleetRefused& refused, Instant now) {
     if (refused.id == 0) return;
     publishing_ -= std::min<std::size_t>(publishing_, 1);
-    if ((refused.id & hit_message) == 0) return member_.refused(refused.id, now);
+    if ((refused.id & hit_message) == 0) return member_.refused(refused.id);
     // Not at once: it would be refused again.
     next_hits_ = now + FleetMember::pause;
     if (auto out = outbox_.find(refused.id & ~hit_message); out != outbox_.end())
@@ -480,9 +484,7 @@ void Fleet::lift_servers(Instant now) {
     for (const Address& server : servers_)
         for (const Ban* ban : parts_.engine.bans_over(make_prefix(server, server.bits()))) {
             auto told = told_of(ban->key, now);
-            if (told &&
-                std::ranges::find(told->ban.makers, member_.node()) == told->ban.makers.end())
-                parts_.engine.drop(BanKey(ban->key), now, outcome);
+            if (told && !is_own(told->ban)) parts_.engine.drop(BanKey(ban->key), now, outcome);
         }
     parts_.pipeline.put(outcome, now);
 }
@@ -562,6 +564,14 @@ void Fleet::on_node(const FleetMessage& message, Instant now) {
     nodes_[*name] = std::move(node);
 }
 
+// Nobody has a word on it any more.
+void Fleet::forget(const Key& key) {
+    auto listed = elsewhere_.find(key.prefix);
+    if (listed == elsewhere_.end()) return;
+    std::erase(listed->second, key.jail);
+    if (listed->second.empty()) elsewhere_.erase(listed);
+}
+
 // Bans from before there was a fleet, or before their jail shared them.
 void Fleet::say_unsaid(Instant now) {
     const BanTable& bans = parts_.engine.bans();
@@ -571,13 +581,9 @@ void Fleet::say_unsaid(Instant now) {
             return;
         }
         const Ban* ban = bans.at((*unsaid_slot_)++);
-        if (ban == nullptr || ban->state == BanState::simulated || !shares(ban->key.jail)) continue;
+        if (ban == nullptr || !is_told(*ban) || elsewhere_.contains(ban->key.prefix)) continue;
         Key key{parts_.engine.rules(ban->key.jail).name, ban->key.prefix};
-        if (!member_.words().words(key).empty() || elsewhere_.contains(key.prefix)) continue;
-        member_.decided(key,
-                        {ban->from, ban->until, ban->offence, ban->hits,
-                         ban->story ? ban->story->reason : std::string()},
-                        now);
+        if (member_.words().words(key).empty()) say(*ban, now);
     }
     parts_.loop.again();
 }
@@ -680,7 +686,7 @@ void Fleet::on_turn(Instant now) {
         say_counted(now);
     }
     if (now >= next_look_) {
-        member_.on_time(now);
+        for (const Key& key : member_.on_time(now)) forget(key);
         next_look_ = now + FleetMember::pause;
     }
     if (state_.connected && now >= next_heartbeat_) {
@@ -689,6 +695,8 @@ void Fleet::on_turn(Instant now) {
         to_send_.push_back(FleetPublish{0, node_subject(member_.node()), own_words(now)});
     }
     write_packets(now);
+    // The kernel hears of it with the next turn.
+    if (!outcome.events.empty()) parts_.loop.again();
     parts_.pipeline.put(outcome, now);
 }
 

@@ -126,7 +126,10 @@ class Fleet {
     using Key = FleetMember::Key;
 
     bool shares(JailIndex jail) const;
-    std::optional<JailIndex> target_of(const std::string& jail) const;
+    bool is_told(const Ban& ban) const;
+    bool is_own(const FleetBan& ban) const;
+    Key say(const Ban& ban, Instant now);
+    void forget(const Key& key);
     void refresh(const Key& key, Instant now, Outcome& outcome);
     std::uint32_t most_offences(JailIndex jail) const;
     void say_unsaid(Instant now);
@@ -197,7 +200,6 @@ class Fleet {
     std::size_t remap_bucket_ = 0;
     std::optional<std::uint32_t> unsaid_slot_;  // of the engine's bans: where `say_unsaid` goes on
     Instant next_heartbeat_, next_look_, next_hits_;
-    Instant last_hits_;  // when the server had the last ones that were heard
     std::map<FleetMember::Refusal, Instant> said_;
     Counts counts_;
 };

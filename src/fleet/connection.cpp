@@ -644,8 +644,7 @@ class FleetConnection::Work {
     void send_waiting() {
         std::deque<FleetPublish> later;
         for (FleetPublish& message : waiting_) {
-            bool last_only =
-                !message.subject.starts_with("hit.") && !message.subject.starts_with("login.");
+            bool last_only = !message.subject.starts_with("hit.");
             if (last_only && !busy_.insert(message.subject).second) {
                 later.push_back(std::move(message));
                 continue;

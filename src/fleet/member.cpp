@@ -57,17 +57,22 @@ FleetMember::FleetMember(std::string node, std::vector<std::string> counting, Fl
 
 // ---- what this node says
 
-void FleetMember::decided(const Key& key, const Decision& decision, Instant now) {
+BanWord FleetMember::word_of(BanWord::Kind kind, const Decision& decision,
+                             std::vector<std::string> makers, Instant now) {
     BanWord word;
-    word.kind = BanWord::Kind::decided;
+    word.kind = kind;
     word.stamp = clock_.next(now);
     word.from = decision.from;
     word.until = decision.until;
     word.offence = decision.offence;
     word.hits = decision.hits;
-    word.makers = {node_};
+    word.makers = std::move(makers);
     word.reason = printable(decision.reason.substr(0, longest_word_reason));
-    say({key, node_, false}, std::move(word), true);
+    return word;
+}
+
+void FleetMember::decided(const Key& key, const Decision& decision, Instant now) {
+    say({key, node_, false}, word_of(BanWord::Kind::decided, decision, {node_}, now), true);
 }
 
 void FleetMember::lifted(const Key& key, Instant now) {
@@ -86,15 +91,7 @@ void FleetMember::lifted(const Key& key, Instant now) {
 std::optional<FleetMember::Refusal> FleetMember::counted(const Key& key, const Decision& decision,
                                                          std::vector<std::string> makers,
                                                          Instant now) {
-    BanWord word;
-    word.kind = BanWord::Kind::counted;
-    word.stamp = clock_.next(now);
-    word.from = decision.from;
-    word.until = decision.until;
-    word.offence = decision.offence;
-    word.hits = decision.hits;
-    word.makers = std::move(makers);
-    word.reason = printable(decision.reason.substr(0, longest_word_reason));
+    BanWord word = word_of(BanWord::Kind::counted, decision, std::move(makers), now);
     WordKey which{key, node_, true};
     // A withdrawal bans nobody. Of its own hits alone a node judges as of any jail of its own.
     bool others = word.until > word.from && word.makers != std::vector{node_};
@@ -163,7 +160,7 @@ void FleetMember::published(std::uint64_t id) {
     change(under.word);
 }
 
-void FleetMember::refused(std::uint64_t id, Instant) {
+void FleetMember::refused(std::uint64_t id) {
     auto found = under_way_.find(id);
     if (found == under_way_.end()) return;
     later_.push_back(std::move(found->second.word));
@@ -187,9 +184,11 @@ void FleetMember::on_progress(const FleetProgress& progress) {
         if (own.kept == its && own.stored) queue(which);
 }
 
-void FleetMember::on_time(Instant now) {
+std::vector<FleetMember::Key> FleetMember::on_time(Instant now) {
     for (WordKey& which : std::exchange(later_, {})) unsaid_.push_back(std::move(which));
-    for (auto& [key, words] : words_.forget(now - remembered, forgotten_a_time))
+    std::vector<Key> forgotten;
+    for (auto& [key, words] : words_.forget(now - remembered, forgotten_a_time)) {
+        forgotten.push_back(key);
         for (const BanWord& word : words) {
             WordKey which{key, word.stamp.node, word.is_counted()};
             count_live(word, -1);
@@ -198,6 +197,8 @@ void FleetMember::on_time(Instant now) {
             if (own != own_.end() && !own->second.queued) own_.erase(own);
             gone_.insert(std::move(which));
         }
+    }
+    return forgotten;
 }
 
 // ---- what others say
@@ -234,6 +235,7 @@ std::optional<FleetMember::Refusal> FleetMember::within_limits(const WordKey& wh
     bool known = find(which) != nullptr;
     std::int64_t minute = at.us / 60'000'000;
     for (const std::string& maker : word.makers) {
+        if (nodes_.size() >= most_nodes && !nodes_.contains(maker)) return Refusal::no_room;
         Node& node = nodes_[maker];
         auto counted = node.minutes.find(minute);
         if (counted != node.minutes.end() && counted->second >= trust_.rate)

@@ -75,14 +75,15 @@ class FleetMember {
     std::optional<FleetPublish> next_publication();
     void published(std::uint64_t id);
     // It is published again after a pause.
-    void refused(std::uint64_t id, Instant now);
+    void refused(std::uint64_t id);
     // All that was under way went with the process that had it.
     void begin_anew();
     // A stream that was made anew, or of which this node gets all again, may lack its words.
     void on_progress(const FleetProgress& progress);
-    // Some of what is to be done every now and then. To be called every `pause`.
+    // Some of what is to be done every now and then. To be called every `pause`. Gives what nobody
+    // has a word on any more.
     static constexpr Duration pause = std::chrono::seconds(10);
-    void on_time(Instant now);
+    std::vector<Key> on_time(Instant now);
 
     // Words that are not stored by the server.
     std::size_t unpublished() const { return unsaid_.size() + under_way_.size() + later_.size(); }
@@ -125,6 +126,7 @@ class FleetMember {
         std::size_t live = 0;
     };
     static constexpr std::size_t most_minutes = 256;
+    static constexpr std::size_t most_nodes = 4096;  // that are told apart as makers of bans
     static constexpr std::size_t forgotten_a_time = 20'000;
     // Words that others have overwritten are said again, so many in a `pause`.
     static constexpr std::size_t most_again = 10'000;
@@ -134,6 +136,8 @@ class FleetMember {
     const BanWord* find(const WordKey& word) const {
         return words_.word_of(word.key, word.node, word.counted);
     }
+    BanWord word_of(BanWord::Kind kind, const Decision& decision, std::vector<std::string> makers,
+                    Instant now);
     void say(const WordKey& which, BanWord word, bool to_others);
     void queue(const WordKey& which);
     void take_own(const WordKey& which, BanWord word, const BanSubject& subject);

@@ -59,9 +59,8 @@ Rights rights_of_node(const FleetNode& node) {
     Rights rights;
     for (const char* kept : {"h", "d", "w", "m", "f"})
         rights.publish.push_back(fmt::format("ban.{}.{}.*.*", kept, token));
-    for (const char* kind : {"hit", "login", "node"})
+    for (const char* kind : {"hit", "node"})
         rights.publish.push_back(fmt::format("{}.{}", kind, token));
-    rights.publish.push_back(fmt::format("rule.{}.*", token));
     for (const FleetStream& stream : fleet_streams) {
         if (stream.for_counting && !node.counts) continue;
         rights.publish.push_back(

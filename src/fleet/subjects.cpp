@@ -89,10 +89,6 @@ std::optional<BanSubject> parse_ban_subject(std::string_view subject) {
 }
 
 std::string hit_subject(std::string_view node) { return "hit." + to_token(node); }
-std::string login_subject(std::string_view node) { return "login." + to_token(node); }
-std::string rule_subject(std::string_view node, std::string_view hash) {
-    return "rule." + to_token(node) + "." + to_token(hash);
-}
 std::string node_subject(std::string_view node) { return "node." + to_token(node); }
 
 std::optional<std::string> node_of_subject(std::string_view subject) {
@@ -102,10 +98,7 @@ std::optional<std::string> node_of_subject(std::string_view subject) {
         if (!ban) return {};
         return ban->node;
     }
-    bool is_rule = tokens[0] == "rule" && tokens.size() == 3;
-    bool is_other =
-        (tokens[0] == "hit" || tokens[0] == "login" || tokens[0] == "node") && tokens.size() == 2;
-    if (!is_rule && !is_other) return {};
+    if ((tokens[0] != "hit" && tokens[0] != "node") || tokens.size() != 2) return {};
     return from_token(tokens[1]);
 }
 

@@ -3,7 +3,7 @@
 // subject of his message, because that is what the server checks: each node publishes its own
 // subjects only.
 //
-//   ban.CLASS.NODE.JAIL.PREFIX   hit.NODE   login.NODE   rule.NODE.HASH   node.NODE
+//   ban.CLASS.NODE.JAIL.PREFIX   ban.CLASS.NODE.+JAIL.PREFIX (counted)   hit.NODE   node.NODE
 //
 // A token's letters, digits, `-` and `_` stay; each other byte is `=` and two hexadecimal digits.
 #pragma once
@@ -38,8 +38,6 @@ struct BanSubject {
 std::string to_subject(const BanSubject& subject);
 std::optional<BanSubject> parse_ban_subject(std::string_view subject);
 std::string hit_subject(std::string_view node);
-std::string login_subject(std::string_view node);
-std::string rule_subject(std::string_view node, std::string_view hash);
 std::string node_subject(std::string_view node);
 
 // Who a message says that it is of; nothing if its subject is none of the above.
@@ -61,12 +59,10 @@ inline constexpr std::array fleet_streams{
     FleetStream{"BANS_M", "ban.m.>", 70 * 24 * hours, 512 * mebibytes, true, false},
     FleetStream{"BANS_F", "ban.f.>", 0, 512 * mebibytes, true, false},
     FleetStream{"NODES", "node.>", 0, 64 * mebibytes, true, false},
-    FleetStream{"RULES", "rule.>", 0, 64 * mebibytes, true, true},
-    FleetStream{"HITS", "hit.>", 24 * hours, 2048 * mebibytes, false, true},
-    FleetStream{"LOGINS", "login.>", 24 * hours, 1024 * mebibytes, false, true}};
-// That the server must have for all of them.
-// A stream that is there needs its room once more to be asked for again (nats-server 2.9).
-inline constexpr std::int64_t fleet_storage = 8192 * mebibytes;
+    FleetStream{"HITS", "hit.>", 24 * hours, 2048 * mebibytes, false, true}};
+// That the server must have for all of them, and once more for one that is asked for again though
+// it is there (nats-server 2.9).
+inline constexpr std::int64_t fleet_storage = 7168 * mebibytes;
 
 // Of a message.
 inline constexpr std::size_t largest_fleet_payload = 64 << 10;

@@ -78,7 +78,7 @@ class FleetPeer {
     explicit FleetPeer(const FleetAccess& access, bool settles = true)
         : settles_(settles),
           readers_(access.node == fleet_operator ? 0
-                   : access.counts()             ? 9
+                   : access.counts()             ? 7
                                                  : 6),
           connection(access) {
         all().push_back(this);

@@ -147,6 +147,15 @@ TEST_CASE("what is not stored yet is said again after a kill, and what another o
     CHECK(repeated->payload == said->payload);
 }
 
+TEST_CASE("what is over is forgotten, and told") {
+    FleetMember mx2 = member("mx2");
+    Key key = key_of("198.51.100.7");
+    mx2.hear(message("mx1", "198.51.100.7", word_of("mx1", 0, 0, 600), 1), at(1));
+    CHECK(mx2.on_time(at(600)).empty());
+    CHECK(mx2.on_time(at(600) + std::chrono::hours(1)) == std::vector{key});
+    CHECK(mx2.words().size() == 0);
+}
+
 TEST_CASE(
     "a stream that was made anew gets all words again, also if the node is killed meanwhile") {
     FleetMember mx1 = member("mx1");

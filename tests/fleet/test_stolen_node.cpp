@@ -158,7 +158,7 @@ TEST_CASE("a stolen node is refused what is not its own") {
     // Another's words.
     for (const std::string& subject :
          {ban("gate", "203.0.113.1/32"), ban("operator", "203.0.113.1/32"), hit_subject("mx2"),
-          login_subject("mx2"), node_subject("mx2"), rule_subject("mx2", "abc"),
+          std::string("login.mx2"), node_subject("mx2"), std::string("rule.mx2.abc"),
           std::string("ban.h.mx1"), std::string("ban.x.mx1.a.b"), std::string("ban.h.mx1.a.b.c"),
           std::string("r.mx2.a.1"), std::string("_INBOX.abc"), std::string("other")})
         CHECK(thief.is_refused(subject));
