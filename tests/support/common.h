@@ -49,9 +49,15 @@ inline void write_file(const std::string& path, const std::string& text, bool ap
 inline void append_file(const std::string& path, const std::string& text) {
     write_file(path, text, true);
 }
+// What can be read of it. A file of /proc whose process ends meanwhile fails in the middle, where a
+// stream's iterators would throw.
 inline std::string read_file(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
+    std::string text;
+    char part[16384];
+    while (file.read(part, sizeof part), file.gcount() > 0)
+        text.append(part, static_cast<std::size_t>(file.gcount()));
+    return text;
 }
 
 }  // namespace bandd

@@ -10,8 +10,10 @@
 namespace bandd {
 namespace {
 
-// More than this of a group is settled as soon as it may be, not only once it is due.
+// A group of so many hits is settled before it is due, each time that an eighth of it may go:
+// settling reads the whole group, so it must not come with each hit.
 constexpr std::size_t many_hits = 256;
+constexpr std::size_t worth_settling = 8;
 
 // When one group has no room, so many that are due soon are looked at.
 constexpr std::size_t most_looks = 1000;
@@ -215,7 +217,9 @@ SharedJail::Taken SharedJail::add(const SharedHit& hit, Instant now) {
     if (hits_ >= limits_.hits && !make_room()) return Taken::no_room;
     Prefix name = group_of(hit.address);
     Group& group = groups_[name];
-    if (group.hits.size() >= many_hits) settle(name, now);
+    if (group.hits.size() >= many_hits &&
+        may_go(group, now - lateness_) * worth_settling >= group.hits.size())
+        settle(name, now);
     if (group.hits.size() >= limits_.hits_of_group) return Taken::no_room;
     auto at = std::lower_bound(group.hits.begin(), group.hits.end(), hit);
     if (at != group.hits.end() && at->order() == hit.order()) return Taken::known;
@@ -342,19 +346,21 @@ void SharedJail::erase_hits(Group& group, std::size_t count) {
     hits_ -= count;
 }
 
-// Hits before `horizon` are all there.
+// Hits before `horizon` are all there. What no ban came of is nothing once it is too old to count
+// together with what may still come.
+std::size_t SharedJail::may_go(const Group& group, Instant horizon) const {
+    Instant end = group.decided ? horizon : horizon - rules_.findtime;
+    auto at = std::ranges::lower_bound(group.hits, end, {}, &SharedHit::time);
+    return static_cast<std::size_t>(at - group.hits.begin());
+}
+
 void SharedJail::settle(const Prefix& name, Instant now) {
     Group& group = groups_.at(name);
     changed_.insert(name);
     if (group.undecided) decide(name, group);
     Instant horizon = now - lateness_;
-    auto before = [&](Instant time) {
-        auto at = std::ranges::lower_bound(group.hits, time, {}, &SharedHit::time);
-        return static_cast<std::size_t>(at - group.hits.begin());
-    };
-    // What no ban came of, and is too old to count together with what may still come, is nothing.
-    if (!group.decided) return erase_hits(group, before(horizon - rules_.findtime));
-    std::size_t settled = before(horizon);
+    std::size_t settled = may_go(group, horizon);
+    if (!group.decided) return erase_hits(group, settled);
     Decided& decided = *group.decided;
     decided.settled = settle_group(rules_, decided.settled, std::span(group.hits).first(settled),
                                    pardons_of(name), horizon);

@@ -155,6 +155,7 @@ class SharedJail {
     void decide_later(const Prefix& name, Group& group);
     bool only_lengthens(Group& group, const SharedHit& hit) const;
     void settle(const Prefix& name, Instant now);
+    std::size_t may_go(const Group& group, Instant horizon) const;
     void erase_hits(Group& group, std::size_t count);
     void plan(const Prefix& name, Group& group);
     bool make_room();
