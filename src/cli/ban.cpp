@@ -102,7 +102,8 @@ int ban_many(const CommonOptions& common, const Options& options, const Bulk& bu
         print_json(*done);
     else
         print_sums(*done);
-    return refuse_bad(*refused) != exit_done || *pending > 0 ? exit_said_no : exit_done;
+    int saved = say_unsaved(*done);
+    return refuse_bad(*refused) != exit_done || *pending > 0 ? exit_said_no : saved;
 }
 
 int ban(const CommonOptions& common, const Options& options) {

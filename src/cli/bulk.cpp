@@ -238,6 +238,7 @@ void add_up(Json& sums, const Json& result) {
     for (const auto& [name, value] : result.items())
         if (value.is_number() && name != "done" && name != "room")
             sums[name] = sums.value(name, std::uint64_t{0}) + value.get<std::uint64_t>();
+    if (result.contains("unsaved")) sums["unsaved"] = result["unsaved"];
 }
 
 }  // namespace
@@ -290,6 +291,7 @@ std::expected<Json, int> send_slices(
     for (std::size_t done = 0; done < count;) {
         Json arguments = for_all;
         arguments["orders"] = slice_of(done, count, most, order_at);
+        arguments["more"] = done + arguments["orders"].size() < count;
         auto result = ask(begun->client, command, arguments);
         if (!result) return std::unexpected(result.error());
         std::size_t taken = result->value("done", std::size_t{0});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/call.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "cli/output.h"
@@ -86,7 +87,17 @@ std::expected<Json, int> ask(ControlClient& client, const std::string& command,
     if (!reply->value("ok", false))
         return fail_with(error_from_json(reply->value("error", Json::object())),
                          reply->value("exit", static_cast<int>(exit_said_no)));
-    return reply->value("result", Json::object());
+    Json result = reply->value("result", Json::object());
+    if (auto unsaved = reply->find("unsaved"); unsaved != reply->end() && result.is_object())
+        result["unsaved"] = *unsaved;
+    return result;
+}
+
+int say_unsaved(const Json& result) {
+    auto unsaved = result.is_object() ? result.find("unsaved") : result.end();
+    if (unsaved == result.end()) return exit_done;
+    print_error(error_from_json(*unsaved));
+    return exit_said_no;
 }
 
 bool is_running(const CommonOptions& common) {
@@ -126,9 +137,12 @@ int call(const CommonOptions& common, const std::string& command, const Json& ar
          const Print& print) {
     auto answered = begin_call(common, command, arguments);
     if (!answered) return answered.error();
-    if (!common.json) return print(answered->result);
-    print_json(answered->result);
-    return exit_done;
+    int code = exit_done;
+    if (common.json)
+        print_json(answered->result);
+    else
+        code = print(answered->result);
+    return std::max(code, say_unsaved(answered->result));
 }
 
 bool is_prefix(const std::string& text) {

@@ -34,6 +34,9 @@ struct Call {
 std::expected<Call, int> begin_call(const CommonOptions& common, const std::string& command,
                                     const Json& arguments);
 
+// exit_done; or it is said that what was ordered is not saved, and the exit code says so.
+int say_unsaved(const Json& result);
+
 // Whether a daemon runs on this configuration, or at the socket that was named.
 bool is_running(const CommonOptions& common);
 

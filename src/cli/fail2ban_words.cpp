@@ -237,7 +237,7 @@ int many(const CommonOptions& common, const std::string& jail, const char* comma
     if (!sums) return sums.error();
     if (refuse_bad(refused) != exit_done) return exit_said_no;
     fmt::print("{}\n", sums->value(count, std::size_t{0}));
-    return exit_done;
+    return say_unsaved(*sums);
 }
 
 // Those of `ips` that the jail does not ban.
@@ -282,13 +282,14 @@ int set(const CommonOptions& common, Words words) {
             if (!is_prefix(ip)) return exit_usage;
             auto done = begin_call(common, command, {{"ip", ip}, {"jail", jail}});
             if (!done) return done.error();
+            if (int saved = say_unsaved(done->result); saved != exit_done) return saved;
         }
         return get_ignored(common, jail);
     }
     auto done = begin_call(common, "set", {{"jail", jail}, {"key", key}, {"value", values[0]}});
     if (!done) return done.error();
     std::array question{jail, key};
-    return get(common, question);
+    return std::max(get(common, question), say_unsaved(done->result));
 }
 
 int unban(const CommonOptions& common, Words words) {
@@ -308,7 +309,7 @@ int lift(const CommonOptions& common, const std::string& jail) {
     std::vector<Error> refused;
     auto sums =
         send_orders(common, "unban many", read_bulk(ips, now()).orders, {{"jail", jail}}, refused);
-    return sums ? exit_done : sums.error();
+    return sums ? say_unsaved(*sums) : sums.error();
 }
 
 // fail2ban reloads or restarts one jail, bandd loads all that changed; both answer OK. What a jail
@@ -342,8 +343,9 @@ int reload(const CommonOptions& common, Words words) {
         if (is_there && lifts)
             if (int lifted = lift(common, jail); lifted != exit_done) return lifted;
     } else if (lifts) {
-        if (auto flushed = begin_call(common, "flush", Json::object()); !flushed)
-            return flushed.error();
+        auto flushed = begin_call(common, "flush", Json::object());
+        if (!flushed) return flushed.error();
+        if (int saved = say_unsaved(flushed->result); saved != exit_done) return saved;
     }
     fmt::print("OK\n");
     return exit_done;

@@ -264,6 +264,7 @@ Json to_json(const Json& sums, const Shares& shares, const FormerBans& bans) {
     Json json{{"homeless", shares.homeless}, {"unusable", Json::array()}};
     json[led_to] = sums.value(led_to, std::size_t{0});
     for (const char* key : heritages) json[key] = sums.value(key, std::size_t{0});
+    if (sums.contains("unsaved")) json["unsaved"] = sums["unsaved"];
     for (const fail2ban::Unusable& row : bans.unusable)
         json["unusable"].push_back(
             {{"why", row.why}, {"rows", row.count}, {"example", printable(row.example)}});
@@ -300,7 +301,8 @@ int import_bans(const CommonOptions& common, const BansImport& options) {
         print_json(to_json(*sums, shares, *bans));
     else
         all = print_taken(*sums, shares, *bans);
-    return all ? exit_done : exit_said_no;
+    int saved = say_unsaved(*sums);
+    return all ? saved : exit_said_no;
 }
 
 }  // namespace bandd

@@ -63,7 +63,8 @@ int unban_many(const CommonOptions& common, const Options& options, const Bulk& 
         print_wrapped("{} not banned\n",
                       std::to_string(not_banned) + (not_banned == 1 ? " was" : " were"));
     refuse_bad(refused);
-    return refused.empty() && not_banned == 0 ? exit_done : exit_said_no;
+    int saved = say_unsaved(*done);
+    return refused.empty() && not_banned == 0 ? saved : exit_said_no;
 }
 
 int unban(const CommonOptions& common, const Options& options) {

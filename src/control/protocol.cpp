@@ -74,6 +74,14 @@ std::string dump(const Json& json) {
 
 std::string to_line_of_json(const Json& json) { return dump(json) + "\n"; }
 
+void add_unsaved(std::string& line, const Error& why) {
+    Error error{"this holds, but is not saved",
+                to_line(why),
+                "a restart of bandd would forget it: mend that, and order it again",
+                {}};
+    line.insert(line.rfind('}'), ",\"unsaved\":" + dump(error_to_json(error)));
+}
+
 ListAnswer::ListAnswer(std::string_view name)
     : text_("{\"v\":" + std::to_string(protocol_version) + ",\"ok\":true,\"result\":{" +
             dump(Json(name)) + ":[") {}

@@ -54,6 +54,9 @@ class ListAnswer {
     std::size_t rows_ = 0;
 };
 
+// To a line that tells of success: what was ordered holds, but is not on disk.
+void add_unsaved(std::string& line, const Error& why);
+
 // To one request, later.
 class Reply {
   public:

@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 
 #include "core/decide/engine.h"
@@ -156,7 +157,7 @@ void Checkpointer::complete(Instant now) {
     dirty_ = soon_ = false;
     checkpoint.must_last = std::exchange(must_last_, false);
     last_ = now;
-    std::ranges::move(std::exchange(to_be_written_, {}), std::back_inserter(being_written_));
+    for (Waiting& one : waiting_) one.taken = true;
     if (Fleet* fleet = parts_.fleet; fleet != nullptr)
         settle_fleet_ = [this, ticket = fleet->ticket()] {
             parts_.fleet->settle(ticket, bandd::now());
@@ -179,9 +180,35 @@ void Checkpointer::hand_over(Instant now, std::function<void()> then) {
         then();
 }
 
-void Checkpointer::when_written(std::function<void()> then) {
-    to_be_written_.push_back(std::move(then));
+void Checkpointer::when_written(Instant now, Written then) {
+    waiting_.push_back({now + longest_wait, std::move(then)});
     write_for_good();
+}
+
+// What they call may ask for more.
+void Checkpointer::tell(const std::function<bool(const Waiting&)>& ready,
+                        const std::optional<Error>& why_not) {
+    std::vector<Waiting> asked = std::exchange(waiting_, {});
+    auto is_told = std::ranges::stable_partition(asked, std::not_fn(ready));
+    std::move(asked.begin(), is_told.begin(), std::back_inserter(waiting_));
+    for (const Waiting& one : is_told) one.then(why_not);
+}
+
+void Checkpointer::answer_late(Instant now) {
+    if (waiting_.empty()) return;
+    auto why_not = error_;
+    if (why_not) tell([](const Waiting& one) { return !one.taken; }, why_not);
+    auto over = [&](const Waiting& one) { return one.until <= now; };
+    if (std::ranges::any_of(waiting_, over))
+        tell(over, Error{"state \"" + parts_.config.state + "\"",
+                         "is not written yet",
+                         "the disk is slow, or much is written: see bandctl status",
+                         {}});
+}
+
+std::optional<Instant> Checkpointer::next_answer() const {
+    if (waiting_.empty()) return {};
+    return std::ranges::min(waiting_, {}, &Waiting::until).until;
 }
 
 void Checkpointer::settle_fleet() {
@@ -189,7 +216,7 @@ void Checkpointer::settle_fleet() {
 }
 
 void Checkpointer::tell_written() {
-    for (const auto& then : std::exchange(being_written_, {})) then();
+    tell([](const Waiting& one) { return one.taken; }, error_);
 }
 
 void Checkpointer::finish(Instant now) {
@@ -200,7 +227,7 @@ void Checkpointer::finish(Instant now) {
         while (taking_) take_slice(now);
         store_->wait();
     }
-    if (auto error = store_->take_result()) parts_.log.put(Severity::error, to_line(*error));
+    if ((error_ = store_->take_result())) parts_.log.put(Severity::error, to_line(*error_));
     tell_written();
 }
 

@@ -38,6 +38,8 @@ class Checkpointer {
     // turn, and if they were many, what they took is given back to the system.
     static constexpr std::size_t details_a_turn = 512;
     static constexpr std::size_t worth_giving_back = 10'000;
+    // Whoever waits for what he ordered to be on disk waits no longer than this.
+    static constexpr Duration longest_wait = std::chrono::seconds(5);
 
     // What it reads the state from, and writes it to at a start. All of it outlives it.
     struct Parts {
@@ -73,8 +75,13 @@ class Checkpointer {
     // Calls `then` once all that happened until now is handed to the store: at once, unless that is
     // much, or a write is under way.
     void hand_over(Instant now, std::function<void()> then);
-    // Calls `then` once all that happened until now is on disk, or cannot be written there.
-    void when_written(std::function<void()> then);
+    // Calls `then`, on a later turn, once all that happened until now is on disk; with an error if
+    // it could not be written there by now.
+    using Written = std::function<void(const std::optional<Error>& why_not)>;
+    void when_written(Instant now, Written then);
+    // Tells those who wait that it takes too long, or fails. Each turn, and at `next_answer`.
+    void answer_late(Instant now);
+    std::optional<Instant> next_answer() const;
     // Between two turns. Takes a slice of what is to be written.
     void on_turn(Instant now);
     std::optional<Instant> next_deadline(Instant now) const;
@@ -99,6 +106,10 @@ class Checkpointer {
     bool waits_for_store() const;
     void on_stored();
     void settle_fleet();
+    // Those for whom `ready` is true.
+    struct Waiting;
+    void tell(const std::function<bool(const Waiting&)>& ready,
+              const std::optional<Error>& why_not);
     void tell_written();
     void forget_details();
 
@@ -119,8 +130,12 @@ class Checkpointer {
     std::size_t freed_ = 0;               // bans that take less memory since it was given back
     bool many_freed_ = false;             // when it was given back last, they were many
     std::vector<std::function<void()>> handed_over_;
-    // Those that wait for the next checkpoint, and for the one that is being written.
-    std::vector<std::function<void()>> to_be_written_, being_written_;
+    struct Waiting {
+        Instant until;
+        Written then;
+        bool taken = false;  // by the checkpoint that is being written, not by the next one
+    };
+    std::vector<Waiting> waiting_;  // the first to ask first
     // What the fleet's server need not send again: once the checkpoint that is being written is.
     std::function<void()> settle_fleet_;
     bool dirty_ = false;  // something happened since the last checkpoint

@@ -11,6 +11,7 @@
 #include "daemon/checkpointer.h"
 #include "daemon/overrides.h"
 #include "daemon/status.h"
+#include "os/clock.h"
 
 namespace bandd {
 namespace {
@@ -75,6 +76,22 @@ const std::array daemon_commands{
     CommandRow{"reload", reload},
 };
 
+bool is_set(const Json& arguments, const char* name) {
+    return arguments.value(name, Json(false)) == true;
+}
+
+// An order holds from the answer on, whatever happens to this machine; or the answer says that it
+// does not.
+Reply when_saved(Checkpointer& checkpointer, const Reply& reply) {
+    return Reply([&checkpointer, reply](std::string line) {
+        checkpointer.when_written(
+            now(), [reply, line = std::move(line)](const std::optional<Error>& why_not) mutable {
+                if (why_not) add_unsaved(line, *why_not);
+                reply.line(std::move(line));
+            });
+    });
+}
+
 }  // namespace
 
 Commands::Commands(CommandParts parts)
@@ -87,8 +104,14 @@ std::optional<Json> Commands::run(const std::string& name, const Json& arguments
     for (std::span<const CommandRow> table : tables_) {
         auto row = std::ranges::find(table, name, &CommandRow::name);
         if (row == table.end()) continue;
-        if (row->writes) parts_.checkpointer.write_for_good();
-        return row->run(parts_, arguments, reply);
+        if (!row->orders || is_set(arguments, "check")) return row->run(parts_, arguments, reply);
+        parts_.checkpointer.write_for_good();
+        if (is_set(arguments, "more")) return row->run(parts_, arguments, reply);
+        Reply once_saved = when_saved(parts_.checkpointer, reply);
+        auto answer = row->run(parts_, arguments, once_saved);
+        if (!answer || !answer->value("ok", false)) return answer;
+        once_saved(*answer);
+        return {};
     }
     return failure({"command \"" + name + "\"", "there is no such command", "see bandctl help", {}},
                    exit_usage);

@@ -57,8 +57,10 @@ struct CommandRow {
     std::function<std::optional<Json>(CommandParts& parts, const Json& arguments,
                                       const Reply& reply)>
         run;
-    // What a person orders is in no log to be read again: it is written with the next turn.
-    bool writes = false;
+    // What a person orders is in no log to be read again: it is written with the next turn, and
+    // answered then. With "check" nothing is ordered; with "more" the next request goes on, and
+    // its answer holds for this one.
+    bool orders = false;
 };
 
 class Commands {

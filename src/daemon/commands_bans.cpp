@@ -376,7 +376,6 @@ Json ban_many(CommandParts& parts, const Json& arguments, const Reply&) {
         ++(there ? renewed : made);
         return {};
     });
-    if (!only_check) parts.checkpointer.write_for_good();
     parts.pipeline.put(outcome, at);
     result["banned"] = made;
     result["renewed"] = renewed;
@@ -533,7 +532,7 @@ std::span<const CommandRow> ban_commands() {
         CommandRow{"bans", bans},
         CommandRow{"ban", ban, true},
         CommandRow{"unban", unban, true},
-        CommandRow{"ban many", ban_many},
+        CommandRow{"ban many", ban_many, true},
         CommandRow{"unban many", unban_many, true},
         CommandRow{"flush", flush, true},
     };

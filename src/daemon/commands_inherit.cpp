@@ -71,7 +71,6 @@ Json inherit_many(CommandParts& parts, const Json& arguments, const Reply&) {
         std::ranges::move(of_one.questions, std::back_inserter(outcome.questions));
         return {};
     });
-    parts.checkpointer.write_for_good();
     parts.pipeline.put(outcome, at);
     result[led_to] = led;
     for (std::size_t i = 0; i < counts.size(); ++i) result[heritages[i]] = counts[i];
@@ -81,7 +80,7 @@ Json inherit_many(CommandParts& parts, const Json& arguments, const Reply&) {
 }  // namespace
 
 std::span<const CommandRow> inherit_commands() {
-    static const std::array table{CommandRow{"inherit many", inherit_many}};
+    static const std::array table{CommandRow{"inherit many", inherit_many, true}};
     return table;
 }
 

@@ -173,9 +173,10 @@ Result<> Daemon::make_parts() {
                            [this](const Report& report) { announcer_->tell(report); },
                            [this](const Lines& lines) {
                                auto news = health_->clock_news(lines, now());
-                               checkpointer_->when_written([this, news = std::move(news)] {
-                                   if (news) log_.put(news->severity, news->text);
-                               });
+                               checkpointer_->when_written(
+                                   now(), [this, news = std::move(news)](const auto&) {
+                                       if (news) log_.put(news->severity, news->text);
+                                   });
                            },
                            [this](const Lines& lines, std::uint64_t count) {
                                health_->count_old(lines, count, now());
@@ -600,6 +601,7 @@ void Daemon::set_deadline(Instant at) {
         consider(overrides_->next_deadline());
         if (fleet_) consider(fleet_->next_deadline());
     }
+    consider(checkpointer_->next_answer());
     consider(dispatch_->next_deadline());
     consider(opened_.sources->next_deadline());
     consider(opened_.endpoints->next_deadline());
@@ -646,6 +648,7 @@ void Daemon::turn(Instant at) {
         if (fleet_) fleet_->on_turn(at);
         checkpointer_->on_turn(at);
     }
+    checkpointer_->answer_late(at);
     health_->say_changes();
     say_blind_filters(log_, config(), *engine_, *pipeline_);
     set_deadline(at);

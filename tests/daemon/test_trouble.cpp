@@ -187,6 +187,50 @@ TEST_CASE_METHOD(AppSetup,
 }
 
 TEST_CASE_METHOD(AppSetup,
+                 "an order that cannot be saved holds, and whoever orders is told that it is not") {
+    std::string small = dir / "small";
+    must("mkdir " + small + "; mount -t tmpfs -o size=800k tmpfs " + small);
+    write_file(dir / "bandd.yaml",
+               "state: small/state/db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\njails:\n"
+               "  app: {logpath: app.log, maxretry: 1}\n");
+    REQUIRE(daemon.start());
+    CHECK(daemon.ctl("ban 203.0.113.9").code == 0);
+    sh("dd if=/dev/zero of=" + small + "/ballast bs=4k");
+    std::string list;
+    for (int i = 0; i < 1000; ++i)
+        list += "198.51." + std::to_string(i / 250) + "." + std::to_string(i % 250) + " 2h x\n";
+    write_file(dir / "list", list);
+    auto refused = [&](const std::string& order) {
+        INFO(order);
+        Ran ran = daemon.ctl(order);
+        INFO(ran.out);
+        CHECK(ran.code == 1);
+        return has(ran.out,
+                   "this holds, but is not saved: state \"" + small +
+                       "/state/db\": cannot write: database or disk is full; free some space");
+    };
+    CHECK(refused("ban - < " + dir / "list"));
+    for (const char* order :
+         {"ban 203.0.113.10", "ban 203.0.113.11 203.0.113.12", "unban 203.0.113.10",
+          "allow 203.0.113.20", "set app maxretry 9", "stop app", "start app", "unban --all"})
+        CHECK(refused(order));
+    CHECK(has(daemon.ctl("--json ban 203.0.113.30").out, "\"unsaved\":{"));
+    CHECK(has(daemon.ctl("bans").out, "203.0.113.30"));
+    CHECK(daemon.ctl("status").code == 0);
+    must("rm " + small + "/ballast");
+    CHECK(daemon.said("is written again"));
+    CHECK(daemon.ctl("ban 203.0.113.31").code == 0);
+    kill(daemon.pid(), SIGKILL);
+    daemon.stop(SIGKILL);
+    REQUIRE(daemon.start());
+    std::string bans = daemon.ctl("bans").out;
+    CHECK(has(bans, "203.0.113.30"));
+    CHECK(has(bans, "203.0.113.31"));
+    CHECK(daemon.stop(SIGTERM) == 0);
+    must("umount " + small);
+}
+
+TEST_CASE_METHOD(AppSetup,
                  "a state on a read-only file system at the start is an error with what to do") {
     std::string small = dir / "small";
     must("mkdir " + small + "; mount -t tmpfs tmpfs " + small);
