@@ -15,8 +15,10 @@
 #include "cli/command.h"
 #include "cli/import_bans.h"
 #include "cli/import_compare.h"
+#include "cli/import_kept.h"
 #include "cli/import_unusable.h"
 #include "cli/output.h"
+#include "cli/setup_files.h"
 #include "core/base/printable.h"
 #include "import/to_yaml.h"
 #include "os/fd.h"
@@ -82,6 +84,9 @@ Json to_json(const std::vector<Note>& notes) {
     return all;
 }
 
+// A new file, beside the one that it will be.
+constexpr std::string_view fresh_mark = ".new-";
+
 // Files that take their places together, or none of them: a full disk leaves what was there. What
 // is replaced is kept beside it, and nobody may read more than before.
 class Placement {
@@ -109,7 +114,7 @@ class Placement {
             if (in.good() || in.eof())
                 if (old == text && (before.st_mode & 07777) == mode) return {};
         }
-        one.fresh = fmt::format("{}.new-{}", one.path, ::getpid());
+        one.fresh = fmt::format("{}{}{}", one.path, fresh_mark, ::getpid());
         all_.push_back(one);
         Fd file(::open(one.fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
                        for_root));
@@ -190,15 +195,38 @@ class Placement {
 struct Written {
     std::vector<std::pair<std::string, std::string>> replaced;  // and their copies
     std::vector<std::string> remaining;  // files of jails that are none of fail2ban's
+    std::size_t left_over = 0;           // files of an import that was killed, which are removed
 };
 
+// NAME.new-PID, as `Placement` calls them.
+std::size_t remove_left_over(const fs::path& directory) {
+    std::size_t removed = 0;
+    std::error_code fault;
+    std::vector<fs::path> found;
+    for (const char* below : {"", "jails", "filters"})
+        for (const auto& entry : fs::directory_iterator(directory / below, fault))
+            found.push_back(entry.path());
+    for (const fs::path& file : found) {
+        std::string name = file.filename().string();
+        auto at = name.rfind(fresh_mark);
+        if (at == std::string::npos) continue;
+        std::string_view number = std::string_view(name).substr(at + fresh_mark.size());
+        if (number.empty() || number.find_first_not_of("0123456789") != number.npos) continue;
+        if (fs::remove(file, fault)) ++removed;
+    }
+    return removed;
+}
+
 Result<Written> write_files(const fail2ban::Imported& imported, const fs::path& directory) {
+    auto lock = lock_directory(directory.string());
+    if (!lock) return std::unexpected(lock.error());
+    std::size_t left_over = remove_left_over(directory);
     Placement placement(directory);
     for (const auto& [name, text] : imported.files)
         if (auto added = placement.add(name, text, imported.secret.contains(name)); !added)
             return std::unexpected(added.error());
     if (auto placed = placement.place(); !placed) return std::unexpected(placed.error());
-    Written written{placement.replaced(), {}};
+    Written written{placement.replaced(), {}, left_over};
     std::error_code fault;
     for (const auto& entry : fs::directory_iterator(directory / "jails", fault)) {
         std::string name = "jails/" + entry.path().filename().string();
@@ -210,6 +238,9 @@ Result<Written> write_files(const fail2ban::Imported& imported, const fs::path& 
 }
 
 void print_written(const Written& written) {
+    if (written.left_over > 0)
+        print_wrapped("{} of an import that was killed {} removed\n",
+                      count_of(written.left_over, "file"), written.left_over == 1 ? "is" : "are");
     for (const auto& [name, copy] : written.replaced)
         print_wrapped("{} was there and is replaced; the old one is {}\n", printable(name),
                       printable(copy));
@@ -230,7 +261,8 @@ int import_fail2ban(const CommonOptions& common, const Options& options) {
     if (!options.compare.empty())
         return compare_with_fail2ban(common, options.from, *definitions, options.compare);
     fail2ban::Imported imported = fail2ban::to_yaml(*definitions, options.from);
-    put_unusable_aside(imported);
+    put_unusable_aside(imported, options.to);
+    if (options.force) keep_ignored(imported, options.to);
     if (imported.jails == 0) {
         print_notes(imported.notes.sorted());
         print_error({"\"" + options.from + "\"",

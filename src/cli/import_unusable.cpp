@@ -18,14 +18,23 @@ namespace fs = std::filesystem;
 // A filter's fault takes its jails along, and these are found at the next look.
 constexpr int most_looks = 5;
 
-// Its first fault, of each file that has one.
-std::map<std::string, Error> faults_by_file(const std::string& directory) {
+std::string replaced(std::string text, const std::string& what, const std::string& by) {
+    for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += by.size())
+        text.replace(at, what.size(), by);
+    return text;
+}
+
+// Its first fault, of each file that has one. Said of the files in `named`.
+std::map<std::string, Error> faults_by_file(const std::string& directory,
+                                            const std::string& named) {
     Loaded loaded = load_config(directory, data_directories(), read_zone);
     std::vector<Error> errors = std::move(loaded.errors);
     if (errors.empty()) errors = compile(loaded.config).errors;
     std::map<std::string, Error> faults;
     for (Error& error : errors) {
         std::string file = fs::path(error.where.file).lexically_relative(directory).string();
+        for (std::string* text : {&error.what, &error.reason, &error.hint})
+            *text = replaced(std::move(*text), directory, named);
         faults.emplace(file, std::move(error));
     }
     return faults;
@@ -55,13 +64,13 @@ void put_aside(fail2ban::Imported& imported, const std::string& file, const Erro
 
 }  // namespace
 
-void put_unusable_aside(fail2ban::Imported& imported) {
+void put_unusable_aside(fail2ban::Imported& imported, const std::string& directory) {
     for (int look = 0; look < most_looks; ++look) {
         auto scratch = ScratchDirectory::make();
         // `bandctl check` will say it.
         if (!scratch || !write_all(imported.files, scratch->path())) return;
         bool any = false;
-        for (const auto& [file, fault] : faults_by_file(scratch->path())) {
+        for (const auto& [file, fault] : faults_by_file(scratch->path(), directory)) {
             bool ours = file.starts_with("jails/") || file.starts_with("filters/");
             if (!ours || !imported.files.contains(file)) continue;
             put_aside(imported, file, fault);

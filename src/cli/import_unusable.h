@@ -8,7 +8,7 @@
 namespace bandd {
 
 // Loads what is to be written, in a directory of its own. A jail or filter that has a fault becomes
-// NAME.yaml.off, with the reason at its head, and a note.
-void put_unusable_aside(fail2ban::Imported& imported);
+// NAME.yaml.off, with the reason at its head, and a note. `directory`: where they will be.
+void put_unusable_aside(fail2ban::Imported& imported, const std::string& directory);
 
 }  // namespace bandd

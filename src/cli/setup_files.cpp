@@ -94,7 +94,7 @@ Result<Fd> lock_directory(const std::string& directory) {
     if (!lock) return fail_errno(what);
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
     if (errno == EWOULDBLOCK) {
-        fmt::print(stderr, "another bandctl setup is at work in {}: waiting for it\n",
+        fmt::print(stderr, "another bandctl is at work in {}: waiting for it\n",
                    printable(directory));
         while (::flock(lock.get(), LOCK_EX) != 0)
             if (errno != EINTR) return fail_errno(what);

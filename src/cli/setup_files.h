@@ -16,8 +16,8 @@ namespace bandd {
 // too. Nothing if it is written in a way that is left to the person who wrote it.
 std::optional<std::string> with_ignored(std::string yaml, const std::vector<Prefix>& addresses);
 
-// Whoever has it is the only `bandctl setup` that writes there; others wait, which is said. Makes
-// the directory if it is missing.
+// Whoever has it is the only bandctl that writes there (`setup`, `import`); others wait, which is
+// said. Makes the directory if it is missing.
 Result<Fd> lock_directory(const std::string& directory);
 
 // Whole or not at all, with mode and owner of the file that it replaces; a new one is 0644.

@@ -240,7 +240,7 @@ TEST_CASE(
     }
     Instant begun = now();
     bool said = false;
-    checkpointer.when_written([&] {
+    checkpointer.when_written(begun, [&](const std::optional<Error>&) {
         said = true;
         CHECK(known() == (busy ? 2h : 1h));
     });

@@ -292,6 +292,57 @@ TEST_CASE_METHOD(OldConfiguration, "what was for root alone stays so, also over 
     CHECK(has(ran.out, "1 file for root alone, as fail2ban's were\n"));
 }
 
+TEST_CASE_METHOD(OldConfiguration, "whom the old bandd.yaml exempted stays exempt") {
+    std::string out = dir / "out";
+    write_file(out + "/bandd.yaml",
+               "http: {listen: \"tcp://127.0.0.1:9180\"}\ndefaults:\n  maxretry: 3\n"
+               "  ignoreip:\n    - 198.51.100.5\n    - \"2001:db8::/48\"\n    - admin.example\n");
+    for (int turn = 0; turn < 2; ++turn) {
+        Ran ran = import("--force --to " + out);
+        INFO(ran.out);
+        REQUIRE(ran.code == 0);
+        CHECK(has(ran.out,
+                  "ignoreip [198.51.100.5, 2001:db8::/48, admin.example], which "
+                  "bandd.yaml had, is kept"));
+        if (turn == 0)
+            CHECK(has(ran.out,
+                      "what the old bandd.yaml said of http, defaults: maxretry: it is in "
+                      "the copy that is kept of it"));
+    }
+    std::string config = must(built("bandctl") + " --config " + out + " config app");
+    for (const char* one : {"198.51.100.5", "2001:db8::/48", "admin.example"})
+        CHECK(has(config, one));
+    write_file(out + "/bandd.yaml", "defaults: [\n");
+    CHECK(has(import("--force --to " + out).out, "the old bandd.yaml cannot be read"));
+}
+
+TEST_CASE_METHOD(OldConfiguration, "the next import removes what a killed one left") {
+    std::string out = dir / "out";
+    for (const char* name : {"/jails/app.yaml.new-77", "/bandd.yaml.new-77", "/jails/app.new-one"})
+        write_file(out + name, "old");
+    Ran ran = import("--force --to " + out);
+    INFO(ran.out);
+    CHECK(has(ran.out, "2 files of an import that was killed are removed"));
+    CHECK(must("ls " + out + " " + out + "/jails | grep new") == "app.new-one\n");
+}
+
+TEST_CASE_METHOD(OldConfiguration, "a jail that is put aside is the same at the next import") {
+    std::string out = dir / "out";
+    write_file(dir / "f2b/filter.d/bad3.conf",
+               "[Definition]\nfailregex = ^(?<=a+)denied \\w+ <HOST>$\n");
+    append_file(dir / "f2b/jail.conf",
+                "[bad3]\nenabled = true\nfilter = bad3\nlogpath = " + log + "\n");
+    Ran first = import("--force --to " + out);
+    INFO(first.out);
+    std::string off = read_file(out + "/jails/bad3.yaml.off");
+    INFO(off);
+    CHECK(has(off, "in " + out));
+    CHECK_FALSE(has(off, "bandctl-"));
+    Ran second = import("--force --to " + out);
+    CHECK(read_file(out + "/jails/bad3.yaml.off") == off);
+    CHECK_FALSE(has(second.out, "bad3.yaml.off was there and is replaced"));
+}
+
 TEST_CASE_METHOD(OldConfiguration,
                  "what --force writes over is kept and said, and no mode gets wider") {
     std::string out = dir / "out";
