@@ -38,7 +38,15 @@ void check_programs(const Config& config, Findings& found) {
                  fmt::format("\"{}\" does nothing for the user {} without rights", need->command,
                              program.user),
                  fmt::format("write \"{}\"", fmt::join(keys_for(*need), "\" and \"")), where});
-        bool known = program.user == default_program_user || find_user(program.user).has_value();
+        // What bandd-programs will say at each run (programs/run_as.cpp).
+        auto user = find_user(program.user);
+        bool with_rights =
+            (user && user->uid == 0) || program.capabilities.value_or(Capabilities{}) != 0;
+        std::error_code fault;
+        if (with_rights && std::filesystem::exists(program.argv.front(), fault))
+            if (auto trusted = check_trusted_program(program.argv.front()); !trusted)
+                found.errors.push_back({name + " is not run", to_line(trusted.error()), {}, where});
+        bool known = program.user == default_program_user || user.has_value();
         if (!known && users.insert(program.user).second)
             found.warnings.push_back(
                 {name, "there is no user \"" + program.user + "\" here", {}, where});
@@ -64,7 +72,7 @@ void check_owners(const std::string& path, const Config& config, Findings& found
         return read_trusted_file(file, largest_text);
     });
     if (!keys)
-        found.warnings.push_back({"programs are not run", to_line(keys.error().front()), {}, {}});
+        found.errors.push_back({"programs are not run", to_line(keys.error().front()), {}, {}});
 }
 
 namespace {

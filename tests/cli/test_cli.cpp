@@ -95,10 +95,26 @@ TEST_CASE(
     out = check("user: root, ban: [/usr/sbin/iptables, -A, <ip>]");
     CHECK_FALSE(has(out, "does nothing"));
     fs::permissions(file, fs::perms{0666});
-    out = bandctl("--config " + dir.path() + " check").out;
-    INFO(out);
-    CHECK(has(out,
-              "warning: programs are not run: \"" + file + "\": others than root may write to it"));
+    Ran ran = bandctl("--config " + dir.path() + " check");
+    INFO(ran.out);
+    CHECK(ran.code == 2);  // as a reload would
+    CHECK(has(ran.out, "programs are not run: \"" + file + "\": others than root may write to it"));
+    CHECK_FALSE(has(ran.out, "usable"));
+    fs::permissions(file, fs::perms{0644});
+    fs::create_directory(dir / "open");
+    fs::permissions(dir / "open", fs::perms{0777});
+    fs::copy("/bin/true", dir / "open/true");
+    for (std::string rights : {"user: root, ", "capabilities: [net_admin], "}) {
+        write_file(file, "jails:\n  app:\n    source: bans\n    action:\n      - exec: {" + rights +
+                             "ban: [" + dir / "open/true" + ", <ip>]}\n");
+        ran = bandctl("--config " + dir.path() + " check");
+        INFO(ran.out);
+        CHECK(ran.code == 2);
+        CHECK(has(ran.out, "open/true\" is not run: \"" + dir / "open" +
+                               "\": others than root may write to it"));
+    }
+    out = check("ban: [" + dir / "open/true" + ", <ip>]");  // it runs without rights
+    CHECK_FALSE(has(out, "is not run"));
 }
 
 TEST_CASE("the configuration that setup installs is without fault") {
