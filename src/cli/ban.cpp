@@ -131,7 +131,7 @@ Run ban_command(CommandLine& line) {
                Must::be_given);
     line.text("-j,--jail", options->jail, "with this jail's actions (default: manual)");
     line.text("--for", options->bantime, "10m, 2h, 1d12h, forever (default: the jail's bantime)");
-    line.text("-r,--reason", options->reason, "kept with the ban");
+    line.words("-r,--reason", options->reason, "kept with the ban");
     line.flag("--force", options->force, "even if ignoreip holds it, or it is a wide block");
     return [options](const CommonOptions& common) { return ban(common, *options); };
 }

@@ -19,9 +19,18 @@ void CommandLine::number(const char* names, std::size_t& value, const char* help
 }
 
 void CommandLine::text(const char* names, std::string& value, const char* help, Must must) {
+    // It would be taken as if the option were not there: another ban than a script means whose
+    // variable is not set.
+    auto not_empty = [](const std::string& text) {
+        return text.empty() ? "is empty: give it a value, or leave it out" : std::string();
+    };
     CLI::Option* option = app_.add_option(names, value, help);
-    option->required(must == Must::be_given);
+    option->required(must == Must::be_given)->check(not_empty);
     if (!value.empty()) option->capture_default_str();
+}
+
+void CommandLine::words(const char* names, std::string& value, const char* help) {
+    app_.add_option(names, value, help);
 }
 
 void CommandLine::texts(const char* names, std::vector<std::string>& values, const char* help,

@@ -27,6 +27,8 @@ class CommandLine {
     void number(const char* names, std::size_t& value, const char* help);
     void text(const char* names, std::string& value, const char* help,
               Must must = Must::may_be_left_out);
+    // A text of words, which may be empty.
+    void words(const char* names, std::string& value, const char* help);
     void texts(const char* names, std::vector<std::string>& values, const char* help,
                Must must = Must::may_be_left_out);
     // An option that may be given several times, with one value each.

@@ -156,7 +156,7 @@ Run allow_command(CommandLine& line) {
                "addresses or CIDR blocks; list: show who is; remove IP: no longer", Must::be_given);
     line.text("-j,--jail", options->jail, "only by this jail");
     line.text("--for", options->span, "10m, 2h, 1d12h (default: until it is removed)");
-    line.text("-r,--reason", options->reason, "kept with it");
+    line.words("-r,--reason", options->reason, "kept with it");
     return [options](const CommonOptions& common) { return allow(common, *options); };
 }
 
