@@ -12,6 +12,8 @@
 #include "cli/fail2ban_words.h"
 #include "cli/output.h"
 #include "core/base/suggest.h"
+#include "core/regex/pcre.h"
+#include "os/clock.h"
 #include "os/random.h"
 
 namespace {
@@ -159,6 +161,7 @@ int run(const CommonOptions& common, const Row& row, const Run& command) {
 
 int main(int argc, char** argv) {
     seed_tables();
+    Pcre::measure_with(thread_seconds);
     // Before all is understood: what is not is said as JSON, too.
     std::vector<std::string_view> words(argv, argv + argc);
     // Only of who made a link of that name to bandctl.

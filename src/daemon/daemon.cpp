@@ -181,6 +181,9 @@ Result<> Daemon::make_parts() {
                            [this](const Lines& lines, std::uint64_t count) {
                                health_->count_old(lines, count, now());
                            },
+                           [this](const Lines& lines, std::uint64_t count) {
+                               health_->count_given_up(lines, count, now());
+                           },
                            [this](ToldHit hit) {
                                if (fleet_) fleet_->on_hit(hit);
                            }},

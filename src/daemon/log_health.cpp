@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/base/count_of.h"
 #include "core/decide/engine.h"
 #include "os/log.h"
 #include "source/log_files.h"
@@ -93,6 +94,21 @@ void LogHealth::count_old(const Lines& lines, std::uint64_t count, Instant now) 
                  "\"timezone:\" of " +
                      jails_of(lines),
                  {}}));
+}
+
+void LogHealth::count_given_up(const Lines& lines, std::uint64_t count, Instant now) {
+    constexpr Duration day = std::chrono::hours(24);
+    auto known = given_up_said_.find(lines.source);
+    if (known != given_up_said_.end() && now >= known->second && now - known->second < day) return;
+    if (given_up_said_.size() >= most_logs) given_up_said_.clear();
+    given_up_said_.insert_or_assign(std::string(lines.source), now);
+    log_.put(Severity::warning,
+             to_line({"log \"" + std::string(lines.source) + "\"",
+                      count_of(count, "line") + " took a pattern (PCRE2) of " + jails_of(lines) +
+                          " too long, and counted as no match",
+                      "bandctl test shows which lines; matcher_gave_up in bandctl status --json "
+                      "counts them",
+                      {}}));
 }
 
 void LogHealth::look(bool starting) {

@@ -41,6 +41,8 @@ class LogHealth {
     // some programs date a request by its beginning; many are said, once a day for each log.
     static constexpr std::uint64_t many_old = 20;  // within an hour
     void count_old(const Lines& lines, std::uint64_t count, Instant now);
+    // Lines that a PCRE2 pattern of their jails was given up on. Said once a day for each source.
+    void count_given_up(const Lines& lines, std::uint64_t count, Instant now);
 
   private:
     static constexpr std::size_t most_logs = 10'000;  // of which it is known what was said
@@ -60,6 +62,7 @@ class LogHealth {
     std::map<std::string, std::string> problems_;  // by path; empty: the log does not exist
     std::map<std::string, Instant, std::less<>> clock_said_;
     std::map<std::string, OldHits, std::less<>> old_hits_;
+    std::map<std::string, Instant, std::less<>> given_up_said_;
     std::set<std::string> said_;  // paths said of louder than `info`
 };
 

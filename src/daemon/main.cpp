@@ -4,11 +4,14 @@
 #include <new>
 
 #include "control/protocol.h"
+#include "core/regex/pcre.h"
 #include "daemon/run.h"
+#include "os/clock.h"
 #include "os/random.h"
 
 int main(int argc, char** argv) {
     bandd::seed_tables();
+    bandd::Pcre::measure_with(bandd::thread_seconds);
     CLI::App app{"bandd watches logs and bans what attacks you. bandctl drives it."};
     bandd::DaemonOptions options;
     bool foreground = false;

@@ -92,6 +92,7 @@ void Pipeline::count_for(std::string_view source, const ScanCounts& before) {
     found->second.lines += after.lines - before.lines;
     found->second.candidates += after.candidates - before.candidates;
     found->second.hits += after.hits - before.hits;
+    found->second.gave_up += after.gave_up - before.gave_up;
 }
 
 // Between the begin of the turn and this, lines may have been written, and a while have gone by.
@@ -106,6 +107,9 @@ PartRead Pipeline::take(const Lines& lines, Instant begun) {
     std::uint64_t old = too_old(lines.audience) - old_before;
     if (old > 0 && lines.just_written && lines.backlog == nullptr && listener_.on_old)
         listener_.on_old(lines, old);
+    if (std::uint64_t given_up = counts().gave_up - before.gave_up;
+        given_up > 0 && listener_.on_given_up)
+        listener_.on_given_up(lines, given_up);
     observe_clock(ruleset, lines, now);
     count_for(lines.source, before);
     PartRead read = scan_->has_read();

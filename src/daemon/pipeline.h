@@ -32,6 +32,8 @@ class Pipeline : private LineTaker {
         std::function<void(const Lines&)> on_clock = {};
         // So many hits of these lines, which were written just now, were too old to count.
         std::function<void(const Lines&, std::uint64_t)> on_old = {};
+        // So many of these lines were too much for PCRE2.
+        std::function<void(const Lines&, std::uint64_t)> on_given_up = {};
         std::function<void(ToldHit)> on_told = {};
     };
     // `clock`: the time as it is. Who is held up within a turn reads what was written since it

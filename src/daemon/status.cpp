@@ -295,6 +295,9 @@ const Row<ScanCounts> of_source[] = {
     {{"candidates", "bandd_source_candidates_total", counter,
       "Those that some pattern was tried on."},
      [](const ScanCounts& counts) { return counts.candidates; }},
+    {{"matcher_gave_up", "bandd_source_matcher_gave_up_total", counter,
+      "Searches by PCRE2 of lines of this source that took too long: no match."},
+     [](const ScanCounts& counts) { return counts.gave_up; }},
     {{"hits", "bandd_source_hits_total", counter, "Those that a filter calls an attack."},
      [](const ScanCounts& counts) { return counts.hits; }},
 };

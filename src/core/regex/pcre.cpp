@@ -20,7 +20,40 @@ struct FreeContext {
 // More groups than this are not captured.
 constexpr std::uint32_t most_groups = 128;
 
+double (*thread_seconds)() = nullptr;
+
+// Has `at_begin` called at each byte at which a match may begin.
+constexpr std::string_view callout = "(?C1)";
+constexpr unsigned begins_a_look = 8;  // a look at the time costs as much as some dozen steps
+
+struct Effort {
+    unsigned begins = 0;
+    double since = 0;
+};
+
+int at_begin(pcre2_callout_block*, void* data) {
+    Effort& effort = *static_cast<Effort*>(data);
+    if (++effort.begins % begins_a_look != 0 || thread_seconds == nullptr) return 0;
+    double now = thread_seconds();
+    if (effort.begins == begins_a_look) effort.since = now;
+    return now - effort.since > Pcre::longest_search ? PCRE2_ERROR_MATCHLIMIT : 0;
+}
+
+// Verbs, "(*UTF)", stand before all else.
+std::size_t end_of_verbs(std::string_view pattern) {
+    std::size_t end = 0;
+    while (pattern.substr(end).starts_with("(*") && end + 2 < pattern.size() &&
+           pattern[end + 2] >= 'A' && pattern[end + 2] <= 'Z') {
+        auto close = pattern.find(')', end);
+        if (close == std::string_view::npos) break;
+        end = close + 1;
+    }
+    return end;
+}
+
 }  // namespace
+
+void Pcre::measure_with(double (*seconds)()) { thread_seconds = seconds; }
 
 struct PcreScratch::Parts {
     std::unique_ptr<pcre2_match_data, FreeData> data{pcre2_match_data_create(most_groups, nullptr)};
@@ -42,18 +75,20 @@ void Pcre::Free::operator()(void* code) const { pcre2_code_free(static_cast<pcre
 Result<Pcre> Pcre::compile(std::string_view pattern) {
     int fault = 0;
     PCRE2_SIZE where = 0;
-    pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-                                     0, &fault, &where, nullptr);
+    std::string text(pattern);
+    std::size_t begin = end_of_verbs(pattern);
+    text.insert(begin, callout);
+    pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0,
+                                     &fault, &where, nullptr);
     if (code == nullptr) {
-        std::array<PCRE2_UCHAR, 256> text{};
-        pcre2_get_error_message(fault, text.data(), text.size());
+        if (where > begin) where -= std::min(where - begin, callout.size());
+        std::array<PCRE2_UCHAR, 256> reason{};
+        pcre2_get_error_message(fault, reason.data(), reason.size());
         return fail("PCRE2 refuses it at byte " + std::to_string(where + 1),
-                    reinterpret_cast<const char*>(text.data()));
+                    reinterpret_cast<const char*>(reason.data()));
     }
     Pcre out;
     out.code_.reset(code);
-    // Where memory may not be both written and executed there is no JIT; it is only slower then.
-    pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
     std::uint32_t groups = 0;
     std::uint32_t count = 0;
     std::uint32_t size = 0;
@@ -76,6 +111,8 @@ Pcre::Outcome Pcre::search(std::string_view text, std::vector<std::string_view>&
     PcreScratch::Parts& parts = *scratch.parts_;
     const auto* code = static_cast<const pcre2_code*>(code_.get());
     const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data() == nullptr ? "" : text.data());
+    Effort effort;
+    pcre2_set_callout(parts.context.get(), at_begin, &effort);
     int count =
         pcre2_match(code, subject, text.size(), 0, 0, parts.data.get(), parts.context.get());
     if (count == PCRE2_ERROR_NOMATCH) return Outcome::no_match;

@@ -4,7 +4,9 @@
 #include "core/regex/forgery.h"
 #include "core/regex/inventor.h"
 #include "core/regex/lazy_regex.h"
+#include "core/regex/pcre.h"
 #include "core/regex/syntax.h"
+#include "os/clock.h"
 #include "support/common.h"
 
 using namespace bandd;
@@ -133,4 +135,42 @@ TEST_CASE("patterns through which a client could name another host are found") {
         INFO(safe);
         CHECK_FALSE(find_forgery(safe));
     }
+}
+
+// A search anywhere in the text begins anew at each byte, and each begin may cost much.
+TEST_CASE("PCRE2 gives up on a line that takes too long, wherever in it the time goes") {
+    Pcre::measure_with(thread_seconds);
+    std::string parts;
+    for (int i = 0; i < 37; ++i) parts += std::string(1400, 'a') + " ";
+    for (auto [pattern, text] :
+         {std::pair<std::string, std::string>{R"((?!x)\S+ from (?=\d))",
+                                              std::string(60'000, 'a') + " from x"},
+          {"(?!x)a*a*[bq]", parts},
+          {"(?!x)(a|aa)+[bq]", parts}}) {
+        INFO(pattern);
+        auto regex = Pcre::compile(pattern);
+        REQUIRE(regex);
+        std::vector<std::string_view> groups;
+        PcreScratch scratch;
+        CHECK(regex->search(text, groups, scratch) == Pcre::Outcome::gave_up);
+        CHECK(regex->search("xyz ab", groups, scratch) ==
+              (pattern.ends_with("[bq]") ? Pcre::Outcome::match : Pcre::Outcome::no_match));
+    }
+}
+
+TEST_CASE("PCRE2: places of errors, verbs, alternatives, groups") {
+    std::vector<std::string_view> groups;
+    PcreScratch scratch;
+    CHECK(Pcre::compile("ab(").error().what == "PCRE2 refuses it at byte 4");
+    CHECK(Pcre::compile("a)b").error().what == "PCRE2 refuses it at byte 2");
+    auto verbs = Pcre::compile("(*UTF)(*UCP)\\w(?=!)|(b)");
+    REQUIRE(verbs);
+    CHECK(verbs->search("\xc3\xa9!", groups, scratch) == Pcre::Outcome::match);
+    CHECK(verbs->search("b", groups, scratch) == Pcre::Outcome::match);
+    CHECK(groups.at(1) == "b");
+    auto either = Pcre::compile("^a(?=b)|^(c)");
+    REQUIRE(either);
+    CHECK(either->search("xab", groups, scratch) == Pcre::Outcome::no_match);
+    CHECK(either->search("c", groups, scratch) == Pcre::Outcome::match);
+    CHECK(groups.at(1) == "c");
 }
