@@ -685,7 +685,7 @@ TEST_CASE("replay: --offset is added to the dates of logs, as of another time zo
     must("cat " + logs + " > " + dir / "c.log");
     CHECK(has(bandctl(json + "--offset +5h45m " + dir / "c.log").out,
               R"("from":"2026-01-02T09:15:00Z")"));
-    for (const char* wrong : {"", "10m", "1h1m", "forever", "x", "-1", "15m"}) {
+    for (const char* wrong : {"10m", "1h1m", "forever", "x", "-1", "15m"}) {
         Ran ran = bandctl(json + "--offset '" + std::string(wrong) + "'" + logs);
         INFO(ran.out);
         CHECK(ran.code == 2);
