@@ -31,6 +31,14 @@ std::string quoted(std::string cell) {
     return '"' + cell + '"';
 }
 
+// What is said if --skip leaves none of them; else nothing.
+std::string all_skipped(const Json& result) {
+    auto total = result.value("total", std::size_t{0});
+    if (total == 0 || total > result.value("skipped", std::size_t{0})) return {};
+    return fmt::format("--skip leaves out all: there {} {}", total == 1 ? "is" : "are",
+                       count_of(total, "ban"));
+}
+
 // For programs: what was cut off is said where it is no line of the list.
 int print_lines(const Json& result, bool csv) {
     if (csv) fmt::print("address,jail,state,from,until,hits,reason\n");
@@ -44,6 +52,8 @@ int print_lines(const Json& result, bool csv) {
     flush_output();
     if (std::size_t rest = rest_of(result, list(result, "bans").size()); rest > 0)
         fmt::print(stderr, "{} more: use --limit\n", rest);
+    else if (auto skipped = all_skipped(result); !skipped.empty())
+        fmt::print(stderr, "{}\n", skipped);
     return exit_done;
 }
 
@@ -51,6 +61,10 @@ int print_bans(const Json& result, bool filtered) {
     const Json& bans = list(result, "bans");
     if (bans.empty() && result.value("total", 0) == 0) {
         print_wrapped("nobody is banned{}\n", filtered ? " that this is true of" : "");
+        return exit_done;
+    }
+    if (auto skipped = all_skipped(result); !skipped.empty()) {
+        print_wrapped("{}\n", skipped);
         return exit_done;
     }
     std::vector<std::vector<std::string>> rows;

@@ -68,8 +68,6 @@ class Reader {
         order.ip = shortened(next_word(rest));
         std::string_view after = rest;
         std::string word = next_word(after);
-        // A bare number before other words is rather a part of the reason: "3 failures".
-        bool bare = word.find_first_not_of("0123456789") == std::string::npos;
         std::string_view behind = after;
         std::string second = next_word(behind);
         auto end = parse_date(word + " " + second, now_);
@@ -78,14 +76,14 @@ class Reader {
         else
             end = parse_date(word, now_);
         auto span = parse_duration(word);
-        if (span && *span > Duration{0} && (!bare || after.empty())) {
+        if (span && *span > Duration{0}) {
             order.span = word;
             rest = after;
         } else if (end) {
             if (*end <= now_) return void(++bulk_.over);
             order.until = *end;
             rest = after;
-        } else if (looks_like_end(word) && (!bare || after.empty())) {
+        } else if (looks_like_end(word)) {
             return bulk_.bad.push_back(
                 {"end \"" + shortened(word) + "\"", "is neither a time nor a date",
                  "write 2h, forever, 2026-12-01 or 2026-12-01T12:30:00Z", where});

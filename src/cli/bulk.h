@@ -42,8 +42,9 @@ struct Bulk {
     std::size_t over = 0;  // bans of a list whose time is over
 };
 
-// Lines of ADDRESS [END] [REASON], or what `bandctl bans --json` writes. END is a time (2h,
-// forever) or a date (2026-12-01, 2026-12-01T10:00:00Z). Empty lines and those with # are nothing.
+// Lines of ADDRESS [END] [REASON], or what `bandctl bans --json` writes. END is a time (2h, 600,
+// forever) or a date (2026-12-01, 2026-12-01T10:00:00Z), and so is each word in its place that
+// begins with a digit. Empty lines and those with # are nothing.
 // In JSON, `until` may be in seconds since 1970, too; what else such a line says is left out.
 Bulk read_bulk(std::istream& in, Instant now);
 // Those that want what only --force may give.

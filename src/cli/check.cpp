@@ -316,7 +316,19 @@ void print(const Findings& found) {
                       count_of(found.errors.size(), "error"));
 }
 
+int say(const CommonOptions& common, const Findings& found) {
+    if (common.json)
+        print_json(to_json(found));
+    else
+        print(found);
+    return found.errors.empty() ? exit_done : exit_usage;
+}
+
 }  // namespace
+
+int check_and_print(const CommonOptions& common) {
+    return say(common, check(common, {}, Empty::is_refused));
+}
 
 Run check_command(CommandLine& line) {
     auto what = std::make_shared<std::string>();
@@ -328,14 +340,9 @@ Run check_command(CommandLine& line) {
     line.flag("--for-start", *for_start,
               "only what bandd itself would refuse: for scripts that start it");
     return [=](const CommonOptions& common) -> int {
-        Findings found =
-            *for_start ? check_start(what->empty() ? common.config : *what)
-                       : check(common, *what, *allow_empty ? Empty::is_allowed : Empty::is_refused);
-        if (common.json)
-            print_json(to_json(found));
-        else
-            print(found);
-        return found.errors.empty() ? exit_done : exit_usage;
+        if (*for_start) return say(common, check_start(what->empty() ? common.config : *what));
+        return say(common,
+                   check(common, *what, *allow_empty ? Empty::is_allowed : Empty::is_refused));
     };
 }
 

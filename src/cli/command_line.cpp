@@ -19,8 +19,8 @@ void CommandLine::number(const char* names, std::size_t& value, const char* help
 }
 
 void CommandLine::text(const char* names, std::string& value, const char* help, Must must) {
-    // It would be taken as if the option were not there: another ban than a script means whose
-    // variable is not set.
+    // It would be taken as if the option were not there: another ban, or another daemon, than a
+    // script means whose variable is not set.
     auto not_empty = [](const std::string& text) {
         return text.empty() ? "is empty: give it a value, or leave it out" : std::string();
     };

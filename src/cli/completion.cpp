@@ -8,6 +8,7 @@
 #include <array>
 
 #include "cli/call.h"
+#include "cli/fail2ban_words.h"
 #include "cli/filters.h"
 #include "cli/output.h"
 
@@ -132,7 +133,12 @@ class Completion {
         if (is({"help"})) print_commands();
         if (is({"test"}) && taken_.empty())
             for (const auto& [name, file] : filter_files(common_)) offer(name, file);
-        if (is({"check", "replay", "state", "test"})) fmt::print("{}\n", files);
+        if (is({"get"}) && taken_.size() == 1)
+            for (std::string_view word : words_of_get) offer(word);
+        if (is({"set"}) && taken_.size() > 1 && taken_[1] == "unbanip")
+            offer_addresses("bans", "bans");
+        bool verb_comes = is({"state"}) && taken_.empty();
+        if (is({"check", "replay", "state", "test"}) && !verb_comes) fmt::print("{}\n", files);
         if (!is({"allow"})) return;
         if (taken_.empty()) {
             offer("list", "who is allowed");

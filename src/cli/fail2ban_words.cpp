@@ -2,6 +2,7 @@
 #include "cli/fail2ban_words.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +13,7 @@
 
 #include "cli/bulk.h"
 #include "cli/call.h"
+#include "cli/check_machine.h"
 #include "cli/output.h"
 #include "core/text/datetime.h"
 #include "import/words.h"
@@ -82,6 +84,20 @@ int version(const CommonOptions& common, Words) {
         fmt::print("{}\n", text(result, "version"));
         return static_cast<int>(exit_done);
     });
+}
+
+// Of logrotate, after it has moved fail2ban's own log, which bandd does not write.
+int flush_logs(const CommonOptions& common, Words) {
+    return call(common, "version", Json::object(), [](const Json&) {
+        fmt::print("logs: flushed\n");
+        return static_cast<int>(exit_done);
+    });
+}
+
+int test_configuration(const CommonOptions& common) {
+    int code = check_and_print(common);
+    if (code == exit_done) fmt::print("OK: configuration test is successful\n");
+    return code;
 }
 
 int status_of_all(const CommonOptions& common) {
@@ -221,7 +237,7 @@ int get(const CommonOptions& common, Words words) {
     } else {
         return refuse({"get JAIL " + key,
                        "is not known to bandd",
-                       "banip, bantime, findtime, ignoreip, maxretry and logpath are",
+                       fmt::format("{} are", fmt::join(words_of_get, ", ")),
                        {}});
     }
     return exit_done;
@@ -379,9 +395,8 @@ int start(const CommonOptions& common, Words words) {
 }
 
 constexpr const char* known_words =
-    "ping, version, status, banned, get, set, unban, reload, restart, stop and start are known; "
-    "see also "
-    "bandctl help";
+    "ping, version, status, banned, get, set, unban, reload, restart, stop, start and flushlogs "
+    "are known; see also bandctl help";
 
 struct Row {
     std::string_view word;
@@ -390,21 +405,25 @@ struct Row {
 constexpr Row rows[] = {{"ping", ping},     {"version", version}, {"status", status},
                         {"banned", banned}, {"get", get},         {"set", set},
                         {"unban", unban},   {"reload", reload},   {"restart", restart},
-                        {"stop", stop},     {"start", start}};
+                        {"stop", stop},     {"start", start},     {"flushlogs", flush_logs}};
 
 // What stands before the words: -s SOCKET, -c DIR.
-std::optional<Error> take_options(Words& words, CommonOptions& common) {
+std::optional<Error> take_options(Words& words, CommonOptions& common, bool& only_test) {
     while (!words.empty() && words.front().starts_with('-')) {
         std::string option = words.front();
         words = words.subspan(1);
         if (option == "-q" || option == "-x" || option.find_first_not_of("-v") == option.npos)
             continue;
+        if (option == "-t" || option == "--test") {
+            only_test = true;
+            continue;
+        }
         bool is_pid_file = option == "-p" || option == "--pidfile";
         if (option.starts_with("--pidfile=")) continue;  // bandd writes none
         if ((option != "-s" && option != "-c" && !is_pid_file) || words.empty())
             return Error{option,
                          "is no option that bandctl knows by the name fail2ban-client",
-                         "-c, -s, -p, -q, -v, -x, -V and -h are",
+                         "-c, -s, -p, -q, -t, -v, -x, -V and -h are",
                          {}};
         std::string value = words.front();
         words = words.subspan(1);
@@ -434,9 +453,15 @@ int run_fail2ban_client(const std::vector<std::string>& all) {
         flush_output();
         return 0;
     }
-    if (auto bad = take_options(words, common)) {
+    bool only_test = false;
+    if (auto bad = take_options(words, common, only_test)) {
         print_error(*bad);
         return exit_refused;
+    }
+    if (only_test) {
+        int code = test_configuration(common);
+        flush_output();
+        return code == exit_done ? 0 : exit_refused;
     }
     auto row = words.empty() ? std::end(rows) : std::ranges::find(rows, words.front(), &Row::word);
     if (row == std::end(rows)) {

@@ -3,12 +3,18 @@
 // some of them; called by the name fail2ban-client, it knows these alone.
 #pragma once
 
+#include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/command.h"
 
 namespace bandd {
+
+// What `get JAIL` is asked for.
+inline constexpr std::array<std::string_view, 6> words_of_get{"banip",    "bantime",  "findtime",
+                                                              "ignoreip", "maxretry", "logpath"};
 
 inline constexpr const char* fail2ban_client_name = "fail2ban-client";
 

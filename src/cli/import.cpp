@@ -114,6 +114,9 @@ class Placement {
             if (in.good() || in.eof())
                 if (old == text && (before.st_mode & 07777) == mode) return {};
         }
+        // The new file takes the place of a link; it is no more open than what that named.
+        if (struct stat named{}; ::stat(one.path.c_str(), &named) == 0 && S_ISREG(named.st_mode))
+            mode &= named.st_mode;
         one.fresh = fmt::format("{}{}{}", one.path, fresh_mark, ::getpid());
         all_.push_back(one);
         Fd file(::open(one.fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,

@@ -51,6 +51,8 @@ class Heir {
   public:
     virtual ~Heir() = default;
     virtual bool has_jail(const std::string& name) const = 0;
+    // It takes no bans until it is started.
+    virtual bool is_stopped(const std::string&) const { return false; }
     virtual std::expected<Json, int> take(const std::vector<Heirloom>& all) = 0;
 };
 
@@ -63,11 +65,16 @@ class RunningHeir : public Heir {
         std::vector<std::string> jails;
         for (const Json& jail : list(call->result, "jails"))
             jails.push_back(text_argument(jail, "jail"));
-        return std::unique_ptr<Heir>(new RunningHeir(common, std::move(jails)));
+        auto stopped = list(call->result, "stopped").get<std::vector<std::string>>();
+        return std::unique_ptr<Heir>(new RunningHeir(common, std::move(jails), std::move(stopped)));
     }
 
     bool has_jail(const std::string& name) const override {
         return std::ranges::find(jails_, name) != jails_.end();
+    }
+
+    bool is_stopped(const std::string& name) const override {
+        return std::ranges::find(stopped_, name) != stopped_.end();
     }
 
     std::expected<Json, int> take(const std::vector<Heirloom>& all) override {
@@ -81,8 +88,9 @@ class RunningHeir : public Heir {
     }
 
   private:
-    RunningHeir(const CommonOptions& common, std::vector<std::string> jails)
-        : common_(common), jails_(std::move(jails)) {}
+    RunningHeir(const CommonOptions& common, std::vector<std::string> jails,
+                std::vector<std::string> stopped)
+        : common_(common), jails_(std::move(jails)), stopped_(std::move(stopped)) {}
 
     static Json order_of(const Heirloom& one) {
         const FormerBan& ban = *one.ban;
@@ -99,7 +107,7 @@ class RunningHeir : public Heir {
     }
 
     const CommonOptions& common_;
-    std::vector<std::string> jails_;
+    std::vector<std::string> jails_, stopped_;
 };
 
 // The state of one that does not run: what bandd would do is done here.
@@ -216,16 +224,18 @@ std::expected<std::unique_ptr<Heir>, int> find_heir(const CommonOptions& common)
 struct Shares {
     std::vector<Heirloom> all;
     std::map<std::string, std::size_t> homeless;
+    std::map<std::string, std::string> stopped;  // of the homeless; bandd's names of them
 };
 
 Shares share_out(const FormerBans& bans, const Heir& heir, const std::string& otherwise) {
+    Shares shares;
     std::vector<std::string> homes;  // by fail2ban's jail; empty if there is none
     const fail2ban::JailNames names = fail2ban::bandd_names(bans.jails);
     for (const std::string& jail : bans.jails) {
         const std::string& name = names.find(jail)->second;
         homes.push_back(heir.has_jail(name) ? name : otherwise);
+        if (heir.is_stopped(name)) shares.stopped[jail] = name;
     }
-    Shares shares;
     for (const FormerBan& ban : bans.bans)
         if (homes[ban.jail].empty())
             ++shares.homeless[bans.jails[ban.jail]];
@@ -248,10 +258,14 @@ bool print_taken(const Json& sums, const Shares& shares, const FormerBans& bans)
     print(led_to, "more at once, by jails that count bans, as recidive does");
     print("exempt", "left out: ignoreip holds the address, or it is this machine's");
     print("no_room", "left out: ban_limit is reached");
-    for (const auto& [jail, count] : shares.homeless)
-        print_wrapped("{}\n",
-                      yellow(fmt::format("{} of jail {} left out, as bandd has no such jail",
-                                         count_of(count, "ban"), printable(jail))));
+    for (const auto& [jail, count] : shares.homeless) {
+        auto stopped = shares.stopped.find(jail);
+        std::string why = stopped == shares.stopped.end()
+                              ? "bandd has no such jail"
+                              : "it is stopped: bandctl start " + stopped->second;
+        print_wrapped("{}\n", yellow(fmt::format("{} of jail {} left out, as {}",
+                                                 count_of(count, "ban"), printable(jail), why)));
+    }
     if (!shares.homeless.empty()) print_wrapped("  --jail manual takes them for the jail manual\n");
     for (const fail2ban::Unusable& row : bans.unusable)
         print_wrapped(

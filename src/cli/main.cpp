@@ -194,11 +194,6 @@ int main(int argc, char** argv) {
         return exit_usage;
     }
     common.config_given = app.count("--config") > 0;
-    // As of a variable that is not set: the standard one might be another daemon's.
-    if (app.count("--socket") > 0 && common.socket.empty()) {
-        print_error({"--socket", "has no name", "leave it out, or give a path", {}});
-        return exit_usage;
-    }
     if (int refused = refuse_leftovers(app); refused != exit_done) return refused;
     const auto& [row, command] = commands.at(app.get_subcommands().front());
     if (!command) return print_help(app);

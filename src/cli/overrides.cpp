@@ -86,6 +86,11 @@ int allow(const CommonOptions& common, AllowOptions options) {
 }
 
 int print_limits(const Json& result) {
+    if (result.value("reset", false)) {
+        print_wrapped("jail {} does not run; once it does, its {} is what its file says\n",
+                      text(result, "jail"), text(result, "key"));
+        return exit_done;
+    }
     print_wrapped("jail {} bans after {} in {} for {}\n", text(result, "jail"),
                   count(result, "maxretry", "hit"), text(result, "findtime"),
                   text(result, "bantime"));
@@ -138,6 +143,11 @@ Run stop_or_start(CommandLine& line, const char* command) {
     line.text("jail", *jail, "its name", Must::be_given);
     return [jail, command](const CommonOptions& common) {
         return call(common, command, {{"jail", *jail}}, [](const Json& result) -> int {
+            if (!result.value("configured", true)) {
+                print_wrapped("jail {} is stopped no more, but no file has such a jail\n",
+                              text(result, "jail"));
+                return exit_done;
+            }
             bool stopped = result.value("stopped", false);
             print_wrapped("jail {} {}\n", text(result, "jail"),
                           stopped ? "is stopped, until bandctl start; " +

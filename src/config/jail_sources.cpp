@@ -155,6 +155,8 @@ void read_logpath(const Field& field, JailConfig& jail) {
         log.path = field.reading().absolute(word->text);
         if (log.path.empty())
             field.error(*word, "is empty");
+        else if (log.path.contains('\0'))
+            field.error(*word, "has a NUL byte in it, which no path has");
         else
             jail.logs.push_back(std::move(log));
     }

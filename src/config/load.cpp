@@ -136,6 +136,7 @@ class Loader {
         load_keys(document);
         check_remote_jails(config_, names_, reading_.errors);
         check_guessing(config_, reading_.warnings);
+        check_readable();
         load_filters();
         take_logins(config_, reading_.errors);
         check_filter_uses(config_, reading_.errors);
@@ -278,6 +279,13 @@ class Loader {
         nftables.where = draft.jail.where;
         draft.jail.actions =
             parse_actions(draft.action == nullptr ? nftables : *draft.action, context, reading_);
+    }
+
+    // What cannot be read in the configuration is not as good as what is shipped.
+    void check_readable() {
+        for (const char* place : {"/filters", "/actions"})
+            if (auto unreadable = unreadable_directory(reading_.directory + place))
+                reading_.errors.push_back(std::move(*unreadable));
     }
 
     void load_filters() {

@@ -48,8 +48,8 @@ Error ControlClient::unanswered() const {
         who += " (process " + std::to_string(daemon.pid) + ")";
     return {who,
             "has not answered for " + std::to_string(patience_) + " seconds",
-            "bans in the kernel hold all the same; see whether it is stopped or hangs: "
-            "systemctl status bandd",
+            "bans in the kernel hold all the same, and what was ordered may be carried out yet; "
+            "see whether it is stopped or hangs: systemctl status bandd",
             {}};
 }
 

@@ -386,6 +386,14 @@ Json ban_many(CommandParts& parts, const Json& arguments, const Reply&) {
     return success(std::move(result));
 }
 
+// Its own bans, of which there were `lifted`, are not those of `over`.
+Error still_banned(const CommandParts& parts, const Prefix& prefix,
+                   const std::vector<const Ban*>& over, std::size_t lifted) {
+    Error error = nothing_lifted(parts, prefix, over);
+    if (lifted > 0) error.reason = "its own ban is lifted, but it still " + error.reason;
+    return error;
+}
+
 Json unban_many(CommandParts& parts, const Json& arguments, const Reply&) {
     Outcome outcome;
     Instant at = now();
@@ -406,7 +414,7 @@ Json unban_many(CommandParts& parts, const Json& arguments, const Reply&) {
             jail, *prefix, at, outcome, covering ? Engine::Wider::covering : Engine::Wider::stay);
         lifted += count;
         auto over = bans_over(parts, jail, *prefix);
-        if (!over.empty()) return failure(nothing_lifted(parts, *prefix, over));
+        if (!over.empty()) return failure(still_banned(parts, *prefix, over, count));
         if (count == 0) ++not_banned;
         return {};
     });

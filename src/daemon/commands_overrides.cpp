@@ -87,9 +87,11 @@ std::optional<std::uint32_t> parse_count(const std::string& text) {
     return number;
 }
 
-// `value` is "default" where the configuration's is to hold again.
+constexpr std::string_view reset_word = "default";
+
+// `value` is `reset_word` where the configuration's is to hold again.
 Result<> set_limit(Overrides::Limits& limits, const std::string& key, const std::string& value) {
-    bool reset = value == "default";
+    bool reset = value == reset_word;
     if (key == "maxretry") {
         limits.maxretry = reset ? std::nullopt : parse_count(value);
         if (!reset && !limits.maxretry)
@@ -110,15 +112,19 @@ Result<> set_limit(Overrides::Limits& limits, const std::string& key, const std:
 
 Json set(CommandParts& parts, const Json& arguments, const Reply&) {
     std::string jail = text_argument(arguments, "jail");
-    if (auto found = find_jail(parts, jail); !found) return failure(found.error());
-    Overrides::Limits limits;
-    if (const Overrides::Limits* known = parts.overrides.limits(jail)) limits = *known;
     std::string key = text_argument(arguments, "key");
     std::string value = text_argument(arguments, "value");
+    const Overrides::Limits* known = parts.overrides.limits(jail);
+    auto found = find_jail(parts, jail);
+    // What was set for a jail that is stopped, or gone, can be taken back.
+    if (!found && !(known != nullptr && value == reset_word)) return failure(found.error());
+    Overrides::Limits limits;
+    if (known != nullptr) limits = *known;
     if (auto done = set_limit(limits, key, value); !done) return failure(done.error(), exit_usage);
     parts.overrides.set_limits(jail, limits);
+    if (!found) return success({{"jail", jail}, {"key", key}, {"reset", true}});
     parts.renew_rules();
-    const JailRules& rules = parts.engine.rules(*parts.engine.find_jail(jail));
+    const JailRules& rules = parts.engine.rules(*found);
     return success({{"jail", jail},
                     {"maxretry", rules.maxretry},
                     {"findtime", rules.today ? "today" : format_duration(rules.findtime)},
@@ -127,10 +133,12 @@ Json set(CommandParts& parts, const Json& arguments, const Reply&) {
 
 // Whether it can be stopped or started.
 Result<> check_stopped(const CommandParts& parts, const std::string& jail, bool stopped) {
-    if (parts.overrides.loaded_jail(jail) == nullptr)
-        return std::unexpected(no_such_jail(parts, jail));
     const Overrides::Limits* limits = parts.overrides.limits(jail);
-    if ((limits != nullptr && limits->stopped) == stopped)
+    bool is_stopped = limits != nullptr && limits->stopped;
+    // One that was stopped may have left the configuration since.
+    if (!is_stopped && parts.overrides.loaded_jail(jail) == nullptr)
+        return std::unexpected(no_such_jail(parts, jail));
+    if (is_stopped == stopped)
         return fail("jail \"" + jail + "\"", stopped ? "is stopped already" : "is not stopped");
     return {};
 }
@@ -168,7 +176,9 @@ Json start(CommandParts& parts, const Json& arguments, const Reply&) {
     std::string jail = text_argument(arguments, "jail");
     if (auto good = check_stopped(parts, jail, false); !good) return failure(good.error());
     if (auto done = set_stopped(parts, jail, false); !done) return failure(done.error());
-    return success({{"jail", jail}, {"stopped", false}, {"unbanned", 0}});
+    Json done{{"jail", jail}, {"stopped", false}, {"unbanned", 0}};
+    if (parts.overrides.loaded_jail(jail) == nullptr) done["configured"] = false;
+    return success(std::move(done));
 }
 
 void add_changes(Json& json, const std::string& jail, const Overrides& overrides) {

@@ -617,15 +617,17 @@ TEST_CASE_METHOD(Shipped, "nor does one whose name is misspelt wait for a log of
           dir / "jails/mine.yaml" + ":1:1: jail \"ap\": watches nothing; did you mean \"app\"?");
 }
 
-TEST_CASE_METHOD(Shipped, "a directory of jails that cannot be read is not an empty one") {
+TEST_CASE_METHOD(Shipped, "a directory that cannot be read is not an empty one") {
     if (geteuid() != 0) return;
+    std::string place = GENERATE("jails", "filters", "actions");
     write_file(dir / "jails/mine.yaml", "app:\n");
+    std::filesystem::create_directories(dir / place);
     std::filesystem::permissions(dir.path(), std::filesystem::perms(0755));
-    std::filesystem::permissions(dir / "jails", std::filesystem::perms(0700));
+    std::filesystem::permissions(dir / place, std::filesystem::perms(0700));
     REQUIRE(seteuid(65534) == 0);
     loaded = load_config(dir.path(), {data.path()},
                          [](const std::string&) { return Result<Zone>(Zone{}); });
     REQUIRE(seteuid(0) == 0);
     REQUIRE_FALSE(loaded.errors.empty());
-    CHECK(to_line(loaded.errors[0]) == "cannot read \"" + dir / "jails" + "\": Permission denied");
+    CHECK(to_line(loaded.errors[0]) == "cannot read \"" + dir / place + "\": Permission denied");
 }

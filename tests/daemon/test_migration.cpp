@@ -144,6 +144,15 @@ TEST_CASE_METHOD(Migration, "what is not taken of fail2ban's database is counted
     CHECK(import("--jail nope").code == 2);
 }
 
+TEST_CASE_METHOD(Migration, "a jail that is stopped takes none of fail2ban's bans") {
+    ban("app", "198.51.100.7", 100, 3600, 1);
+    REQUIRE(daemon.start());
+    REQUIRE(daemon.ctl("stop app").code == 0);
+    Ran ran = import();
+    CHECK(ran.code == 1);
+    CHECK(has(ran.out, "1 ban of jail app left out, as it is stopped: bandctl start app\n"));
+}
+
 TEST_CASE_METHOD(Migration, "a hundred thousand bans of fail2ban's") {
 #ifdef BANDD_ADDRESS_SANITIZER
     constexpr int many = 10'000;
@@ -229,6 +238,12 @@ TEST_CASE_METHOD(Migration, "bandctl answers to fail2ban-client's name and words
         CHECK(client(words).code == 255);
     }
     for (const char* words : {"-V", "--version", "-h"}) CHECK(sh(link + " " + words).code == 0);
+    says("flushlogs", "logs: flushed\n");
+    Ran tested = client("-c " + dir.path() + " -t");
+    CHECK(tested.code == 0);
+    CHECK(has(tested.out, "OK: configuration test is successful\n"));
+    write_file(dir / "broken/bandd.yaml", "jails: 5\n");
+    CHECK(client("-c " + dir / "broken" + " --test").code == 255);
     says("reload app", "OK\n");
     says("stop app", "Jail stopped\n");
     says("start app", "Jail started\n");
@@ -290,6 +305,16 @@ TEST_CASE_METHOD(OldConfiguration, "what was for root alone stays so, also over 
     CHECK(mode("filters/app.yaml") == "644\n");
     CHECK(mode("bandd.yaml") == "644\n");
     CHECK(has(ran.out, "1 file for root alone, as fail2ban's were\n"));
+}
+
+TEST_CASE_METHOD(OldConfiguration, "what replaces a link is no more open than what that named") {
+    write_file(dir / "kept.yaml", "defaults: {maxretry: 3}\n");
+    std::filesystem::permissions(dir / "kept.yaml", std::filesystem::perms(0600));
+    std::filesystem::create_directories(dir / "out");
+    std::filesystem::create_symlink(dir / "kept.yaml", dir / "out/bandd.yaml");
+    REQUIRE(import("--force --to " + dir / "out").code == 0);
+    CHECK(sh("stat -c '%F %a' " + dir / "out/bandd.yaml").out == "regular file 600\n");
+    CHECK(sh("cat " + dir / "kept.yaml").out == "defaults: {maxretry: 3}\n");
 }
 
 TEST_CASE_METHOD(OldConfiguration, "whom the old bandd.yaml exempted stays exempt") {

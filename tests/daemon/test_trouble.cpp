@@ -210,9 +210,11 @@ TEST_CASE_METHOD(AppSetup,
                        "/state/db\": cannot write: database or disk is full; free some space");
     };
     CHECK(refused("ban - < " + dir / "list"));
+    CHECK(refused("unban - < " + dir / "list"));
     for (const char* order :
          {"ban 203.0.113.10", "ban 203.0.113.11 203.0.113.12", "unban 203.0.113.10",
-          "allow 203.0.113.20", "set app maxretry 9", "stop app", "start app", "unban --all"})
+          "allow 203.0.113.20", "allow remove 203.0.113.20", "set app maxretry 9", "stop app",
+          "start app", "ban 203.0.113.13", "flush", "ban 203.0.113.14", "unban --all"})
         CHECK(refused(order));
     CHECK(has(daemon.ctl("--json ban 203.0.113.30").out, "\"unsaved\":{"));
     CHECK(has(daemon.ctl("bans").out, "203.0.113.30"));
