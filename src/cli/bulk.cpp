@@ -201,7 +201,7 @@ class Reader {
     Instant now_;
 };
 
-Json to_json(const BulkOrder& order, const Json& for_all) {
+Json order_to_json(const BulkOrder& order, const Json& for_all) {
     Json json{{"ip", order.ip}};
     if (!order.span.empty()) json["for"] = order.span;
     if (order.until) json["until"] = order.until->us;
@@ -324,7 +324,7 @@ std::expected<Json, int> send_orders(const CommonOptions& common, const std::str
                                      std::vector<Error>& refused) {
     return send_slices(
         common, command, orders.size(),
-        [&](std::size_t number) { return to_json(orders[number], for_all); }, for_all,
+        [&](std::size_t number) { return order_to_json(orders[number], for_all); }, for_all,
         noting(orders, refused));
 }
 
@@ -338,7 +338,7 @@ std::expected<std::vector<Error>, int> find_refused(const CommonOptions& common,
     for_all["count"] = orders.size();
     auto checked = send_slices(
         common, "ban many", orders.size(),
-        [&](std::size_t number) { return to_json(orders[number], for_all); }, for_all,
+        [&](std::size_t number) { return order_to_json(orders[number], for_all); }, for_all,
         noting(orders, refused),
         [&](std::size_t done, const Json& result) {
             auto room = result.value("room", std::size_t{0});
