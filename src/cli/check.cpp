@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <set>
 
+#include "cli/check.h"
 #include "cli/check_machine.h"
 #include "cli/check_words.h"
 #include "cli/command.h"

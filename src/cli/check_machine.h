@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "cli/command.h"
 #include "config/types.h"
 
 namespace bandd {
@@ -23,8 +22,5 @@ void check_on_machine(const Config& config, Findings& found);
 // bandd-programs, which is root, believes files only that nobody else can write. `path` is the
 // configuration's.
 void check_owners(const std::string& path, const Config& config, Findings& found);
-
-// As `bandctl check` does, printed; the exit code.
-int check_and_print(const CommonOptions& common);
 
 }  // namespace bandd

@@ -13,7 +13,7 @@
 
 #include "cli/bulk.h"
 #include "cli/call.h"
-#include "cli/check_machine.h"
+#include "cli/check.h"
 #include "cli/output.h"
 #include "core/text/datetime.h"
 #include "import/words.h"

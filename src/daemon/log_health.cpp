@@ -104,10 +104,9 @@ void LogHealth::count_given_up(const Lines& lines, std::uint64_t count, Instant 
     given_up_said_.insert_or_assign(std::string(lines.source), now);
     log_.put(Severity::warning,
              to_line({"log \"" + std::string(lines.source) + "\"",
-                      count_of(count, "line") + " took a pattern (PCRE2) of " + jails_of(lines) +
-                          " too long, and counted as no match",
-                      "bandctl test shows which lines; matcher_gave_up in bandctl status --json "
-                      "counts them",
+                      count_of(count, "line") + " of it would take a pattern of " +
+                          jails_of(lines) + " too long (PCRE2), so that pattern gave up",
+                      "bandctl test shows such lines; they are counted as matcher_gave_up",
                       {}}));
 }
 

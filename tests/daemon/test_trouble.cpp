@@ -157,13 +157,31 @@ TEST_CASE_METHOD(AppSetup, "started without rights, it says what it lacks") {
     }
 }
 
-TEST_CASE_METHOD(AppSetup,
-                 "a full disk stops no ban, is said and shown, and is written once there is room") {
+namespace {
+
+// The state lies on a disk of 800 kB.
+struct SmallDisk : AppSetup {
     std::string small = dir / "small";
-    must("mkdir " + small + "; mount -t tmpfs -o size=800k tmpfs " + small);
-    write_file(dir / "bandd.yaml",
-               "state: small/state/db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\njails:\n"
-               "  app: {logpath: app.log, maxretry: 1}\n");
+    std::string full =
+        "state \"" + small + "/state/db\": cannot write: database or disk is full; free some space";
+
+    SmallDisk() {
+        must("mkdir " + small + "; mount -t tmpfs -o size=800k tmpfs " + small);
+        write_file(
+            dir / "bandd.yaml",
+            "state: small/state/db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\njails:\n"
+            "  app: {logpath: app.log, maxretry: 1}\n");
+    }
+    ~SmallDisk() {
+        daemon.stop(SIGKILL);
+        sh("umount " + small);
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(SmallDisk,
+                 "a full disk stops no ban, is said and shown, and is written once there is room") {
     REQUIRE(daemon.start());
     sh("dd if=/dev/zero of=" + small + "/ballast bs=4k");
     // The room that SQLite's log gives back is enough for one ban, not for a thousand.
@@ -175,24 +193,16 @@ TEST_CASE_METHOD(AppSetup,
         attack +=
             "denied bob 198.51." + std::to_string(i / 250) + "." + std::to_string(i % 250) + "\n";
     append_file(log, attack);
-    std::string message = "state \"" + small +
-                          "/state/db\": cannot write: database or disk is full; free some space; "
-                          "bans go on, but a restart would forget the newest";
+    std::string message = full + "; bans go on, but a restart would forget the newest";
     CHECK(daemon.said(message));
     CHECK(has(daemon.ctl("status").out, message));
     must("rm " + small + "/ballast");
     CHECK(daemon.said("is written again"));
     CHECK(daemon.stop(SIGTERM) == 0);
-    must("umount " + small);
 }
 
-TEST_CASE_METHOD(AppSetup,
+TEST_CASE_METHOD(SmallDisk,
                  "an order that cannot be saved holds, and whoever orders is told that it is not") {
-    std::string small = dir / "small";
-    must("mkdir " + small + "; mount -t tmpfs -o size=800k tmpfs " + small);
-    write_file(dir / "bandd.yaml",
-               "state: small/state/db\nsocket: run/socket\nuser: nobody\ngroup: nogroup\njails:\n"
-               "  app: {logpath: app.log, maxretry: 1}\n");
     REQUIRE(daemon.start());
     CHECK(daemon.ctl("ban 203.0.113.9").code == 0);
     sh("dd if=/dev/zero of=" + small + "/ballast bs=4k");
@@ -205,9 +215,7 @@ TEST_CASE_METHOD(AppSetup,
         Ran ran = daemon.ctl(order);
         INFO(ran.out);
         CHECK(ran.code == 1);
-        return has(ran.out,
-                   "this holds, but is not saved: state \"" + small +
-                       "/state/db\": cannot write: database or disk is full; free some space");
+        return has(ran.out, "this holds, but is not saved: " + full);
     };
     CHECK(refused("ban - < " + dir / "list"));
     CHECK(refused("unban - < " + dir / "list"));
@@ -229,7 +237,22 @@ TEST_CASE_METHOD(AppSetup,
     CHECK(has(bans, "203.0.113.30"));
     CHECK(has(bans, "203.0.113.31"));
     CHECK(daemon.stop(SIGTERM) == 0);
-    must("umount " + small);
+}
+
+TEST_CASE_METHOD(AppSetup, "a line that takes a pattern too long is counted by its log, and said") {
+    write_file(dir / "filters/slow.yaml",
+               "dialect: fail2ban\ndatepattern: '{^LN-BEG}'\nfailregex:\n"
+               "  - '(?!x)\\S+ from (?=\\d)<HOST>'\n");
+    configure("  slow: {filter: slow, logpath: app.log, maxretry: 1}\n",
+              "http: {listen: \"tcp://127.0.0.1:10049\"}\n");
+    REQUIRE(daemon.start());
+    append_file(log, std::string(60'000, 'a') + " from x\n");
+    CHECK(daemon.said("warning: log \"" + log + "\": 1 line of it would take a pattern of "));
+    append_file(log, "bob from 203.0.113.7\n");
+    CHECK(bans_become("203.0.113.7 slow active\n"));
+    CHECK(json("status")["matcher_gave_up"] == 1);
+    CHECK(has(must("curl -s http://127.0.0.1:10049/metrics"),
+              "bandd_source_matcher_gave_up_total{source=\"" + log + "\"} 1\n"));
 }
 
 TEST_CASE_METHOD(AppSetup,

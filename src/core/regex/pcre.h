@@ -33,15 +33,15 @@ class Pcre {
   public:
     // What one search may do before it is given up, which counts as no match: far more than any
     // honest line needs. PCRE2's own limits begin anew at each byte at which a match may begin: a
-    // line of 52 KB can take ten seconds within them. So a search has a time, too.
-    static constexpr std::uint32_t match_limit = 250'000;  // some 5 ms, interpreted
+    // line of 52 KB can take ten seconds within them. So a search has a time, too; it is looked at
+    // now and then, so that one may take twice as long.
+    static constexpr std::uint32_t match_limit = 250'000;  // 5 to 40 ms, by what a step does
     static constexpr std::uint32_t depth_limit = 20'000;
+    static constexpr std::uint32_t heap_limit_kib = 4096;
     static constexpr double longest_search = 0.02;  // seconds of the thread's processor time
     // How the thread's processor time is told, in seconds. Without it, only the other limits hold.
     // Called once, before threads are started.
     static void measure_with(double (*thread_seconds)());
-
-    static constexpr std::uint32_t heap_limit_kib = 4096;
 
     // Bytes, not characters, as everywhere here. The error has no place.
     static Result<Pcre> compile(std::string_view pattern);
